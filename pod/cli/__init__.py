@@ -1,0 +1,1 @@
+"""The command line: modules here parse and print, nothing more."""

@@ -1,0 +1,1 @@
+"""An OCI runtime and the container monitor: a bundle goes in, a process comes out."""
