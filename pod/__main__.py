@@ -1,0 +1,156 @@
+"""The way in: the fast reader, else Typer; the one place where errors become statuses."""
+
+from __future__ import annotations
+
+import sys
+from posix import _exit
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, NoReturn
+
+
+class SiteOnDemand:
+    """Finds third-party packages under `python -S`: the search path is completed when the first one is wanted."""
+
+    @classmethod
+    def find_spec(cls, name: str, path: Any = None, target: Any = None) -> Any:
+        """Complete the path once, and let the other finders look again."""
+        if path is not None or cls not in sys.meta_path:
+            return None
+        sys.meta_path.remove(cls)
+        import site
+
+        site.main()
+        for finder in sys.meta_path:
+            spec = finder.find_spec(name, path, target)
+            if spec is not None:
+                return spec
+        return None
+
+
+def main() -> NoReturn:
+    """Run the command line of this process and end it."""
+    import gc
+
+    # A command ends before the collector could pay for itself.
+    gc.disable()
+    if sys.flags.no_site:
+        sys.meta_path.append(SiteOnDemand)
+    _end(guarded(lambda: run(sys.argv[1:])))
+
+
+def run(args: list[str]) -> int:
+    """Run one command line and return its exit status; errors pass through."""
+    call = plain(args)
+    if call is None:
+        from pod.cli.app import explain
+
+        return explain(args)
+    return call() or 0
+
+
+def plain(args: list[str]) -> Callable[[], int | None] | None:
+    """Return the call that a well-formed command line asks for, else None."""
+    from pod.cli import fastargs, global_options, table
+
+    leading = fastargs.Reader(global_options.main)
+    head = fastargs.read_leading(leading, args)
+    if head is None:
+        return None
+    settings, words = head
+    if settings.get("help") or settings.get("version"):
+        return None
+    found = table.find(words)
+    if found is None:
+        return None
+    module = command(found[0])
+    interspersed = getattr(module, "INTERSPERSED", True)
+    read = fastargs.read(module.main, words[found[1] :], interspersed=interspersed, inherited=leading)
+    if read is None:
+        return None
+    settings.update(read[1])
+    if settings:
+        global_options.apply(settings)
+    return lambda: module.main(**read[0])
+
+
+def command(name: str) -> Any:
+    """Import the module of a command."""
+    return getattr(__import__("pod.cli", fromlist=[name]), name)
+
+
+def guarded(call: Callable[[], int]) -> int:
+    """Return the status of the call, whatever happens in it; tell the user of errors."""
+    try:
+        return call()
+    except BaseException as error:  # noqa: BLE001
+        return failed(error)
+
+
+def failed(error: BaseException) -> int:
+    """Tell the user of the error and return the exit status for it."""
+    from pod.errors import ExitStatus, UsageError, report
+    from pod.settings import current
+
+    if isinstance(error, ExitStatus):
+        return error.code
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else 125 if error.code else 0
+    if isinstance(error, KeyboardInterrupt):
+        return 130
+    if isinstance(error, BrokenPipeError) and error.filename is None:
+        return _silence()
+    if current.debug:
+        import traceback
+
+        traceback.print_exception(error)
+    told = report(error)
+    if told is None:
+        what = " ".join(f"{type(error).__name__}: {error}".split())
+        told = f"this is a bug in pod: {what}", "" if current.debug else "--log-level debug shows where", 125
+    message, hint, code = told
+    text = f"Error: {message}\n"
+    if isinstance(error, UsageError) and error.command:
+        text += f"See '{error.command} --help'\n"
+    if hint:
+        text += f"hint: {hint}\n"
+    complain(text)
+    return code
+
+
+def complain(text: str) -> None:
+    """Write to stderr after what stdout has; a closed stderr is no reason to fail."""
+    try:
+        sys.stdout.flush()
+        sys.stderr.write(text)
+        sys.stderr.flush()
+    except (OSError, ValueError, AttributeError):
+        pass
+
+
+def _silence() -> int:
+    """Nobody reads stdout any more: end as `podman ps | head` does, without a word."""
+    from os import O_WRONLY, devnull, dup2, open
+
+    dup2(open(devnull, O_WRONLY), 1)
+    return 125
+
+
+def _end(status: int) -> NoReturn:
+    """Flush and leave at once: finalizing the interpreter takes time and frees what the kernel frees anyway."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            status = status or _silence()
+        except (OSError, ValueError, AttributeError) as error:
+            if status == 0:
+                complain(f"Error: write to stdout: {getattr(error, 'strerror', None) or error}\n")
+                status = 125
+    _exit(status)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""Every command: its module in pod.cli and its line of help, in the order of `--help`."""
+
+from __future__ import annotations
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "attach": ("attach", "Attach to a running container"),
+    "completion": ("completion", "Generate shell autocompletions"),
+    "create": ("create", "Create but do not start a container"),
+    "exec": ("exec", "Run a process in a running container"),
+    "history": ("history", "Show history of a specified image"),
+    "images": ("images", "List images in local storage"),
+    "import": ("import_", "Import a tarball to create a filesystem image"),
+    "info": ("info", "Display pod system information"),
+    "inspect": ("inspect", "Display the configuration of object denoted by ID"),
+    "kill": ("kill", "Kill one or more running containers with a specific signal"),
+    "login": ("login", "Login to a container registry"),
+    "logout": ("logout", "Logout of a container registry"),
+    "logs": ("logs", "Fetch the logs of one or more containers"),
+    "ps": ("ps", "List containers"),
+    "pull": ("pull", "Pull an image from a registry"),
+    "rm": ("rm", "Remove one or more containers"),
+    "rmi": ("rmi", "Removes one or more images from local storage"),
+    "run": ("run", "Run a command in a new container"),
+    "start": ("start", "Start one or more containers"),
+    "stop": ("stop", "Stop one or more containers"),
+    "tag": ("tag", "Add an additional name to a local image"),
+    "unshare": ("unshare", "Run a command in a modified user namespace"),
+    "untag": ("untag", "Remove a name from a local image"),
+    "version": ("version", "Display the pod version information"),
+    "wait": ("wait", "Block on one or more containers"),
+}
+
+GROUPS: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
+    "container": (
+        "Manage containers",
+        {
+            "attach": COMMANDS["attach"],
+            "create": COMMANDS["create"],
+            "exec": COMMANDS["exec"],
+            "exists": ("container_exists", "Check if a container exists in local storage"),
+            "inspect": ("container_inspect", "Display the configuration of a container"),
+            "kill": COMMANDS["kill"],
+            "list": COMMANDS["ps"],
+            "logs": COMMANDS["logs"],
+            "ps": COMMANDS["ps"],
+            "rm": COMMANDS["rm"],
+            "run": COMMANDS["run"],
+            "start": COMMANDS["start"],
+            "stop": COMMANDS["stop"],
+            "wait": COMMANDS["wait"],
+        },
+    ),
+    "image": (
+        "Manage images",
+        {
+            "exists": ("image_exists", "Check if an image exists in local storage"),
+            "history": COMMANDS["history"],
+            "import": COMMANDS["import"],
+            "inspect": ("image_inspect", "Display the configuration of an image"),
+            "list": COMMANDS["images"],
+            "prune": ("image_prune", "Remove unused images"),
+            "pull": COMMANDS["pull"],
+            "rm": COMMANDS["rmi"],
+            "tag": COMMANDS["tag"],
+            "untag": COMMANDS["untag"],
+        },
+    ),
+    "system": ("Manage pod", {"info": COMMANDS["info"]}),
+    "volume": (
+        "Manage volumes",
+        {
+            "create": ("volume_create", "Create a new volume"),
+            "exists": ("volume_exists", "Volume exists"),
+            "inspect": ("volume_inspect", "Display detailed information on one or more volumes"),
+            "ls": ("volume_ls", "List volumes"),
+            "rm": ("volume_rm", "Remove one or more volumes"),
+        },
+    ),
+}
+
+# Other names of commands, which `--help` does not list.
+ALIASES: dict[tuple[str, str], str] = {
+    ("container", "ls"): "list",
+    ("image", "ls"): "list",
+    ("volume", "list"): "ls",
+    ("volume", "remove"): "rm",
+}
+
+
+def find(words: list[str]) -> tuple[str, int] | None:
+    """Return the module that the line's first words name, and how many words that took."""
+    if not words:
+        return None
+    group = GROUPS.get(words[0])
+    if group is None:
+        entry = COMMANDS.get(words[0])
+        return (entry[0], 1) if entry else None
+    if len(words) < 2:
+        return None
+    entry = group[1].get(ALIASES.get((words[0], words[1]), words[1]))
+    return (entry[0], 2) if entry else None

@@ -1,0 +1,153 @@
+"""The errors of the engine, and how any error is told to the user: one line, a hint, an exit status."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NamedTuple
+
+    class Report(NamedTuple):
+        """What the user is told of an error."""
+
+        message: str
+        hint: str
+        code: int
+
+
+class PodError(Exception):
+    """A command failed; `hint`, where there is one, says how to mend it; `code` is the exit status."""
+
+    code = 125
+
+    def __init__(self, message: str, *, hint: str = "", code: int | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
+        if code is not None:
+            self.code = code
+
+
+class ExitStatus(Exception):  # noqa: N818 - not an error: how a command ends early
+    """End the command with this status and no further word."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class UsageError(PodError):
+    """The command line is not one that the command understands; `command` is whose help explains more."""
+
+    def __init__(self, message: str, *, command: str = "") -> None:
+        super().__init__(message)
+        self.command = command
+
+
+class ContainerNotFoundError(PodError):
+    """No container of this name or ID."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f'no container with name or ID "{name}" found: no such container')
+
+
+class AmbiguousIDError(PodError):
+    """The beginning of an ID fits several containers."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"more than one result for container ID {name}: ID is ambiguous")
+
+
+class NameInUseError(PodError):
+    """Another container has the name."""
+
+    def __init__(self, name: str, owner: str) -> None:
+        super().__init__(
+            f'the container name "{name}" is already in use by {owner}. You have to remove that container'
+            " to be able to reuse that name: that name is already in use",
+            hint="--replace removes the other container first",
+        )
+
+
+class StateError(PodError):
+    """The container is not in a state that allows the operation."""
+
+
+class NoSuchVolumeError(PodError):
+    """No volume of this name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f'no volume with name "{name}" found: no such volume')
+
+
+class VolumeExistsError(PodError):
+    """A volume of this name is there already."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"volume with name {name} already exists: volume already exists")
+
+
+class VolumeInUseError(PodError):
+    """Containers use the volume (exit status 2, as `podman volume rm`)."""
+
+    code = 2
+
+    def __init__(self, name: str, containers: list[str]) -> None:
+        users = ", ".join(containers)
+        super().__init__(f"volume {name} is being used by the following container(s): {users}: volume is being used")
+
+
+class NoSpaceError(PodError):
+    """The disk or its inodes are used up."""
+
+
+class ConfigError(PodError):
+    """A configuration file cannot be read or says something impossible."""
+
+
+def report(error: BaseException) -> Report | tuple[str, str, int] | None:
+    """Return message, hint and exit status for an error that is no bug of ours, else None."""
+    from runtime.errors import CommandNotFoundError, NotExecutableError, OCIRuntimeError
+    from storage.errors import StorageError
+
+    if isinstance(error, PodError):
+        return str(error), error.hint, error.code
+    if isinstance(error, OCIRuntimeError):
+        code = 127 if isinstance(error, CommandNotFoundError) else 126 if isinstance(error, NotExecutableError) else 125
+        return str(error), error.hint, code
+    if isinstance(error, StorageError):
+        return str(error), error.hint, 125
+    if isinstance(error, OSError):
+        return _system(error)
+    if type(error).__module__ in ("sqlite3", "_sqlite3"):
+        return _database(error)
+    if isinstance(error, MemoryError):
+        return "out of memory", "", 125
+    return None
+
+
+def _system(error: OSError) -> tuple[str, str, int]:
+    from errno import EACCES, EDQUOT, EMFILE, ENFILE, ENOSPC, EPERM, EROFS
+
+    hints = {
+        ENOSPC: "free some space, or choose another disk with --root",
+        EDQUOT: "your disk quota is used up",
+        EROFS: "choose a writable place with --root and --runroot",
+        EMFILE: "raise the limit of open files (ulimit -n)",
+        ENFILE: "the system has no more file handles",
+        EACCES: "is the directory yours? another user's store cannot be used",
+        EPERM: "",
+    }
+    cause = (error.strerror or str(error)).lower()
+    places = [str(name) for name in (error.filename, error.filename2) if name is not None]
+    return ": ".join([*places, cause]), hints.get(error.errno or 0, ""), 125
+
+
+def _database(error: BaseException) -> tuple[str, str, int]:
+    message = str(error)
+    hint = ""
+    if "locked" in message:
+        hint = "another pod command holds the database for long; try again"
+    elif "full" in message:
+        hint = "free some space, or choose another disk with --root"
+    elif "malformed" in message or "not a database" in message:
+        hint = "the file pod.db in the store is damaged"
+    return f"database: {message}", hint, 125
