@@ -1,0 +1,33 @@
+"""Which process is meant: a pid together with the time at which that process started."""
+
+from __future__ import annotations
+
+_ZOMBIE_STATES = (b"Z", b"X", b"x")
+
+
+def _stat_fields(pid: int) -> list[bytes] | None:
+    """Return the fields of /proc/PID/stat after the command name, or None if there is no such process."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
+            text = file.read(1024)
+    except OSError:
+        return None
+    # The name (field 2) may itself contain spaces and parentheses: the last one closes it.
+    fields = text[text.rfind(b")") + 2 :].split()
+    return fields if len(fields) > 19 else None
+
+
+def start_time(pid: int) -> int | None:
+    """Return the start time of a process in clock ticks since boot, or None if it is gone (proc(5), field 22)."""
+    fields = _stat_fields(pid)
+    return int(fields[19]) if fields else None
+
+
+def is_alive(pid: int, start_time: int | None) -> bool:
+    """Tell whether this very process still runs; a zombie does not."""
+    if pid <= 0:
+        return False
+    fields = _stat_fields(pid)
+    if fields is None or fields[0] in _ZOMBIE_STATES:
+        return False
+    return start_time is None or int(fields[19]) == start_time
