@@ -1,0 +1,151 @@
+"""The database: SQLite in WAL mode, where readers never block and write transactions are milliseconds long.
+
+On the run path: `_sqlite3` is used without the `sqlite3` package, which costs another 3 ms to import. One file serves
+several packages; each has its own tables and its own version in the table `schema`.
+
+A forked child must neither use nor close a connection that it inherited, nor open the same file anew: SQLite's locks
+and its view of them belong to the process that opened it. Children end by os._exit; what needs the database execs.
+"""
+
+from __future__ import annotations
+
+import _sqlite3
+import errno
+import os
+
+from storage.errors import NoSpaceError, StorageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from sqlite3 import Connection
+    from types import TracebackType
+
+BUSY_SECONDS = 10.0
+# Each checkpoint is an fsync; each page above the last one is read again by the first opener after everybody left.
+_CHECKPOINT_PAGES = 256
+
+Error = _sqlite3.Error
+IntegrityError = _sqlite3.IntegrityError
+
+
+def connect(path: str, *, readonly: bool) -> Connection:
+    """Open the database in autocommit mode; a writer creates what is missing.
+
+    A read-only connection to a file that does not exist raises FileNotFoundError: for the caller, an empty store.
+    It takes no lock that a writer would wait for, and works on a file system mounted read-only.
+    """
+    try:
+        return _open_readonly(path) if readonly else _open(path)
+    except _sqlite3.Error as error:
+        raise translated(error, f"open database {path}") from error
+
+
+def migrate(connection: Connection, package: str, steps: tuple[str, ...]) -> None:
+    """Bring the tables of one package to the newest version; nothing is written if they are.
+
+    A step is a script whose statements end with a semicolon at the end of a line. All missing steps run in one
+    transaction, so that concurrent first commands agree on who did it.
+    """
+    if version(connection, package) == len(steps):
+        return
+    with transaction(connection):
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS schema (package TEXT PRIMARY KEY, version INTEGER NOT NULL) WITHOUT ROWID"
+        )
+        present = version(connection, package)
+        if present > len(steps):
+            raise StorageError(
+                f"the database's {package} tables have version {present}, this program knows {len(steps)}",
+                hint="it was written by a newer pod: use that one",
+            )
+        for step in steps[present:]:
+            for statement in step.split(";\n"):
+                if statement.strip():
+                    connection.execute(statement)
+        connection.execute("INSERT OR REPLACE INTO schema VALUES (?, ?)", (package, len(steps)))
+
+
+def version(connection: Connection, package: str) -> int:
+    """Tell how many migration steps of a package were done; 0 in a new file."""
+    try:
+        row = connection.execute("SELECT version FROM schema WHERE package = ?", (package,)).fetchone()
+    except _sqlite3.OperationalError as error:
+        if "no such table" in str(error):
+            return 0
+        raise translated(error, "read database") from error
+    return int(row[0]) if row else 0
+
+
+class transaction:
+    """One write transaction: begun IMMEDIATE, so that it never fails half-way for a lock; rolled back on any exception.
+
+    Keep it short, and never do in it what can wait: network, unpacking, other locks.
+    """
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> Connection:
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+        except _sqlite3.Error as error:
+            raise translated(error, "write database") from error
+        return self._connection
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            try:
+                self._connection.execute("COMMIT")
+            except _sqlite3.Error as failure:
+                self._rollback()
+                raise translated(failure, "write database") from failure
+            return
+        self._rollback()
+        if isinstance(error, _sqlite3.OperationalError):
+            raise translated(error, "write database") from error
+
+    def _rollback(self) -> None:
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+
+
+def translated(error: _sqlite3.Error, attempt: str) -> StorageError:
+    """Give the error of ours for one of SQLite's."""
+    text = str(error)
+    if "disk is full" in text:
+        return NoSpaceError(f"{attempt}: no space left on device")
+    if "locked" in text:
+        return StorageError(f"{attempt}: another process has kept it locked for {BUSY_SECONDS:.0f} seconds")
+    return StorageError(f"{attempt}: {text}")
+
+
+def _open(path: str) -> Connection:
+    connection = _sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+    # The journal mode is kept in the file: only the first opener changes it, and needs the file for itself to do so.
+    if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+    return connection
+
+
+def _open_readonly(path: str) -> Connection:
+    if not os.path.exists(path):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+    quoted = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    connection = _sqlite3.connect(f"file:{quoted}?mode=ro", timeout=BUSY_SECONDS, isolation_level=None, uri=True)
+    try:
+        connection.execute("PRAGMA schema_version")
+    except _sqlite3.OperationalError:
+        if os.access(os.path.dirname(path) or ".", os.W_OK):
+            raise
+        # WAL wants its shared memory file beside the database. Where nobody can write one, nobody can change the rest.
+        connection.close()
+        connection = _sqlite3.connect(f"file:{quoted}?immutable=1", isolation_level=None, uri=True)
+        connection.execute("PRAGMA schema_version")
+    return connection

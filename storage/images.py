@@ -1,0 +1,305 @@
+"""Images: what names stand for, how a text that a user types finds one, and how images come and go.
+
+An image's ID is the digest of its config. Names are full references. On the run path; SQL does the work.
+"""
+
+from __future__ import annotations
+
+from storage import database, reference
+from storage.errors import BadReferenceError, ImageInUseError, ImageNotFoundError, StorageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from sqlite3 import Connection
+
+    from storage.store import Store
+
+    Row = tuple[str, str, str, bytes, bytes, int, float, str, str]
+
+_COLUMNS = "id, digest, media_type, manifest, config, size, created, architecture, os"
+_HEX = frozenset("0123456789abcdef")
+_ID_LENGTH = 64
+
+
+class Image:
+    """An image of the store: its documents as they were pulled, its names, its layers from the bottom up."""
+
+    __slots__ = (
+        "architecture",
+        "config",
+        "created",
+        "digest",
+        "digests",
+        "id",
+        "layers",
+        "manifest",
+        "media_type",
+        "names",
+        "os",
+        "size",
+    )
+
+    def __init__(self, row: Row, names: Iterable[str], digests: Iterable[str], layers: Iterable[str]) -> None:
+        self.id, self.digest, self.media_type, self.manifest, self.config = row[:5]
+        self.size, self.created, self.architecture, self.os = row[5:]
+        self.names = tuple(names)
+        self.digests = tuple(digests)  # of the manifest, and of the index that led to it
+        self.layers = tuple(layers)  # diffIDs
+
+    @property
+    def repo_digests(self) -> tuple[str, ...]:
+        """Every repository that the image has a name in, with every digest it is known by."""
+        repositories = {repository(name) for name in self.names}
+        return tuple(sorted(f"{name}@{digest}" for name in repositories for digest in self.digests))
+
+
+class Removed:
+    """What a removal did: names that were taken away, and the ID of the image if it went too."""
+
+    __slots__ = ("deleted", "untagged")
+
+    def __init__(self, untagged: tuple[str, ...], deleted: str | None) -> None:
+        self.untagged = untagged
+        self.deleted = deleted
+
+
+def resolve(store: Store, text: str) -> Image:
+    """Find the image that a name, short name, digest, ID or unambiguous beginning of an ID stands for."""
+    return load(store, find(store, text)[0])
+
+
+def find(store: Store, text: str) -> tuple[str, str | None]:
+    """Find an image's ID, and the full name by which the text meant it (None if by ID or digest)."""
+    try:
+        return _find(store.connection, text)
+    except database.Error as error:
+        raise database.translated(error, "read database") from error
+
+
+def load(store: Store, image_id: str) -> Image:
+    """Read an image by its full ID."""
+    connection = store.connection
+    row = connection.execute(f"SELECT {_COLUMNS} FROM image WHERE id = ?", (image_id,)).fetchone()
+    if row is None:
+        raise not_known(image_id)
+    return Image(
+        row,
+        _column(connection, "SELECT name FROM name WHERE image = ? ORDER BY name", image_id),
+        _column(connection, "SELECT digest FROM image_digest WHERE image = ? ORDER BY digest", image_id),
+        _column(connection, "SELECT diff_id FROM image_layer WHERE image = ? ORDER BY position", image_id),
+    )
+
+
+def list_images(store: Store) -> list[Image]:
+    """Read all images, the newest first."""
+    connection = store.connection
+    names = _grouped(connection, "SELECT image, name FROM name ORDER BY name")
+    digests = _grouped(connection, "SELECT image, digest FROM image_digest ORDER BY digest")
+    layers = _grouped(connection, "SELECT image, diff_id FROM image_layer ORDER BY image, position")
+    rows = connection.execute(f"SELECT {_COLUMNS} FROM image ORDER BY created DESC, id").fetchall()
+    return [Image(row, names.get(row[0], ()), digests.get(row[0], ()), layers.get(row[0], ())) for row in rows]
+
+
+def tag(store: Store, image_id: str, name: str) -> None:
+    """Give an image a further name, which moves if another image has it; `name` is normalized as `pod tag` does."""
+    full = tag_name(name)
+    with database.transaction(store.connection) as connection:
+        if connection.execute("SELECT 1 FROM image WHERE id = ?", (image_id,)).fetchone() is None:
+            raise not_known(image_id)
+        connection.execute("INSERT OR REPLACE INTO name VALUES (?, ?)", (full, image_id))
+
+
+def tag_name(name: str) -> str:
+    """Complete a name that a user gives to an image: localhost where no registry is named; digests are refused."""
+    full = reference.normalize(name, default_domain="localhost")
+    if full.digest is not None:
+        raise StorageError(f"tag by digest not supported: {name}")
+    return str(full)
+
+
+def untag(store: Store, image_id: str, names: Iterable[str] = ()) -> tuple[str, ...]:
+    """Take these full names (without any: all) from an image, which stays; tell which were taken."""
+    with database.transaction(store.connection) as connection:
+        present = _column(connection, "SELECT name FROM name WHERE image = ? ORDER BY name", image_id)
+        taken = tuple(names) or tuple(present)
+        for name in taken:
+            if name not in present:
+                raise ImageNotFoundError(f"{name}: tag not known")
+            connection.execute("DELETE FROM name WHERE name = ?", (name,))
+    return taken
+
+
+def pin(connection: Connection, image_id: str, owner: str) -> None:
+    """Keep an image for an owner (a container's ID); the caller is in the transaction that creates the owner."""
+    try:
+        connection.execute("INSERT OR IGNORE INTO pin VALUES (?, ?)", (owner, image_id))
+    except database.IntegrityError as error:
+        raise not_known(image_id) from error
+
+
+def unpin(connection: Connection, owner: str) -> None:
+    """Let go of what an owner kept."""
+    connection.execute("DELETE FROM pin WHERE owner = ?", (owner,))
+
+
+def pins(store: Store, image_id: str) -> list[str]:
+    """Tell who keeps an image."""
+    return _column(store.connection, "SELECT owner FROM pin WHERE image = ? ORDER BY owner", image_id)
+
+
+def remove(store: Store, image_id: str, *, name: str | None = None, force: bool = False) -> Removed:
+    """Take one name from an image, or delete it with its names if that was the last (podman's rules).
+
+    `name` is what `find` gave: None if the user meant the image by its ID, which needs `force` if it has several names.
+    An image that is pinned raises ImageInUseError, with force too: who may remove the owners does it before.
+    """
+    with database.transaction(store.connection) as connection:
+        if connection.execute("SELECT 1 FROM image WHERE id = ?", (image_id,)).fetchone() is None:
+            raise not_known(image_id)
+        names = _column(connection, "SELECT name FROM name WHERE image = ? ORDER BY name", image_id)
+        if name is not None and len(names) > 1:
+            connection.execute("DELETE FROM name WHERE name = ? AND image = ?", (name, image_id))
+            return Removed((name,), None)
+        if name is None and len(names) > 1 and not force:
+            raise ImageInUseError(
+                f"unable to delete image {image_id} by ID with more than one tag ({' '.join(names)}): "
+                "please force removal"
+            )
+        owners = _column(connection, "SELECT owner FROM pin WHERE image = ? ORDER BY owner", image_id)
+        if owners:
+            raise ImageInUseError(f"image used by {owners[0]}: image is in use by a container")
+        layers = _column(connection, "SELECT layer FROM image_layer WHERE image = ?", image_id)
+        connection.execute("DELETE FROM image WHERE id = ?", (image_id,))
+        entries = drop_unreferenced(connection, layers)
+    _release(store, layers, entries)
+    return Removed(tuple(names), image_id)
+
+
+def prune(store: Store, *, all: bool = False, keep: Iterable[str] = ()) -> list[Removed]:
+    """Delete the images without a name (with `all`: those that nobody uses), but for the IDs in `keep`."""
+    condition = "" if all else "AND id NOT IN (SELECT image FROM name)"
+    candidates = _column(
+        store.connection, f"SELECT id FROM image WHERE id NOT IN (SELECT image FROM pin) {condition} ORDER BY created"
+    )
+    kept = set(keep)
+    removed = []
+    for image_id in candidates:
+        if image_id not in kept:
+            try:
+                removed.append(remove(store, image_id, force=True))
+            except (ImageInUseError, ImageNotFoundError):
+                pass  # Somebody began to use it, or removed it, since the list was made.
+    return removed
+
+
+def drop_unreferenced(connection: Connection, keys: Iterable[str]) -> int:
+    """Delete the rows of those of these layers that no image has any more; tell how many files they had."""
+    entries = 0
+    for key in set(keys):
+        if connection.execute("SELECT 1 FROM image_layer WHERE layer = ?", (key,)).fetchone() is None:
+            row = connection.execute("DELETE FROM layer WHERE key = ? RETURNING entries, diff_id", (key,)).fetchone()
+            if row is not None:
+                entries += row[0]
+                connection.execute(
+                    "DELETE FROM layer_blob WHERE diff_id = ?1 AND ?1 NOT IN (SELECT diff_id FROM layer)", (row[1],)
+                )
+    return entries
+
+
+def repository(name: str) -> str:
+    """Cut tag and digest from a full name."""
+    name = name.partition("@")[0]
+    colon = name.rfind(":")
+    return name[:colon] if colon > name.rfind("/") else name
+
+
+def not_known(text: str) -> ImageNotFoundError:
+    """Make the error for an image that is not in the store, in podman's words."""
+    return ImageNotFoundError(f"{text}: image not known")
+
+
+def _release(store: Store, keys: Iterable[str], entries: int) -> None:
+    from storage import gc
+
+    gc.release_layers(store, keys)
+    gc.empty_trash(store, entries=entries)
+
+
+def _find(connection: Connection, text: str) -> tuple[str, str | None]:
+    row = connection.execute("SELECT image FROM name WHERE name = ?", (text,)).fetchone()
+    if row is not None:
+        return row[0], text
+    try:
+        wanted = reference.parse(text)
+    except BadReferenceError:
+        wanted = None
+    if wanted is not None and wanted.digest is not None:
+        found = _by_digest(connection, wanted, short=not reference.has_domain(text))
+    else:
+        found = _by_name(connection, text, wanted) if wanted is not None else None
+        found = found or _by_id(connection, text)
+    if found is None:
+        raise not_known(text)
+    return found
+
+
+def _by_name(connection: Connection, text: str, wanted: reference.Reference) -> tuple[str, str | None] | None:
+    tagged = text if wanted.tag is not None else f"{text}:{reference.LATEST}"
+    if reference.has_domain(text):
+        candidates = [str(wanted.with_tag(wanted.tag or reference.LATEST))]
+    else:
+        candidates = [f"localhost/{tagged}", str(wanted.with_tag(wanted.tag or reference.LATEST))]
+    for name in candidates:
+        row = connection.execute("SELECT image FROM name WHERE name = ?", (name,)).fetchone()
+        if row is not None:
+            return row[0], name
+    if reference.has_domain(text):
+        return None
+    # No LIKE: its wildcards are legal in names.
+    rows = connection.execute(
+        "SELECT image, name FROM name WHERE substr(name, -length(?1)) = ?1 ORDER BY name", (f"/{tagged}",)
+    ).fetchall()
+    if len({row[0] for row in rows}) > 1:
+        raise StorageError(f"short name {text} is ambiguous: it may stand for {', '.join(row[1] for row in rows)}")
+    return rows[0] if rows else None
+
+
+def _by_digest(connection: Connection, wanted: reference.Reference, *, short: bool) -> tuple[str, str | None] | None:
+    """Find repo@digest: by the name it was pulled under, else by any image of that repository with that digest."""
+    exact = f"{wanted.name}@{wanted.digest}"
+    row = connection.execute("SELECT image FROM name WHERE name = ?", (exact,)).fetchone()
+    if row is not None:
+        return row[0], exact
+    rows = connection.execute(
+        "SELECT image, name FROM name JOIN image_digest USING (image) WHERE digest = ?", (wanted.digest,)
+    ).fetchall()
+    tail = "/" + wanted.path.removeprefix("library/")
+    for image, name in rows:
+        if repository(name) == wanted.name or (short and repository(name).endswith(tail)):
+            return image, None
+    return None
+
+
+def _by_id(connection: Connection, text: str) -> tuple[str, str | None] | None:
+    prefix = text.removeprefix("sha256:")
+    if not prefix or len(prefix) > _ID_LENGTH or not _HEX.issuperset(prefix):
+        return None
+    rows = _column(connection, "SELECT id FROM image WHERE id >= ?1 AND id < ?1 || 'g' ORDER BY id LIMIT 2", prefix)
+    if len(rows) > 1:
+        raise StorageError(f"image ID {text} is ambiguous: it may stand for {rows[0]} or {rows[1]}")
+    if rows:
+        return rows[0], None
+    row = connection.execute("SELECT image FROM image_digest WHERE digest = ?", (f"sha256:{prefix}",)).fetchone()
+    return (row[0], None) if row is not None else None
+
+
+def _column(connection: Connection, query: str, *values: str) -> list[str]:
+    return [row[0] for row in connection.execute(query, values)]
+
+
+def _grouped(connection: Connection, query: str) -> dict[str, list[str]]:
+    groups: dict[str, list[str]] = {}
+    for key, value in connection.execute(query):
+        groups.setdefault(key, []).append(value)
+    return groups

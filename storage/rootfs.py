@@ -1,0 +1,54 @@
+"""The recipe of an image's root file system: the directories to stack. On the run path."""
+
+from __future__ import annotations
+
+import os
+
+from storage.errors import CorruptError
+from storage.store import boot_id
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from storage.images import Image
+    from storage.store import Store
+
+
+def lowers(store: Store, image: Image) -> list[str]:
+    """List the image's layer directories as overlayfs wants them, the top one first.
+
+    A layer that the machine may have lost by stopping (unpacked in an earlier boot, never synced) is verified first.
+    """
+    rows = store.connection.execute(
+        "SELECT image_layer.layer, durable, boot_id FROM image_layer LEFT JOIN layer ON layer.key = image_layer.layer"
+        " WHERE image = ? ORDER BY position DESC",
+        (image.id,),
+    ).fetchall()
+    suspect = []
+    directories = []
+    for key, durable, boot in rows:
+        path = f"{store.layer_path(key)}/diff"
+        if durable is None or not os.path.isdir(path):
+            raise _damaged(image, f"layer {key} is missing")
+        if not durable:
+            suspect.append((key, boot))
+        directories.append(path)
+    if suspect:
+        _verify(store, image, suspect)
+    return directories
+
+
+def _verify(store: Store, image: Image, suspect: list[tuple[str, str]]) -> None:
+    current = boot_id()
+    old = [key for key, boot in suspect if boot != current]
+    if not old:
+        return
+    from storage import durability
+
+    for key in old:
+        if not durability.confirm(store, key):
+            raise _damaged(image, f"layer {key} was damaged when the machine stopped")
+
+
+def _damaged(image: Image, what: str) -> CorruptError:
+    name = image.names[0] if image.names else image.id
+    return CorruptError(f"image {name}: {what}", hint=f"pull it again: pod pull {name}")

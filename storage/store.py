@@ -1,0 +1,301 @@
+"""The store: where images and layers lie on disk, and the rules by which they come and go.
+
+    pod.db                the database; the tables here are storage's own
+    lock                  flocked shared by whoever publishes layers, exclusive by the collector of unreferenced ones
+    layers/<key>/         diff/, headers.zst; the key is the hex of the diffID, or of the chain ID where a layer's tree
+                          depends on its parents (its tar has no entry for a directory that they give attributes)
+    layers/<key>.<hash>/  the same with shifted owners (storage/remap.py)
+    ingest/<hex>          a partial download, by blob digest; flocked while in use
+    staging/<random>/     work not yet visible; the directory itself is flocked by its owner
+    trash/<random>/       what is being deleted
+
+A directory enters and leaves layers/ by rename, inside a write transaction, so that row and directory change under one
+lock: the row is written after the directory came, in the same transaction, and deleted in a transaction before the one
+in which the directory goes. A crash at any instant leaves at worst a directory without a row: the collector finds it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+
+from storage import database
+from storage.errors import NoSpaceError, StorageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from sqlite3 import Connection
+    from types import TracebackType
+
+PACKAGE = "storage"
+
+SCHEMA = (
+    """
+CREATE TABLE layer (
+    key TEXT PRIMARY KEY,
+    diff_id TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    entries INTEGER NOT NULL,
+    implied TEXT NOT NULL DEFAULT '',
+    boot_id TEXT NOT NULL,
+    durable INTEGER NOT NULL DEFAULT 0,
+    created REAL NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE layer_blob (
+    digest TEXT PRIMARY KEY,
+    diff_id TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    media_type TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX layer_blob_diff_id ON layer_blob (diff_id);
+CREATE TABLE image (
+    id TEXT PRIMARY KEY,
+    digest TEXT NOT NULL,
+    media_type TEXT NOT NULL,
+    manifest BLOB NOT NULL,
+    config BLOB NOT NULL,
+    size INTEGER NOT NULL,
+    created REAL NOT NULL,
+    architecture TEXT NOT NULL,
+    os TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE image_digest (
+    image TEXT NOT NULL REFERENCES image (id) ON DELETE CASCADE,
+    digest TEXT NOT NULL,
+    PRIMARY KEY (image, digest)
+) WITHOUT ROWID;
+CREATE INDEX image_digest_digest ON image_digest (digest);
+CREATE TABLE image_layer (
+    image TEXT NOT NULL REFERENCES image (id) ON DELETE CASCADE,
+    position INTEGER NOT NULL,
+    diff_id TEXT NOT NULL,
+    layer TEXT NOT NULL,
+    PRIMARY KEY (image, position)
+) WITHOUT ROWID;
+CREATE INDEX image_layer_layer ON image_layer (layer);
+CREATE TABLE name (
+    name TEXT PRIMARY KEY,
+    image TEXT NOT NULL REFERENCES image (id) ON DELETE CASCADE
+) WITHOUT ROWID;
+CREATE INDEX name_image ON name (image);
+CREATE TABLE pin (
+    owner TEXT NOT NULL,
+    image TEXT NOT NULL REFERENCES image (id),
+    PRIMARY KEY (owner, image)
+) WITHOUT ROWID;
+CREATE INDEX pin_image ON pin (image);
+""",
+)
+
+_DIRECTORIES = ("layers", "ingest", "staging", "trash")
+
+
+class Store:
+    """A store below `root`, and a connection to its database, which the caller may share for its own tables."""
+
+    __slots__ = ("connection", "root")
+
+    def __init__(self, root: str, connection: Connection) -> None:
+        self.root = root
+        self.connection = connection
+
+    @property
+    def layers(self) -> str:
+        """The directory of the layers."""
+        return f"{self.root}/layers"
+
+    @property
+    def trash(self) -> str:
+        """The directory of what is being deleted."""
+        return f"{self.root}/trash"
+
+    def layer_path(self, key: str) -> str:
+        """Give the directory of a layer, by its diffID or chain ID, with or without `sha256:`."""
+        return f"{self.root}/layers/{key.removeprefix('sha256:')}"
+
+    def ingest_path(self, digest: str) -> str:
+        """Give the file of a partial download."""
+        return f"{self.root}/ingest/{digest.rpartition(':')[2]}"
+
+    def staging(self) -> Staging:
+        """Make a directory for work not yet visible, locked by the caller until it is closed or published."""
+        return Staging(self)
+
+    def publishing(self) -> Lock:
+        """Hold the lock under which layers without an image are left alone."""
+        return Lock(f"{self.root}/lock", fcntl.LOCK_SH)
+
+    def collecting(self) -> Lock | None:
+        """Take the lock under which nobody publishes layers; None if somebody does."""
+        try:
+            return Lock(f"{self.root}/lock", fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return None
+
+    def discard(self, path: str) -> None:
+        """Move a directory to the trash: it is gone at once, its space a little later (storage/gc.py)."""
+        try:
+            os.rename(path, f"{self.trash}/{random_name()}")
+        except FileNotFoundError:
+            pass
+
+    def close(self) -> None:
+        """Close the database; the last one to do so writes the log back."""
+        self.connection.close()
+
+
+def open_store(root: str, *, readonly: bool = False) -> Store:
+    """Open the store below `root`; a writer makes what is missing.
+
+    A reader of a store that does not exist gets an empty one, and writes nothing.
+    """
+    path = f"{root}/pod.db"
+    if not readonly:
+        return create(root, _connect(root))
+    try:
+        connection = database.connect(path, readonly=True)
+    except FileNotFoundError:
+        return _empty(root)
+    present = database.version(connection, PACKAGE)
+    if present == len(SCHEMA):
+        return Store(root, connection)
+    connection.close()
+    if present == 0:
+        return _empty(root)
+    open_store(root).close()
+    return Store(root, database.connect(path, readonly=True))
+
+
+def create(root: str, connection: Connection) -> Store:
+    """Make the directories and tables that are missing; the connection must be one for writing."""
+    store = Store(root, connection)
+    database.migrate(connection, PACKAGE, SCHEMA)
+    if not os.path.isdir(store.trash):  # the last one made
+        try:
+            for name in _DIRECTORIES:
+                os.makedirs(f"{root}/{name}", 0o700, exist_ok=True)
+        except OSError as error:
+            raise translated(error, f"create store {root}") from error
+    return store
+
+
+def boot_id() -> str:
+    """Read what identifies this boot of the machine."""
+    with open("/proc/sys/kernel/random/boot_id", "rb", buffering=0) as file:
+        return file.read(64).decode("ascii").strip()
+
+
+def random_name() -> str:
+    """Give a name that nobody else uses."""
+    return os.urandom(12).hex()
+
+
+def translated(error: OSError, attempt: str) -> StorageError:
+    """Give the error of ours for one of the kernel's."""
+    import errno
+
+    message = f"{attempt}: {os.strerror(error.errno or 0).lower()}"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return NoSpaceError(message)
+    return StorageError(message)
+
+
+class Lock:
+    """A flock on a file that is made when it is missing; freed by the kernel if the process dies."""
+
+    __slots__ = ("fd",)
+
+    def __init__(self, path: str, operation: int) -> None:
+        self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self.fd, operation)
+        except BaseException:
+            os.close(self.fd)
+            raise
+
+    def close(self) -> None:
+        """Free the lock, even if a forked child still has the file open."""
+        if self.fd >= 0:
+            fcntl.flock(self.fd, fcntl.LOCK_UN)
+            os.close(self.fd)
+            self.fd = -1
+
+    def __enter__(self) -> Lock:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Staging:
+    """A directory for work not yet visible. Leaving the `with` block discards it, unless it was published by then."""
+
+    __slots__ = ("_fd", "_store", "path")
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.path = ""
+        self._fd = -1
+        try:
+            while not self._claim():
+                pass
+        except OSError as error:
+            raise translated(error, f"create directory {self.path}") from error
+
+    def _claim(self) -> bool:
+        """Make a directory and lock it; False if a sweeper was between the two (it takes what nobody has locked)."""
+        self.path = f"{self._store.root}/staging/{random_name()}"
+        os.mkdir(self.path, 0o700)
+        try:
+            fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(fd), os.stat(self.path)):
+                self._fd = fd
+                return True
+        except (BlockingIOError, FileNotFoundError):
+            pass
+        os.close(fd)
+        return False
+
+    def publish(self, path: str) -> None:
+        """Rename the directory into place; the caller is in a write transaction and knows that nothing is there."""
+        os.rename(self.path, path)
+        self._free()
+
+    def discard(self) -> None:
+        """Move what was made to the trash."""
+        if self._fd >= 0:
+            self._store.discard(self.path)
+            self._free()
+
+    def _free(self) -> None:
+        fcntl.flock(self._fd, fcntl.LOCK_UN)
+        os.close(self._fd)
+        self._fd = -1
+
+    def __enter__(self) -> Staging:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.discard()
+
+
+def _connect(root: str) -> Connection:
+    try:
+        os.makedirs(root, 0o700, exist_ok=True)
+    except OSError as error:
+        raise translated(error, f"create store {root}") from error
+    return database.connect(f"{root}/pod.db", readonly=False)
+
+
+def _empty(root: str) -> Store:
+    connection = database.connect(":memory:", readonly=False)
+    database.migrate(connection, PACKAGE, SCHEMA)
+    return Store(root, connection)
