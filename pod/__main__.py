@@ -85,7 +85,7 @@ def guarded(call: Callable[[], int]) -> int:
     """Return the status of the call, whatever happens in it; tell the user of errors."""
     try:
         return call()
-    except BaseException as error:  # noqa: BLE001
+    except BaseException as error:
         return failed(error)
 
 

@@ -26,8 +26,8 @@ class PodError(Exception):
             self.code = code
 
 
-class ExitStatus(Exception):  # noqa: N818 - not an error: how a command ends early
-    """End the command with this status and no further word."""
+class ExitStatus(Exception):
+    """Not an error: end the command with this status and no further word."""
 
     def __init__(self, code: int) -> None:
         super().__init__(code)

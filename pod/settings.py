@@ -11,8 +11,8 @@ class Settings:
 
     __slots__ = (
         "cgroup_manager",
-        "conmon",
         "config",
+        "conmon",
         "events_backend",
         "hooks_dir",
         "log_level",

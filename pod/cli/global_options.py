@@ -46,7 +46,8 @@ def main(
         Option("--runroot", metavar="string", help="Path to the 'run directory' where all state information is stored"),
     ] = None,
     runtime: Annotated[
-        str | None, Option("--runtime", metavar="string", help="Path to the OCI-compatible binary used to run containers")
+        str | None,
+        Option("--runtime", metavar="string", help="Path to the OCI-compatible binary used to run containers"),
     ] = None,
     runtime_flag: Annotated[
         list[str] | None,
@@ -56,7 +57,8 @@ def main(
         str | None, Option("--storage-driver", metavar="string", help="Select which storage driver is used (overlay)")
     ] = None,
     storage_opt: Annotated[
-        list[str] | None, Option("--storage-opt", metavar="stringArray", help="Used to pass an option to the storage driver")
+        list[str] | None,
+        Option("--storage-opt", metavar="stringArray", help="Used to pass an option to the storage driver"),
     ] = None,
     syslog: Annotated[bool, Option("--syslog", hidden=True, help="Accepted, without effect")] = False,
     tmpdir: Annotated[
@@ -65,10 +67,11 @@ def main(
     transient_store: Annotated[bool, Option("--transient-store", hidden=True, help="Accepted, without effect")] = False,
     version: Annotated[bool, Option("--version", "-v", help="Version for pod")] = False,
     volumepath: Annotated[
-        str | None, Option("--volumepath", metavar="string", help="Path to the volume directory in which volume data is stored")
+        str | None,
+        Option("--volumepath", metavar="string", help="Path to the volume directory in which volume data is stored"),
     ] = None,
 ) -> None:
-    """Manage containers and images"""
+    """Manage containers and images."""
 
 
 def apply(values: dict[str, Any]) -> None:
@@ -79,7 +82,7 @@ def apply(values: dict[str, Any]) -> None:
     level = values.get("log_level")
     if level is not None and level not in LOG_LEVELS:
         raise PodError(
-            f'Log Level "{level}" is not supported, choose from: trace, debug, info, warn, warning, error, fatal, panic',
+            f'Log Level "{level}" is not supported, choose from: {", ".join(LOG_LEVELS)}',
             code=1,
         )
     driver = values.get("storage_driver")

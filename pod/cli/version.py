@@ -16,7 +16,7 @@ def main(
         str | None, Option("--format", "-f", metavar="string", help="Change the output format to JSON or a Go template")
     ] = None,
 ) -> None:
-    """Display the pod version information"""
+    """Display the pod version information."""
     client = describe()
     if not format:
         print(
