@@ -155,13 +155,13 @@ def open_store(root: str, *, readonly: bool = False) -> Store:
     try:
         connection = database.connect(path, readonly=True)
     except FileNotFoundError:
-        return _empty(root)
+        return empty(root)
     present = database.version(connection, PACKAGE)
     if present == len(SCHEMA):
         return Store(root, connection)
     connection.close()
     if present == 0:
-        return _empty(root)
+        return empty(root)
     open_store(root).close()
     return Store(root, database.connect(path, readonly=True))
 
@@ -295,7 +295,8 @@ def _connect(root: str) -> Connection:
     return database.connect(f"{root}/pod.db", readonly=False)
 
 
-def _empty(root: str) -> Store:
+def empty(root: str) -> Store:
+    """Give a store without anything in it, in memory: what a reader sees before the first writer came."""
     connection = database.connect(":memory:", readonly=False)
     database.migrate(connection, PACKAGE, SCHEMA)
     return Store(root, connection)

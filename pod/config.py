@@ -1,0 +1,166 @@
+"""Where things are and what the defaults are: paths of root and rootless, and containers.conf.
+
+Sources: containers.conf(5); the XDG base directory specification. tomllib is costly to import, so a file in
+which every line is a comment or a table header (as distributions ship it) is not parsed at all.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from pod.errors import PodError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from pod.settings import Settings
+
+DEFAULT_CAPABILITIES = (
+    "CAP_CHOWN CAP_DAC_OVERRIDE CAP_FOWNER CAP_FSETID CAP_KILL CAP_NET_BIND_SERVICE CAP_SETFCAP CAP_SETGID "
+    "CAP_SETPCAP CAP_SETUID CAP_SYS_CHROOT"
+).split()
+
+_FULL_ID_MAP = ["0", "0", "4294967295"]
+
+
+class Config:
+    """What a command needs to know of its surroundings."""
+
+    __slots__ = ("containers", "engine", "graphroot", "home", "rootless", "runroot", "uid", "user")
+
+    def __init__(self, *, graphroot: str, runroot: str, uid: int, rootless: bool, home: str, user: str) -> None:
+        self.graphroot = graphroot
+        self.runroot = runroot
+        self.uid = uid  # of the invoking user, on the host
+        self.rootless = rootless
+        self.home = home
+        self.user = user
+        self.containers: dict[str, Any] = {}
+        self.engine: dict[str, Any] = {}
+
+    def container_dir(self, container_id: str) -> str:
+        """Return where the persistent files of a container lie."""
+        return f"{self.graphroot}/containers/{container_id}"
+
+    def monitor_dir(self, container_id: str) -> str:
+        """Return where the monitor of a container keeps its sockets."""
+        return f"{self.runroot}/containers/{container_id}"
+
+    @property
+    def runtime_root(self) -> str:
+        """Return the root of our own runtime's states."""
+        return f"{self.runroot}/runtime"
+
+
+def load(settings: Settings) -> Config:
+    """Return the configuration of the invoking user; makes no directory except a missing private runroot."""
+    uid, rootless = _invoking_user()
+    home = os.environ.get("HOME") or _home_of(uid)
+    config = Config(
+        graphroot=os.path.abspath(settings.root or _default_graphroot(rootless=rootless, home=home)),
+        runroot=os.path.abspath(settings.runroot or _default_runroot(uid, rootless=rootless)),
+        uid=uid,
+        rootless=rootless,
+        home=home,
+        user=os.environ.get("USER", ""),
+    )
+    for path in _containers_conf_files(rootless=rootless, home=home):
+        _merge(config, path)
+    return config
+
+
+def _invoking_user() -> tuple[int, bool]:
+    uid = os.geteuid()
+    if uid != 0:
+        return uid, True
+    with open("/proc/self/uid_map", encoding="ascii") as file:
+        mapping = file.read().split()
+    if mapping == _FULL_ID_MAP:
+        return 0, False
+    # Inside `pod unshare`, or another user namespace: 0 is whoever 0 is outside.
+    return int(mapping[1]) if len(mapping) >= 3 and mapping[0] == "0" else 0, True
+
+
+def _home_of(uid: int) -> str:
+    import pwd
+
+    try:
+        return pwd.getpwuid(uid).pw_dir
+    except KeyError:
+        return "/"
+
+
+def _default_graphroot(*, rootless: bool, home: str) -> str:
+    if not rootless:
+        return "/var/lib/pod"
+    data = os.environ.get("XDG_DATA_HOME") or f"{home}/.local/share"
+    return f"{data}/pod"
+
+
+def _default_runroot(uid: int, *, rootless: bool) -> str:
+    if not rootless:
+        return "/run/pod"
+    candidates = [os.environ.get("XDG_RUNTIME_DIR", ""), f"/run/user/{uid}"]
+    for directory in candidates:
+        if directory and _is_private(directory, uid):
+            return f"{directory}/pod"
+    # `su -` sets no XDG_RUNTIME_DIR and nobody makes one without a login manager.
+    directory = f"/tmp/pod-run-{uid}"
+    try:
+        os.mkdir(directory, 0o700)
+    except FileExistsError:
+        if not _is_private(directory, uid):
+            raise PodError(
+                f"{directory} is not a directory of user {uid} alone",
+                hint=f"remove it, or set XDG_RUNTIME_DIR to a directory that only user {uid} can enter",
+            ) from None
+    return directory
+
+
+def _is_private(directory: str, uid: int) -> bool:
+    try:
+        status = os.lstat(directory)
+    except OSError:
+        return False
+    # Inside the user's namespace the same owner shows as 0.
+    owned = status.st_uid in (uid, os.geteuid())
+    return stat.S_ISDIR(status.st_mode) and owned and not status.st_mode & 0o022
+
+
+def _containers_conf_files(*, rootless: bool, home: str) -> list[str]:
+    override = os.environ.get("CONTAINERS_CONF")
+    if override:
+        return [override]
+    files = ["/usr/share/containers/containers.conf", "/etc/containers/containers.conf"]
+    directories = ["/etc/containers/containers.conf.d"]
+    if rootless:
+        user = os.environ.get("XDG_CONFIG_HOME") or f"{home}/.config"
+        files.append(f"{user}/containers/containers.conf")
+        directories.append(f"{user}/containers/containers.conf.d")
+    for directory in directories:
+        try:
+            files += sorted(f"{directory}/{name}" for name in os.listdir(directory) if name.endswith(".conf"))
+        except OSError:
+            continue
+    extra = os.environ.get("CONTAINERS_CONF_OVERRIDE")
+    return [*files, extra] if extra else files
+
+
+def _merge(config: Config, path: str) -> None:
+    try:
+        with open(path, "rb") as file:
+            content = file.read()
+    except OSError:
+        return
+    if not any(line.strip() and line.lstrip()[:1] not in (b"#", b"[") for line in content.splitlines()):
+        return
+    import tomllib
+
+    try:
+        document = tomllib.loads(content.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise PodError(f"reading {path}: {error}", hint="see containers.conf(5) for its format") from error
+    config.containers.update(document.get("containers", {}))
+    config.engine.update(document.get("engine", {}))

@@ -1,0 +1,63 @@
+"""A container as its creator asked for it: the document that the `config` column of the database holds.
+
+Types only: nothing of this exists at run time, where the documents are plain dictionaries.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypedDict
+
+    class Namespaces(TypedDict):
+        """Which namespaces are the container's own ("private") or the host's ("host"); network also knows "none"."""
+
+        network: str
+        pid: str
+        ipc: str
+        uts: str
+        user: str  # "host" (the engine's own), "keep-id" or "keep-id:uid=…,gid=…"
+
+    class Security(TypedDict):
+        """What --security-opt and --privileged come to."""
+
+        privileged: bool
+        cap_add: list[str]
+        cap_drop: list[str]
+        seccomp: str  # empty for the default profile, "unconfined", or a path
+        no_new_privileges: bool
+        mask: list[str]
+        unmask: list[str]  # paths, or "ALL"
+
+    class ContainerConfig(TypedDict):
+        """Everything that is settled when a container is created."""
+
+        image: str  # the image's ID, empty with rootfs
+        image_name: str  # as the user wrote it, made full
+        layers: list[str]  # diff IDs
+        rootfs: str  # a host directory used in place of an image
+        entrypoint: list[str]
+        command: list[str]
+        env: dict[str, str]
+        user: str
+        group_add: list[str]
+        workdir: str
+        hostname: str
+        tty: bool
+        stdin: bool
+        mounts: list[dict[str, Any]]
+        read_only: bool
+        init_path: str  # empty without --init
+        namespaces: Namespaces
+        security: Security
+        ulimits: list[tuple[str, int, int]]
+        resources: dict[str, Any]  # linux.resources of the runtime spec, only what was asked for
+        pids_limit: int  # 0 for no limit
+        shm_size: int
+        labels: dict[str, str]
+        annotations: dict[str, str]
+        stop_signal: int
+        stop_timeout: int
+        log_driver: str
+        detach_keys: str
+        create_command: list[str]

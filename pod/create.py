@@ -1,0 +1,347 @@
+"""Creating a container: what the user asks for and what the image says become one configuration and one row."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from pod import names, rootless, state, volumes
+from pod.errors import PodError
+from pod.mounts import Mount
+from pod.spec import ALL_CAPABILITIES
+from pod.values import parse_signal
+from runtime import jsontext, process
+from storage import database, images, rootfs
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from pod.container_config import ContainerConfig, Namespaces, Security
+    from pod.engine import Engine
+    from storage.images import Image
+
+DEFAULT_PIDS_LIMIT = 2048
+DEFAULT_SHM_SIZE = 64 << 20
+DEFAULT_STOP_TIMEOUT = 10
+SIGTERM = 15
+
+
+class CreateOptions:
+    """What a user may ask for when a container is created; None means: the image or the default decides."""
+
+    __slots__ = (
+        "annotations",
+        "auto_remove",
+        "cap_add",
+        "cap_drop",
+        "command",
+        "create_command",
+        "detach_keys",
+        "entrypoint",
+        "env",
+        "group_add",
+        "hostname",
+        "image",
+        "image_name",
+        "init_path",
+        "labels",
+        "log_driver",
+        "mounts",
+        "name",
+        "namespaces",
+        "no_new_privileges",
+        "owned_by_command",
+        "pids_limit",
+        "privileged",
+        "read_only",
+        "resources",
+        "rootfs",
+        "security_options",
+        "shm_size",
+        "stdin",
+        "stop_signal",
+        "stop_timeout",
+        "tty",
+        "ulimits",
+        "user",
+        "workdir",
+    )
+
+    def __init__(self) -> None:
+        self.image: Image | None = None
+        self.image_name = ""
+        self.rootfs = ""
+        self.command: list[str] = []
+        self.entrypoint: list[str] | None = None
+        self.name = ""
+        self.env: dict[str, str] = {}
+        self.user: str | None = None
+        self.group_add: list[str] = []
+        self.workdir: str | None = None
+        self.hostname = ""
+        self.tty = False
+        self.stdin = False
+        self.mounts: list[Mount] = []
+        self.read_only = False
+        self.init_path = ""
+        self.namespaces: Namespaces = {
+            "network": "private",
+            "pid": "private",
+            "ipc": "private",
+            "uts": "private",
+            "user": "host",
+        }
+        self.privileged = False
+        self.no_new_privileges = False
+        self.cap_add: list[str] = []
+        self.cap_drop: list[str] = []
+        self.security_options: list[str] = []
+        self.ulimits: list[tuple[str, int, int]] = []
+        self.resources: dict[str, Any] = {}
+        self.pids_limit: int | None = None
+        self.shm_size = DEFAULT_SHM_SIZE
+        self.labels: dict[str, str] = {}
+        self.annotations: dict[str, str] = {}
+        self.stop_signal: int | None = None
+        self.stop_timeout = DEFAULT_STOP_TIMEOUT
+        self.log_driver = "k8s-file"
+        self.detach_keys = ""
+        self.auto_remove = False
+        self.owned_by_command = False  # `run --rm`: nothing may remain if the command dies before the start
+        self.create_command: list[str] = []
+
+
+def create(engine: Engine, options: CreateOptions) -> state.Container:
+    """Create a container and return it; nothing is left behind if that fails. Raises NameInUseError."""
+    container_id = names.new_id()
+    config = configure(engine, options, container_id)
+    name = names.check_name(options.name) if options.name else _free_name(engine)
+    creator = f"{os.getpid()} {process.start_time(os.getpid())} {boot_id()}" if options.owned_by_command else ""
+    row = (
+        container_id,
+        name,
+        config["image"],
+        time.time(),
+        int(options.auto_remove),
+        creator,
+        jsontext.dumps(config),
+    )
+    container = state.Container(row)
+    mounted = [mount for mount in config["mounts"] if mount["type"] == "volume"]
+    new_volumes = []
+    with database.transaction(engine.connection):
+        for mount in mounted:
+            anonymous = mount["anonymous"]
+            if state.insert_volume(engine.connection, mount["source"], anonymous=anonymous, labels={}, options={}):
+                new_volumes.append(mount["source"])
+        state.insert_container(engine.connection, container, [mount["source"] for mount in mounted])
+        if options.image is not None:
+            images.pin(engine.connection, options.image.id, container_id)
+    for volume in new_volumes:
+        volumes.prepare(engine, volume)
+    make_directories(engine, container_id)
+    return container
+
+
+def make_directories(engine: Engine, container_id: str) -> None:
+    """Make the persistent directories of a container."""
+    directory = engine.config.container_dir(container_id)
+    os.mkdir(directory, 0o700)
+    for name in ("upper", "work", "rootfs", "files"):
+        os.mkdir(f"{directory}/{name}", 0o755)
+
+
+def configure(engine: Engine, options: CreateOptions, container_id: str) -> ContainerConfig:
+    """Merge what was asked for with what the image says and with the defaults."""
+    image = options.image
+    image_config: dict[str, Any] = {}
+    if image is not None:
+        rootfs.lowers(engine.store, image)  # says now rather than at the start that a layer is damaged
+        image_config = jsontext.loads(image.config).get("config") or {}
+    entrypoint, command = _program(options, image_config)
+    mounts = _with_image_volumes(options, image_config)
+    for mount in mounts:
+        _check_mount(mount)
+    return {
+        "image": image.id if image is not None else "",
+        "image_name": options.image_name,
+        "layers": list(image.layers) if image is not None else [],
+        "rootfs": options.rootfs,
+        "entrypoint": entrypoint,
+        "command": command,
+        "env": image_environment(image_config) | options.env,
+        "user": options.user if options.user is not None else image_config.get("User") or "",
+        "group_add": options.group_add,
+        "workdir": options.workdir or image_config.get("WorkingDir") or "/",
+        "hostname": options.hostname or _hostname(options, container_id),
+        "tty": options.tty,
+        "stdin": options.stdin,
+        "mounts": [mount.to_document() for mount in mounts],
+        "read_only": options.read_only,
+        "init_path": options.init_path,
+        "namespaces": options.namespaces,
+        "security": security(options),
+        "ulimits": options.ulimits,
+        "resources": options.resources,
+        "pids_limit": _pids_limit(engine, options),
+        "shm_size": options.shm_size,
+        "labels": {**(image_config.get("Labels") or {}), **options.labels},
+        "annotations": options.annotations,
+        "stop_signal": options.stop_signal or parse_signal(image_config.get("StopSignal") or str(SIGTERM)),
+        "stop_timeout": options.stop_timeout,
+        "log_driver": options.log_driver,
+        "detach_keys": options.detach_keys,
+        "create_command": options.create_command,
+    }
+
+
+def image_environment(image_config: dict[str, Any]) -> dict[str, str]:
+    """Return the image's variables; what is not KEY=VALUE is dropped, never taken from the host (CVE-2026-57231)."""
+    pairs = (item.partition("=") for item in image_config.get("Env") or [] if isinstance(item, str))
+    return {key: value for key, equals, value in pairs if key and equals}
+
+
+def security(options: CreateOptions) -> Security:
+    """Return what the flags on privileges come to. Raises PodError for unknown ones."""
+    result: Security = {
+        "privileged": options.privileged,
+        "cap_add": [capability(name) for name in options.cap_add],
+        "cap_drop": [capability(name) for name in options.cap_drop],
+        "seccomp": "",
+        "no_new_privileges": options.no_new_privileges,
+        "mask": [],
+        "unmask": [],
+    }
+    for option in options.security_options:
+        name, separator, value = _split_option(option)
+        if name == "no-new-privileges":
+            result["no_new_privileges"] = value != "false"
+        elif name == "seccomp" and separator:
+            if value != "unconfined" and not os.path.isfile(value):
+                raise PodError(f"opening seccomp profile failed: open {value}: no such file or directory")
+            result["seccomp"] = value if value == "unconfined" else os.path.abspath(value)
+        elif name in ("mask", "unmask") and separator:
+            paths = ["ALL" if path.upper() == "ALL" else path for path in value.split(":")]
+            (result["mask"] if name == "mask" else result["unmask"]).extend(paths)
+        elif name == "systempaths" and value == "unconfined":
+            result["unmask"].append("ALL")
+        elif name not in ("label", "apparmor"):
+            raise PodError(
+                f'invalid --security-opt: "{option}"', hint="known are no-new-privileges, seccomp, mask, unmask"
+            )
+    return result
+
+
+def capability(name: str) -> str:
+    """Return the kernel's name of a capability, or ALL."""
+    upper = name.upper()
+    full = upper if upper == "ALL" or upper.startswith("CAP_") else f"CAP_{upper}"
+    if full != "ALL" and full not in ALL_CAPABILITIES:
+        raise PodError(f'unknown capability "{full}"', hint="capabilities(7) lists them")
+    return full
+
+
+def boot_id() -> str:
+    """Return what tells this boot of the machine from others."""
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        return file.read().strip()
+
+
+def _split_option(option: str) -> tuple[str, str, str]:
+    separators = [option.index(sign) for sign in "=:" if sign in option]
+    if not separators:
+        return option, "", ""
+    at = min(separators)
+    return option[:at], option[at], option[at + 1 :]
+
+
+def _free_name(engine: Engine) -> str:
+    return names.new_name(lambda name: state.is_name_taken(engine.connection, name))
+
+
+def _program(options: CreateOptions, image_config: dict[str, Any]) -> tuple[list[str], list[str]]:
+    entrypoint = image_config.get("Entrypoint") or []
+    command = options.command or image_config.get("Cmd") or []
+    if options.entrypoint is not None:
+        # A new entrypoint makes the image's command meaningless, as in docker and podman.
+        entrypoint, command = options.entrypoint, options.command
+    if not entrypoint and not command:
+        raise PodError(
+            "no command or entrypoint provided, and no CMD or ENTRYPOINT from image",
+            hint="name the program to run after the image",
+        )
+    return list(entrypoint), list(command)
+
+
+def _with_image_volumes(options: CreateOptions, image_config: dict[str, Any]) -> list[Mount]:
+    mounts: list[Mount] = []
+    for mount in options.mounts:
+        if any(other.target == mount.target for other in mounts):
+            raise PodError(f"{mount.target}: duplicate mount destination")
+        mounts.append(mount)
+    targets = {mount.target for mount in mounts}
+    for target in image_config.get("Volumes") or {}:
+        path = os.path.normpath(target)
+        if path.startswith("/") and path != "/" and path not in targets:
+            mounts.append(Mount("volume", "", path, [], anonymous=True))
+    for mount in mounts:
+        if mount.type == "volume" and not mount.source:
+            mount.source = names.new_id()
+    return mounts
+
+
+def _check_mount(mount: Mount) -> None:
+    if mount.type == "bind":
+        try:
+            os.stat(mount.source)
+        except OSError as error:
+            raise PodError(
+                f"statfs {mount.source}: {(error.strerror or '').lower()}",
+                hint="the source of a bind mount must exist on the host: create it first",
+            ) from error
+
+
+def _hostname(options: CreateOptions, container_id: str) -> str:
+    return os.uname().nodename if options.namespaces["uts"] == "host" else container_id[:12]
+
+
+def _pids_limit(engine: Engine, options: CreateOptions) -> int:
+    limit = options.pids_limit
+    if limit is None:
+        limit = int(engine.config.containers.get("pids_limit", DEFAULT_PIDS_LIMIT))
+    elif limit > 0 and engine.config.rootless:
+        options.resources.setdefault("pids", {"limit": limit})
+    return max(limit, 0)
+
+
+def keep_id_user(engine: Engine, mode: str) -> tuple[int, int]:
+    """Return the IDs inside the container for "keep-id[:uid=U,gid=G]". Raises PodError if that makes no sense."""
+    if not engine.config.rootless:
+        raise PodError("keep-id is only supported in rootless mode")
+    uid = gid = engine.config.uid
+    for item in mode.partition(":")[2].split(","):
+        name, _, value = item.partition("=")
+        if not item:
+            continue
+        if name not in ("uid", "gid") or not value.isdigit():
+            raise PodError(f'unknown option specified: "{item}"', hint="write --userns keep-id:uid=1000,gid=1000")
+        uid, gid = (int(value), gid) if name == "uid" else (uid, int(value))
+    return uid, gid
+
+
+def id_mappings(keep: tuple[int, int]) -> tuple[list[tuple[int, int, int]], list[tuple[int, int, int]]]:
+    """Return the maps of a namespace in which the engine's own root is user and group `keep`."""
+    return _id_mapping("/proc/self/uid_map", keep[0]), _id_mapping("/proc/self/gid_map", keep[1])
+
+
+def _id_mapping(path: str, keep: int) -> list[tuple[int, int, int]]:
+    with open(path, encoding="ascii") as file:
+        available = sum(int(line.split()[2]) for line in file)
+    if rootless.has_single_id():
+        return [(keep, 0, 1)]
+    before = min(keep, available - 1)
+    mapping = [(0, 1, before), (keep, 0, 1)]
+    if available - 1 > before:
+        mapping.append((keep + 1, before + 1, available - 1 - before))
+    return [entry for entry in mapping if entry[2] > 0]

@@ -1,0 +1,70 @@
+"""The engine as a command opens it: configuration, database and store, each at its first need."""
+
+from __future__ import annotations
+
+import os
+
+from pod import config as configuration
+from pod import rootless, settings, state, sweep
+from storage import store
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import sqlite3
+
+    from pod.config import Config
+    from storage.store import Store
+
+
+class Engine:
+    """What every operation needs."""
+
+    __slots__ = ("config", "store")
+
+    def __init__(self, config: Config, opened: Store) -> None:
+        self.config = config
+        self.store = opened
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The database, in which storage has its tables and the engine has its own."""
+        return self.store.connection
+
+    @property
+    def single_id(self) -> bool:
+        """Tell whether the user's namespace maps one ID only."""
+        return self.config.rootless and rootless.has_single_id()
+
+
+def open_engine(*, write: bool) -> Engine:
+    """Open the engine of the invoking user.
+
+    For writing, a rootless user's process enters the user's namespace (it must be single-threaded), missing directories
+    are made, and what crashes left behind is swept. For reading, nothing is locked, written or waited for.
+    """
+    config = configuration.load(settings.current)
+    if not write:
+        return Engine(config, state.open_for_reading(config.graphroot))
+    if config.rootless:
+        rootless.enter(config)
+    _make_directories(config)
+    engine = Engine(config, store.open_store(config.graphroot))
+    state.migrate(engine.connection)
+    sweep.sweep(engine)
+    return engine
+
+
+def _make_directories(config: Config) -> None:
+    # Image content may hold setuid programs: nobody else gets to them through our directories.
+    if os.path.isdir(f"{config.runroot}/containers") and os.path.isdir(f"{config.graphroot}/volumes"):
+        return
+    for path in (config.graphroot, config.runroot):
+        os.makedirs(path, mode=0o711 if not config.rootless else 0o700, exist_ok=True)
+    for path in (
+        f"{config.graphroot}/containers",
+        f"{config.graphroot}/volumes",
+        f"{config.runroot}/containers",
+        f"{config.runroot}/exec",
+        config.runtime_root,
+    ):
+        os.makedirs(path, mode=0o700, exist_ok=True)

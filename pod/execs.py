@@ -1,0 +1,121 @@
+"""Further processes in a running container: exec sessions. Each has a monitor of its own, like a container."""
+
+from __future__ import annotations
+
+import os
+
+from pod import launch, names, rootfs, spec, status, users
+from pod.errors import StateError
+from runtime import exec as runtime_exec
+from runtime.monitor import spawn
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from runtime.monitor.spawn import MonitorLink, Stdio
+
+    from pod.container_config import ContainerConfig
+    from pod.engine import Engine
+    from pod.state import Container
+
+
+class ExecOptions:
+    """What to run in a container, and how."""
+
+    __slots__ = ("args", "env", "privileged", "stdin", "tty", "user", "workdir")
+
+    def __init__(
+        self,
+        args: list[str],
+        *,
+        env: dict[str, str],
+        user: str = "",
+        workdir: str = "",
+        tty: bool = False,
+        stdin: bool = False,
+        privileged: bool = False,
+    ) -> None:
+        self.args = args
+        self.env = env
+        self.user = user
+        self.workdir = workdir
+        self.tty = tty
+        self.stdin = stdin
+        self.privileged = privileged
+
+
+class ExecSession:
+    """A process that is about to run in a container: its ID, its monitor, and where that keeps its files."""
+
+    __slots__ = ("directory", "id", "link")
+
+    def __init__(self, session_id: str, directory: str, link: MonitorLink) -> None:
+        self.id = session_id
+        self.directory = directory
+        self.link = link
+
+
+def launch_exec(engine: Engine, container: Container, options: ExecOptions) -> ExecSession:
+    """Prepare a process in a running container. Raises StateError if it does not run, and what the runtime raises."""
+    seen = status.observe(engine.config, container.id)
+    if not seen.is_running:
+        raise StateError("can only create exec sessions on running containers: container state improper")
+    session_id = names.new_id()
+    directory = f"{engine.config.runroot}/exec/{session_id}"
+    os.mkdir(directory, 0o700)
+    process = _process(engine, container, options, seen.pid)
+
+    def create(stdio: Stdio) -> spawn.Container:
+        made = runtime_exec.exec_process(
+            engine.config.runtime_root,
+            container.id,
+            process,
+            stdin=stdio.stdin,
+            stdout=stdio.stdout,
+            stderr=stdio.stderr,
+        )
+        return spawn.Container(
+            pid=made.pid, start_time=made.start_time, console=made.console, cgroups=[], state_dir="", start=made.start
+        )
+
+    config = spawn.MonitorConfig(
+        id=session_id,
+        directory=directory,
+        terminal=options.tty,
+        stdin=options.stdin,
+        log_driver="none",
+        log_path="",
+        exit_path=f"{directory}/exit",
+        on_exit=[],
+        slow_path=launch.package_path(),
+    )
+    return ExecSession(session_id, directory, spawn.spawn(config, create))
+
+
+def _process(engine: Engine, container: Container, options: ExecOptions, pid: int) -> dict[str, Any]:
+    config: ContainerConfig = container.config  # type: ignore[assignment]
+    asked: ContainerConfig = {
+        **config,
+        "tty": options.tty,
+        "env": {**config["env"], **options.env},
+        "workdir": options.workdir or config["workdir"],
+        "init_path": "",
+        "ulimits": config["ulimits"],
+        "security": {**config["security"], "privileged": options.privileged or config["security"]["privileged"]},
+    }
+    surroundings = launch.surroundings(engine, container.id, config)
+    process = spec.process(asked, options.args, container.id, surroundings)
+    root = os.open(f"/proc/{pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        rootfs.set_user(process, _user(engine, config, options, root), asked)
+    finally:
+        os.close(root)
+    return process
+
+
+def _user(engine: Engine, config: ContainerConfig, options: ExecOptions, root: int) -> users.User:
+    wanted = options.user or config["user"]
+    if not wanted and config["namespaces"]["user"].startswith("keep-id"):
+        return launch.keep_id_user(engine, config)
+    return users.resolve(root, wanted, config["group_add"] if not options.user else [])

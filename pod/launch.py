@@ -1,0 +1,236 @@
+"""Starting a container: its spec, its monitor, and what the monitor does before the program runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from pod import create, rootfs, spec, status, users, volumes
+from pod.config import DEFAULT_CAPABILITIES
+from pod.errors import PodError, StateError
+from pod.lock import ContainerLock
+from runtime import create as runtime_create
+from runtime import delete as runtime_delete
+from runtime import start as runtime_start
+from runtime.monitor import spawn
+from storage import gc, images
+from storage.rootfs import lowers as layer_directories
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from runtime.monitor.spawn import MonitorLink, Stdio
+
+    from pod.container_config import ContainerConfig
+    from pod.engine import Engine
+    from pod.state import Container
+
+_HOSTS = "127.0.0.1\tlocalhost localhost.localdomain\n::1\tlocalhost ip6-localhost ip6-loopback\n"
+
+
+def launch(engine: Engine, container: Container) -> MonitorLink:
+    """Create the container's process and return the link to its monitor; `start` on it lets the program run.
+
+    Raises what kept the process from being made; then nothing of it is left.
+    """
+    with ContainerLock(engine.config, container.id):
+        seen = status.observe(engine.config, container.id)
+        if seen.is_running:
+            raise StateError(f"container {container.id} is running already: container state improper")
+        clear(engine, container.id)
+        plan = _Plan(engine, container)
+        link = spawn.spawn(plan.monitor_config(), plan.create)
+        _write(f"{plan.directory}/started", f"{time.time():.9f} {create.boot_id()}\n")
+        return link
+
+
+def clear(engine: Engine, container_id: str) -> None:
+    """Remove what an earlier run of the container left: records, sockets, runtime state."""
+    config = engine.config
+    directory = config.container_dir(container_id)
+    for name in ("exit", "started"):
+        try:
+            os.unlink(f"{directory}/{name}")
+        except FileNotFoundError:
+            pass
+    if os.path.isdir(f"{config.runtime_root}/{container_id}"):
+        runtime_delete.delete(config.runtime_root, container_id, force=True)
+    monitor_dir = config.monitor_dir(container_id)
+    try:
+        os.mkdir(monitor_dir, 0o700)
+    except FileExistsError:
+        gc.remove_tree(monitor_dir)
+        os.mkdir(monitor_dir, 0o700)
+
+
+def surroundings(engine: Engine, container_id: str, config: ContainerConfig) -> spec.Surroundings:
+    """Return what the spec of a container depends on beside its own configuration."""
+    directory = engine.config.container_dir(container_id)
+    mode = config["namespaces"]["user"]
+    mappings = None
+    if mode.startswith("keep-id"):
+        mappings = create.id_mappings(create.keep_id_user(engine, mode))
+    default = engine.config.containers.get("default_capabilities") or DEFAULT_CAPABILITIES
+    return spec.Surroundings(
+        rootfs=config["rootfs"] or f"{directory}/rootfs",
+        files=f"{directory}/files",
+        volumes=f"{engine.config.graphroot}/volumes",
+        rootless=engine.config.rootless,
+        cgroups_path=_cgroups_path(engine, container_id, config),
+        id_mappings=mappings,
+        default_capabilities=[create.capability(name) for name in default],
+    )
+
+
+def keep_id_user(engine: Engine, config: ContainerConfig) -> users.User:
+    """Return the user that a container's processes are by default under --userns keep-id."""
+    uid, gid = create.keep_id_user(engine, config["namespaces"]["user"])
+    return users.User(uid, gid, [], engine.config.home, is_listed=False)
+
+
+class _Plan:
+    """All that the monitor needs to make the container, gathered before the fork."""
+
+    def __init__(self, engine: Engine, container: Container) -> None:
+        self.engine = engine
+        self.container = container
+        self.config: ContainerConfig = container.config  # type: ignore[assignment]
+        self.directory = engine.config.container_dir(container.id)
+        self.surroundings = surroundings(engine, container.id, self.config)
+        self.spec = spec.build(self.config, container.id, self.surroundings)
+        self.overlay = self._overlay()
+        self._write_files()
+
+    def _overlay(self) -> rootfs.Overlay | None:
+        if self.config["rootfs"]:
+            return None
+        engine = self.engine
+        directories = layer_directories(engine.store, images.load(engine.store, self.config["image"]))
+        if self.surroundings.id_mappings is not None:
+            from storage import remap
+
+            directories = remap.lowers(engine.store, directories, *self.surroundings.id_mappings)
+        return rootfs.Overlay(
+            lowers=directories,
+            directory=self.directory,
+            rootless=engine.config.rootless,
+            volatile=self.container.auto_remove,
+        )
+
+    def monitor_config(self) -> spawn.MonitorConfig:
+        config = self.engine.config
+        on_exit = []
+        if self.container.auto_remove:
+            on_exit = [*engine_command(self.engine), "container", "cleanup", self.container.id]
+        return spawn.MonitorConfig(
+            id=self.container.id,
+            directory=config.monitor_dir(self.container.id),
+            terminal=self.config["tty"],
+            stdin=self.config["stdin"],
+            log_driver=self.config["log_driver"],
+            log_path=f"{self.directory}/ctr.log",
+            exit_path=f"{self.directory}/exit",
+            on_exit=on_exit,
+            slow_path=package_path(),
+        )
+
+    def create(self, stdio: Stdio) -> spawn.Container:
+        """Make the container's process; runs in the monitor, the parent of that process."""
+        rootfs.enter_mount_namespace()
+        if self.overlay is not None:
+            self._mount()
+        self._copy_up()
+        keep_id = None
+        if self.config["namespaces"]["user"].startswith("keep-id"):
+            keep_id = keep_id_user(self.engine, self.config)
+        rootfs.finish_spec(self.spec, self.config, self.surroundings.files, keep_id=keep_id)
+        made = runtime_create.create(
+            self.container.id,
+            self.directory,
+            self.spec,
+            root=self.engine.config.runtime_root,
+            stdin=stdio.stdin,
+            stdout=stdio.stdout,
+            stderr=stdio.stderr,
+        )
+        return spawn.Container(
+            pid=made.pid,
+            start_time=made.start_time,
+            console=made.console,
+            cgroups=made.cgroups,
+            state_dir=made.state_dir,
+            start=lambda: runtime_start.start(self.engine.config.runtime_root, self.container.id),
+        )
+
+    def _mount(self) -> None:
+        assert self.overlay is not None
+        status_of_root = os.stat(self.overlay.lowers[0])
+        os.chown(self.overlay.upper, status_of_root.st_uid, status_of_root.st_gid)
+        os.chmod(self.overlay.upper, status_of_root.st_mode & 0o7777)
+        rootfs.mount_overlay(self.overlay)
+
+    def _copy_up(self) -> None:
+        wanted = [mount for mount in self.config["mounts"] if mount["type"] == "volume" and mount["copy"]]
+        if not wanted:
+            return
+        root = os.open(self.surroundings.rootfs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            for mount in wanted:
+                volumes.copy_up(root, mount["target"], volumes.path(self.engine.config, mount["source"]))
+        finally:
+            os.close(root)
+
+    def _write_files(self) -> None:
+        files = self.surroundings.files
+        hostname = self.config["hostname"]
+        hosts = _HOSTS
+        if self.config["namespaces"]["network"] == "host":
+            hosts = _read("/etc/hosts") or _HOSTS
+        if hostname not in hosts.split():
+            hosts += f"127.0.0.1\t{hostname} {self.container.name}\n"
+        _write(f"{files}/hosts", hosts)
+        _write(f"{files}/hostname", f"{hostname}\n")
+        _write(f"{files}/containerenv", "")
+        _write(f"{files}/resolv.conf", _read("/etc/resolv.conf"))
+
+
+def engine_command(engine: Engine) -> list[str]:
+    """Return the beginning of a command line that runs this engine on the same store, from any environment."""
+    code = f"import sys; sys.path.insert(0, {package_path()!r}); from pod.__main__ import main; main()"
+    config = engine.config
+    return [sys.executable, "-I", "-S", "-c", code, "--root", config.graphroot, "--runroot", config.runroot]
+
+
+def package_path() -> str:
+    """Return the directory that holds our packages."""
+    return os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def _cgroups_path(engine: Engine, container_id: str, config: ContainerConfig) -> str:
+    if not engine.config.rootless:
+        return f"/pod-{container_id}"
+    from pod.delegation import rootless_cgroup
+
+    parent = rootless_cgroup()
+    if parent:
+        return f"{parent}/pod-{container_id}"
+    if config["resources"]:
+        limits = ", ".join(sorted(config["resources"]))
+        raise PodError(
+            f"cannot limit {limits}: no cgroup is delegated to user {engine.config.uid}",
+            hint="limits for rootless containers need cgroup v2 and a systemd user session, or run as root",
+        )
+    return ""
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
+def _write(path: str, text: str) -> None:
+    with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
+        file.write(text)

@@ -1,0 +1,39 @@
+"""One lock per container, released by the kernel with the process that holds it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pod.config import Config
+
+
+class ContainerLock:
+    """Held while a container is started or removed; a context manager.
+
+    The file is unlinked by whoever holds it at the end, so whoever waited for it looks whether it is still the one.
+    """
+
+    __slots__ = ("_descriptor", "_path")
+
+    def __init__(self, config: Config, container_id: str) -> None:
+        self._path = f"{config.runroot}/containers/{container_id}.lock"
+        self._descriptor = -1
+
+    def __enter__(self) -> ContainerLock:
+        while True:
+            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+            try:
+                named, held = os.stat(self._path), os.fstat(self._descriptor)
+                if (named.st_dev, named.st_ino) == (held.st_dev, held.st_ino):
+                    return self
+            except FileNotFoundError:
+                pass
+            os.close(self._descriptor)
+
+    def __exit__(self, *exception: object) -> None:
+        os.unlink(self._path)
+        os.close(self._descriptor)

@@ -1,0 +1,54 @@
+"""Names and IDs of new objects."""
+
+from __future__ import annotations
+
+import os
+
+from pod.errors import PodError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_MOODS = (
+    "agile amber ample apt arch bold brave breezy bright brisk calm candid civil clever cosy crisp deft dry eager "
+    "early fair fast fine firm fleet fond frank free fresh gentle glad grand great happy hardy honest jolly keen "
+    "kind light lively loyal lucid lucky mellow merry mild modest neat nimble noble pat plain plucky polite prime "
+    "proud quick quiet rapid ready rosy safe sage serene sharp shiny silent silver smart snug sober solid spry "
+    "stable steady sunny super swift tidy trim true trusty upbeat vivid warm wise witty young zesty"
+).split()
+_ANIMALS = (
+    "albatross ant auk badger bat bear beaver bee bison bittern boar bream bunting camel carp cat chough clam cod "
+    "colt coot cormorant crab crane cricket crow curlew deer dipper dolphin dove dragonfly duck dunlin eagle eel "
+    "egret elk falcon ferret finch firefly fox frog gannet gecko gibbon goat goose grouse gull hare harrier hawk "
+    "hedgehog heron hornet horse ibex ibis jackdaw jay kestrel kite lark linnet lizard llama lobster lynx magpie "
+    "mallard marten merlin mink mole moth mouse mule narwhal newt nuthatch octopus orca oriole osprey otter owl ox "
+    "panda perch petrel pike pipit plover pony puffin quail rabbit raven ray robin rook salmon seal shrew siskin "
+    "skua snail snipe sparrow squid stilt stoat stork swallow swan swift teal tern thrush tit toad trout turtle "
+    "viper vole wagtail walrus wasp whale wigeon wolf wombat wren yak zebra"
+).split()
+
+_NAME_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
+
+
+def new_id() -> str:
+    """Return 64 random hexadecimal digits, as every container has."""
+    return os.urandom(32).hex()
+
+
+def new_name(is_taken: Callable[[str], bool]) -> str:
+    """Return a free name that a person can say."""
+    for _ in range(20):
+        first, second = os.urandom(2), os.urandom(2)
+        mood = _MOODS[int.from_bytes(first, "big") % len(_MOODS)]
+        name = f"{mood}_{_ANIMALS[int.from_bytes(second, 'big') % len(_ANIMALS)]}"
+        if not is_taken(name):
+            return name
+    return f"{name}_{os.urandom(4).hex()}"
+
+
+def check_name(name: str) -> str:
+    """Return the name if containers and volumes may bear it."""
+    if not name or name[0] in "_.-" or any(letter not in _NAME_LETTERS for letter in name):
+        raise PodError(f'invalid name "{name}": names must match [a-zA-Z0-9][a-zA-Z0-9_.-]*: invalid argument')
+    return name

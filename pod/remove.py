@@ -1,0 +1,85 @@
+"""Removing containers and volumes: the row goes first, in one commit; what is left on disk after a crash is swept."""
+
+from __future__ import annotations
+
+import os
+
+from pod import state, status, stop
+from pod.errors import PodError, VolumeInUseError
+from pod.lock import ContainerLock
+from runtime import delete
+from storage import database, gc, images
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pod.engine import Engine
+
+
+class RunningError(PodError):
+    """The container runs and its removal was not forced (exit status 2, as podman's)."""
+
+    code = 2
+
+
+def remove_container(
+    engine: Engine,
+    container: state.Container,
+    *,
+    force: bool = False,
+    volumes: bool = False,
+    timeout: int | None = None,
+) -> None:
+    """Remove a container and all that it has; with `force`, stop it first. Idempotent."""
+    with ContainerLock(engine.config, container.id):
+        seen = status.observe(engine.config, container.id)
+        if seen.is_running:
+            if not force:
+                raise RunningError(
+                    f"cannot remove container {container.id} as it is running - running or paused containers cannot"
+                    " be removed without force: container state improper"
+                )
+            stop.stop(engine, container, timeout=timeout)
+        forget(engine, container, volumes=volumes or container.auto_remove)
+
+
+def forget(engine: Engine, container: state.Container, *, volumes: bool) -> None:
+    """Delete the row of a container that does not run, its anonymous volumes with `volumes`, and its files."""
+    seen = status.observe(engine.config, container.id)
+    doomed: list[str] = []
+    with database.transaction(engine.connection):
+        if volumes:
+            doomed = state.volumes_of(engine.connection, container.id, anonymous_only=True)
+        if state.delete_container(engine.connection, container.id):
+            images.unpin(engine.connection, container.id)
+            if seen.started:
+                state.keep_exit_code(engine.connection, container, seen.exit_code)
+        doomed = [name for name in doomed if not state.volume_users(engine.connection, name)]
+        for name in doomed:
+            state.delete_volume(engine.connection, name)
+    delete_files(engine, container.id)
+    for name in doomed:
+        gc.remove_tree(f"{engine.config.graphroot}/volumes/{name}")
+
+
+def delete_files(engine: Engine, container_id: str) -> None:
+    """Delete what a container without a row has left: runtime state, cgroups, sockets, and its layer."""
+    config = engine.config
+    if os.path.isdir(f"{config.runtime_root}/{container_id}"):
+        delete.delete(config.runtime_root, container_id, force=True)
+    gc.remove_tree(config.monitor_dir(container_id))
+    gc.remove_tree(config.container_dir(container_id))
+
+
+def remove_volume(engine: Engine, name: str, *, force: bool) -> str:
+    """Remove a volume and return its full name; with `force`, the containers that use it go first."""
+    volume = state.find_volume(engine.connection, name)
+    if force:
+        for user in state.volume_users(engine.connection, volume.name):
+            remove_container(engine, state.find_container(engine.connection, user), force=True)
+    with database.transaction(engine.connection):
+        users = state.volume_users(engine.connection, volume.name)
+        if users:
+            raise VolumeInUseError(volume.name, users)
+        state.delete_volume(engine.connection, volume.name)
+    gc.remove_tree(f"{engine.config.graphroot}/volumes/{volume.name}")
+    return volume.name

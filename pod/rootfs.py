@@ -1,0 +1,176 @@
+"""A container's root file system, as the monitor makes it: the overlay, and what the spec takes from the image.
+
+Runs in the monitor, which has a mount namespace of its own: nothing here can leak a mount. The image's content is
+hostile, so everything in it is reached from a descriptor of its root, by openat2(RESOLVE_IN_ROOT).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from pod import spec, users
+from pod.errors import PodError
+from runtime import kernel, syscalls
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from pod.container_config import ContainerConfig
+
+_MAX_LOWERS = 500  # OVL_MAX_STACK of the kernel
+
+
+class Overlay:
+    """What an overlay is made of; `lowers` has the topmost layer first."""
+
+    __slots__ = ("lowers", "rootless", "target", "upper", "volatile", "work")
+
+    def __init__(self, *, lowers: list[str], directory: str, rootless: bool, volatile: bool) -> None:
+        self.lowers = lowers
+        self.upper = f"{directory}/upper"
+        self.work = f"{directory}/work"
+        self.target = f"{directory}/rootfs"
+        self.rootless = rootless
+        self.volatile = volatile  # the upper layer need not survive a crash of the machine
+
+
+def enter_mount_namespace() -> None:
+    """Give this process mounts of its own, to which those made on the host later still propagate."""
+    syscalls.unshare(kernel.CLONE_NEWNS)
+    syscalls.mount(None, "/", None, kernel.MS_REC | kernel.MS_SLAVE)
+
+
+def mount_overlay(overlay: Overlay) -> None:
+    """Mount the layers below the container's own, in this process's mount namespace."""
+    if len(overlay.lowers) > _MAX_LOWERS:
+        raise PodError(f"the image has {len(overlay.lowers)} layers, the kernel's overlay takes {_MAX_LOWERS}")
+    if os.path.isdir(f"{overlay.work}/work/incompat/volatile"):
+        raise PodError("the machine went down while this container ran, its files are not to be trusted")
+    try:
+        if not _mount_by_descriptor(overlay):
+            _mount_by_options(overlay)
+    except OSError as error:
+        raise PodError(f"mount overlay at {overlay.target}: {error.strerror}", hint=_overlay_hint(overlay)) from error
+
+
+def _mount_by_descriptor(overlay: Overlay) -> bool:
+    """Mount with fsopen(2); False where the kernel has no `lowerdir+` yet (before 6.8) or a path is too long for it."""
+    filesystem = syscalls.fsopen("overlay")
+    try:
+        try:
+            for lower in overlay.lowers:
+                syscalls.fsconfig_set_string(filesystem, "lowerdir+", lower)
+            syscalls.fsconfig_set_string(filesystem, "upperdir", overlay.upper)
+            syscalls.fsconfig_set_string(filesystem, "workdir", overlay.work)
+        except OSError as error:
+            if error.errno == errno.EINVAL:
+                return False
+            raise
+        for flag, wanted in (("userxattr", overlay.rootless), ("volatile", overlay.volatile)):
+            if wanted:
+                syscalls.fsconfig_set_flag(filesystem, flag)
+        syscalls.fsconfig_create(filesystem)
+        mounted = syscalls.fsmount(filesystem)
+    finally:
+        os.close(filesystem)
+    try:
+        syscalls.move_mount(mounted, b"", kernel.AT_FDCWD, overlay.target, kernel.MOVE_MOUNT_F_EMPTY_PATH)
+    finally:
+        os.close(mounted)
+    return True
+
+
+def _mount_by_options(overlay: Overlay) -> None:
+    # Relative names keep a long chain of layers within the page that mount(2) takes.
+    parent = os.path.dirname(os.path.dirname(overlay.lowers[0]))
+    lowers = ":".join(os.path.relpath(lower, parent) for lower in overlay.lowers)
+    options = f"lowerdir={lowers},upperdir={overlay.upper},workdir={overlay.work}"
+    options += ",userxattr" * overlay.rootless + ",volatile" * overlay.volatile
+    before = os.open(".", os.O_PATH | os.O_CLOEXEC)
+    os.chdir(parent)
+    try:
+        syscalls.mount("overlay", overlay.target, "overlay", 0, options)
+    finally:
+        os.fchdir(before)
+        os.close(before)
+
+
+def finish_spec(document: dict[str, Any], config: ContainerConfig, files: str, *, keep_id: users.User | None) -> None:
+    """Add to the spec what only the mounted image tells: the user, its home, and the working directory.
+
+    With `keep_id`, that user is the process's unless another was asked for, and gets an entry in /etc/passwd.
+    """
+    root = os.open(document["root"]["path"], os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        wanted = config["user"]
+        user = keep_id if keep_id is not None and not wanted else users.resolve(root, wanted, config["group_add"])
+        set_user(document["process"], user, config)
+        _add_passwd_entry(document, root, user, files, name=config["env"].get("USER", "") if keep_id else "")
+        _make_workdir(root, document["process"]["cwd"], user)
+    finally:
+        os.close(root)
+
+
+def set_user(process: dict[str, Any], user: users.User, config: ContainerConfig) -> None:
+    """Put a resolved user into a process section, with the capabilities and the home that it has."""
+    process["user"] = {"uid": user.uid, "gid": user.gid, "umask": 0o022}
+    if user.additional_gids:
+        process["user"]["additionalGids"] = user.additional_gids
+    if user.uid != 0:
+        security = config["security"]
+        added = security["cap_add"]
+        allowed: list[str] = process["capabilities"]["bounding"]
+        process["capabilities"] = spec.capabilities(allowed, allowed if "ALL" in added else added, uid=user.uid)
+    if not any(variable.startswith("HOME=") for variable in process["env"]):
+        process["env"].append(f"HOME={user.home or '/'}")
+
+
+def _add_passwd_entry(document: dict[str, Any], root: int, user: users.User, files: str, *, name: str) -> None:
+    if user.is_listed or user.uid == 0:
+        return
+    content = users.read_file(root, "etc/passwd")
+    if not content:
+        return
+    if not content.endswith(b"\n"):
+        content += b"\n"
+    entry = f"{name or user.uid}:*:{user.uid}:{user.gid}:container user:{user.home or '/'}:/bin/sh\n"
+    path = f"{files}/passwd"
+    with open(path, "wb") as file:
+        file.write(content + entry.encode())
+    document["mounts"].append(
+        {"destination": "/etc/passwd", "type": "bind", "source": path, "options": ["bind", "rprivate"]}
+    )
+
+
+def _make_workdir(root: int, path: str, user: users.User) -> None:
+    """Create a missing working directory step by step, without leaving the root (CVE-2026-55686)."""
+    flags = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+    resolve = kernel.RESOLVE_IN_ROOT | kernel.RESOLVE_NO_MAGICLINKS
+    try:
+        os.close(syscalls.openat2(root, path, flags, resolve=resolve))
+        return
+    except FileNotFoundError:
+        pass
+    except OSError:
+        return  # the runtime says what is wrong with it when it enters it
+    done = "."
+    for part in [part for part in path.split("/") if part not in ("", ".")]:
+        parent = syscalls.openat2(root, done, flags, resolve=resolve)
+        try:
+            os.mkdir(part, 0o755, dir_fd=parent)
+            os.chown(part, user.uid, user.gid, dir_fd=parent, follow_symlinks=False)
+        except FileExistsError:
+            pass
+        except OSError as error:
+            raise PodError(f"creating the working directory {path}: {error.strerror}") from error
+        finally:
+            os.close(parent)
+        done = f"{done}/{part}"
+
+
+def _overlay_hint(overlay: Overlay) -> str:
+    if overlay.rootless:
+        return "rootless overlay needs Linux 5.11 and a file system that has user extended attributes"
+    return "the store must lie on a file system that overlay takes as upper layer, such as ext4, xfs or btrfs"

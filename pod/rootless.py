@@ -1,0 +1,236 @@
+"""Entering the user namespace of a rootless user, in-process and while still single-threaded.
+
+All containers of a user share one namespace. Any living process in it keeps it: `<runroot>/userns` names the last one
+known, and every monitor is another. A command joins the namespace of such a process, or makes a new one and
+has the setuid helpers newuidmap(1) and newgidmap(1) write its maps. Nobody stays behind just to hold it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+
+from pod.errors import PodError
+from pod.status import read_record
+from runtime import kernel, process, syscalls
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pod.config import Config
+
+
+class IdRange:
+    """A range of subordinate IDs of a user, see subuid(5)."""
+
+    __slots__ = ("count", "start")
+
+    def __init__(self, start: int, count: int) -> None:
+        self.start = start
+        self.count = count
+
+
+def in_user_namespace() -> bool:
+    """Tell whether this process has already been mapped: ID 0 inside a namespace that is not the host's."""
+    if os.geteuid() != 0:
+        return False
+    with open("/proc/self/uid_map", encoding="ascii") as file:
+        return file.read().split() != ["0", "0", "4294967295"]
+
+
+def has_single_id() -> bool:
+    """Tell whether the namespace that this process is in maps no more than one user ID."""
+    with open("/proc/self/uid_map", encoding="ascii") as file:
+        return sum(int(line.split()[2]) for line in file) == 1
+
+
+def enter(config: Config) -> None:
+    """Put this process into the namespace of its user, as root of it."""
+    if in_user_namespace():
+        return
+    os.makedirs(config.runroot, mode=0o700, exist_ok=True)
+    lock = os.open(f"{config.runroot}/userns.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not _join_existing(config):
+            _create(config)
+            with open(f"{config.runroot}/userns", "w", encoding="ascii") as file:
+                file.write(f"{os.getpid()} {process.start_time(os.getpid())}\n")
+    finally:
+        os.close(lock)
+    os.setresgid(0, 0, 0)
+    os.setresuid(0, 0, 0)
+
+
+def join(pid: int) -> None:
+    """Move from the host into the user namespace of a process of the same user."""
+    descriptor = os.open(f"/proc/{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        syscalls.setns(descriptor, kernel.CLONE_NEWUSER)
+    finally:
+        os.close(descriptor)
+
+
+def subordinate_ids(path: str, user: str, uid: int) -> list[IdRange]:
+    """Return the ranges that subuid(5) or subgid(5) gives to a user, by name or by number."""
+    ranges = []
+    try:
+        with open(path, encoding="utf-8") as file:
+            for line in file:
+                fields = line.strip().split(":")
+                if len(fields) == 3 and fields[0] in (user, str(uid)) and fields[1].isdigit() and fields[2].isdigit():
+                    ranges.append(IdRange(int(fields[1]), int(fields[2])))
+    except OSError:
+        return []
+    return ranges
+
+
+def missing_pieces(config: Config) -> tuple[str, str] | None:
+    """Return what keeps this user from more than one ID and the line that mends it, or None."""
+    user = _user_name(config.uid)
+    for path in ("/etc/subuid", "/etc/subgid"):
+        if not subordinate_ids(path, user, config.uid):
+            option = "--add-subuids 100000-165535 --add-subgids 100000-165535"
+            return f"{path} gives user {user} no IDs", f"as root: usermod {option} {user}"
+    for name in ("newuidmap", "newgidmap"):
+        if _which(name) is None:
+            return f"{name} is not installed", "as root: apt install uidmap"
+    return None
+
+
+def _join_existing(config: Config) -> bool:
+    for pid, start_time in _candidates(config):
+        try:
+            descriptor = os.open(f"/proc/{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            continue
+        try:
+            # The descriptor holds the namespace; only now is it certain whose it is.
+            if process.is_alive(pid, start_time) and not _is_own_namespace(descriptor):
+                syscalls.setns(descriptor, kernel.CLONE_NEWUSER)
+                return True
+        except OSError:
+            continue
+        finally:
+            os.close(descriptor)
+    return False
+
+
+def _candidates(config: Config) -> list[tuple[int, int]]:
+    paths = [f"{config.runroot}/userns"]
+    try:
+        names = os.listdir(f"{config.runroot}/containers")
+    except OSError:
+        names = []
+    paths += [f"{config.runroot}/containers/{name}/monitor" for name in names]
+    found = []
+    for path in paths:
+        known = read_record(path)
+        if known is not None:
+            found.append(known)
+    return found
+
+
+def _is_own_namespace(descriptor: int) -> bool:
+    own = os.stat("/proc/self/ns/user")
+    other = os.fstat(descriptor)
+    return own.st_ino == other.st_ino
+
+
+def _create(config: Config) -> None:
+    uid, gid = os.getuid(), os.getgid()
+    if missing_pieces(config) is not None:
+        syscalls.unshare(kernel.CLONE_NEWUSER)
+        _write("/proc/self/setgroups", "deny")
+        _write("/proc/self/uid_map", f"0 {uid} 1")
+        _write("/proc/self/gid_map", f"0 {gid} 1")
+        return
+    user = _user_name(uid)
+    helpers = [
+        _Helper("newuidmap", _arguments(uid, subordinate_ids("/etc/subuid", user, uid))),
+        _Helper("newgidmap", _arguments(gid, subordinate_ids("/etc/subgid", user, uid))),
+    ]
+    try:
+        syscalls.unshare(kernel.CLONE_NEWUSER)
+    except OSError as error:
+        for helper in helpers:  # all are let go before any is waited for: each holds the pipes of those before it
+            helper.cancel()
+        for helper in helpers:
+            helper.wait()
+        raise PodError(
+            f"cannot make a user namespace: {error.strerror}",
+            hint="as root: sysctl -w kernel.unprivileged_userns_clone=1 user.max_user_namespaces=15000",
+        ) from error
+    for helper in helpers:
+        helper.go()
+    for helper in helpers:
+        helper.finish()
+
+
+class _Helper:
+    """A setuid program that is forked before this process leaves the host's namespace, and let go after."""
+
+    def __init__(self, name: str, arguments: list[str]) -> None:
+        self.name = name
+        target = str(os.getpid())
+        program = _which(name)
+        assert program is not None
+        reader, self._writer = os.pipe()
+        self._pid = os.fork()
+        if self._pid == 0:
+            os.close(self._writer)
+            if os.read(reader, 1):
+                os.execv(program, [name, target, *arguments])
+            os._exit(1)
+        os.close(reader)
+
+    def go(self) -> None:
+        os.write(self._writer, b"1")
+        os.close(self._writer)
+
+    def cancel(self) -> None:
+        os.close(self._writer)
+
+    def wait(self) -> int:
+        return os.waitpid(self._pid, 0)[1]
+
+    def finish(self) -> None:
+        if self.wait() != 0:
+            what = "uid" if self.name == "newuidmap" else "gid"
+            raise PodError(
+                f"{self.name} failed to map the user namespace",
+                hint=f"check that {_which(self.name)} is setuid root and that the ranges in /etc/sub{what} are right",
+            )
+
+
+def _arguments(own: int, ranges: list[IdRange]) -> list[str]:
+    arguments = ["0", str(own), "1"]
+    inside = 1
+    for found in ranges:
+        arguments += [str(inside), str(found.start), str(found.count)]
+        inside += found.count
+    return arguments
+
+
+def _user_name(uid: int) -> str:
+    import pwd
+
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def _which(name: str) -> str | None:
+    for directory in ("/usr/bin", "/bin", "/usr/local/bin", "/usr/sbin", "/sbin"):
+        path = f"{directory}/{name}"
+        if os.access(path, os.X_OK):
+            return path
+    return None
+
+
+def _write(path: str, text: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(descriptor, text.encode())
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,233 @@
+"""The engine's own tables in pod.db: containers, volumes, and exit codes of containers that are gone.
+
+Storage has tables of its own in the same file; neither reads the other's. What a container is doing is not here:
+see pod.status.
+"""
+
+from __future__ import annotations
+
+import time
+
+from pod.errors import ContainerNotFoundError, NameInUseError, NoSuchVolumeError, PodError
+from runtime import jsontext
+from storage import database, store
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import sqlite3
+    from typing import Any
+
+STEPS = (
+    """
+    CREATE TABLE container (
+        id TEXT PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE,
+        image TEXT NOT NULL,
+        created REAL NOT NULL,
+        auto_remove INTEGER NOT NULL,
+        creator TEXT NOT NULL,
+        config TEXT NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE volume (
+        name TEXT PRIMARY KEY,
+        created REAL NOT NULL,
+        anonymous INTEGER NOT NULL,
+        labels TEXT NOT NULL,
+        options TEXT NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE container_volume (
+        container TEXT NOT NULL REFERENCES container (id) ON DELETE CASCADE,
+        volume TEXT NOT NULL REFERENCES volume (name),
+        PRIMARY KEY (container, volume)
+    ) WITHOUT ROWID;
+    CREATE TABLE exit_code (
+        id TEXT PRIMARY KEY,
+        name TEXT NOT NULL,
+        code INTEGER NOT NULL,
+        recorded REAL NOT NULL
+    ) WITHOUT ROWID;
+    """,
+)
+
+EXIT_CODES_KEPT_SECONDS = 300.0
+
+
+class Container:
+    """A container as it was created; immutable but for its name."""
+
+    __slots__ = ("auto_remove", "config", "created", "creator", "id", "image", "name")
+
+    def __init__(self, row: tuple[str, str, str, float, int, str, str]) -> None:
+        self.id, self.name, self.image, self.created = row[:4]
+        self.auto_remove = bool(row[4])
+        self.creator = row[5]  # "PID STARTTIME BOOT-ID" of a `run --rm` that still owns it, else empty
+        self.config: dict[str, Any] = jsontext.loads(row[6])
+
+
+class Volume:
+    """A named place for data that outlives containers."""
+
+    __slots__ = ("anonymous", "created", "labels", "name", "options")
+
+    def __init__(self, row: tuple[str, float, int, str, str]) -> None:
+        self.name, self.created = row[:2]
+        self.anonymous = bool(row[2])
+        self.labels: dict[str, str] = jsontext.loads(row[3])
+        self.options: dict[str, str] = jsontext.loads(row[4])
+
+
+_COLUMNS = "id, name, image, created, auto_remove, creator, config"
+_VOLUME_COLUMNS = "name, created, anonymous, labels, options"
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring the engine's tables up to date."""
+    database.migrate(connection, "pod", STEPS)
+
+
+def open_for_reading(root: str) -> store.Store:
+    """Open the store without writing; one that lacks our tables reads as empty."""
+    opened = store.open_store(root, readonly=True)
+    present = database.version(opened.connection, "pod")
+    if present == len(STEPS):
+        return opened
+    if present == 0:
+        opened.close()
+        opened = store.empty(root)
+    migrate(opened.connection)
+    return opened
+
+
+def insert_container(connection: sqlite3.Connection, container: Container, volumes: list[str]) -> None:
+    """Add a row; within a transaction of the caller. Raises NameInUseError."""
+    taken = connection.execute("SELECT id FROM container WHERE name = ?", (container.name,)).fetchone()
+    if taken is not None:
+        raise NameInUseError(container.name, taken[0])
+    connection.execute(
+        f"INSERT INTO container ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (
+            container.id,
+            container.name,
+            container.image,
+            container.created,
+            int(container.auto_remove),
+            container.creator,
+            jsontext.dumps(container.config),
+        ),
+    )
+    for name in volumes:
+        connection.execute("INSERT OR IGNORE INTO container_volume VALUES (?, ?)", (container.id, name))
+
+
+def containers(connection: sqlite3.Connection) -> list[Container]:
+    """Return all containers, oldest first."""
+    rows = connection.execute(f"SELECT {_COLUMNS} FROM container ORDER BY created, id")
+    return [Container(row) for row in rows]
+
+
+def auto_removed(connection: sqlite3.Connection) -> list[Container]:
+    """Return the containers that are to go at their end."""
+    return [Container(row) for row in connection.execute(f"SELECT {_COLUMNS} FROM container WHERE auto_remove")]
+
+
+def container_ids(connection: sqlite3.Connection) -> set[str]:
+    """Return the IDs of all containers."""
+    return {row[0] for row in connection.execute("SELECT id FROM container")}
+
+
+def is_name_taken(connection: sqlite3.Connection, name: str) -> bool:
+    """Tell whether a container has this name."""
+    return connection.execute("SELECT 1 FROM container WHERE name = ?", (name,)).fetchone() is not None
+
+
+def find_container(connection: sqlite3.Connection, text: str) -> Container:
+    """Return the container of this name, ID, or unambiguous beginning of an ID."""
+    query = f"SELECT {_COLUMNS} FROM container WHERE name = ? OR id = ?"
+    row = connection.execute(query, (text, text)).fetchone()
+    if row is None and text and all(letter in "0123456789abcdef" for letter in text):
+        query = f"SELECT {_COLUMNS} FROM container WHERE id >= ? AND id < ? LIMIT 2"
+        rows = connection.execute(query, (text, text + "g")).fetchall()
+        if len(rows) > 1:
+            raise PodError(f"more than one result for container name or ID {text}: container ID is ambiguous")
+        row = rows[0] if rows else None
+    if row is None:
+        raise ContainerNotFoundError(text)
+    return Container(row)
+
+
+def delete_container(connection: sqlite3.Connection, container_id: str) -> bool:
+    """Delete a row, within a transaction of the caller; tell whether it was there."""
+    connection.execute("DELETE FROM container_volume WHERE container = ?", (container_id,))
+    return connection.execute("DELETE FROM container WHERE id = ?", (container_id,)).rowcount > 0
+
+
+def clear_creator(connection: sqlite3.Connection, container_id: str) -> None:
+    """Record that the container no longer depends on the command that created it."""
+    connection.execute("UPDATE container SET creator = '' WHERE id = ?", (container_id,))
+
+
+def keep_exit_code(connection: sqlite3.Connection, container: Container, code: int) -> None:
+    """Remember for a while how a container that is being removed ended, for `wait`."""
+    now = time.time()
+    connection.execute("DELETE FROM exit_code WHERE recorded < ?", (now - EXIT_CODES_KEPT_SECONDS,))
+    row = (container.id, container.name, code, now)
+    connection.execute("INSERT OR REPLACE INTO exit_code VALUES (?, ?, ?, ?)", row)
+
+
+def kept_exit_code(connection: sqlite3.Connection, container_id: str) -> int | None:
+    """Return how a removed container ended, if that is still known."""
+    row = connection.execute("SELECT code FROM exit_code WHERE id = ?", (container_id,)).fetchone()
+    return None if row is None else int(row[0])
+
+
+def insert_volume(
+    connection: sqlite3.Connection,
+    name: str,
+    *,
+    anonymous: bool,
+    labels: dict[str, str],
+    options: dict[str, str],
+) -> bool:
+    """Add a volume unless it exists; tell whether it was added."""
+    row = (name, time.time(), int(anonymous), jsontext.dumps(labels), jsontext.dumps(options))
+    cursor = connection.execute(f"INSERT OR IGNORE INTO volume ({_VOLUME_COLUMNS}) VALUES (?, ?, ?, ?, ?)", row)
+    return cursor.rowcount > 0
+
+
+def volumes(connection: sqlite3.Connection) -> list[Volume]:
+    """Return all volumes by name."""
+    return [Volume(row) for row in connection.execute(f"SELECT {_VOLUME_COLUMNS} FROM volume ORDER BY name")]
+
+
+def find_volume(connection: sqlite3.Connection, text: str) -> Volume:
+    """Return the volume of this name or unambiguous beginning of a name."""
+    row = connection.execute(f"SELECT {_VOLUME_COLUMNS} FROM volume WHERE name = ?", (text,)).fetchone()
+    if row is None:
+        query = f"SELECT {_VOLUME_COLUMNS} FROM volume WHERE substr(name, 1, length(?1)) = ?1 LIMIT 2"
+        rows = connection.execute(query, (text,)).fetchall() if text else []
+        if len(rows) > 1:
+            raise PodError(f"more than one result for volume name {text}: volume name is ambiguous")
+        if not rows:
+            raise NoSuchVolumeError(text)
+        row = rows[0]
+    return Volume(row)
+
+
+def volume_users(connection: sqlite3.Connection, name: str) -> list[str]:
+    """Return the IDs of the containers that mount a volume."""
+    rows = connection.execute("SELECT container FROM container_volume WHERE volume = ?", (name,))
+    return [row[0] for row in rows]
+
+
+def volumes_of(connection: sqlite3.Connection, container_id: str, *, anonymous_only: bool) -> list[str]:
+    """Return the names of the volumes that a container mounts."""
+    query = "SELECT volume FROM container_volume WHERE container = ?"
+    names = [row[0] for row in connection.execute(query, (container_id,))]
+    if not anonymous_only:
+        return names
+    return [name for name in names if find_volume(connection, name).anonymous]
+
+
+def delete_volume(connection: sqlite3.Connection, name: str) -> bool:
+    """Delete a volume's row, within a transaction of the caller; tell whether it was there."""
+    return connection.execute("DELETE FROM volume WHERE name = ?", (name,)).rowcount > 0

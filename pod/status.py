@@ -1,0 +1,115 @@
+"""What a container is doing, derived from its processes and its exit record, never from the database.
+
+`<runroot>/containers/<id>/pid` and `monitor` name a process as "PID STARTTIME";
+`<graphroot>/containers/<id>/started` is written before the program starts ("SECONDS BOOT-ID") and `exit` when it has
+ended (see runtime.monitor).
+"""
+
+from __future__ import annotations
+
+import os
+
+from runtime import jsontext, process
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from pod.config import Config
+
+# What is reported for a container whose end nobody could observe: its monitor was killed, or the machine lost power.
+UNKNOWN_EXIT_CODE = 255
+
+
+class Status:
+    """The state of a container at one moment, in podman's words."""
+
+    __slots__ = ("exit_code", "finished", "monitor_pid", "oom_killed", "pid", "started", "state")
+
+    def __init__(
+        self,
+        state: str,
+        *,
+        pid: int = 0,
+        monitor_pid: int = 0,
+        exit_code: int = 0,
+        started: float = 0.0,
+        finished: float = 0.0,
+        oom_killed: bool = False,
+    ) -> None:
+        self.state = state  # created, running, paused or exited
+        self.pid = pid
+        self.monitor_pid = monitor_pid
+        self.exit_code = exit_code
+        self.started = started  # seconds since the epoch, 0 for never
+        self.finished = finished
+        self.oom_killed = oom_killed
+
+    @property
+    def is_running(self) -> bool:
+        """Tell whether the container has a living process."""
+        return self.state in ("running", "paused")
+
+
+def observe(config: Config, container_id: str) -> Status:
+    """Look at a container's processes and records; needs no privileges and takes no lock."""
+    started = _started(config, container_id)
+    directory = config.monitor_dir(container_id)
+    monitor = _living(f"{directory}/monitor")
+    pid = _living(f"{directory}/pid")
+    if pid and started:
+        return Status("running", pid=pid, monitor_pid=monitor, started=started)
+    record = exit_record(config, container_id)
+    if record is not None:
+        return Status(
+            "exited",
+            exit_code=record["code"],
+            started=started,
+            finished=record["finished"],
+            oom_killed=record["oom"],
+            monitor_pid=monitor,
+        )
+    if started:
+        return Status("exited", exit_code=UNKNOWN_EXIT_CODE, started=started, finished=started, monitor_pid=monitor)
+    return Status("created", monitor_pid=monitor)
+
+
+def exit_record(config: Config, container_id: str) -> dict[str, Any] | None:
+    """Return what the monitor wrote at the container's end, or None."""
+    text = _read(f"{config.container_dir(container_id)}/exit")
+    if not text:
+        return None
+    try:
+        record: dict[str, Any] = jsontext.loads(text)
+    except ValueError:
+        return None
+    return record
+
+
+def read_record(path: str) -> tuple[int, int] | None:
+    """Return the process ID and start time that a file of a monitor names, or None."""
+    fields = _read(path).split()
+    if len(fields) != 2 or not (fields[0].isdigit() and fields[1].isdigit()):
+        return None
+    return int(fields[0]), int(fields[1])
+
+
+def _living(path: str) -> int:
+    known = read_record(path)
+    return known[0] if known is not None and process.is_alive(*known) else 0
+
+
+def _started(config: Config, container_id: str) -> float:
+    fields = _read(f"{config.container_dir(container_id)}/started").split()
+    return float(fields[0]) if fields else 0.0
+
+
+def _read(path: str) -> str:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return ""
+    try:
+        return os.read(descriptor, 4096).decode("ascii", "replace")
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,111 @@
+"""Ending containers and waiting for their end. Works on the container's process itself, with or without a monitor."""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+
+from pod import state, status
+from pod.errors import PodError, StateError
+from runtime import process, syscalls
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pod.config import Config
+    from pod.engine import Engine
+
+SIGKILL = 9
+# How long a killed process may take to vanish before that is reported: it hangs in the kernel.
+_KILL_SECONDS = 30.0
+
+
+def kill(engine: Engine, container: state.Container, signal: int) -> None:
+    """Send a signal to the first process of a running container."""
+    descriptor = _open(engine.config, container.id)
+    if descriptor < 0:
+        seen = status.observe(engine.config, container.id)
+        raise StateError(
+            f"can only kill running containers. {container.id} is in state {seen.state}: container state improper"
+        )
+    try:
+        syscalls.pidfd_send_signal(descriptor, signal)
+    except ProcessLookupError:
+        pass
+    finally:
+        os.close(descriptor)
+
+
+def stop(engine: Engine, container: state.Container, *, timeout: int | None = None) -> bool:
+    """Ask a container to end, kill it after `timeout` seconds, return when it has ended.
+
+    Tells whether it was running. A negative timeout waits for ever.
+    """
+    descriptor = _open(engine.config, container.id)
+    if descriptor < 0:
+        return False
+    seconds = container.config["stop_timeout"] if timeout is None else timeout
+    try:
+        syscalls.pidfd_send_signal(descriptor, container.config["stop_signal"] if seconds else SIGKILL)
+        if not _ended(descriptor, None if seconds < 0 else float(seconds)):
+            syscalls.pidfd_send_signal(descriptor, SIGKILL)
+            if not _ended(descriptor, _KILL_SECONDS):
+                raise PodError(f"container {container.id} did not end within {_KILL_SECONDS:.0f} s of SIGKILL")
+    except ProcessLookupError:
+        pass
+    finally:
+        os.close(descriptor)
+    settle(engine.config, container.id)
+    return True
+
+
+def settle(config: Config, container_id: str, timeout: float = _KILL_SECONDS) -> None:
+    """Wait until the monitor of an ended container has recorded the end and gone."""
+    known = status.read_record(f"{config.monitor_dir(container_id)}/monitor")
+    if known is None:
+        return
+    descriptor = _pidfd(*known)
+    if descriptor >= 0:
+        try:
+            _ended(descriptor, timeout)
+        finally:
+            os.close(descriptor)
+
+
+def wait(engine: Engine, container: state.Container, *, timeout: float | None = None) -> int | None:
+    """Return the exit code of a container once it does not run any more; None if the time is up before."""
+    deadline = None if timeout is None else time.monotonic() + timeout
+    descriptor = _open(engine.config, container.id)
+    if descriptor >= 0:
+        try:
+            if not _ended(descriptor, timeout):
+                return None
+        finally:
+            os.close(descriptor)
+        settle(engine.config, container.id, _KILL_SECONDS if deadline is None else max(0, deadline - time.monotonic()))
+    kept = state.kept_exit_code(engine.connection, container.id)
+    if kept is not None:
+        return kept
+    return status.observe(engine.config, container.id).exit_code
+
+
+def _open(config: Config, container_id: str) -> int:
+    known = status.read_record(f"{config.monitor_dir(container_id)}/pid")
+    return -1 if known is None else _pidfd(*known)
+
+
+def _pidfd(pid: int, start_time: int) -> int:
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return -1
+    if not process.is_alive(pid, start_time):
+        os.close(descriptor)
+        return -1
+    return descriptor
+
+
+def _ended(descriptor: int, seconds: float | None) -> bool:
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(None if seconds is None else seconds * 1000))

@@ -1,0 +1,113 @@
+"""Who a container's process is: --user and the image's USER, looked up in the image's own /etc/passwd and /etc/group.
+
+Both files are hostile: they are opened inside the root file system, must be regular files, and are read up to a limit.
+Numbers are never looked up as names.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from pod.errors import PodError
+from runtime import kernel, syscalls
+
+MAX_ID = 2**32 - 2
+_SIZE_LIMIT = 4 << 20
+
+
+class User:
+    """The numbers that a process runs with, and the home that goes with them."""
+
+    __slots__ = ("additional_gids", "gid", "home", "is_listed", "uid")
+
+    def __init__(self, uid: int, gid: int, additional_gids: list[int], home: str, *, is_listed: bool) -> None:
+        self.uid = uid
+        self.gid = gid
+        self.additional_gids = additional_gids
+        self.home = home
+        self.is_listed = is_listed  # whether /etc/passwd has an entry for uid
+
+
+def resolve(root: int, text: str, group_add: list[str]) -> User:
+    """Resolve "user[:group]" inside the root file system that the directory descriptor `root` stands for."""
+    user_text, _, group_text = text.partition(":")
+    entry = _passwd_entry(root, user_text or "0")
+    number = parse_id(user_text or "0")
+    if entry is None and number is None:
+        raise PodError(f"unable to find user {user_text}: no matching entries in passwd file")
+    uid = number if number is not None else int(entry[2]) if entry else 0
+    gid = int(entry[3]) if entry else 0
+    groups: list[int] = []
+    if group_text:
+        gid = _group_id(root, group_text)
+    elif entry:
+        groups = [found for found in _groups_of(root, entry[0]) if found != gid]
+    groups += [_group_id(root, name) for name in group_add]
+    return User(uid, gid, sorted(set(groups)), entry[5] if entry else "/", is_listed=entry is not None)
+
+
+def parse_id(text: str) -> int | None:
+    """Return a numeric ID, or None for a name. Raises PodError for numbers out of range (CVE-2024-40635)."""
+    if not text or any(letter not in "0123456789" for letter in text):
+        return None
+    number = int(text)
+    if number > MAX_ID:
+        raise PodError(f"uids and gids must be in range 0-{MAX_ID}: {text}")
+    return number
+
+
+def read_file(root: int, path: str) -> bytes:
+    """Return the content of a regular file inside a root file system; empty if there is none."""
+    try:
+        descriptor = syscalls.openat2(
+            root,
+            path,
+            os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY,
+            resolve=kernel.RESOLVE_IN_ROOT | kernel.RESOLVE_NO_MAGICLINKS,
+        )
+    except OSError:
+        return b""
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return b""
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read(_SIZE_LIMIT)
+    finally:
+        os.close(descriptor)
+
+
+def _passwd_entry(root: int, user: str) -> list[str] | None:
+    for fields in _lines(root, "etc/passwd", 7):
+        if parse_id(fields[2]) is None or parse_id(fields[3]) is None:
+            continue
+        # A numeric user matches by number alone: an entry named "0" must not make anyone root.
+        if user == (fields[0] if parse_id(user) is None else fields[2]):
+            return fields
+    return None
+
+
+def _group_id(root: int, group: str) -> int:
+    number = parse_id(group)
+    if number is not None:
+        return number
+    for fields in _lines(root, "etc/group", 4):
+        found = parse_id(fields[2])
+        if fields[0] == group and found is not None:
+            return found
+    raise PodError(f"unable to find group {group}: no matching entries in group file")
+
+
+def _groups_of(root: int, name: str) -> list[int]:
+    found = []
+    for fields in _lines(root, "etc/group", 4):
+        number = parse_id(fields[2])
+        if number is not None and name in fields[3].split(","):
+            found.append(number)
+    return found
+
+
+def _lines(root: int, path: str, fields: int) -> list[list[str]]:
+    text = read_file(root, path).decode("utf-8", "surrogateescape")
+    split = (line.split(":") for line in text.splitlines() if line and not line.startswith("#"))
+    return [parts for parts in split if len(parts) >= fields]

@@ -1,0 +1,137 @@
+"""Values as people write them on command lines: sizes, limits, lists of processors, key=value files.
+
+Sources: podman-run(1); docker/go-units for sizes and ulimits.
+"""
+
+from __future__ import annotations
+
+from pod.errors import PodError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal as _signal
+    from collections.abc import Mapping
+else:
+    import _signal
+
+_UNITS = {"b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50}
+ULIMITS = ("as core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack").split()
+
+
+def parse_size(text: str) -> int:
+    """Return bytes for "64m", "1.5GB", "1024", "8KiB"."""
+    lower = text.strip().lower().removesuffix("ib")
+    if lower.endswith("b") and lower[-2:-1] in _UNITS:
+        lower = lower[:-1]
+    unit = _UNITS.get(lower[-1:], 0)
+    number = lower[:-1] if unit else lower
+    try:
+        value = float(number)
+        if not 0 <= value < 2**63 or not (number[:1].isdigit() or number[:1] == "."):
+            raise ValueError
+        return int(value * (unit or 1))
+    except ValueError:
+        raise PodError(f"invalid size: '{text}'", hint="write a number and one of b, k, m, g: 512m") from None
+
+
+def parse_bool(text: str) -> bool:
+    """Return what Go's strconv.ParseBool makes of a text."""
+    if text in ("1", "t", "T", "true", "TRUE", "True"):
+        return True
+    if text in ("0", "f", "F", "false", "FALSE", "False"):
+        return False
+    raise PodError(f'invalid boolean "{text}": write true or false')
+
+
+def parse_ulimit(text: str) -> tuple[str, int, int]:
+    """Return name, soft and hard limit of "nofile=1024:2048"; -1 is unlimited."""
+    name, equals, limits = text.partition("=")
+    soft, colon, hard = limits.partition(":")
+    if name not in ULIMITS:
+        raise PodError(
+            f'invalid ulimit argument "{text}": invalid ulimit type: {name}', hint="known are " + ", ".join(ULIMITS)
+        )
+    try:
+        if not equals:
+            raise ValueError
+        pair = int(soft), int(hard if colon else soft)
+    except ValueError:
+        raise PodError(f'invalid ulimit argument "{text}": write {name}=SOFT[:HARD]') from None
+    if pair[1] != -1 and (pair[0] > pair[1] or pair[0] == -1):
+        raise PodError(f'invalid ulimit argument "{text}": ulimit soft limit must be less than or equal to hard limit')
+    return name, pair[0], pair[1]
+
+
+def parse_cpus(text: str) -> tuple[int, int]:
+    """Return quota and period in microseconds for a number of processors such as "1.5"."""
+    try:
+        cpus = float(text)
+        if not 0 < cpus < 100000:
+            raise ValueError
+    except ValueError:
+        raise PodError(f'invalid argument "{text}" for "--cpus": write a number of processors such as 1.5') from None
+    return max(1000, int(cpus * 100000)), 100000
+
+
+def parse_cpuset(text: str) -> str:
+    """Return a list of processors such as "0-2,7" once it is found to be one."""
+    for part in text.split(","):
+        first, dash, last = part.partition("-")
+        if not first.isdigit() or (dash and not (last.isdigit() and int(first) <= int(last))):
+            raise PodError(f'invalid list of processors "{text}": write it like 0-2,7')
+    return text
+
+
+def parse_pair(text: str, what: str) -> tuple[str, str]:
+    """Return key and value of "key[=value]"; `what` names the flag in the message."""
+    key, _, value = text.partition("=")
+    if not key:
+        raise PodError(f'invalid {what} "{text}": the key is empty')
+    return key, value
+
+
+def parse_env(items: list[str], environ: Mapping[str, str]) -> dict[str, str]:
+    """Return variables for --env: "K=V", "K" taken from the environment, "K*" for all that begin so."""
+    result: dict[str, str] = {}
+    for item in items:
+        key, equals, value = item.partition("=")
+        if not key:
+            raise PodError(f'invalid environment variable "{item}": the name is empty')
+        if equals:
+            result[key] = value
+        elif key.endswith("*"):
+            result.update({name: environ[name] for name in environ if name.startswith(key[:-1])})
+        elif key in environ:
+            result[key] = environ[key]
+    return result
+
+
+def read_env_file(path: str, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables of a file of lines "K=V" or "K", with comments."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            lines = file.read().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise PodError(f"failed to read env file {path}: {getattr(error, 'strerror', None) or 'not text'}") from error
+    items = [line.lstrip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    for item in items:
+        if " " in item.partition("=")[0].rstrip():
+            raise PodError(f"env file {path}: variable name '{item.partition('=')[0]}' contains a space")
+    return parse_env(items, environ)
+
+
+def parse_signal(text: str) -> int:
+    """Return the number of a signal given as 9, KILL, SIGKILL or RTMIN+3."""
+    upper = text.upper()
+    if upper.isdigit() and 0 < int(upper) < 65:
+        return int(upper)
+    name = upper if upper.startswith("SIG") else f"SIG{upper}"
+    base, plus, offset = name.partition("+")
+    number = getattr(_signal, base, None)
+    if (
+        not isinstance(number, int)
+        or base.startswith("SIG_")
+        or (plus and (base != "SIGRTMIN" or not offset.isdigit()))
+    ):
+        raise PodError(f"invalid signal: {text}", hint="write a number or a name such as TERM or SIGKILL")
+    return int(number) + (int(offset) if plus else 0)

@@ -1,0 +1,112 @@
+"""Named volumes: directories that outlive containers."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from pod import names, state
+from pod.errors import VolumeExistsError
+from runtime import kernel, syscalls
+from storage import database, gc
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pod.config import Config
+    from pod.engine import Engine
+
+
+def path(config: Config, name: str) -> str:
+    """Return the directory that containers see."""
+    return f"{config.graphroot}/volumes/{name}/_data"
+
+
+def create(engine: Engine, name: str, *, labels: dict[str, str], options: dict[str, str], ignore: bool) -> str:
+    """Create a volume and return its name; an empty name asks for one that is made up and marks it anonymous."""
+    anonymous = not name
+    name = names.check_name(name) if name else names.new_id()
+    with database.transaction(engine.connection):
+        added = state.insert_volume(engine.connection, name, anonymous=anonymous, labels=labels, options=options)
+    if not added and not ignore:
+        raise VolumeExistsError(name)
+    if added:
+        prepare(engine, name)
+    return name
+
+
+def prepare(engine: Engine, name: str) -> None:
+    """Make the empty directory of a volume whose row has just been added."""
+    directory = f"{engine.config.graphroot}/volumes/{name}"
+    if os.path.isdir(directory):
+        # Left by a crash between the row's deletion and the directory's: its data was given up.
+        gc.remove_tree(directory)
+    os.makedirs(f"{directory}/_data", mode=0o755)
+
+
+def copy_up(root: int, target: str, volume: str) -> None:
+    """Give an empty volume what the image has at `target`, owner and mode of the directory included.
+
+    `root` is a descriptor of the mounted root file system; nothing outside of it is read (CVE-2022-23648).
+    """
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+    try:
+        source = syscalls.openat2(root, target, flags, resolve=kernel.RESOLVE_IN_ROOT | kernel.RESOLVE_NO_MAGICLINKS)
+    except OSError:
+        return  # the image has no directory there
+    try:
+        destination = os.open(volume, flags | os.O_NOFOLLOW)
+        try:
+            if not os.listdir(destination):
+                _copy_tree(source, destination)
+        finally:
+            os.close(destination)
+    finally:
+        os.close(source)
+
+
+def _copy_tree(source: int, destination: int) -> None:
+    for name in os.listdir(source):
+        status = os.stat(name, dir_fd=source, follow_symlinks=False)
+        if stat.S_ISDIR(status.st_mode):
+            os.mkdir(name, 0o700, dir_fd=destination)
+            flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+            below, copy = os.open(name, flags, dir_fd=source), os.open(name, flags, dir_fd=destination)
+            try:
+                _copy_tree(below, copy)
+            finally:
+                os.close(below)
+                os.close(copy)
+        elif stat.S_ISLNK(status.st_mode):
+            os.symlink(os.readlink(name, dir_fd=source), name, dir_fd=destination)
+            os.chown(name, status.st_uid, status.st_gid, dir_fd=destination, follow_symlinks=False)
+        elif stat.S_ISREG(status.st_mode):
+            _copy_file(source, destination, name)
+    _copy_attributes(source, destination)
+
+
+def _copy_file(source: int, destination: int, name: str) -> None:
+    reader = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=source)
+    try:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        writer = os.open(name, flags, 0o600, dir_fd=destination)
+        try:
+            while os.copy_file_range(reader, writer, 1 << 30):
+                pass
+            _copy_attributes(reader, writer)
+        finally:
+            os.close(writer)
+    finally:
+        os.close(reader)
+
+
+def _copy_attributes(source: int, destination: int) -> None:
+    status = os.fstat(source)
+    os.fchown(destination, status.st_uid, status.st_gid)
+    os.fchmod(destination, stat.S_IMODE(status.st_mode))
+    for name in os.listxattr(source):
+        if not name.startswith(("trusted.overlay.", "user.overlay.", "security.selinux")):
+            try:
+                os.setxattr(destination, name, os.getxattr(source, name))
+            except OSError:
+                continue  # the volume's file system may not know this attribute
+    os.utime(destination, ns=(status.st_atime_ns, status.st_mtime_ns))
