@@ -169,20 +169,36 @@ def load(name: str) -> Any:
 
 def declare(module: Any, name: str, summary: str, call: Callable[..., Any], *, add_help: bool = True) -> PodCommand:
     """Return Typer's command for the declaration in a module; `call` gets what it reads."""
-    from functools import wraps
-
     vars(module).update(Annotated=Annotated, Option=typer.Option, Argument=typer.Argument)
 
-    @wraps(module.main)
     def main(**values: Any) -> Any:
         return call(**values) if call is module.main else call(values)
 
+    main.__doc__ = module.main.__doc__
+    adopt_signature(main, module.main, getattr(module, "SHARED", None))
     settings: dict[str, Any] = {**HELP_FLAGS, "allow_interspersed_args": getattr(module, "INTERSPERSED", True)}
     application = typer.Typer(add_completion=False)
     application.command(name, cls=PodCommand, context_settings=settings, add_help_option=add_help)(main)
     command: Any = typer.main.get_command(application)
     command.summary = summary
     return command  # type: ignore[no-any-return]
+
+
+def adopt_signature(target: Any, *sources: Callable[..., Any] | None) -> None:
+    """Give a function the parameters of others, with their annotations evaluated."""
+    import inspect
+    import sys
+
+    parameters: dict[str, inspect.Parameter] = {}
+    for source in sources:
+        if source is not None:
+            vars(sys.modules[source.__module__]).update(
+                Annotated=Annotated, Option=typer.Option, Argument=typer.Argument
+            )
+            parameters.update(inspect.signature(source, eval_str=True).parameters)
+    wanted = [parameter for parameter in parameters.values() if parameter.kind is not parameter.VAR_KEYWORD]
+    target.__signature__ = inspect.Signature([one.replace(kind=one.KEYWORD_ONLY) for one in wanted])
+    target.__annotations__ = {one.name: one.annotation for one in wanted}
 
 
 def declared(command: Any, ctx: Any) -> tuple[list[Any], list[Any]]:

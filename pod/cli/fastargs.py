@@ -64,15 +64,22 @@ class NotPlainError(Exception):
 class Reader:
     """The declaration of one command, read as far as a command line needs it."""
 
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self.annotations: dict[str, str] = function.__annotations__
+    def __init__(self, *functions: Callable[..., Any] | None) -> None:
+        self.annotations: dict[str, str] = {}
+        self.names: list[str] = []
+        self.optional: set[str] = set()
+        for function in functions:
+            if function is not None:
+                self._add(function)
+        self.known: dict[str, Declared | None] = {}
+
+    def _add(self, function: Callable[..., Any]) -> None:
+        self.annotations.update(function.__annotations__)
         code = function.__code__
-        self.names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+        self.names += code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
         # Whoever has a default may be left out: the last of the plain ones, and keyword-only ones by name.
         plain = code.co_varnames[: code.co_argcount]
-        self.optional = set(plain[len(plain) - len(function.__defaults__ or ()) :])
-        self.optional.update(function.__kwdefaults__ or ())
-        self.known: dict[str, Declared | None] = {}
+        self.optional.update(plain[len(plain) - len(function.__defaults__ or ()) :], function.__kwdefaults__ or ())
 
     def option(self, flag: str) -> Declared | None:
         """Return the option that a flag (with its dashes) names, or None."""
@@ -102,10 +109,18 @@ class Reader:
 
 
 def read(
-    function: Callable[..., Any], args: list[str], *, interspersed: bool = True, inherited: Reader | None = None
+    function: Callable[..., Any],
+    args: list[str],
+    *,
+    shared: Callable[..., Any] | None = None,
+    interspersed: bool = True,
+    inherited: Reader | None = None,
 ) -> tuple[dict[str, Any], dict[str, Any]] | None:
-    """Return the keyword arguments for `function`, and those for the options of `inherited`, or None."""
-    line = _Line(Reader(function), inherited)
+    """Return the keyword arguments for `function`, and those for the options of `inherited`, or None.
+
+    `shared` declares further options, which `function` takes as `**flags` and passes on.
+    """
+    line = _Line(Reader(function, shared), inherited)
     try:
         words = line.options(args, interspersed=interspersed)
         line.positionals(words)
