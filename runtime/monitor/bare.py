@@ -1,0 +1,51 @@
+"""What the bare interpreter runs: the loop's modules from the code that was handed over, and then the loop.
+
+reexec.py starts it as `m = marshal.loads(…); exec(m[0])`, so this module is executed as the main program with `m` at
+hand: (this code, the modules in the order of their imports, the state of the loop). No file of ours is opened again:
+an upgrade of the program does not touch a running monitor, and no directory listing of sys.path stays in memory.
+So not even `from __future__` may stand here: that would be an import from a file.
+"""
+
+import posix
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import CodeType
+    from typing import Any, NoReturn
+
+NAME = b"pod-monitor"
+
+
+def main(modules: "list[tuple[str, CodeType]]", state: "dict[str, Any]") -> "NoReturn":
+    """Go on where the forked process stopped."""
+    module_type = type(sys)
+    for name in ("__future__", "runtime", "runtime.monitor"):
+        sys.modules[name] = module_type(name)
+    sys.modules["__future__"].__dict__["annotations"] = None
+    for name, code in modules:
+        sys.modules[name] = module_type(name)
+        exec(code, sys.modules[name].__dict__)
+    from runtime.monitor.ending import finish
+    from runtime.monitor.loop import Loop
+
+    loop = Loop.thaw(state)
+    for fd in loop.fds():
+        posix.set_inheritable(fd, False)
+    set_name()
+    loop.catch_signals()
+    loop.run(None)
+    finish(loop)
+
+
+def set_name() -> None:
+    """Set the name that `ps` and `top` show for this process."""
+    fd = posix.open("/proc/self/comm", posix.O_WRONLY | posix.O_CLOEXEC)
+    try:
+        posix.write(fd, NAME)
+    finally:
+        posix.close(fd)
+
+
+if __name__ == "__main__":
+    main(m[1], m[2])  # type: ignore[name-defined]  # noqa: F821

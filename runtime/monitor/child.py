@@ -1,0 +1,252 @@
+"""The forked monitor: from the fork to the container's start, and its first second.
+
+It comes out of a process that may hold databases, terminals and half-written output. So it closes every fd that is not
+its own, runs none of its parent's finalizers (it leaves by _exit or exec only), and says what goes wrong over the sync
+socket alone.
+"""
+
+from __future__ import annotations
+
+import _signal  # type: ignore[import-not-found]
+import fcntl
+import gc
+import posix
+import time
+
+from runtime import process, syscalls
+from runtime.errors import OCIRuntimeError
+from runtime.jsontext import dumps
+from runtime.monitor import bare, ending, listener
+from runtime.monitor.clients import Client
+from runtime.monitor.log import Log
+from runtime.monitor.loop import Loop
+from runtime.monitor.reexec import reexec
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import NoReturn
+
+    from runtime.monitor.spawn import Container, MonitorConfig
+
+_FIRST_SECOND = 1.0
+_LOCK_PATIENCE = 10.0
+_TIOCGPTPEER = 0x5441
+
+
+class Stdio:
+    """The container's ends of its standard streams; -1 where a terminal takes their place."""
+
+    __slots__ = ("stderr", "stdin", "stdout")
+
+    def __init__(self, stdin: int = -1, stdout: int = -1, stderr: int = -1) -> None:
+        self.stdin = stdin
+        self.stdout = stdout
+        self.stderr = stderr
+
+
+def run(config: MonitorConfig, create: Callable[[Stdio], Container], sync: int, primary: int) -> NoReturn:
+    """Be the monitor: create the container, wait for the word to start it, and look after it until its end."""
+    try:
+        _leave_parent(sorted({sync, primary, *config.keep_fds}))
+        loop = Loop()
+        loop.sync = sync
+        loop.directory = _bytes(config.directory)
+        loop.clients.append(Client(primary, primary=True, feeds=config.stdin))
+        try:
+            container = _create(config, create, loop)
+        except BaseException as error:
+            _fail(loop, error)
+        _start(loop, container)
+        loop.catch_signals()
+        if not loop.run(time.monotonic() + _FIRST_SECOND):
+            reexec(loop)
+            loop.run(None)
+        ending.finish(loop)
+    finally:
+        posix._exit(1)
+
+
+def _fail(loop: Loop, error: BaseException) -> NoReturn:
+    """Tell that there is no container, and leave nothing of it."""
+    if loop.pid:
+        posix.kill(loop.pid, ending.KILL)
+        ending.remove_cgroups(loop.cgroups)
+        ending.remove_state(loop.state_dir)
+    if loop.lock >= 0:
+        ending.remove_files(loop.directory, (b"monitor", b"attach", b"ctl"))
+    ending.tell(loop.sync, _describe(error))
+    posix._exit(1)
+
+
+def _leave_parent(kept: list[int]) -> None:
+    """Drop what came with the fork: signal handlers, session, standard streams, every fd but `kept`."""
+    gc.disable()
+    _signal.set_wakeup_fd(-1)
+    for number in range(1, _signal.NSIG):
+        try:
+            _signal.signal(number, _signal.SIG_DFL)
+        except (OSError, ValueError):
+            pass  # KILL, STOP, and those that the C library keeps for itself.
+    _signal.signal(_signal.SIGPIPE, _signal.SIG_IGN)
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
+    first = 3
+    for fd in kept:
+        syscalls.close_range(first, fd - 1)
+        first = fd + 1
+    syscalls.close_range(first)
+    null = posix.open("/dev/null", posix.O_RDWR)
+    for fd in range(3):
+        posix.dup2(null, fd)
+    if null > 2:
+        posix.close(null)
+    posix.setsid()
+    posix.umask(0o022)
+    syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
+    bare.set_name()
+
+
+def _create(config: MonitorConfig, create: Callable[[Stdio], Container], loop: Loop) -> Container:
+    """Make the monitor's files and the container, and tell the command; what fails leaves only files behind."""
+    directory = loop.directory
+    loop.id = config.id
+    loop.exit_path = _bytes(config.exit_path)
+    loop.on_exit = [_bytes(argument) for argument in config.on_exit]
+    loop.log = Log(_bytes(config.log_path) if config.log_driver != "none" else b"")
+    loop.lock = _lock(directory)
+    ending.remove_files(directory, (b"pid", b"attach", b"ctl"))
+    _unlink(loop.exit_path)
+    _write_process(directory + b"/monitor", posix.getpid())
+    loop.log.open()
+    loop.listener = listener.listen(directory)
+    loop.ctl = _open_control(directory)
+    stdio = Stdio() if config.terminal else _pipes(loop, keep_stdin=config.stdin)
+    container = create(stdio)
+    for fd in {stdio.stdin, stdio.stdout, stdio.stderr} - {-1}:
+        posix.close(fd)
+    _take_over(loop, container)
+    return container
+
+
+def _take_over(loop: Loop, container: Container) -> None:
+    """Note what the loop needs to know of the container."""
+    loop.pid = container.pid
+    loop.cgroups = [_bytes(path) for path in container.cgroups]
+    loop.state_dir = _bytes(container.state_dir)
+    loop.pidfd = posix.pidfd_open(container.pid)
+    if container.console is not None:
+        loop.console = loop.stdin = container.console
+        posix.set_inheritable(loop.console, False)
+        posix.set_blocking(loop.console, False)
+        try:
+            # With one slave end always open, the master never reports the hang-up that it otherwise would while
+            # no process of the container has the terminal open.
+            loop.peer = fcntl.ioctl(loop.console, _TIOCGPTPEER, posix.O_RDWR | posix.O_NOCTTY | posix.O_CLOEXEC)
+        except OSError:
+            loop.peer = -1
+    for fd in (loop.stdin, loop.stdout, loop.stderr, loop.clients[0].fd):
+        if fd >= 0:
+            posix.set_blocking(fd, False)
+
+
+def _start(loop: Loop, container: Container) -> None:
+    """Start the container when the command says so; without the word nothing is left of it."""
+    posix.chdir("/")
+    try:
+        _write_process(loop.directory + b"/pid", container.pid, container.start_time)
+    except OSError:
+        ending.abort(loop)
+    document = dumps({"pid": container.pid, "start_time": container.start_time})
+    if not ending.tell(loop.sync, document.encode()) or _hear(loop.sync) != b"start":
+        posix.close(loop.sync)
+        loop.sync = -1
+        ending.abort(loop)
+    try:
+        container.start()
+    except BaseException as error:
+        ending.tell(loop.sync, _describe(error))
+        ending.abort(loop)
+    ending.tell(loop.sync, b'{"started":true}')
+    posix.set_blocking(loop.sync, False)
+
+
+def _hear(sync: int) -> bytes:
+    try:
+        return posix.read(sync, 4096)
+    except OSError:
+        return b""
+
+
+def _describe(error: BaseException) -> bytes:
+    """Write an error so that the command can raise it again: its class among runtime.errors, message, hint."""
+    if isinstance(error, OSError) and error.strerror:
+        message = f"`{error.filename}`: {error.strerror.lower()}" if error.filename else error.strerror.lower()
+    else:
+        message = str(error) or type(error).__name__
+    known = [kind.__name__ for kind in type(error).__mro__ if kind.__module__ == OCIRuntimeError.__module__]
+    document = {
+        "error": known[0] if known else OCIRuntimeError.__name__,
+        "message": message[:32768],
+        "hint": str(getattr(error, "hint", ""))[:4096],
+    }
+    return dumps(document).encode()
+
+
+def _lock(directory: bytes) -> int:
+    """Take the lock that a monitor holds for life; one that is just ending is waited for."""
+    fd = posix.open(directory + b"/lock", posix.O_RDWR | posix.O_CREAT | posix.O_CLOEXEC, 0o600)
+    deadline = time.monotonic() + _LOCK_PATIENCE
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise OCIRuntimeError("another monitor looks after this container already") from None
+            time.sleep(0.01)
+        else:
+            return fd
+
+
+def _pipes(loop: Loop, *, keep_stdin: bool) -> Stdio:
+    """Make the container's standard streams; our ends go to the loop."""
+    if keep_stdin:
+        stdin, loop.stdin = posix.pipe2(posix.O_CLOEXEC)
+    else:
+        stdin = posix.open("/dev/null", posix.O_RDONLY | posix.O_CLOEXEC)
+    loop.stdout, stdout = posix.pipe2(posix.O_CLOEXEC)
+    loop.stderr, stderr = posix.pipe2(posix.O_CLOEXEC)
+    # The container's user opens /dev/stdout anew, and it is not the owner of these pipes.
+    for fd in (stdin, stdout, stderr) if keep_stdin else (stdout, stderr):
+        posix.fchmod(fd, 0o777)
+    return Stdio(stdin, stdout, stderr)
+
+
+def _open_control(directory: bytes) -> int:
+    path = directory + b"/ctl"
+    posix.mkfifo(path, 0o600)
+    # Open for writing as well: so there is always a writer, and never a hang-up.
+    return posix.open(path, posix.O_RDWR | posix.O_NONBLOCK | posix.O_CLOEXEC)
+
+
+def _write_process(path: bytes, pid: int, start_time: int | None = None) -> None:
+    """Write who a process is, in one step."""
+    if start_time is None:
+        start_time = process.start_time(pid)
+    temporary = path + b".tmp"
+    fd = posix.open(temporary, posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_CLOEXEC, 0o600)
+    try:
+        posix.write(fd, b"%d %d\n" % (pid, start_time or 0))
+    finally:
+        posix.close(fd)
+    posix.rename(temporary, path)
+
+
+def _unlink(path: bytes) -> None:
+    try:
+        posix.unlink(path)
+    except FileNotFoundError:
+        pass
+
+
+def _bytes(path: str) -> bytes:
+    return path.encode("utf-8", "surrogateescape")

@@ -1,0 +1,182 @@
+"""What a monitor does when its container has ended: exit record, cgroups, runtime state, its own files.
+
+All of it is best effort: a monitor has nobody to complain to, and what it leaves the next command sweeps.
+"""
+
+from __future__ import annotations
+
+import _signal  # type: ignore[import-not-found]
+import posix
+import time
+
+from runtime.monitor.oom import oom_killed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import NoReturn
+
+    from runtime.monitor.loop import Loop
+
+KILL = 9
+_PATIENCE = 2.0  # For the processes of a cgroup to go after they were killed.
+
+
+def exit_code(status: int) -> tuple[int, int | None]:
+    """Return exit code and signal for a wait status."""
+    if posix.WIFSIGNALED(status):
+        signal = posix.WTERMSIG(status)
+        return 128 + signal, signal
+    return posix.WEXITSTATUS(status), None
+
+
+def write_record(path: bytes, code: int, signal: int | None, *, oom: bool) -> None:
+    """Write the exit record: whole or not at all, for readers that look at any moment."""
+    number = "null" if signal is None else str(signal)
+    killed = "true" if oom else "false"
+    text = f'{{"code":{code},"signal":{number},"oom":{killed},"finished":{time.time():.6f},"boot":"{_boot_id()}"}}\n'
+    temporary = path + b".tmp"
+    try:
+        fd = posix.open(temporary, posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_CLOEXEC, 0o600)
+        try:
+            posix.write(fd, text.encode())
+        finally:
+            posix.close(fd)
+        posix.rename(temporary, path)
+    except OSError:
+        pass
+
+
+def remove_cgroups(directories: list[bytes]) -> None:
+    """Kill what is left in a container's cgroups, and remove them."""
+    deadline = time.monotonic() + _PATIENCE
+    left = list(directories)
+    while True:
+        left = [directory for directory in left if not _remove_cgroup(directory)]
+        if not left or time.monotonic() > deadline:
+            return
+        for directory in left:
+            _kill_all(directory)
+        reap()
+        time.sleep(0.005)
+
+
+def remove_state(directory: bytes) -> None:
+    """Remove the runtime's directory of a container; files only, for it holds nothing else."""
+    try:
+        remove_files(directory, posix.listdir(directory))
+        posix.rmdir(directory)
+    except OSError:
+        pass
+
+
+def remove_files(directory: bytes, names: Iterable[bytes]) -> None:
+    """Remove files of a directory."""
+    for name in names:
+        try:
+            posix.unlink(directory + b"/" + name)
+        except OSError:
+            pass
+
+
+def reap() -> None:
+    """Reap the orphans that came to the monitor, the container's subreaper."""
+    try:
+        while posix.waitpid(-1, posix.WNOHANG)[0]:
+            pass
+    except OSError:
+        pass
+
+
+def _remove_cgroup(directory: bytes) -> bool:
+    try:
+        posix.rmdir(directory)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def _kill_all(directory: bytes) -> None:
+    for pid in _read(directory + b"/cgroup.procs").split():
+        try:
+            posix.kill(int(pid), KILL)
+        except OSError:
+            pass
+
+
+def _boot_id() -> str:
+    return _read(b"/proc/sys/kernel/random/boot_id").decode().strip()
+
+
+def _read(path: bytes) -> bytes:
+    try:
+        fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        return posix.read(fd, 65536)
+    except OSError:
+        return b""
+    finally:
+        posix.close(fd)
+
+
+def finish(loop: Loop) -> NoReturn:
+    """End the monitor of a container that has ended; its status is in the loop."""
+    loop.drain()
+    loop.log.close()
+    code, signal = exit_code(loop.status or 0)
+    write_record(loop.exit_path, code, signal, oom=oom_killed(loop.cgroups))
+    told = tell(loop.sync, b'{"exit":%d}' % code)
+    withdraw(loop)
+    loop.flush_clients()
+    leave(loop, on_exit=[] if told else loop.on_exit)
+
+
+def abort(loop: Loop) -> NoReturn:
+    """End the monitor of a container that was never started: no exit record, for nothing ran."""
+    try:
+        _signal.pidfd_send_signal(loop.pidfd, KILL)
+        posix.waitpid(loop.pid, 0)
+    except OSError:
+        pass
+    withdraw(loop)
+    leave(loop, on_exit=[] if tell(loop.sync, b"{}") else loop.on_exit)
+
+
+def tell(sync: int, message: bytes) -> bool:
+    """Send a message to the command; False when no command listens any more."""
+    try:
+        return sync >= 0 and posix.write(sync, message) > 0
+    except OSError:
+        return False
+
+
+def withdraw(loop: Loop) -> None:
+    """Remove all that says that the container runs."""
+    remove_files(loop.directory, (b"pid", b"attach", b"ctl"))
+    for fd in (loop.listener, loop.ctl):
+        if fd >= 0:
+            posix.close(fd)
+    loop.listener = loop.ctl = -1
+    remove_cgroups(loop.cgroups)
+    if loop.state_dir:
+        remove_state(loop.state_dir)
+
+
+def leave(loop: Loop, *, on_exit: list[bytes]) -> NoReturn:
+    """End, or become the program that does what remains to be done."""
+    remove_files(loop.directory, (b"monitor",))
+    if on_exit:
+        for number in range(1, _signal.NSIG):
+            try:
+                _signal.signal(number, _signal.SIG_DFL)
+            except (OSError, ValueError):
+                pass  # KILL, STOP, and those that the C library keeps for itself.
+        try:
+            posix.execve(on_exit[0], on_exit, posix.environ)
+        except OSError:
+            pass
+    posix._exit(0)

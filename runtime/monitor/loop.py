@@ -1,0 +1,388 @@
+"""The monitor's loop: the container's output to log and clients, its input from clients, until it ends.
+
+The same code runs twice: in the process that was forked from the command, for the container's first second, and then
+in a bare interpreter. So it, and all that it imports, gets by with posix, select, time and _signal; `freeze` and `thaw`
+carry the state over as plain values (see reexec.py). An idle monitor sleeps in poll(2) without any timeout.
+"""
+
+from __future__ import annotations
+
+import _signal  # type: ignore[import-not-found]
+import posix
+import select
+import sys
+import time
+
+from runtime.monitor.clients import MAXIMUM, Client
+from runtime.monitor.log import STDERR, STDOUT, Log
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+    from typing import Any
+
+CHUNK = 65536
+_IN = select.POLLIN
+_OUT = select.POLLOUT
+_HANGUP = select.POLLHUP | select.POLLERR
+_IGNORED = (_signal.SIGHUP, _signal.SIGINT, _signal.SIGQUIT, _signal.SIGPIPE, _signal.SIGUSR1, _signal.SIGUSR2)
+_TIOCSWINSZ = 0x5414
+# The state that moves into the bare interpreter as it is; log and clients are objects of their own.
+_FDS = ("pidfd", "console", "peer", "stdin", "stdout", "stderr", "listener", "ctl", "lock", "sync")
+_VALUES = ("id", "directory", "pid", "cgroups", "state_dir", "exit_path", "on_exit", "unsent", "stdin_ends", "rest")
+
+
+class Loop:
+    """The state of one monitor. An fd of -1 is one that is closed or was never there."""
+
+    id: str
+    directory: bytes
+    pid: int = 0
+    cgroups: list[bytes]
+    state_dir: bytes
+    exit_path: bytes
+    on_exit: list[bytes]
+    log: Log
+
+    def __init__(self) -> None:
+        self.pidfd = self.console = self.peer = self.stdin = self.stdout = self.stderr = -1
+        self.listener = self.ctl = self.lock = self.sync = -1
+        self.clients: list[Client] = []
+        self.unsent = b""  # Input that the container has not taken yet.
+        self.stdin_ends = False  # Close the container's input once `unsent` is gone.
+        self.rest = b""  # The beginning of a line from the ctl fifo.
+        self.status: int | None = None  # The container's wait status.
+        self.full = False  # No fd was left for one more client.
+        self.wake = -1
+        self.poller = select.poll()
+        self.masks: dict[int, int] = {}
+
+    def freeze(self) -> dict[str, Any]:
+        """Return the state as values that marshal can write."""
+        state: dict[str, Any] = {name: getattr(self, name) for name in _FDS + _VALUES}
+        state["log"] = (self.log.path, self.log.fd, self.log.torn)
+        state["clients"] = [client.freeze() for client in self.clients]
+        return state
+
+    @staticmethod
+    def thaw(state: dict[str, Any]) -> Loop:
+        """Make the loop again from what `freeze` returned."""
+        loop = Loop()
+        for name in _FDS + _VALUES:
+            setattr(loop, name, state[name])
+        path, fd, torn = state["log"]
+        loop.log = Log(path, fd, torn=torn)
+        loop.clients = [Client.thaw(client) for client in state["clients"]]
+        return loop
+
+    def fds(self) -> list[int]:
+        """Return the fds that must survive an exec."""
+        own = [getattr(self, name) for name in _FDS]
+        return [fd for fd in [*own, self.log.fd, *(client.fd for client in self.clients)] if fd >= 0]
+
+    def catch_signals(self) -> None:
+        """Ignore what a terminal or a careless kill sends; have SIGTERM and SIGCHLD wake the loop."""
+        read_end, write_end = posix.pipe2(posix.O_CLOEXEC | posix.O_NONBLOCK)
+        self.wake = read_end
+        _signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
+        for number in _IGNORED:
+            _signal.signal(number, _signal.SIG_IGN)
+        for number in (_signal.SIGTERM, _signal.SIGCHLD):
+            _signal.signal(number, _nothing)
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
+
+    def run(self, deadline: float | None) -> bool:
+        """Serve until the container has ended (True), or until the deadline (False)."""
+        while True:
+            self._update_masks()
+            events = self.poller.poll(self._timeout(deadline))
+            for fd, event in events:
+                if fd in self.masks:
+                    self._dispatch(fd, event)
+            if self.status is not None:
+                return True
+            if self.clients:
+                self._cut_off_stalled()
+            if deadline is not None and time.monotonic() >= deadline:
+                return False
+
+    def flush_clients(self) -> None:
+        """After the container's end: wait until the clients have taken what they will take."""
+        while any(client.pending for client in self.clients):
+            self._update_masks()
+            for fd, event in self.poller.poll(self._timeout(None)):
+                if fd in self.masks:
+                    self._dispatch(fd, event)
+            self._cut_off_stalled()
+
+    def drain(self) -> None:
+        """Take what the container's pipes still hold.
+
+        A process that survived the container may write for ever: a pipe's capacity is all that can be left by the
+        container itself.
+        """
+        for fd, stream in self._outputs():
+            left = 2 << 20
+            while left > 0:
+                data = _read(fd)
+                if not data:
+                    break
+                left -= len(data)
+                self._emit(stream, data)
+
+    def _cut_off_stalled(self) -> None:
+        """Drop the clients that have taken nothing for too long."""
+        now = time.monotonic()
+        for client in [client for client in self.clients if client.stalled(now)]:
+            self._drop(client)
+
+    def _timeout(self, deadline: float | None) -> int | None:
+        moments = [client.deadline for client in self.clients if client.pending and not client.primary]
+        if deadline is not None:
+            moments.append(deadline)
+        if not moments:
+            return None
+        return max(0, int((min(moments) - time.monotonic()) * 1000) + 1)
+
+    def _outputs(self) -> Iterator[tuple[int, int]]:
+        for fd, stream in ((self.stdout, STDOUT), (self.stderr, STDERR), (self.console, STDOUT)):
+            if fd >= 0:
+                yield fd, stream
+
+    def _interests(self) -> dict[int, int]:
+        """Return what to wait for. An fd that is not here raises no event, not even of hang-up."""
+        wanted = {fd: _IN for fd in (self.wake, self.sync, self.ctl, self.listener) if fd >= 0}
+        if self.listener >= 0 and (self.full or len(self.clients) >= MAXIMUM):
+            del wanted[self.listener]
+        if self.status is None:
+            wanted[self.pidfd] = _IN
+            if not any(client.pending for client in self.clients):
+                wanted.update((fd, _IN) for fd, _ in self._outputs())
+        if self.unsent:
+            wanted[self.stdin] = wanted.get(self.stdin, 0) | _OUT
+        for client in self.clients:
+            if client.pending or not (client.readable and self.unsent):
+                wanted[client.fd] = (_OUT if client.pending else 0) | (
+                    _IN if client.readable and not self.unsent else 0
+                )
+        return wanted
+
+    def _update_masks(self) -> None:
+        wanted = self._interests()
+        if wanted == self.masks:
+            return
+        for fd in self.masks.keys() - wanted.keys():
+            self.poller.unregister(fd)
+        for fd, mask in wanted.items():
+            if self.masks.get(fd) != mask:
+                self.poller.register(fd, mask)
+        self.masks = wanted
+
+    def _forget(self, fd: int) -> None:
+        """Close an fd that may be polled."""
+        if self.masks.pop(fd, None) is not None:
+            self.poller.unregister(fd)
+        posix.close(fd)
+
+    def _dispatch(self, fd: int, event: int) -> None:
+        if fd == self.stdout or fd == self.stderr or fd == self.console or fd == self.stdin:
+            self._container(fd, event)
+        elif fd == self.pidfd:
+            self._reap()
+        elif fd == self.wake:
+            self.take_signals()
+        elif fd == self.listener:
+            self._accept()
+        elif fd == self.ctl:
+            self._control()
+        elif fd == self.sync:
+            self._command()
+        else:
+            self._client(fd, event)
+
+    def _container(self, fd: int, event: int) -> None:
+        if fd == self.stdin and event & (_OUT | _HANGUP) and self.unsent:
+            self._feed(b"")
+        if fd == self.stdin and fd != self.console:
+            return
+        if event & (_IN | _HANGUP):
+            stream = STDERR if fd == self.stderr else STDOUT
+            data = _read(fd)
+            if data:
+                self._emit(stream, data)
+            elif data is not None:
+                self._close_output(fd)
+
+    def _emit(self, stream: int, data: bytes) -> None:
+        self.log.write(stream, data)
+        for client in list(self.clients):
+            if not client.send(stream, data):
+                self._drop(client)
+
+    def _close_output(self, fd: int) -> None:
+        if fd == self.console:
+            self.console = self.stdin = -1
+            self.unsent = b""
+        elif fd == self.stdout:
+            self.stdout = -1
+        else:
+            self.stderr = -1
+        self._forget(fd)
+
+    def _feed(self, data: bytes) -> None:
+        """Write input to the container, and keep what it does not take now."""
+        self.unsent += data
+        if self.stdin < 0:
+            self.unsent = b""
+            return
+        try:
+            while self.unsent:
+                self.unsent = self.unsent[posix.write(self.stdin, self.unsent) :]
+        except BlockingIOError:
+            return
+        except OSError:
+            self.unsent = b""
+            self.stdin_ends = True
+        if self.stdin_ends:
+            self._close_stdin()
+
+    def _end_stdin(self) -> None:
+        """Close the container's input after what is still to be written; a terminal's stays open."""
+        self.stdin_ends = True
+        if not self.unsent:
+            self._close_stdin()
+
+    def _close_stdin(self) -> None:
+        if self.stdin >= 0 and self.stdin != self.console:
+            self._forget(self.stdin)
+            self.stdin = -1
+
+    def _client(self, fd: int, event: int) -> None:
+        client = next((client for client in self.clients if client.fd == fd), None)
+        if client is None:
+            return
+        if event & _OUT and not client.flush():
+            self._drop(client)
+        elif event & _IN and client.readable:
+            self._input(client, hung_up=bool(event & select.POLLHUP))
+        elif event & _HANGUP:
+            self._drop(client)
+
+    def _input(self, client: Client, *, hung_up: bool) -> None:
+        data = _read(client.fd)
+        if data:
+            client.feeds = True
+            self._feed(data)
+        elif data is not None:
+            client.readable = False
+            if hung_up:
+                self._drop(client)
+            else:
+                self._end_stdin()
+
+    def _drop(self, client: Client) -> None:
+        """Close a client. One that fed the input and went without a word ends the input, as a pipe would."""
+        if client.primary and self.sync >= 0:
+            self._command()  # Perhaps it said that it detaches.
+        if client in self.clients:
+            self.clients.remove(client)
+            self._forget(client.fd)
+            self.full = False
+            if client.feeds:
+                self._end_stdin()
+
+    def _command(self) -> None:
+        """Hear the command that started the container: it detaches, or it is gone."""
+        message = _read(self.sync)
+        if message == b"detach":
+            for client in self.clients:
+                client.feeds = client.feeds and not client.primary
+        elif message is not None:
+            self._forget(self.sync)
+            self.sync = -1
+
+    def _accept(self) -> None:
+        # Imported at the first client: most monitors never have one.
+        import _socket
+
+        listener = _socket.socket(fileno=self.listener)
+        try:
+            fd, _ = listener._accept()  # type: ignore[attr-defined]
+        except BlockingIOError:
+            return
+        except OSError:
+            self.full = True
+            return
+        finally:
+            listener.detach()
+        posix.set_blocking(fd, False)
+        self.clients.append(Client(fd))
+
+    def _control(self) -> None:
+        """Follow the ctl fifo: `1 HEIGHT WIDTH` resizes the terminal, `2 0 0` opens the log again."""
+        *lines, self.rest = (self.rest + (_read(self.ctl) or b"")).split(b"\n")
+        self.rest = self.rest[:64]
+        for line in lines:
+            fields = line.split()
+            if len(fields) != 3 or not all(field.isdigit() and len(field) < 6 for field in fields):
+                continue
+            kind, height, width = (int(field) for field in fields)
+            if kind == 1:
+                self._resize(height, width)
+            elif kind == 2:
+                try:
+                    self.log.open()
+                except OSError:
+                    pass
+
+    def _resize(self, height: int, width: int) -> None:
+        if self.console < 0 or height > 0xFFFF or width > 0xFFFF:
+            return
+        # Imported at the first resize: a container without a terminal has none.
+        import fcntl
+
+        size = b"".join(number.to_bytes(2, sys.byteorder) for number in (height, width, 0, 0))
+        try:
+            fcntl.ioctl(self.console, _TIOCSWINSZ, size)
+        except OSError:
+            pass
+
+    def take_signals(self) -> None:
+        """Act on the signals that came since the last look."""
+        numbers = _read(self.wake) or b""
+        if _signal.SIGCHLD in numbers:
+            self._reap()
+        if _signal.SIGTERM in numbers and self.status is None:
+            try:
+                _signal.pidfd_send_signal(self.pidfd, _signal.SIGTERM)
+            except OSError:
+                pass
+
+    def _reap(self) -> None:
+        """Take the container's status, and bury the orphans that came to its subreaper."""
+        try:
+            while True:
+                pid, status = posix.waitpid(-1, posix.WNOHANG)
+                if not pid:
+                    return
+                if pid == self.pid:
+                    self.status = status
+        except OSError:
+            # No child is left: had the container's status been lost, its end would never come.
+            if self.status is None:
+                self.status = 255 << 8
+
+
+def _nothing(number: int, frame: FrameType | None) -> None:
+    """Let the signal only wake poll(2), through the wakeup fd."""
+
+
+def _read(fd: int) -> bytes | None:
+    """Read what there is: empty at the end (EIO of a terminal included), None when there is nothing now."""
+    try:
+        return posix.read(fd, CHUNK)
+    except BlockingIOError:
+        return None
+    except OSError:
+        return b""

@@ -1,0 +1,81 @@
+"""The monitor's move into a bare interpreter, which needs a fraction of the memory of the command it was forked from.
+
+Children, zombies, fds, listening sockets, pending and blocked signals all survive execve(2); what Python knows goes
+along as marshalled values in a memfd, together with the code of the modules of the loop.
+"""
+
+from __future__ import annotations
+
+import _signal  # type: ignore[import-not-found]
+import marshal
+import posix
+import sys
+
+from runtime.monitor import bare
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import CodeType
+
+    from runtime.monitor.loop import Loop
+
+# In the order of their imports.
+_MODULES = (
+    "runtime.monitor.log",
+    "runtime.monitor.clients",
+    "runtime.monitor.oom",
+    "runtime.monitor.ending",
+    "runtime.monitor.loop",
+)
+_SIGNALS = (_signal.SIGTERM, _signal.SIGCHLD)
+
+
+def reexec(loop: Loop) -> None:
+    """Replace this process; returns only if that is not possible, or if the container has just ended."""
+    executable = _interpreter()
+    if not executable:
+        return
+    values = ([(name, _code(name)) for name in _MODULES], loop.freeze())
+    content = marshal.dumps((_code(bare.__name__), *values))
+    memory = posix.memfd_create("pod-monitor", posix.MFD_CLOEXEC)
+    _write(memory, content)
+    # From here on a signal waits for the new interpreter, which unblocks it when it can handle it.
+    _signal.pthread_sigmask(_signal.SIG_BLOCK, _SIGNALS)
+    loop.take_signals()
+    if loop.status is None:
+        inherited = [memory, *loop.fds()]
+        for fd in inherited:
+            posix.set_inheritable(fd, True)
+        read = f"posix.pread({memory},{len(content)},0)"
+        start = f"import marshal,posix;m=marshal.loads({read});posix.close({memory});exec(m[0])"
+        # The interpreter finds its library from the directory of argv[0], so that must stay; the name is for `ps`.
+        name = executable[: executable.rindex("/") + 1] + bare.NAME.decode()
+        try:
+            posix.execve(executable, [name, "-I", "-S", "-B", "-c", start, loop.id], posix.environ)
+        except OSError:
+            for fd in inherited:
+                posix.set_inheritable(fd, False)
+    posix.close(memory)
+    _signal.pthread_sigmask(_signal.SIG_UNBLOCK, _SIGNALS)
+
+
+def _interpreter() -> str:
+    """Return the interpreter that we run in, behind the links of a virtual environment."""
+    try:
+        return posix.readlink("/proc/self/exe")
+    except OSError:
+        return ""
+
+
+def _code(name: str) -> CodeType:
+    """Return the code of a module, from the cache that its loader keeps."""
+    spec = sys.modules[name].__spec__
+    assert spec is not None
+    code: CodeType = spec.loader.get_code(name)  # type: ignore[union-attr]
+    return code
+
+
+def _write(fd: int, content: bytes) -> None:
+    view = memoryview(content)
+    while view:
+        view = view[posix.write(fd, view) :]

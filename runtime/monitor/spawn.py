@@ -1,0 +1,225 @@
+"""How a command gets a monitor for its container: fork, create, start, wait.
+
+Command and monitor talk over the sync socket (SEQPACKET). The monitor says `{"pid":…}` when the container is created,
+or `{"error":…}`; then the command says `start` and hears `{"started":true}` or an error; at the end `{"exit":CODE}`.
+The command may say `detach` before it goes. If it goes before `start`, the monitor removes the container.
+"""
+
+from __future__ import annotations
+
+import posix
+import select
+from _socket import AF_UNIX, MSG_NOSIGNAL, SOCK_CLOEXEC, SOCK_SEQPACKET, socket, socketpair
+
+from runtime import errors
+from runtime.jsontext import loads
+from runtime.monitor import child
+from runtime.monitor.child import Stdio
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+__all__ = ["Container", "MonitorConfig", "MonitorLink", "Stdio", "spawn"]
+
+_MESSAGE = 65536
+
+
+class MonitorConfig:
+    """What a monitor is told about its container."""
+
+    __slots__ = (
+        "directory",
+        "exit_path",
+        "id",
+        "keep_fds",
+        "log_driver",
+        "log_path",
+        "on_exit",
+        "stdin",
+        "terminal",
+    )
+
+    def __init__(
+        self,
+        *,
+        id: str,
+        directory: str,
+        terminal: bool = False,
+        stdin: bool = False,
+        log_driver: str = "k8s-file",
+        log_path: str = "",
+        exit_path: str,
+        on_exit: list[str] | None = None,
+        keep_fds: tuple[int, ...] = (),
+    ) -> None:
+        self.id = id
+        self.directory = directory
+        self.terminal = terminal
+        self.stdin = stdin
+        self.log_driver = log_driver
+        self.log_path = log_path
+        self.exit_path = exit_path
+        self.on_exit = on_exit or []
+        self.keep_fds = keep_fds  # Fds of the caller that `create` needs; all others are closed in the monitor.
+
+
+class Container:
+    """What `create` made: a process that waits to be started, and what is to be removed after its end."""
+
+    __slots__ = ("cgroups", "console", "pid", "start", "start_time", "state_dir")
+
+    def __init__(
+        self,
+        *,
+        pid: int,
+        start_time: int,
+        start: Callable[[], None],
+        console: int | None = None,
+        cgroups: list[str] | None = None,
+        state_dir: str = "",
+    ) -> None:
+        self.pid = pid
+        self.start_time = start_time
+        self.console = console
+        self.cgroups = cgroups or []
+        self.state_dir = state_dir
+        self.start = start
+
+
+class MonitorLink:
+    """The command's end of the connection to a monitor that it forked."""
+
+    __slots__ = ("_exit_code", "_pidfd", "_sync", "attach_fd", "monitor_pid", "pid", "start_time")
+
+    def __init__(self, monitor_pid: int, sync: socket, attach_fd: int) -> None:
+        self.monitor_pid = monitor_pid
+        self.attach_fd = attach_fd  # An attach client from before the start; whoever takes it sets this to -1.
+        self.pid = 0
+        self.start_time = 0
+        self._sync = sync
+        self._pidfd = posix.pidfd_open(monitor_pid)
+        self._exit_code: int | None = None
+
+    def start(self) -> None:
+        """Start the container; if that fails, the monitor has removed it when the error is raised."""
+        try:
+            self._sync.send(b"start", MSG_NOSIGNAL)
+        except OSError:
+            pass  # The answer tells why.
+        self._receive()
+
+    def wait(self) -> int:
+        """Wait for the end of the container and of its monitor; return the exit code, 128+n for signal n."""
+        if self.attach_fd >= 0:
+            # Nobody reads it: a client that takes nothing would hold up the container.
+            posix.close(self.attach_fd)
+            self.attach_fd = -1
+        while (message := self._read()) is not None:
+            self._exit_code = message.get("exit", self._exit_code)
+        self.close()
+        if self._exit_code is None:
+            raise errors.OCIRuntimeError("the monitor of the container ended without telling an exit code")
+        return self._exit_code
+
+    def detach(self) -> None:
+        """Listen no more: the monitor goes on alone."""
+        try:
+            self._sync.send(b"detach", MSG_NOSIGNAL)
+        except OSError:
+            pass
+        self._close_fds()
+
+    def close(self) -> None:
+        """Close the connection, and wait until the monitor has gone."""
+        self._close_fds()
+        try:
+            posix.waitpid(self.monitor_pid, 0)
+        except OSError:
+            pass
+
+    def receive_created(self) -> None:
+        """Wait until the container is created."""
+        message = self._receive()
+        self.pid = message["pid"]
+        self.start_time = message["start_time"]
+
+    def _receive(self) -> dict[str, Any]:
+        """Return the monitor's next message; an error is raised once the monitor has gone."""
+        message = self._read()
+        if message is None or "error" in message:
+            self.close()
+            raise _error(message)
+        return message
+
+    def _read(self) -> dict[str, Any] | None:
+        """Return the next message, or None when the monitor has gone, killed or not.
+
+        Its end is not taken from the socket alone: a container's init that was forked from the monitor may hold
+        a copy of that for a moment.
+        """
+        poller = select.poll()
+        poller.register(self._sync.fileno(), select.POLLIN)
+        poller.register(self._pidfd, select.POLLIN)
+        ready = dict(poller.poll())
+        if self._sync.fileno() in ready:
+            try:
+                text = self._sync.recv(_MESSAGE)
+            except OSError:
+                text = b""
+            if text:
+                message: dict[str, Any] = loads(text)
+                return message
+            poller.unregister(self._sync.fileno())
+            poller.poll()
+        return None
+
+    def _close_fds(self) -> None:
+        self._sync.close()
+        for fd in (self._pidfd, self.attach_fd):
+            if fd >= 0:
+                posix.close(fd)
+        self._pidfd = self.attach_fd = -1
+
+
+def spawn(config: MonitorConfig, create: Callable[[Stdio], Container]) -> MonitorLink:
+    """Fork a monitor and have it create the container; the calling process must be single-threaded.
+
+    What fails in `create` is raised here, as the same class if it is one of runtime.errors, and leaves no process.
+    """
+    sync, monitor_sync = _pair()
+    attach, monitor_attach = _pair()
+    monitor_pid = posix.fork()
+    if monitor_pid == 0:
+        child.run(config, create, monitor_sync.fileno(), monitor_attach.fileno())
+    monitor_sync.close()
+    monitor_attach.close()
+    link = MonitorLink(monitor_pid, sync, attach.detach())
+    try:
+        link.receive_created()
+    except BaseException:
+        if link.attach_fd >= 0:
+            link.close()
+        raise
+    return link
+
+
+def _pair() -> tuple[socket, socket]:
+    """Make a pair of sockets whose fds are not those of the standard streams, even if the caller has closed these."""
+    low: list[socket] = []
+    while True:
+        pair = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC)
+        if min(end.fileno() for end in pair) > 2:
+            break
+        low.extend(pair)
+    for end in low:
+        end.close()
+    return pair
+
+
+def _error(message: dict[str, Any] | None) -> errors.OCIRuntimeError:
+    if message is None:
+        return errors.OCIRuntimeError("the monitor of the container was killed")
+    kind: type[errors.OCIRuntimeError] = getattr(errors, message["error"], errors.OCIRuntimeError)
+    return kind(message["message"], hint=message["hint"])
