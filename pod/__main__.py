@@ -66,8 +66,13 @@ def plain(args: list[str]) -> Callable[[], int | None] | None:
     if found is None:
         return None
     module = command(found[0])
-    interspersed = getattr(module, "INTERSPERSED", True)
-    read = fastargs.read(module.main, words[found[1] :], interspersed=interspersed, inherited=leading)
+    read = fastargs.read(
+        module.main,
+        words[found[1] :],
+        shared=getattr(module, "SHARED", None),
+        interspersed=getattr(module, "INTERSPERSED", True),
+        inherited=leading,
+    )
     if read is None:
         return None
     settings.update(read[1])

@@ -169,7 +169,6 @@ def load(name: str) -> Any:
 
 def declare(module: Any, name: str, summary: str, call: Callable[..., Any], *, add_help: bool = True) -> PodCommand:
     """Return Typer's command for the declaration in a module; `call` gets what it reads."""
-    vars(module).update(Annotated=Annotated, Option=typer.Option, Argument=typer.Argument)
 
     def main(**values: Any) -> Any:
         return call(**values) if call is module.main else call(values)
