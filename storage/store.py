@@ -36,7 +36,7 @@ CREATE TABLE layer (
     diff_id TEXT NOT NULL,
     size INTEGER NOT NULL,
     entries INTEGER NOT NULL,
-    implied TEXT NOT NULL DEFAULT '',
+    implied BLOB NOT NULL DEFAULT x'',
     boot_id TEXT NOT NULL,
     durable INTEGER NOT NULL DEFAULT 0,
     created REAL NOT NULL

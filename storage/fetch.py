@@ -1,0 +1,197 @@
+"""Fetching the layers of one image that are not there, each in a worker process, the biggest first."""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from storage import chain
+from storage.errors import CorruptError
+from storage.ingest import Ingest, claim
+from storage.layers.worker import UnpackOptions, fork_unpack
+from storage.publish import Layer, publish_layer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from storage.documents import Descriptor
+    from storage.interrupts import Interrupts
+    from storage.layers.worker import LayerResult, Worker
+    from storage.registry.client import RegistryClient
+    from storage.source import Source
+    from storage.store import Staging, Store
+    from storage.transfer import Progress
+
+_MAX_WORKERS = 4
+# How often the lock of a blob that another process is fetching is tried.
+_POLL_SECONDS = 0.1
+
+
+@dataclass
+class Job:
+    """One layer to fetch; the last four are set while a worker is at it."""
+
+    diff_id: str
+    chain_id: str
+    blob: Descriptor
+    announced: bool = False
+    ingest: Ingest | None = None
+    staging: Staging | None = None
+    worker: Worker | None = None
+    resumed: bool = False
+
+
+class Fetcher:
+    """The fetching of one image's layers; `fetch` may be called again if layers went missing meanwhile."""
+
+    def __init__(
+        self,
+        store: Store,
+        client: RegistryClient,
+        source: Source,
+        progress: Progress,
+        interrupts: Interrupts,
+        *,
+        rootless: bool,
+        single_id: bool,
+    ) -> None:
+        self._store = store
+        self._client = client
+        self._source = source
+        self._progress = progress
+        self._interrupts = interrupts
+        self._options = UnpackOptions(rootless=rootless, ignore_chown_errors=single_id, lowers=())
+        self._waiting: list[Job] = []
+        self._running: dict[int, Job] = {}
+        self.published = 0
+
+    def fetch(self) -> tuple[tuple[str, str], ...]:
+        """See that all layers are in the store; give their diffIDs and keys, from the bottom up."""
+        diff_ids = self._source.config.diff_ids
+        self._waiting = self._plan()
+        try:
+            while self._waiting or self._running:
+                self._interrupts.check()
+                self._start()
+                self._await()
+        finally:
+            for job in self._running.values():
+                self._stop(job)
+            self._running = {}
+        return tuple(zip(diff_ids, chain.keys(self._store, diff_ids), strict=True))
+
+    def _plan(self) -> list[Job]:
+        """List the layers that are missing, the biggest first; each once, however often the image has it."""
+        layers = self._source.layers
+        jobs: dict[str, Job] = {}
+        for (diff_id, blob), chain_id in zip(layers, chain.chain_ids([one for one, _ in layers]), strict=True):
+            if diff_id in jobs:
+                continue
+            self._progress.layer(blob.digest, blob.size)
+            if chain.present(self._store, diff_id, chain_id):
+                self._progress.state(blob.digest, "exists")
+            else:
+                jobs[diff_id] = Job(diff_id, chain_id, blob)
+        return sorted(jobs.values(), key=lambda job: -job.blob.size)
+
+    def _start(self) -> None:
+        """Give work to as many workers as there is room for; leave alone what another process is fetching."""
+        limit = min(os.cpu_count() or 1, _MAX_WORKERS)
+        for job in list(self._waiting):
+            if len(self._running) >= limit:
+                return
+            ingest = claim(self._store, job.blob.digest)
+            if ingest is None:
+                if not job.announced:
+                    self._progress.state(job.blob.digest, "waiting")
+                    job.announced = True
+                continue
+            self._waiting.remove(job)
+            if chain.present(self._store, job.diff_id, job.chain_id):
+                ingest.done()
+                self._progress.state(job.blob.digest, "exists")
+                continue
+            self._launch(job, ingest)
+
+    def _launch(self, job: Job, ingest: Ingest) -> None:
+        job.ingest = ingest
+        job.resumed = ingest.kept > 0
+        client, path, blob, interrupts = self._client, self._source.reference.path, job.blob, self._interrupts
+
+        def chunks() -> Iterator[bytes]:
+            interrupts.restore()
+            fresh = client.fresh()
+            return ingest.chunks(lambda offset: fresh.open_blob(path, blob, offset=offset), blob.size)
+
+        try:
+            job.staging = self._store.staging()
+            job.worker = fork_unpack(
+                chunks,
+                job.staging.path,
+                options=self._options,
+                expected_digest=blob.digest,
+                expected_size=blob.size,
+                expected_diff_id=job.diff_id,
+                progress=lambda count: self._progress.bytes(blob.digest, count),
+            )
+        except BaseException:
+            self._stop(job)
+            raise
+        self._running[job.worker.fileno()] = job
+        self._progress.state(blob.digest, "downloading")
+
+    def _await(self) -> None:
+        """Wait until a worker has something to say, or it is time to look at the locks of others again."""
+        with self._interrupts.waiting():
+            if not self._running:
+                time.sleep(_POLL_SECONDS if self._waiting else 0)
+                return
+            ready, _, _ = select.select(list(self._running), [], [], _POLL_SECONDS if self._waiting else None)
+        for fd in ready:
+            job = self._running[fd]
+            if job.worker is not None and job.worker.advance():
+                del self._running[fd]
+                self._finish(job)
+
+    def _finish(self, job: Job) -> None:
+        """Publish what a worker has done, or see to its failure."""
+        assert job.worker is not None
+        assert job.staging is not None
+        assert job.ingest is not None
+        try:
+            result = job.worker.result()
+            self._publish(job, job.staging, result)
+            job.ingest.restart()
+            self._progress.state(job.blob.digest, "done")
+        except CorruptError:
+            job.ingest.restart()
+            if not job.resumed:
+                raise
+            # What an earlier process left may be to blame: once more, from the first byte.
+            self._waiting.append(job)
+        finally:
+            self._stop(job)
+
+    def _publish(self, job: Job, staging: Staging, result: LayerResult) -> None:
+        layer = Layer(
+            key=job.diff_id.removeprefix("sha256:"),
+            diff_id=job.diff_id,
+            size=result.size,
+            entries=result.entries,
+            implied=result.implied,
+        )
+        publish_layer(self._store, staging, layer, job.blob)
+        self.published += 1
+
+    def _stop(self, job: Job) -> None:
+        """End a job in whatever state it is: no process, no staging directory, no lock remains."""
+        if job.worker is not None:
+            job.worker.kill()
+        if job.staging is not None:
+            job.staging.discard()
+        if job.ingest is not None:
+            job.ingest.abandon()
+        job.worker = job.staging = job.ingest = None

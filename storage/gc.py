@@ -1,0 +1,153 @@
+"""The collector: what crashes and removals left is found by its lock being free, and deleted.
+
+Best effort and never fatal: a command that sweeps does its own work whatever happens here. Never called by readers.
+Cheap when there is nothing to do.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+
+from storage import database
+from storage.errors import StorageError
+from storage.trees import remove_tree
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from storage.store import Store
+
+# Fewer files than this are deleted before the command ends: faster than to fork for it.
+_INLINE_ENTRIES = 1000
+_PARTIAL_SECONDS = 7 * 24 * 3600.0
+
+__all__ = ["empty_trash", "release_layers", "remove_tree", "sweep"]
+
+
+def sweep(store: Store, *, background: bool = True) -> None:
+    """Delete what belongs to nobody: staging, stale downloads, layers that no image has, the trash."""
+    try:
+        _sweep_staging(store)
+        _sweep_ingest(store)
+        _sweep_layers(store)
+        empty_trash(store, entries=_INLINE_ENTRIES if background else 0)
+    except (OSError, StorageError, database.Error):
+        pass
+
+
+def release_layers(store: Store, keys: Iterable[str]) -> None:
+    """Move the directories of layers that have no row any more to the trash, with their remapped copies.
+
+    The rows were deleted in a transaction before: a publisher that inserts one anew waits for this one.
+    """
+    names = sorted({key.removeprefix("sha256:") for key in keys})
+    if not names:
+        return
+    copies = [name for name in os.listdir(store.layers) if "." in name]
+    with database.transaction(store.connection) as connection:
+        for name in names:
+            if connection.execute("SELECT 1 FROM layer WHERE key = ?", (name,)).fetchone() is None:
+                store.discard(store.layer_path(name))
+                for copy in copies:
+                    if copy.startswith(f"{name}."):
+                        store.discard(store.layer_path(copy))
+
+
+def empty_trash(store: Store, *, entries: int = 0) -> None:
+    """Delete what is in the trash: at once, or if it is known to be much, in a detached process of low priority."""
+    try:
+        names = os.listdir(store.trash)
+    except FileNotFoundError:
+        return
+    if not names:
+        return
+    if entries < _INLINE_ENTRIES:
+        _delete(store.trash, names)
+    elif detach():
+        try:
+            _delete(store.trash, names)
+        finally:
+            os._exit(0)
+
+
+def detach() -> bool:
+    """Fork a process that nobody waits for and that holds nothing of ours; True in it, which must end by os._exit.
+
+    Its priority is the lowest. It has no part in the database that its parent has open.
+    """
+    pid = os.fork()
+    if pid:
+        os.waitpid(pid, 0)
+        return False
+    try:
+        os.setsid()
+        if os.fork():
+            os._exit(0)
+        os.nice(19)
+        null = os.open("/dev/null", os.O_RDWR)
+        for fd in range(3):
+            os.dup2(null, fd)
+        os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+    except OSError:
+        os._exit(1)
+    return True
+
+
+def _delete(trash: str, names: list[str]) -> None:
+    for name in names:
+        try:
+            remove_tree(f"{trash}/{name}")
+        except OSError:
+            pass  # Busy or read-only: the next sweep tries again.
+
+
+def _sweep_staging(store: Store) -> None:
+    for path, fd in _unowned(f"{store.root}/staging", os.O_RDONLY | os.O_DIRECTORY):
+        store.discard(path)
+        os.close(fd)
+
+
+def _sweep_ingest(store: Store) -> None:
+    now = time.time()
+    for path, fd in _unowned(f"{store.root}/ingest", os.O_RDWR):
+        status = os.fstat(fd)
+        if status.st_size == 0 or now - status.st_mtime > _PARTIAL_SECONDS:
+            os.unlink(path)
+        os.close(fd)
+
+
+def _unowned(directory: str, flags: int) -> Iterator[tuple[str, int]]:
+    """Go through the entries that nobody has locked, each locked and open."""
+    for name in os.listdir(directory):
+        path = f"{directory}/{name}"
+        try:
+            fd = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except OSError:
+            continue
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(fd)
+            continue
+        yield path, fd
+
+
+def _sweep_layers(store: Store) -> None:
+    """Delete rows that no image refers to, then directories without a row; not while anybody publishes layers."""
+    lock = store.collecting()
+    if lock is None:
+        return
+    with lock:
+        connection = store.connection
+        unused = "FROM layer WHERE key NOT IN (SELECT layer FROM image_layer)"
+        if connection.execute(f"SELECT 1 {unused}").fetchone() is not None:
+            with database.transaction(connection):
+                connection.execute(f"DELETE {unused}")
+                connection.execute("DELETE FROM layer_blob WHERE diff_id NOT IN (SELECT diff_id FROM layer)")
+        known = {row[0] for row in connection.execute("SELECT key FROM layer")}
+        orphans = [name for name in os.listdir(store.layers) if name.partition(".")[0] not in known]
+        for name in orphans:
+            store.discard(store.layer_path(name))

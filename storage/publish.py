@@ -1,0 +1,149 @@
+"""Making things visible: layers into layers/ with their rows, an image with its names in one transaction.
+
+Each function here is atomic, and gives way to whoever did the same before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from storage import database
+from storage.errors import StorageError
+from storage.gc import release_layers
+from storage.store import Staging, Store, boot_id
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from sqlite3 import Connection
+
+    from storage.documents import Descriptor
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer as the store keeps it; `implied` are the directories that its tar names only as parents."""
+
+    key: str
+    diff_id: str
+    size: int
+    entries: int
+    implied: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class NewImage:
+    """An image to record; `layers` are pairs of diffID and key, from the bottom up."""
+
+    config: bytes
+    manifest: bytes
+    media_type: str
+    digests: tuple[str, ...]
+    created: float
+    architecture: str
+    os: str
+    layers: tuple[tuple[str, str], ...]
+
+    @property
+    def id(self) -> str:
+        """The digest of the config."""
+        return hashlib.sha256(self.config).hexdigest()
+
+
+class LayerGoneError(StorageError):
+    """A layer that was there was removed meanwhile, with the image that it was part of: fetch it again."""
+
+
+def find_layer(store: Store, key: str) -> Layer | None:
+    """Find a layer that can be used as it is; one that the machine may have lost is verified, and forgotten if bad."""
+    row = store.connection.execute(
+        "SELECT diff_id, size, entries, implied, durable, boot_id FROM layer WHERE key = ?", (key,)
+    ).fetchone()
+    if row is None:
+        return None
+    whole = os.path.isdir(f"{store.layer_path(key)}/diff")
+    if whole and not row[4] and row[5] != boot_id():
+        from storage import durability
+
+        whole = durability.confirm(store, key)
+    if not whole:
+        forget_layer(store, key)
+        return None
+    return Layer(key, row[0], row[1], row[2], _unpacked(row[3]))
+
+
+def forget_layer(store: Store, key: str) -> None:
+    """Drop a damaged layer; images that have it are broken until it is pulled again."""
+    with database.transaction(store.connection) as connection:
+        connection.execute("DELETE FROM layer WHERE key = ?", (key,))
+    release_layers(store, [key])
+
+
+def publish_layer(store: Store, staging: Staging, layer: Layer, blob: Descriptor | None = None) -> None:
+    """Move a finished layer into place and record it, unless another process was faster."""
+    path = store.layer_path(layer.key)
+    with database.transaction(store.connection) as connection:
+        if blob is not None:
+            connection.execute(
+                "INSERT OR REPLACE INTO layer_blob VALUES (?, ?, ?, ?)",
+                (blob.digest, layer.diff_id, blob.size, blob.media_type),
+            )
+        if connection.execute("SELECT 1 FROM layer WHERE key = ?", (layer.key,)).fetchone() is not None:
+            return
+        store.discard(path)  # What has no row is what a crash left.
+        staging.publish(path)
+        connection.execute(
+            "INSERT INTO layer (key, diff_id, size, entries, implied, boot_id, created) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (layer.key, layer.diff_id, layer.size, layer.entries, _packed(layer.implied), boot_id(), time.time()),
+        )
+
+
+def publish_image(store: Store, image: NewImage, names: Sequence[str]) -> None:
+    """Record an image and its names, which move to it; raises LayerGoneError if a layer is not there any more."""
+    with database.transaction(store.connection) as connection:
+        sizes = _sizes(connection, {key for _, key in image.layers})
+        connection.execute(
+            "INSERT INTO image VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
+            " digest = excluded.digest, media_type = excluded.media_type, manifest = excluded.manifest",
+            (
+                image.id,
+                image.digests[0],
+                image.media_type,
+                image.manifest,
+                image.config,
+                sum(sizes.values()),
+                image.created,
+                image.architecture,
+                image.os,
+            ),
+        )
+        for digest in image.digests:
+            connection.execute("INSERT OR IGNORE INTO image_digest VALUES (?, ?)", (image.id, digest))
+        for position, (diff_id, key) in enumerate(image.layers):
+            connection.execute(
+                "INSERT OR REPLACE INTO image_layer VALUES (?, ?, ?, ?)", (image.id, position, diff_id, key)
+            )
+        for name in names:
+            connection.execute("INSERT OR REPLACE INTO name VALUES (?, ?)", (name, image.id))
+
+
+def _packed(implied: tuple[str, ...]) -> bytes:
+    """Names may hold any byte but NUL, which SQLite's text may not."""
+    return b"".join(os.fsencode(name) + b"\0" for name in implied)
+
+
+def _unpacked(data: bytes) -> tuple[str, ...]:
+    return tuple(os.fsdecode(name) for name in data.split(b"\0")[:-1])
+
+
+def _sizes(connection: Connection, keys: set[str]) -> dict[str, int]:
+    sizes = {}
+    for key in keys:
+        row = connection.execute("SELECT size FROM layer WHERE key = ?", (key,)).fetchone()
+        if row is None:
+            raise LayerGoneError(f"layer {key} was removed meanwhile")
+        sizes[key] = row[0]
+    return sizes

@@ -1,0 +1,175 @@
+"""Pulling an image: everything verified before anything is visible, every byte fetched once, in parallel.
+
+The main process plans, publishes and talks to the database; each layer is fetched and unpacked by a forked worker that
+dies with it. Processes that pull the same blob wait for each other at its lock (storage/ingest.py); none waits while it
+holds one without working on it, so there is no deadlock. Layers become visible one by one, the image at the end; what
+a pull leaves without an image is collected when the last of the pulls under way ends.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from storage import gc, images
+from storage.interrupts import Interrupts
+from storage.publish import LayerGoneError, NewImage, publish_image
+from storage.source import Source, created, locate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from storage.documents import Platform
+    from storage.images import Image
+    from storage.reference import Reference
+    from storage.registry.client import RegistryClient
+    from storage.registry.options import RegistryOptions
+    from storage.store import Store
+
+_ATTEMPTS = 5
+
+
+class Progress(Protocol):
+    """Who shows how a pull goes on; called from the process that called `pull`."""
+
+    def layer(self, digest: str, size: int) -> None:
+        """Announce a layer, by its blob."""
+
+    def bytes(self, digest: str, count: int) -> None:
+        """Tell how many further bytes of it came."""
+
+    def state(self, digest: str, state: str) -> None:
+        """Tell its state: exists, waiting, downloading, done."""
+
+    def note(self, text: str) -> None:
+        """Tell the user something else."""
+
+
+class NoProgress:
+    """Shows nothing."""
+
+    def layer(self, digest: str, size: int) -> None:
+        """Show nothing."""
+
+    def bytes(self, digest: str, count: int) -> None:
+        """Show nothing."""
+
+    def state(self, digest: str, state: str) -> None:
+        """Show nothing."""
+
+    def note(self, text: str) -> None:
+        """Show nothing."""
+
+
+def pull(
+    store: Store,
+    reference: Reference,
+    *,
+    options: RegistryOptions,
+    platform: Platform | None = None,
+    rootless: bool = False,
+    single_id: bool = False,
+    progress: Progress | None = None,
+) -> Image:
+    """Fetch an image into the store and give it its name; what is there already is not fetched again.
+
+    When it fails, or SIGINT, SIGTERM or SIGHUP end it, nothing is left but what the next pull can go on from.
+    """
+    client = _client(reference, options)
+    with Interrupts() as interrupts:
+        return _pull(store, client, reference, platform, rootless, single_id, progress or NoProgress(), interrupts)
+
+
+def pull_all_tags(
+    store: Store,
+    reference: Reference,
+    *,
+    options: RegistryOptions,
+    platform: Platform | None = None,
+    rootless: bool = False,
+    single_id: bool = False,
+    progress: Progress | None = None,
+) -> list[Image]:
+    """Pull every tag of a repository, in the registry's order."""
+    client = _client(reference, options)
+    shown = progress or NoProgress()
+    with Interrupts() as interrupts:
+        with interrupts.waiting():
+            tags = list(client.tags(reference.path))
+        return [
+            _pull(store, client, reference.with_tag(tag), platform, rootless, single_id, shown, interrupts)
+            for tag in tags
+        ]
+
+
+def remote_digest(reference: Reference, *, options: RegistryOptions) -> str:
+    """Ask the registry for the digest that a reference has now; compare it with `Image.digests`."""
+    return _client(reference, options).manifest(reference.path, reference.digest or reference.tag or "latest")[2]
+
+
+def _client(reference: Reference, options: RegistryOptions) -> RegistryClient:
+    from storage.registry.client import RegistryClient
+
+    return RegistryClient(reference.domain, options)
+
+
+def _pull(
+    store: Store,
+    client: RegistryClient,
+    reference: Reference,
+    platform: Platform | None,
+    rootless: bool,
+    single_id: bool,
+    progress: Progress,
+    interrupts: Interrupts,
+) -> Image:
+    from storage.fetch import Fetcher
+
+    gc.sweep(store)
+    with interrupts.waiting():
+        source = locate(client, reference, platform)
+    fetcher = Fetcher(store, client, source, progress, interrupts, rootless=rootless, single_id=single_id)
+    try:
+        with store.publishing():
+            image_id = _publish(store, source, fetcher.fetch)
+    finally:
+        gc.sweep(store)
+    if fetcher.published:
+        from storage import durability
+
+        durability.begin(store)
+    return images.load(store, image_id)
+
+
+def _publish(store: Store, source: Source, fetch: Callable[[], tuple[tuple[str, str], ...]]) -> str:
+    """Fetch and record; once more if an `rmi` removed a layer that was there when the fetch was planned."""
+    for attempt in range(_ATTEMPTS):
+        image = _new_image(source, fetch())
+        try:
+            publish_image(store, image, [_name(source.reference)])
+        except LayerGoneError:
+            if attempt == _ATTEMPTS - 1:
+                raise
+        else:
+            break
+    return image.id
+
+
+def _new_image(source: Source, layers: tuple[tuple[str, str], ...]) -> NewImage:
+    config = source.config
+    return NewImage(
+        config=config.raw,
+        manifest=source.manifest.raw,
+        media_type=source.manifest.media_type,
+        digests=source.digests,
+        created=created(config.document),
+        architecture=config.architecture,
+        os=config.os,
+        layers=layers,
+    )
+
+
+def _name(reference: Reference) -> str:
+    """Give the name under which a pulled image is kept: a digest is stronger than a tag."""
+    if reference.digest is not None:
+        return str(reference.with_digest(reference.digest))
+    return str(reference.with_tag(reference.tag or "latest"))
