@@ -42,12 +42,13 @@ class Reference:
     @property
     def familiar(self) -> str:
         """The name as docker prints it: without docker.io and library."""
-        name = self.name
-        if self.domain == DOCKER_DOMAIN:
-            name = self.path.removeprefix("library/")
-            if "/" in name and self.path.startswith("library/"):
-                name = self.path
-        return name + self._suffix()
+        if self.domain != DOCKER_DOMAIN:
+            return str(self)
+        short = self.path.removeprefix("library/")
+        if "/" in short:
+            # Left out, the domain must not be mistaken for the first component, nor library be added again.
+            short = self.name if _is_domain(self.path.partition("/")[0]) else self.path
+        return short + self._suffix()
 
     def with_tag(self, tag: str | None) -> Reference:
         """Give the same repository under another tag (or none), without digest."""

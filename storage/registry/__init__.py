@@ -1,0 +1,1 @@
+"""Pulling from registries: the client's side of the OCI distribution specification."""

@@ -1,0 +1,84 @@
+"""A blob as a stream that survives broken connections: it goes on by Range where it stopped."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from storage.errors import CorruptError, RegistryError
+from storage.registry.backoff import Patience, delay
+from storage.registry.failures import ConnectionFailedError
+from storage.registry.transport import translated
+
+if TYPE_CHECKING:
+    from requests import Response
+
+CHUNK = 256 << 10
+
+Opener = Callable[[dict[str, str]], "Response"]
+
+
+def stream(
+    open_at: Opener, digest: str, size: int, *, offset: int, retries: int, retry_delay: float
+) -> Iterator[bytes]:
+    """Yield the bytes from offset to size in chunks of at most CHUNK; exactly as many, or an error.
+
+    `open_at` sends the request with the headers given and raises for error answers. The digest is only for messages.
+    Raises CorruptError when the registry has more or fewer bytes, RegistryError when it broke off too often.
+    """
+    if not 0 <= offset <= size:
+        raise CorruptError(f"blob {digest}: position {offset} of {size} bytes")
+    position = offset
+    patience = Patience(position, retries)
+    while position < size:
+        try:
+            headers = {"Range": f"bytes={position}-"} if position else {}
+            answer = open_at(headers)
+            with translated(answer):
+                _skip(answer, _already_sent(answer, digest, position, size))
+                read = answer.raw.read
+                while position < size:
+                    chunk = read(min(CHUNK, size - position), decode_content=False)
+                    if not chunk:
+                        break
+                    position += len(chunk)
+                    yield chunk
+                else:
+                    # Reading on to the end also gives the connection back for the next blob.
+                    if read(1, decode_content=False):
+                        raise CorruptError(f"blob {digest}: longer than {size} bytes")
+                    return
+            reason = f"ends at byte {position} of {size}"
+        except ConnectionFailedError as error:
+            if error.kind in ("certificate", "tls", "other"):
+                raise
+            reason = str(error)
+        fruitless = patience.again(position)
+        if fruitless is None:
+            raise RegistryError(f"reading blob {digest}: {reason}") from None
+        time.sleep(delay(fruitless, retry_delay))
+
+
+def _already_sent(answer: Response, digest: str, position: int, size: int) -> int:
+    """Check what the answer promises against what was asked; give the number of bytes to skip in front."""
+    length = answer.headers.get("Content-Length", "")
+    if answer.status_code == HTTPStatus.PARTIAL_CONTENT:
+        given = answer.headers.get("Content-Range", "").strip().lower()
+        if given not in (f"bytes {position}-{size - 1}/{size}", f"bytes {position}-{size - 1}/*"):
+            raise RegistryError(f"blob {digest}: asked for bytes from {position} of {size}, got {given[:80]!r}")
+        return 0
+    if answer.status_code != HTTPStatus.OK:
+        raise RegistryError(f"blob {digest}: unexpected HTTP status {answer.status_code}")
+    if length.isascii() and length.isdigit() and int(length) != size:
+        raise CorruptError(f"blob {digest}: {int(length)} bytes instead of {size}")
+    return position
+
+
+def _skip(answer: Response, count: int) -> None:
+    while count > 0:
+        chunk = answer.raw.read(min(CHUNK, count), decode_content=False)
+        if not chunk:
+            raise ConnectionFailedError("answer ends before the place to go on", kind="broken")
+        count -= len(chunk)

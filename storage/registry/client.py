@@ -1,0 +1,284 @@
+"""The client of one registry: manifests, blobs, tags (OCI distribution-spec 1.1, pull)."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+from urllib.parse import urljoin
+
+from storage import credentials, documents
+from storage.errors import BadReferenceError, CorruptError, RegistryError, StorageError, UnauthorizedError
+from storage.reference import check_digest_syntax, parse
+from storage.registry import challenges
+from storage.registry.addresses import host_of, is_loopback, origin
+from storage.registry.blobs import stream
+from storage.registry.failures import MAX_ERROR_BODY, AnswerError, ConnectionFailedError, from_answer
+from storage.registry.tokens import Authorizer
+from storage.registry.transport import Transport
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from requests import Response
+
+    from storage.documents import Descriptor
+    from storage.registry.options import RegistryOptions
+
+_ACCEPT = ", ".join(documents.ACCEPTED)
+_MAX_TAG_PAGE = 16 << 20
+_MAX_TAG_PAGES = 10_000
+_LOOPBACK_TIMEOUT = 3.0
+_FOREIGN = ("nondistributable", "foreign")
+
+
+class RegistryClient:
+    """Talks to the registry of one domain. Not for several threads at once; after a fork, use `fresh()`."""
+
+    def __init__(self, domain: str, options: RegistryOptions) -> None:
+        self.domain = domain
+        self._options = options
+        self._host = host_of(domain)
+        self._base: str | None = None
+        self._found: dict[str, credentials.Credentials | None] = {}
+        self._challenges: tuple[challenges.Challenge, ...] = ()
+        self._authorizers: dict[str, Authorizer] = {}
+        self._transport = Transport(self._host, options)
+
+    def fresh(self) -> RegistryClient:
+        """Give a client with connections of its own that knows what this one has learned (scheme, tokens)."""
+        other = RegistryClient(self.domain, self._options)
+        other._base = self._base
+        other._found = dict(self._found)
+        other._challenges = self._challenges
+        for repository, authorizer in self._authorizers.items():
+            copy = other._authorizer(repository)
+            copy.challenges, copy.tokens = authorizer.challenges, dict(authorizer.tokens)
+        return other
+
+    def close(self) -> None:
+        """Close idle connections; the client stays usable."""
+        self._transport.close()
+
+    def manifest(self, repository: str, tag_or_digest: str) -> tuple[bytes, str, str]:
+        """Fetch a manifest or index: its raw bytes, content type and digest, verified when asked for by digest."""
+        digest = tag_or_digest if ":" in tag_or_digest else None
+        separator = "@" if digest is not None else ":"
+        parse(f"localhost/{repository}{separator}{tag_or_digest}")
+        source = f"initializing source docker://{self.domain}/{repository}{separator}{tag_or_digest}"
+        what = f"reading manifest {tag_or_digest} in {self.domain}/{repository}"
+        try:
+            self._ping()
+            raw, content_type = self._fetch_manifest(repository, tag_or_digest, what)
+        except StorageError as error:
+            raise _prefixed(error, source) from None
+        if digest is None:
+            return raw, content_type, documents.digest_of(raw)
+        documents.check_digest(raw, digest, f"{source}: {what}")
+        return raw, content_type, digest
+
+    def open_blob(self, repository: str, descriptor: Descriptor, *, offset: int = 0) -> Iterator[bytes]:
+        """Yield a blob from offset on, in chunks of at most 256 KiB; broken connections are resumed.
+
+        Exactly `descriptor.size - offset` bytes or an error; the digest is for the caller to verify.
+        """
+        check_digest_syntax(descriptor.digest)
+        if descriptor.data is not None:
+            return iter([descriptor.data[offset:]] if offset < descriptor.size else [])
+        urls = descriptor.urls if any(word in descriptor.media_type for word in _FOREIGN) else ()
+
+        def open_at(headers: dict[str, str]) -> Response:
+            if urls:
+                return self._open_foreign(urls, headers, descriptor.digest)
+            return self._get(repository, f"blobs/{descriptor.digest}", headers, f"reading blob {descriptor.digest}")
+
+        options = self._options
+        return stream(
+            open_at,
+            descriptor.digest,
+            descriptor.size,
+            offset=offset,
+            retries=options.retries,
+            retry_delay=options.retry_delay,
+        )
+
+    def blob(self, repository: str, descriptor: Descriptor, *, limit: int = documents.MAX_DOCUMENT) -> bytes:
+        """Fetch a small blob whole, verified against size and digest."""
+        if descriptor.size > limit:
+            raise CorruptError(f"blob {descriptor.digest}: {descriptor.size} bytes where {limit} are allowed")
+        raw = b"".join(self.open_blob(repository, descriptor))
+        documents.check_digest(raw, descriptor.digest, f"blob {descriptor.digest}")
+        return raw
+
+    def tags(self, repository: str) -> Iterator[str]:
+        """Yield the tags of a repository, page by page."""
+        what = f"fetching tags list of {self.domain}/{repository}"
+        path = "tags/list?n=1000"
+        for _ in range(_MAX_TAG_PAGES):
+            body, answer = self._transport.fetch(partial(self._get, repository, path, {}, what), _MAX_TAG_PAGE, what)
+            yield from _tag_page(body, what)
+            following = answer.links.get("next", {}).get("url")
+            if not following:
+                return
+            path = self._next_page(answer.url, following, what)
+        raise RegistryError(f"{what}: more than {_MAX_TAG_PAGES} pages")
+
+    def check_login(self) -> None:
+        """Raise UnauthorizedError unless the registry takes our credentials (or asks for none)."""
+        self._ping()
+        authorizer = self._authorizer("")
+        header = authorizer.header("")
+        answer = self._transport.send("GET", f"{self._base_url()}/v2/", authorization=header)
+        body = self._transport.read_all(answer, MAX_ERROR_BODY, f"logging in to {self.domain}")
+        if answer.status_code == HTTPStatus.UNAUTHORIZED:
+            raise UnauthorizedError("invalid username/password")
+        if answer.status_code != HTTPStatus.OK:
+            raise from_answer(answer.status_code, body, answer.url)
+
+    def _fetch_manifest(self, repository: str, tag_or_digest: str, what: str) -> tuple[bytes, str]:
+        def open_answer() -> Response:
+            return self._get(repository, f"manifests/{tag_or_digest}", {"Accept": _ACCEPT}, what)
+
+        raw, answer = self._transport.fetch(open_answer, documents.MAX_DOCUMENT, what)
+        return raw, answer.headers.get("Content-Type", "")
+
+    def _next_page(self, here: str, following: str, what: str) -> str:
+        try:
+            url = urljoin(here, following)
+            if origin(url) == origin(self._base_url()):
+                return url
+        except ValueError:
+            pass
+        raise RegistryError(f"{what}: the address of the next page is not at this registry")
+
+    def _get(self, repository: str, path: str, headers: dict[str, str], what: str) -> Response:
+        """Send a GET below /v2/REPOSITORY/ (or to a full URL) with authorization; raise for error answers."""
+        check_repository(repository)
+        self._ping()
+        base = self._base_url()
+        url = path if path.startswith(("http://", "https://")) else f"{base}/v2/{repository}/{path}"
+        scope = f"repository:{repository}:pull"
+        authorizer = self._authorizer(repository)
+        try:
+            header = authorizer.header(scope)
+            answer = self._transport.send("GET", url, headers=headers, authorization=header)
+            if answer.status_code == HTTPStatus.UNAUTHORIZED and origin(answer.url) == origin(base):
+                offered = challenges.parse(answer.raw.headers.getlist("WWW-Authenticate"))
+                again = authorizer.renew(scope, header, offered)
+                if again is not None:
+                    answer.close()
+                    answer = self._transport.send("GET", url, headers=headers, authorization=again)
+            if answer.status_code >= HTTPStatus.BAD_REQUEST:
+                body = self._transport.read_all(answer, MAX_ERROR_BODY, what)
+                raise from_answer(answer.status_code, body, answer.url)
+        except StorageError as error:
+            raise _prefixed(error, what) from None
+        return answer
+
+    def _open_foreign(self, urls: tuple[str, ...], headers: dict[str, str], digest: str) -> Response:
+        """Fetch what registries may not distribute from where its descriptor says, without credentials."""
+        failure: StorageError = RegistryError("no usable address")
+        for url in urls:
+            try:
+                origin(url)
+                answer = self._transport.send("GET", url, headers=headers)
+            except ValueError:
+                continue
+            except RegistryError as error:
+                failure = error
+                continue
+            if answer.status_code < HTTPStatus.BAD_REQUEST:
+                return answer
+            body = self._transport.read_all(answer, MAX_ERROR_BODY, f"blob {digest}")
+            failure = from_answer(answer.status_code, body, url)
+        raise _prefixed(failure, f"reading blob {digest}")
+
+    def _authorizer(self, repository: str) -> Authorizer:
+        if repository not in self._authorizers:
+            plain = self._options.tls_verify is False or self._base_url().startswith("http:")
+            made = Authorizer(
+                self._transport, self._base_url(), lambda: self._credentials(repository), allow_http=plain
+            )
+            made.challenges = self._challenges
+            self._authorizers[repository] = made
+        return self._authorizers[repository]
+
+    def _credentials(self, repository: str) -> credentials.Credentials | None:
+        options = self._options
+        if options.credentials is not None:
+            return credentials.Credentials(*options.credentials)
+        if repository not in self._found:
+            key = f"{self.domain}/{repository}" if repository else self.domain
+            self._found[repository] = credentials.lookup(
+                options.searched_auth_files,
+                key,
+                environment=options.environment,
+                must_exist=options.auth_file is not None,
+            )
+        return self._found[repository]
+
+    def _base_url(self) -> str:
+        return self._base or f"https://{self._host}"
+
+    def _ping(self) -> None:
+        """Find out once whether the registry speaks https or http, and how it wants us to authenticate."""
+        if self._base is not None:
+            return
+        if any(character in self._host for character in "/@?#\\") or not self._host.isprintable():
+            raise BadReferenceError(f"invalid registry name {self.domain!r}")
+        what = f"pinging container registry {self._host}"
+        verify = self._options.tls_verify
+        may_be_plain = verify is False or (verify is None and is_loopback(self._host))
+        scheme = "https"
+        try:
+            answer = self._ping_scheme(scheme, retry=not may_be_plain)
+        except ConnectionFailedError as error:
+            if not may_be_plain or error.kind == "certificate":
+                raise _prefixed(error, what) from None
+            scheme = "http"
+            try:
+                answer = self._ping_scheme(scheme, retry=True)
+            except ConnectionFailedError:
+                raise _prefixed(error, what) from None
+        except StorageError as error:
+            raise _prefixed(error, what) from None
+        body = self._transport.read_all(answer, MAX_ERROR_BODY, what)
+        if answer.status_code not in (HTTPStatus.OK, HTTPStatus.UNAUTHORIZED):
+            failure = from_answer(answer.status_code, body, answer.url)
+            # Not found, here, says nothing about an image: this is no registry.
+            kind = UnauthorizedError if isinstance(failure, UnauthorizedError) else AnswerError
+            raise kind(f"{what}: {failure}", hint=failure.hint)
+        self._base = f"{scheme}://{self._host}"
+        if answer.status_code == HTTPStatus.UNAUTHORIZED:
+            self._challenges = challenges.parse(answer.raw.headers.getlist("WWW-Authenticate"))
+
+    def _ping_scheme(self, scheme: str, *, retry: bool) -> Response:
+        timeout = _LOOPBACK_TIMEOUT if is_loopback(self._host) else None
+        retries = None if retry else 0
+        return self._transport.send("GET", f"{scheme}://{self._host}/v2/", retries=retries, connect_timeout=timeout)
+
+
+def check_repository(repository: str) -> None:
+    """Raise BadReferenceError unless it is the path of a reference, fit for a URL."""
+    reference = parse(f"localhost/{repository}")
+    if reference.path != repository:
+        raise BadReferenceError(f'invalid repository name "{repository}"')
+
+
+def _tag_page(body: bytes, what: str) -> list[str]:
+    try:
+        tags = json.loads(body).get("tags") or []
+    except (ValueError, AttributeError, RecursionError):
+        raise RegistryError(f"{what}: answer is not a JSON object") from None
+    if not isinstance(tags, list) or any(not isinstance(tag, str) for tag in tags):
+        raise RegistryError(f"{what}: tags are not a list of strings")
+    return tags
+
+
+def _prefixed(error: StorageError, what: str) -> StorageError:
+    """Give the same kind of error with what was attempted in front."""
+    message = f"{what}: {error}"
+    if isinstance(error, ConnectionFailedError):
+        return ConnectionFailedError(message, kind=error.kind, hint=error.hint)
+    return type(error)(message, hint=error.hint)

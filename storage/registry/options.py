@@ -1,0 +1,39 @@
+"""What a caller decides about talking to a registry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True)
+class RegistryOptions:
+    """Settings of one command; nothing else is read from the environment or from files.
+
+    `auth_file` is one that the user named and must exist; `auth_files` are the usual places, in order.
+    `credentials` (user, password) go before all files.
+    `tls_verify` None means: verify, but loopback may speak plain http; False: do not verify, and plain http will do.
+    `cert_dirs` are certs.d directories: the first with a HOST[:PORT] in it counts; `cert_dir` holds the files itself.
+    `environment` gives the proxies, and is what credential helpers are started with.
+    """
+
+    auth_file: str | None = None
+    auth_files: tuple[str, ...] = ()
+    credentials: tuple[str, str] | None = field(default=None, repr=False)
+    tls_verify: bool | None = None
+    cert_dirs: tuple[str, ...] = ()
+    cert_dir: str | None = None
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    user_agent: str = "pod"
+    retries: int = 3
+    retry_delay: float = 1.0
+    connect_timeout: float = 10.0
+    read_timeout: float = 60.0
+
+    @property
+    def searched_auth_files(self) -> tuple[str, ...]:
+        """The files to look for credentials in."""
+        return (self.auth_file,) if self.auth_file is not None else self.auth_files

@@ -1,0 +1,174 @@
+"""HTTP as registries need it: time limits, redirects that drop credentials, retries, bodies with a limit."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from storage.errors import RegistryError
+from storage.registry import backoff, tls
+from storage.registry.addresses import origin, proxy_for, redirected, shown
+from storage.registry.failures import ConnectionFailedError, from_exception
+
+if TYPE_CHECKING:
+    from requests import PreparedRequest, Response
+
+    from storage.registry.adapter import Adapter
+    from storage.registry.options import RegistryOptions
+
+MAX_REDIRECTS = 10
+_REDIRECTS = frozenset([301, 302, 303, 307, 308])
+_SMALL_READ = 64 << 10
+
+Check = Callable[[str], None]
+
+
+class Transport:
+    """Connections of one command to one registry and to where it sends us; for one thread of one process."""
+
+    def __init__(self, host: str, options: RegistryOptions) -> None:
+        self._host = host
+        self._options = options
+        self._adapters: dict[bool, Adapter] = {}
+
+    def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: dict[str, str] | None = None,
+        authorization: str | None = None,
+        body: str | None = None,
+        check: Check | None = None,
+        retries: int | None = None,
+        connect_timeout: float | None = None,
+    ) -> Response:
+        """Send a request, follow redirects, repeat after what passes; give the answer, whatever its status.
+
+        `check` is asked about each address of a redirect and raises to refuse it. The answer must be closed.
+        Raises ConnectionFailedError or RegistryError.
+        """
+        limit = self._options.retries if retries is None else retries
+        attempt = 0
+        while True:
+            asked: str | None = None
+            status = 0
+            try:
+                answer = self._follow(method, url, dict(headers or {}), authorization, body, check, connect_timeout)
+                status = answer.status_code
+                if status not in backoff.RETRIED or attempt >= backoff.tries(status, limit):
+                    return answer
+                asked = answer.headers.get("Retry-After")
+                answer.close()
+            except ConnectionFailedError as error:
+                if not error.is_passing or attempt >= limit:
+                    raise
+            time.sleep(backoff.delay(attempt, self._options.retry_delay, asked, status))
+            attempt += 1
+
+    def fetch(self, open_answer: Callable[[], Response], limit: int, what: str) -> tuple[bytes, Response]:
+        """Read a small body whole, asking again when it breaks off; give it with its answer."""
+        attempt = 0
+        while True:
+            answer = open_answer()
+            try:
+                return self.read_all(answer, limit, what), answer
+            except ConnectionFailedError as error:
+                if not error.is_passing or attempt >= self._options.retries:
+                    raise
+            time.sleep(backoff.delay(attempt, self._options.retry_delay))
+            attempt += 1
+
+    def read_all(self, answer: Response, limit: int, what: str) -> bytes:
+        """Read a small body to its end and close; raise RegistryError when it is longer than the limit."""
+        deadline = time.monotonic() + 2 * self._options.read_timeout
+        parts: list[bytes] = []
+        length = 0
+        with translated(answer):
+            # One receive at a time, so that a body that trickles in meets the deadline.
+            while part := answer.raw.read1(_SMALL_READ, decode_content=False):
+                parts.append(part)
+                length += len(part)
+                if length > limit:
+                    raise RegistryError(f"{what}: larger than {limit} bytes")
+                if time.monotonic() > deadline:
+                    raise ConnectionFailedError(f"{what}: answer comes too slowly", kind="timeout")
+        return b"".join(parts)
+
+    def close(self) -> None:
+        """Close idle connections."""
+        for adapter in self._adapters.values():
+            adapter.close()
+        self._adapters.clear()
+
+    def _follow(
+        self,
+        method: str,
+        url: str,
+        headers: dict[str, str],
+        authorization: str | None,
+        body: str | None,
+        check: Check | None,
+        connect_timeout: float | None,
+    ) -> Response:
+        headers = {"User-Agent": self._options.user_agent, "Accept-Encoding": "identity", **headers}
+        if authorization is not None:
+            headers["Authorization"] = authorization
+        current = url
+        for _ in range(MAX_REDIRECTS + 1):
+            answer = self._exchange(method, current, headers, body, connect_timeout)
+            location = answer.headers.get("Location")
+            if answer.status_code not in _REDIRECTS or not location:
+                return answer
+            answer.close()
+            target = redirected(current, location)
+            if check is not None:
+                check(target)
+            if origin(target) != origin(current):
+                # Once dropped they stay dropped, also when a later redirect leads back.
+                headers.pop("Authorization", None)
+                if body is not None:
+                    raise RegistryError(f"{shown(url)}: refusing to send a secret on to {shown(target)}")
+            current = target
+        raise RegistryError(f"{shown(url)}: stopped after {MAX_REDIRECTS} redirects")
+
+    def _exchange(
+        self, method: str, url: str, headers: dict[str, str], body: str | None, connect_timeout: float | None
+    ) -> Response:
+        from storage.registry.adapter import FAILURES, prepare
+
+        options = self._options
+        timeout = (connect_timeout or options.connect_timeout, options.read_timeout)
+        adapter = self._adapter(url)
+        try:
+            request: PreparedRequest = prepare(method, url, headers, body)
+            proxy = proxy_for(url, options.environment)
+            return adapter.exchange(request, timeout=timeout, verify=options.tls_verify is not False, proxy=proxy)
+        except FAILURES as error:
+            raise from_exception(error, method, url) from None
+
+    def _adapter(self, url: str) -> Adapter:
+        from storage.registry.adapter import Adapter
+
+        # Client certificates tell who we are: only the registry itself gets to see them.
+        own = origin(url) == origin(f"https://{self._host}")
+        if own not in self._adapters:
+            found = tls.find(self._host, self._options)
+            shared = found if own else tls.Certificates(found.authorities)
+            self._adapters[own] = Adapter(tls.context(shared, verify=self._options.tls_verify is not False))
+        return self._adapters[own]
+
+
+@contextmanager
+def translated(answer: Response) -> Iterator[None]:
+    """Close the answer at the end, and turn what reading it raises into ConnectionFailedError."""
+    from storage.registry.adapter import FAILURES
+
+    try:
+        yield
+    except FAILURES as error:
+        raise from_exception(error, "Get", answer.url) from None
+    finally:
+        answer.close()
