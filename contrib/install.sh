@@ -47,8 +47,8 @@ install_program() { # CLONE VENV
     copy=$(mktemp -d)
     cp -R "$1/pyproject.toml" "$1/README.md" "$1/LICENSE" "$1/pod" "$1/storage" "$1/runtime" "$copy"
     extra='[fast]' # optional: wheels of isal do not exist for every machine
-    "$2/bin/python" -m pip install -q --disable-pip-version-check "$copy$extra" ||
-        "$2/bin/python" -m pip install -q --disable-pip-version-check "$copy"
+    "$2/bin/python" -m pip install -qq --disable-pip-version-check "$copy$extra" ||
+        "$2/bin/python" -m pip install -qq --disable-pip-version-check "$copy"
     rm -rf "$copy"
     "$1/contrib/launcher" "$2/bin/python" "$2/bin" "$("$2/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 }
