@@ -23,9 +23,9 @@ FAILURES = (OSError, urllib3.exceptions.HTTPError, http.client.HTTPException, Un
 
 
 class Adapter(requests.adapters.HTTPAdapter):
-    """Sends requests with one TLS context, which alone decides on verification."""
+    """Sends requests with one TLS context, which alone decides on verification; without one, by plain http."""
 
-    def __init__(self, context: ssl.SSLContext) -> None:
+    def __init__(self, context: ssl.SSLContext | None) -> None:
         self._context = context
         super().__init__(pool_connections=4, pool_maxsize=4)
 

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 _ACCEPT = ", ".join(documents.ACCEPTED)
 _MAX_TAG_PAGE = 16 << 20
 _MAX_TAG_PAGES = 10_000
-_LOOPBACK_TIMEOUT = 3.0
 _FOREIGN = ("nondistributable", "foreign")
 
 
@@ -228,35 +227,45 @@ class RegistryClient:
         if any(character in self._host for character in "/@?#\\") or not self._host.isprintable():
             raise BadReferenceError(f"invalid registry name {self.domain!r}")
         what = f"pinging container registry {self._host}"
-        verify = self._options.tls_verify
-        may_be_plain = verify is False or (verify is None and is_loopback(self._host))
-        scheme = "https"
-        try:
-            answer = self._ping_scheme(scheme, retry=not may_be_plain)
-        except ConnectionFailedError as error:
-            if not may_be_plain or error.kind == "certificate":
-                raise _prefixed(error, what) from None
-            scheme = "http"
+        failures: list[StorageError] = []
+        for scheme in self._schemes():
             try:
-                answer = self._ping_scheme(scheme, retry=True)
-            except ConnectionFailedError:
+                self._ping_scheme(scheme, what, last=scheme == self._schemes()[-1])
+            except (ConnectionFailedError, AnswerError) as error:
+                failures.append(error)
+                if isinstance(error, ConnectionFailedError) and error.kind in ("certificate", "timeout"):
+                    break
+            except StorageError as error:
                 raise _prefixed(error, what) from None
-        except StorageError as error:
-            raise _prefixed(error, what) from None
+            else:
+                return
+        raise _prefixed(_most_telling(failures), what) from None
+
+    def _schemes(self) -> tuple[str, ...]:
+        """List what to try. This machine is asked by http first: that is what it speaks, and no secret is sent yet."""
+        if self._options.tls_verify is not True and is_loopback(self._host):
+            return ("http", "https")
+        return ("https", "http") if self._options.tls_verify is False else ("https",)
+
+    def _ping_scheme(self, scheme: str, what: str, *, last: bool) -> None:
+        answer = self._transport.send("GET", f"{scheme}://{self._host}/v2/", repeat_broken=last)
+        offered = challenges.parse(answer.raw.headers.getlist("WWW-Authenticate"))
         body = self._transport.read_all(answer, MAX_ERROR_BODY, what)
         if answer.status_code not in (HTTPStatus.OK, HTTPStatus.UNAUTHORIZED):
             failure = from_answer(answer.status_code, body, answer.url)
-            # Not found, here, says nothing about an image: this is no registry.
+            # Not found says nothing about an image here: this is no registry.
             kind = UnauthorizedError if isinstance(failure, UnauthorizedError) else AnswerError
-            raise kind(f"{what}: {failure}", hint=failure.hint)
+            raise kind(str(failure), hint=failure.hint)
         self._base = f"{scheme}://{self._host}"
-        if answer.status_code == HTTPStatus.UNAUTHORIZED:
-            self._challenges = challenges.parse(answer.raw.headers.getlist("WWW-Authenticate"))
+        self._challenges = offered if answer.status_code == HTTPStatus.UNAUTHORIZED else ()
 
-    def _ping_scheme(self, scheme: str, *, retry: bool) -> Response:
-        timeout = _LOOPBACK_TIMEOUT if is_loopback(self._host) else None
-        retries = None if retry else 0
-        return self._transport.send("GET", f"{scheme}://{self._host}/v2/", retries=retries, connect_timeout=timeout)
+
+def _most_telling(failures: list[StorageError]) -> StorageError:
+    """Choose what to report when neither scheme works: an answer, else why there is no TLS."""
+    answers = [failure for failure in failures if isinstance(failure, AnswerError)]
+    certificates = [one for one in failures if isinstance(one, ConnectionFailedError) and one.kind == "certificate"]
+    encrypted = [failure for failure in failures if "https://" in str(failure)]
+    return (certificates or answers or encrypted or failures)[0]
 
 
 def check_repository(repository: str) -> None:

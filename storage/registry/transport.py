@@ -13,6 +13,8 @@ from storage.registry.addresses import origin, proxy_for, redirected, shown
 from storage.registry.failures import ConnectionFailedError, from_exception
 
 if TYPE_CHECKING:
+    import ssl
+
     from requests import PreparedRequest, Response
 
     from storage.registry.adapter import Adapter
@@ -31,7 +33,7 @@ class Transport:
     def __init__(self, host: str, options: RegistryOptions) -> None:
         self._host = host
         self._options = options
-        self._adapters: dict[bool, Adapter] = {}
+        self._adapters: dict[str, Adapter] = {}
 
     def send(
         self,
@@ -42,28 +44,27 @@ class Transport:
         authorization: str | None = None,
         body: str | None = None,
         check: Check | None = None,
-        retries: int | None = None,
-        connect_timeout: float | None = None,
+        repeat_broken: bool = True,
     ) -> Response:
         """Send a request, follow redirects, repeat after what passes; give the answer, whatever its status.
 
         `check` is asked about each address of a redirect and raises to refuse it. The answer must be closed.
         Raises ConnectionFailedError or RegistryError.
         """
-        limit = self._options.retries if retries is None else retries
+        limit = self._options.retries
         attempt = 0
         while True:
             asked: str | None = None
             status = 0
             try:
-                answer = self._follow(method, url, dict(headers or {}), authorization, body, check, connect_timeout)
+                answer = self._follow(method, url, dict(headers or {}), authorization, body, check)
                 status = answer.status_code
                 if status not in backoff.RETRIED or attempt >= backoff.tries(status, limit):
                     return answer
                 asked = answer.headers.get("Retry-After")
                 answer.close()
             except ConnectionFailedError as error:
-                if not error.is_passing or attempt >= limit:
+                if not (repeat_broken and error.is_passing) or attempt >= limit:
                     raise
             time.sleep(backoff.delay(attempt, self._options.retry_delay, asked, status))
             attempt += 1
@@ -111,14 +112,13 @@ class Transport:
         authorization: str | None,
         body: str | None,
         check: Check | None,
-        connect_timeout: float | None,
     ) -> Response:
         headers = {"User-Agent": self._options.user_agent, "Accept-Encoding": "identity", **headers}
         if authorization is not None:
             headers["Authorization"] = authorization
         current = url
         for _ in range(MAX_REDIRECTS + 1):
-            answer = self._exchange(method, current, headers, body, connect_timeout)
+            answer = self._exchange(method, current, headers, body)
             location = answer.headers.get("Location")
             if answer.status_code not in _REDIRECTS or not location:
                 return answer
@@ -134,13 +134,11 @@ class Transport:
             current = target
         raise RegistryError(f"{shown(url)}: stopped after {MAX_REDIRECTS} redirects")
 
-    def _exchange(
-        self, method: str, url: str, headers: dict[str, str], body: str | None, connect_timeout: float | None
-    ) -> Response:
+    def _exchange(self, method: str, url: str, headers: dict[str, str], body: str | None) -> Response:
         from storage.registry.adapter import FAILURES, prepare
 
         options = self._options
-        timeout = (connect_timeout or options.connect_timeout, options.read_timeout)
+        timeout = (options.connect_timeout, options.read_timeout)
         adapter = self._adapter(url)
         try:
             request: PreparedRequest = prepare(method, url, headers, body)
@@ -152,13 +150,20 @@ class Transport:
     def _adapter(self, url: str) -> Adapter:
         from storage.registry.adapter import Adapter
 
+        kind = "plain" if url.startswith("http:") else "own" if self._is_own(url) else "foreign"
+        if kind not in self._adapters:
+            # Reading the system's CAs takes 30 ms, which plain http need not pay.
+            self._adapters[kind] = Adapter(None if kind == "plain" else self._context(own=kind == "own"))
+        return self._adapters[kind]
+
+    def _is_own(self, url: str) -> bool:
+        return origin(url) == origin(f"https://{self._host}")
+
+    def _context(self, *, own: bool) -> ssl.SSLContext:
+        found = tls.find(self._host, self._options)
         # Client certificates tell who we are: only the registry itself gets to see them.
-        own = origin(url) == origin(f"https://{self._host}")
-        if own not in self._adapters:
-            found = tls.find(self._host, self._options)
-            shared = found if own else tls.Certificates(found.authorities)
-            self._adapters[own] = Adapter(tls.context(shared, verify=self._options.tls_verify is not False))
-        return self._adapters[own]
+        shown_to_it = found if own else tls.Certificates(found.authorities)
+        return tls.context(shown_to_it, verify=self._options.tls_verify is not False)
 
 
 @contextmanager
