@@ -1,0 +1,311 @@
+"""From the bytes of a blob to a layer: receive, verify, inflate, apply, log.
+
+A thread receives, hashes and inflates, in pieces large enough that the interpreter's lock is free most
+of the time; the calling thread writes the tree.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import queue
+import threading
+import time
+from dataclasses import dataclass
+from hashlib import sha256, sha512
+
+from storage.compression import inflate
+from storage.errors import CorruptError, NoSpaceError, StorageError
+from storage.layers import displaced, headerlog, landlock
+from storage.layers.apply import Applier
+from storage.layers.complete import complete
+from storage.layers.stream import Stream
+from storage.layers.tar import Reader
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import hashlib
+    from collections.abc import Callable, Iterator
+
+_QUEUE = 16
+_NO_SPACE = frozenset((errno.ENOSPC, errno.EDQUOT))
+# No real layer is inflated beyond both.
+_BOMB_SIZE = 16 << 30
+_BOMB_RATIO = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnpackOptions:
+    """How to apply a layer."""
+
+    # In a user namespace: `user.overlay.*` attributes, no devices.
+    rootless: bool = False
+    # With a single ID mapped: files of other owners become the user's.
+    ignore_chown_errors: bool = False
+    # The diff directories of the layers below, top first: for hard links into them and for directories without entry.
+    lowers: tuple[str, ...] = ()
+    # Leave hard links into lower layers to `complete`, instead of failing.
+    defer_links: bool = False
+    # Let the worker write in these directories too, besides the staging directory.
+    writable: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerResult:
+    """A layer that was unpacked and verified."""
+
+    diff_id: str
+    blob_digest: str
+    blob_size: int
+    size: int
+    entries: int
+    # Directories of which the tar had no entry; see `complete`.
+    implied: tuple[str, ...] = ()
+    # Hard links (path, target) whose targets are in lower layers; see `complete`.
+    pending_links: tuple[tuple[str, str], ...] = ()
+    uid_max: int = 0
+    gid_max: int = 0
+    # What the file system could not hold, for the user to know.
+    notes: tuple[str, ...] = ()
+
+
+class _Producer:
+    """Receives and inflates in a thread of its own, a bounded number of pieces ahead."""
+
+    def __init__(
+        self, chunks: Iterator[bytes], digest: str | None, size: int | None, progress: Callable[[int], None]
+    ) -> None:
+        self._chunks = chunks
+        self._expected_digest, self._expected_size = digest, size
+        self._progress = progress
+        self._queue: queue.Queue[bytes | BaseException | None] = queue.Queue(_QUEUE)
+        self._stopped = self._ended = False
+        self._blob_hash = _hasher(digest)
+        self._diff_hash = sha256()
+        self.received = self.inflated = 0
+        self._thread = threading.Thread(target=self._run, name="inflate", daemon=True)
+        self._thread.start()
+
+    @property
+    def blob_digest(self) -> str:
+        return f"{self._blob_hash.name}:{self._blob_hash.hexdigest()}"
+
+    @property
+    def diff_id(self) -> str:
+        return f"sha256:{self._diff_hash.hexdigest()}"
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the inflated stream, for the other thread."""
+        while not self._ended:
+            item = self._queue.get()
+            if isinstance(item, bytes):
+                yield item
+                continue
+            self._ended = True
+            if item is not None:
+                raise item
+
+    def verify_rest(self) -> None:
+        """Receive the rest, and raise if the blob is not the one that was promised."""
+        for _ in self.pieces():
+            pass
+
+    def stop(self) -> None:
+        """Have the thread end soon; one that waits for the network is left to itself after a second."""
+        self._stopped = True
+        deadline = time.monotonic() + 1
+        while self._thread.is_alive() and time.monotonic() < deadline:
+            try:
+                self._queue.get(timeout=0.01)
+            except queue.Empty:
+                pass
+
+    def _run(self) -> None:
+        try:
+            self._produce()
+            self._verify()
+        except BaseException as error:
+            self._queue.put(error)
+        else:
+            self._queue.put(None)
+
+    def _produce(self) -> None:
+        source = self._received()
+        try:
+            for piece in inflate(source):
+                self._diff_hash.update(piece)
+                self.inflated += len(piece)
+                if self.inflated > max(_BOMB_SIZE, _BOMB_RATIO * (self._expected_size or self.received)):
+                    raise StorageError(f"unpack layer: {self.received} bytes inflate to more than {self.inflated}")
+                self._queue.put(piece)
+                if self._stopped:
+                    return
+            for _ in source:
+                pass
+        except CorruptError:
+            # If the blob is not the one that was promised, that is the cause to tell.
+            for _ in source:
+                pass
+            self._verify()
+            raise
+
+    def _received(self) -> Iterator[bytes]:
+        for chunk in self._chunks:
+            self._blob_hash.update(chunk)
+            self.received += len(chunk)
+            if self._expected_size is not None and self.received > self._expected_size:
+                break
+            self._progress(self.received)
+            if self._stopped:
+                return
+            yield chunk
+
+    def _verify(self) -> None:
+        name = f"blob {self._expected_digest}" if self._expected_digest else "blob"
+        if self._stopped:
+            return
+        if self._expected_size is not None and self.received != self._expected_size:
+            more = "more than " if self.received > self._expected_size else ""
+            received = min(self.received, self._expected_size) if more else self.received
+            raise CorruptError(f"{name}: received {more}{received} of {self._expected_size} bytes")
+        if self._expected_digest is not None and self.blob_digest != self._expected_digest:
+            raise CorruptError(f"{name}: received other bytes, of digest {self.blob_digest}")
+
+
+def _hasher(digest: str | None) -> hashlib._Hash:
+    algorithm = digest.partition(":")[0] if digest else "sha256"
+    if algorithm == "sha256":
+        return sha256()
+    if algorithm == "sha512":
+        return sha512()
+    raise CorruptError(f"blob {digest}: unknown digest algorithm")
+
+
+def unpack(
+    chunks: Iterator[bytes],
+    staging: str,
+    *,
+    options: UnpackOptions,
+    expected_digest: str | None = None,
+    expected_size: int | None = None,
+    expected_diff_id: str | None = None,
+    progress: Callable[[int], None] | None = None,
+    confine: bool = False,
+) -> LayerResult:
+    """Unpack a blob into the empty directory `staging`, as `diff/` and `headers.zst`.
+
+    Returns only when size, digest and diffID are what was expected. On failure the contents of `staging` are
+    undefined, and the caller's to delete. `progress` gets the number of bytes received so far, in another thread.
+    `confine` binds the whole process to `staging` for good: only for a process that does nothing else.
+    """
+    umask = os.umask(0)
+    try:
+        diff = os.path.join(staging, "diff")
+        os.mkdir(diff, 0o755)
+        _prepare(diff)
+        log = headerlog.Writer(os.path.join(staging, headerlog.NAME))
+        if confine:
+            landlock.confine(staging, *options.writable)
+        try:
+            job = _Unpacking(staging, diff, log, options)
+            producer = _Producer(chunks, expected_digest, expected_size, progress or _no_progress)
+            try:
+                return job.run(producer, expected_diff_id)
+            finally:
+                producer.stop()
+        finally:
+            log.close()
+    except OSError as error:
+        if error.errno in _NO_SPACE:
+            raise NoSpaceError(f"unpack layer in `{staging}`: {os.strerror(error.errno or 0).lower()}") from error
+        raise StorageError(f"unpack layer in `{staging}`: {error.strerror}") from error
+    finally:
+        os.umask(umask)
+
+
+def _no_progress(_received: int) -> None:
+    """Show nothing."""
+
+
+def _prepare(diff: str) -> None:
+    """Free the root of what it inherits from the store's directories: group, set-group-ID bit, ACL."""
+    os.chown(diff, os.geteuid(), os.getegid())
+    os.chmod(diff, 0o755)
+    for name in ("system.posix_acl_default", "system.posix_acl_access"):
+        try:
+            os.removexattr(diff, name)
+        except OSError:
+            pass  # There is none, or the file system knows none.
+
+
+class _Unpacking:
+    """What runs in the calling thread."""
+
+    def __init__(self, staging: str, diff: str, log: headerlog.Writer, options: UnpackOptions) -> None:
+        self._log = log
+        self._options = options
+        self._displaced = os.path.join(staging, "displaced")
+        self._diff = diff
+
+    def run(self, producer: _Producer, expected_diff_id: str | None) -> LayerResult:
+        applier = Applier(
+            self._diff,
+            self._displaced,
+            rootless=self._options.rootless,
+            ignore_chown_errors=self._options.ignore_chown_errors,
+        )
+        try:
+            stream = Stream(producer.pieces(), self._log.record)
+            reader = Reader(stream)
+            try:
+                applier.run(reader)
+            except CorruptError:
+                producer.verify_rest()
+                raise
+            if expected_diff_id is not None and producer.diff_id != expected_diff_id:
+                raise CorruptError(f"layer {expected_diff_id}: unpacked other bytes, of diffID {producer.diff_id}")
+            applier.finish()
+            self._finish_log(applier, producer)
+        finally:
+            applier.close()
+        return self._result(applier, reader, producer)
+
+    def _finish_log(self, applier: Applier, producer: _Producer) -> None:
+        size = self._log.end_headers()
+        places: dict[int, tuple[int, int]] = {}
+        if applier.displaced:
+            headers = headerlog.read_frame(self._log.fileno(), 0, size)
+            places = displaced.save(
+                self._displaced, applier.displaced, applier.inline, applier.paths, headers, self._log
+            )
+            displaced.remove(self._displaced)
+        self._log.finish(
+            {
+                "version": 1,
+                "diff_id": producer.diff_id,
+                "size": producer.inflated,
+                "entries": applier.ordinal + 1,
+                "headers": size,
+                "inline": applier.inline,
+                "paths": {str(ordinal): os.fsdecode(path) for ordinal, path in applier.paths.items()},
+                "displaced": {str(ordinal): place for ordinal, place in places.items()},
+            }
+        )
+
+    def _result(self, applier: Applier, reader: Reader, producer: _Producer) -> LayerResult:
+        pending = tuple((os.fsdecode(path), os.fsdecode(to)) for path, (_, to) in applier.pending_links.items())
+        result = LayerResult(
+            diff_id=producer.diff_id,
+            blob_digest=producer.blob_digest,
+            blob_size=producer.received,
+            size=producer.inflated,
+            entries=applier.ordinal + 1,
+            implied=tuple(os.fsdecode(path) for path in sorted(applier.implied)),
+            pending_links=pending,
+            uid_max=reader.largest_uid,
+            gid_max=reader.largest_gid,
+            notes=tuple(applier.notes),
+        )
+        if self._options.lowers or (pending and not self._options.defer_links):
+            complete(self._diff, result, self._options.lowers)
+        return result
