@@ -1,0 +1,88 @@
+"""Cgroups of containers, by the kernel's files: v1, v2, and v1 with a unified hierarchy beside it (hybrid).
+
+    cgroup = plan(spec["linux"]["cgroupsPath"])
+    cgroup.create()
+    ... a child enters (see `enter_by`), or is moved by `cgroup.enter(pid)` ...
+    cgroup.apply(spec["linux"]["resources"])
+    cgroup.remove()
+
+Nothing is left behind: directories on the way to the container's that had to be made go with the last container.
+"""
+
+from __future__ import annotations
+
+import posix
+
+from runtime.cgroups import files, mounts
+from runtime.cgroups.errors import CgroupError, CgroupUnavailableError
+from runtime.cgroups.limits import has_limits
+from runtime.errors import SpecError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Protocol
+
+    class Cgroup(Protocol):
+        """A container's cgroup, whatever the layout; no method needs the others to have been called."""
+
+        paths: list[str]  # after `create` what is to be removed: directories, each before its parent
+
+        def create(self) -> None: ...
+        def enter(self, pid: int) -> None: ...
+        def entrances(self, *, unified: bool) -> list[int]: ...
+        def clone_fd(self) -> int: ...
+        def apply(self, resources: dict[str, Any]) -> None: ...
+        def remove(self, *, kill: bool = False) -> None: ...
+        def kill(self) -> None: ...
+        def freeze(self, on: bool) -> None: ...
+        def pids(self) -> list[int]: ...
+        def oom_count(self) -> int: ...
+        def delegate(self, uid: int, gid: int) -> None: ...
+
+
+__all__ = ["CgroupError", "CgroupUnavailableError", "enter_by", "has_limits", "plan", "remove_paths"]
+
+
+def plan(
+    cgroups_path: str, *, systemd: bool = False, mountpoint: str = "/sys/fs/cgroup", proc: str = "/proc/self"
+) -> Cgroup:
+    """Return the cgroup that a spec's `cgroupsPath` names; nothing is made yet.
+
+    An absolute path is one below the mount points, a relative one is below the caller's own cgroup.
+    """
+    if systemd:
+        raise CgroupUnavailableError(
+            "the systemd cgroup manager is not supported yet", hint="use --cgroup-manager=cgroupfs"
+        )
+    if not cgroups_path:
+        raise SpecError("linux.cgroupsPath: it is empty")
+    hierarchies = mounts.read(files.read(f"{proc}/mountinfo"), files.read(f"{proc}/cgroup"), mountpoint)
+    unified = next((hierarchy for hierarchy in hierarchies if hierarchy.is_v2), None)
+    legacy = [hierarchy for hierarchy in hierarchies if not hierarchy.is_v2]
+    if legacy:
+        from runtime.cgroups.v1 import CgroupV1
+        from runtime.cgroups.v2 import CgroupV2
+
+        return CgroupV1(legacy, cgroups_path, None if unified is None else CgroupV2(unified, cgroups_path, alone=False))
+    if unified is None:
+        raise CgroupUnavailableError(f"no cgroup hierarchy is mounted at or below {mountpoint}")
+    from runtime.cgroups.v2 import CgroupV2
+
+    return CgroupV2(unified, cgroups_path)
+
+
+def enter_by(entrances: list[int]) -> None:
+    """Let the calling process, which must be single-threaded, enter by the fds of `Cgroup.entrances`, and close them.
+
+    For the new child itself, at any time before it starts its program: the fds carry the right to enter. To write
+    0 into `tasks` is the one way into v1 that takes no lock for which the kernel waits 10 ms and more; for v2
+    clone3(CLONE_INTO_CGROUP) is (`Cgroup.clone_fd`), so ask for entrances without `unified` when using that.
+    """
+    for fd in entrances:
+        posix.write(fd, b"0")
+        posix.close(fd)
+
+
+def remove_paths(paths: list[str]) -> list[str]:
+    """Remove what `Cgroup.paths` listed, possibly in another process; return what is left because it is in use."""
+    return files.remove(paths)
