@@ -7,7 +7,6 @@ socket alone.
 
 from __future__ import annotations
 
-import _signal  # type: ignore[import-not-found]
 import fcntl
 import gc
 import posix
@@ -24,10 +23,13 @@ from runtime.monitor.reexec import reexec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal as _signal
     from collections.abc import Callable
     from typing import NoReturn
 
     from runtime.monitor.spawn import Container, MonitorConfig
+else:
+    import _signal
 
 _FIRST_SECOND = 1.0
 _LOCK_PATIENCE = 10.0
@@ -157,10 +159,13 @@ def _start(loop: Loop, container: Container) -> None:
     except OSError:
         ending.abort(loop)
     document = dumps({"pid": container.pid, "start_time": container.start_time})
-    if not ending.tell(loop.sync, document.encode()) or _hear(loop.sync) != b"start":
+    word, *size = _hear(loop.sync).split() if ending.tell(loop.sync, document.encode()) else [b"gone"]
+    if word != b"start":
         posix.close(loop.sync)
         loop.sync = -1
         ending.abort(loop)
+    if size != [b"0", b"0"]:
+        loop.resize(int(size[0]), int(size[1]))
     try:
         container.start()
     except BaseException as error:
@@ -172,9 +177,9 @@ def _start(loop: Loop, container: Container) -> None:
 
 def _hear(sync: int) -> bytes:
     try:
-        return posix.read(sync, 4096)
+        return posix.read(sync, 4096) or b"gone"
     except OSError:
-        return b""
+        return b"gone"
 
 
 def _describe(error: BaseException) -> bytes:

@@ -5,7 +5,6 @@ All of it is best effort: a monitor has nobody to complain to, and what it leave
 
 from __future__ import annotations
 
-import _signal  # type: ignore[import-not-found]
 import posix
 import time
 
@@ -13,10 +12,13 @@ from runtime.monitor.oom import oom_killed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal as _signal
     from collections.abc import Iterable
     from typing import NoReturn
 
     from runtime.monitor.loop import Loop
+else:
+    import _signal
 
 KILL = 9
 _PATIENCE = 2.0  # For the processes of a cgroup to go after they were killed.
@@ -132,7 +134,7 @@ def finish(loop: Loop) -> NoReturn:
     told = tell(loop.sync, b'{"exit":%d}' % code)
     withdraw(loop)
     loop.flush_clients()
-    leave(loop, on_exit=[] if told else loop.on_exit)
+    leave([] if told else loop.on_exit)
 
 
 def abort(loop: Loop) -> NoReturn:
@@ -143,7 +145,7 @@ def abort(loop: Loop) -> NoReturn:
     except OSError:
         pass
     withdraw(loop)
-    leave(loop, on_exit=[] if tell(loop.sync, b"{}") else loop.on_exit)
+    leave([] if tell(loop.sync, b"{}") else loop.on_exit)
 
 
 def tell(sync: int, message: bytes) -> bool:
@@ -158,17 +160,18 @@ def withdraw(loop: Loop) -> None:
     """Remove all that says that the container runs."""
     remove_files(loop.directory, (b"pid", b"attach", b"ctl"))
     for fd in (loop.listener, loop.ctl):
-        if fd >= 0:
-            posix.close(fd)
+        posix.close(fd)
     loop.listener = loop.ctl = -1
     remove_cgroups(loop.cgroups)
     if loop.state_dir:
         remove_state(loop.state_dir)
-
-
-def leave(loop: Loop, *, on_exit: list[bytes]) -> NoReturn:
-    """End, or become the program that does what remains to be done."""
     remove_files(loop.directory, (b"monitor",))
+    # What is left to do concerns clients only; the container may be started again.
+    posix.close(loop.lock)
+
+
+def leave(on_exit: list[bytes]) -> NoReturn:
+    """End, or become the program that does what remains to be done."""
     if on_exit:
         for number in range(1, _signal.NSIG):
             try:

@@ -7,7 +7,6 @@ carry the state over as plain values (see reexec.py). An idle monitor sleeps in 
 
 from __future__ import annotations
 
-import _signal  # type: ignore[import-not-found]
 import posix
 import select
 import sys
@@ -18,9 +17,12 @@ from runtime.monitor.log import STDERR, STDOUT, Log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal as _signal
     from collections.abc import Iterator
     from types import FrameType
     from typing import Any
+else:
+    import _signal
 
 CHUNK = 65536
 _IN = select.POLLIN
@@ -329,14 +331,15 @@ class Loop:
                 continue
             kind, height, width = (int(field) for field in fields)
             if kind == 1:
-                self._resize(height, width)
+                self.resize(height, width)
             elif kind == 2:
                 try:
                     self.log.open()
                 except OSError:
                     pass
 
-    def _resize(self, height: int, width: int) -> None:
+    def resize(self, height: int, width: int) -> None:
+        """Set the size of the container's terminal, if it has one."""
         if self.console < 0 or height > 0xFFFF or width > 0xFFFF:
             return
         # Imported at the first resize: a container without a terminal has none.

@@ -6,7 +6,6 @@ along as marshalled values in a memfd, together with the code of the modules of 
 
 from __future__ import annotations
 
-import _signal  # type: ignore[import-not-found]
 import marshal
 import posix
 import sys
@@ -15,9 +14,12 @@ from runtime.monitor import bare
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal as _signal
     from types import CodeType
 
     from runtime.monitor.loop import Loop
+else:
+    import _signal
 
 # In the order of their imports.
 _MODULES = (

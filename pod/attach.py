@@ -1,0 +1,32 @@
+"""The way to a running container's monitor: its output and input, and the size of its terminal."""
+
+from __future__ import annotations
+
+import posix
+
+from pod.errors import StateError
+from runtime.monitor import listener
+
+_CONTROL = posix.O_WRONLY | posix.O_NONBLOCK | posix.O_NOFOLLOW | posix.O_CLOEXEC
+
+
+def connect(directory: str) -> int:
+    """Become an attach client of the monitor that keeps its files in `directory`; return the connection's fd."""
+    try:
+        return listener.connect(directory)
+    except OSError as error:
+        raise StateError("you can only attach to running containers: container state improper") from error
+
+
+def resize(directory: str, height: int, width: int) -> None:
+    """Tell the monitor the size of the terminal; without one, or when it has just ended, nothing happens."""
+    try:
+        control = posix.open(f"{directory}/ctl", _CONTROL)
+    except OSError:
+        return
+    try:
+        posix.write(control, b"1 %d %d\n" % (height, width))
+    except OSError:
+        pass
+    finally:
+        posix.close(control)

@@ -1,0 +1,88 @@
+"""Moments as people write them: RFC 3339, seconds since the epoch, or how long ago in Go's notation (10m, 1h30m)."""
+
+from __future__ import annotations
+
+import time
+
+from pod.errors import PodError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from datetime import datetime
+
+SECOND = 1_000_000_000
+_UNITS = {
+    "ns": 1,
+    "us": 1000,
+    "µs": 1000,
+    "μs": 1000,
+    "ms": 1_000_000,
+    "s": SECOND,
+    "m": 60 * SECOND,
+    "h": 3600 * SECOND,
+}
+
+
+def parse_duration(text: str) -> int:
+    """Return the nanoseconds of a Go duration such as "1h30m", "1.5h" or "-300ms"; raise ValueError if it is none."""
+    rest = text[1:] if text[:1] in ("-", "+") else text
+    if rest == "0":
+        return 0
+    if not rest:
+        raise ValueError(text)
+    total = 0
+    while rest:
+        digits = len(rest) - len(rest.lstrip("0123456789."))
+        number, rest = rest[:digits], rest[digits:]
+        letters = len(rest) - len(rest.lstrip("nuµμmsh"))
+        unit = _UNITS.get(rest[:letters], 0)
+        whole, _, fraction = number.partition(".")
+        if not unit or not (whole + fraction).isdecimal():
+            raise ValueError(text)
+        total += int(whole or "0") * unit + int(fraction or "0") * unit // 10 ** len(fraction)
+        rest = rest[letters:]
+    return -total if text[0] == "-" else total
+
+
+def parse_moment(text: str, now: int | None = None) -> int:
+    """Return nanoseconds since the epoch for a moment as the options --since and --until take it.
+
+    A duration counts back from `now`; a date without a time zone is meant in the local one.
+    """
+    whole, point, fraction = text.partition(".")
+    if whole.isdecimal() and (fraction.isdecimal() or not point):
+        return int(whole) * SECOND + int((fraction + "0" * 9)[:9])
+    try:
+        return (time.time_ns() if now is None else now) - parse_duration(text)
+    except ValueError:
+        pass
+    try:
+        return _parse_date(text)
+    except (ValueError, OverflowError):
+        raise PodError(
+            f"unable to parse timestamp: '{text}'",
+            hint="write 2026-11-23T05:53:44Z, 2026-11-23, seconds since the epoch, or how long ago: 10m",
+        ) from None
+
+
+def _parse_date(text: str) -> int:
+    from datetime import datetime
+
+    if not text[:4].isdecimal():
+        raise ValueError(text)
+    moment = text.replace(" ", "T", 1)
+    # datetime knows microseconds only.
+    whole, point, rest = moment.partition(".")
+    digits = rest[: len(rest) - len(rest.lstrip("0123456789"))]
+    if point and not digits:
+        raise ValueError(text)
+    parsed: datetime = datetime.fromisoformat(_complete(whole + rest[len(digits) :]))
+    return int(parsed.timestamp()) * SECOND + int((digits + "0" * 9)[:9])
+
+
+def _complete(moment: str) -> str:
+    """Give a date a time, and let only the forms through that podman knows."""
+    date, separator, clock = moment.partition("T")
+    if len(date) != 10 or date.count("-") != 2 or (separator and not clock):
+        raise ValueError(moment)
+    return f"{date}T{clock or '00:00:00'}"
