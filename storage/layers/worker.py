@@ -19,13 +19,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+__all__ = ["LayerResult", "UnpackOptions", "Worker", "fork_unpack"]
+
 _HEADER = struct.Struct("<cI")
 _PROGRESS = struct.Struct("<Q")
 _INTERVAL = 0.05
 
 
 class Worker:
-    """The parent's end of a worker: poll `fileno()`, `receive()` when readable, `result()` at the end."""
+    """The parent's end of a worker: poll `fileno()`, `advance()` when readable, `result()` at the end."""
 
     def __init__(self, pid: int, fd: int, progress: Callable[[int], None] | None) -> None:
         self.pid = pid
@@ -39,7 +41,7 @@ class Worker:
         """Return the fd that is readable when there is news."""
         return self._fd
 
-    def receive(self) -> bool:
+    def advance(self) -> bool:
         """Read what has come, waiting if nothing has; return True when the worker has ended."""
         data = os.read(self._fd, 1 << 16)
         self._buffer += data
@@ -57,7 +59,7 @@ class Worker:
 
     def result(self) -> LayerResult:
         """Wait for the end; return the layer, or raise what went wrong."""
-        while not self.receive():
+        while not self.advance():
             pass
         self._reap()
         if self._end is None:
