@@ -13,11 +13,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from runtime.monitor.spawn import MonitorLink, Stdio
-
     from pod.container_config import ContainerConfig
     from pod.engine import Engine
     from pod.state import Container
+    from runtime.monitor.spawn import MonitorLink, Stdio
 
 
 class ExecOptions:
@@ -75,9 +74,8 @@ def launch_exec(engine: Engine, container: Container, options: ExecOptions) -> E
             stdout=stdio.stdout,
             stderr=stdio.stderr,
         )
-        return spawn.Container(
-            pid=made.pid, start_time=made.start_time, console=made.console, cgroups=[], state_dir="", start=made.start
-        )
+        # The program runs already: its output waits in the pipes until the command attaches.
+        return spawn.Container(pid=made.pid, start_time=made.start_time, console=made.console, start=lambda: None)
 
     config = spawn.MonitorConfig(
         id=session_id,
@@ -87,8 +85,6 @@ def launch_exec(engine: Engine, container: Container, options: ExecOptions) -> E
         log_driver="none",
         log_path="",
         exit_path=f"{directory}/exit",
-        on_exit=[],
-        slow_path=launch.package_path(),
     )
     return ExecSession(session_id, directory, spawn.spawn(config, create))
 

@@ -19,11 +19,10 @@ from storage.rootfs import lowers as layer_directories
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from runtime.monitor.spawn import MonitorLink, Stdio
-
     from pod.container_config import ContainerConfig
     from pod.engine import Engine
     from pod.state import Container
+    from runtime.monitor.spawn import MonitorLink, Stdio
 
 _HOSTS = "127.0.0.1\tlocalhost localhost.localdomain\n::1\tlocalhost ip6-localhost ip6-loopback\n"
 
@@ -105,11 +104,13 @@ class _Plan:
         if self.config["rootfs"]:
             return None
         engine = self.engine
-        directories = layer_directories(engine.store, images.load(engine.store, self.config["image"]))
+        image = images.load(engine.store, self.config["image"])
         if self.surroundings.id_mappings is not None:
             from storage import remap
 
-            directories = remap.lowers(engine.store, directories, *self.surroundings.id_mappings)
+            directories = remap.lowers(engine.store, image, *self.surroundings.id_mappings)
+        else:
+            directories = layer_directories(engine.store, image)
         return rootfs.Overlay(
             lowers=directories,
             directory=self.directory,
@@ -131,7 +132,6 @@ class _Plan:
             log_path=f"{self.directory}/ctr.log",
             exit_path=f"{self.directory}/exit",
             on_exit=on_exit,
-            slow_path=package_path(),
         )
 
     def create(self, stdio: Stdio) -> spawn.Container:

@@ -159,7 +159,7 @@ def _linux(config: ContainerConfig, surroundings: Surroundings) -> dict[str, Any
 def _namespaces(config: ContainerConfig, surroundings: Surroundings) -> list[dict[str, str]]:
     wanted = config["namespaces"]
     found = [{"type": "mount"}, {"type": "cgroup"}]
-    found += [{"type": kind} for kind in ("pid", "ipc", "uts") if wanted[kind] == "private"]  # type: ignore[literal-required]
+    found += [{"type": kind} for kind in ("pid", "ipc", "uts") if wanted[kind] == "private"]
     if wanted["network"] != "host":
         found.append({"type": "network"})
     if surroundings.id_mappings is not None:

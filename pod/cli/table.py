@@ -35,6 +35,7 @@ GROUPS: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
         "Manage containers",
         {
             "attach": COMMANDS["attach"],
+            "cleanup": ("container_cleanup", "Clean up what ended containers left behind"),
             "create": COMMANDS["create"],
             "exec": COMMANDS["exec"],
             "exists": ("container_exists", "Check if a container exists in local storage"),

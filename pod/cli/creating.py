@@ -1,0 +1,128 @@
+"""What `run` and `create` do before there is a container: the image, the name, the file with the ID."""
+
+from __future__ import annotations
+
+import os
+
+from pod import remove, state
+from pod.create import create
+from pod.errors import ContainerNotFoundError, PodError
+from storage import database, images
+from storage.errors import ImageNotFoundError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pod.create import CreateOptions
+    from pod.engine import Engine
+    from pod.state import Container
+    from storage.images import Image
+
+_PULL_POLICIES = ("always", "missing", "never", "newer")
+
+
+class Request:
+    """What the command line says beside the container's own options."""
+
+    __slots__ = ("cidfile", "image", "platform", "pull", "quiet", "replace", "rootfs", "tls_verify")
+
+    def __init__(
+        self,
+        image: str,
+        *,
+        rootfs: bool,
+        pull: str,
+        platform: str,
+        quiet: bool,
+        replace: bool,
+        cidfile: str,
+        tls_verify: bool | None,
+    ) -> None:
+        if pull not in _PULL_POLICIES:
+            raise PodError(f'unsupported pull policy "{pull}"', hint="known are " + ", ".join(_PULL_POLICIES))
+        self.image = image
+        self.rootfs = rootfs
+        self.pull = pull
+        self.platform = platform
+        self.quiet = quiet
+        self.replace = replace
+        self.cidfile = cidfile
+        self.tls_verify = tls_verify
+
+
+def create_container(engine: Engine, options: CreateOptions, request: Request) -> Container:
+    """Create the container, pulling its image if the policy says so; replace its namesake if asked to."""
+    if request.cidfile and os.path.exists(request.cidfile):
+        raise PodError(
+            f"container id file exists. Ensure another container is not using it or delete {request.cidfile}"
+        )
+    if request.replace and not options.name:
+        raise PodError("cannot replace container without --name being set")
+    if request.rootfs:
+        if not os.path.isdir(request.image):
+            raise PodError(f"stat {request.image}: no such directory")
+        options.rootfs = os.path.abspath(request.image)
+    else:
+        options.image = find_image(engine, request)
+        options.image_name = options.image.names[0] if options.image.names else options.image.id
+        full = [name for name in options.image.names if name.endswith(request.image)]
+        options.image_name = full[0] if full else options.image_name
+    if request.replace:
+        _remove_namesake(engine, options.name)
+    container = create(engine, options)
+    if request.cidfile:
+        try:
+            with open(request.cidfile, "x", encoding="ascii") as file:
+                file.write(container.id)
+        except OSError:
+            remove.remove_container(engine, container, volumes=True)
+            raise
+    return container
+
+
+def find_image(engine: Engine, request: Request) -> Image:
+    """Return the image that the command line names, from the store or the registry."""
+    if request.pull in ("missing", "never") and not request.platform:
+        try:
+            return images.resolve(engine.store, request.image)
+        except ImageNotFoundError:
+            if request.pull == "never":
+                raise
+    from pod.cli.pulling import pull_for_run
+
+    return pull_for_run(engine, request)
+
+
+def release(engine: Engine, container: Container) -> None:
+    """Let the container live on when this command ends."""
+    if container.creator:
+        with database.transaction(engine.connection):
+            state.clear_creator(engine.connection, container.id)
+
+
+class removed_on_failure:
+    """Remove the container and its ID file if what is done with it fails."""
+
+    def __init__(self, engine: Engine, container: Container, cidfile: str) -> None:
+        self.engine = engine
+        self.container = container
+        self.cidfile = cidfile
+
+    def __enter__(self) -> None:
+        """Nothing to do before."""
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        """Remove the container unless all went well."""
+        if kind is None:
+            return
+        if self.cidfile:
+            os.unlink(self.cidfile)
+        remove.remove_container(self.engine, self.container, force=True, volumes=True)
+
+
+def _remove_namesake(engine: Engine, name: str) -> None:
+    try:
+        namesake = state.find_container(engine.connection, name)
+    except ContainerNotFoundError:
+        return
+    if namesake.name == name:
+        remove.remove_container(engine, namesake, force=True, volumes=False)

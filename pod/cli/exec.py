@@ -1,0 +1,59 @@
+"""`pod exec`."""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Annotated
+
+    from typer import Argument, Option
+
+INTERSPERSED = False
+
+
+def main(
+    container: Annotated[str, Argument(metavar="CONTAINER", help="Name or ID of a running container")],
+    command: Annotated[list[str], Argument(metavar="COMMAND [ARG...]", help="What to run in it")],
+    detach: Annotated[bool, Option("--detach", "-d", help="Run the exec session in detached mode")] = False,
+    detach_keys: Annotated[
+        str, Option("--detach-keys", metavar="string", help="The key sequence for detaching a container")
+    ] = "ctrl-p,ctrl-q",
+    env: Annotated[
+        list[str] | None, Option("--env", "-e", metavar="stringArray", help="Set environment variables")
+    ] = None,
+    env_file: Annotated[
+        list[str] | None, Option("--env-file", metavar="strings", help="Read in a file of environment variables")
+    ] = None,
+    interactive: Annotated[bool, Option("--interactive", "-i", help="Keep STDIN open even if not attached")] = False,
+    privileged: Annotated[bool, Option("--privileged", help="Give the process extended Linux capabilities")] = False,
+    tty: Annotated[bool, Option("--tty", "-t", help="Allocate a pseudo-TTY")] = False,
+    user: Annotated[
+        str, Option("--user", "-u", metavar="string", help="Username or UID (format: <name|uid>[:<group|gid>])")
+    ] = "",
+    workdir: Annotated[
+        str, Option("--workdir", "-w", metavar="string", help="Working directory inside the container")
+    ] = "",
+) -> int:
+    """Run a process in a running container."""
+    from pod import state, values
+    from pod.cli import attaching
+    from pod.engine import open_engine
+    from pod.execs import ExecOptions, launch_exec
+
+    variables: dict[str, str] = {}
+    for path in env_file or []:
+        variables |= values.read_env_file(path, os.environ)
+    variables |= values.parse_env(env or [], os.environ)
+    options = ExecOptions(
+        command, env=variables, user=user, workdir=workdir, tty=tty, stdin=interactive, privileged=privileged
+    )
+    engine = open_engine(write=True)
+    session = launch_exec(engine, state.find_container(engine.connection, container), options)
+    if detach:
+        session.link.start()
+        session.link.detach()
+        print(session.id)
+        return 0
+    return attaching.exec_attached(session, stdin=interactive, terminal=tty, detach_keys=detach_keys)

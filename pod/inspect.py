@@ -1,0 +1,227 @@
+"""Containers and volumes as `inspect` tells them, with podman's names and types."""
+
+from __future__ import annotations
+
+import time
+
+from pod import volumes
+from pod.status import observe
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from pod.engine import Engine
+    from pod.state import Container, Volume
+    from pod.status import Status
+
+_NEVER = "0001-01-01T00:00:00Z"
+_SIGNALS = {1: "SIGHUP", 2: "SIGINT", 3: "SIGQUIT", 9: "SIGKILL", 10: "SIGUSR1", 12: "SIGUSR2", 15: "SIGTERM"}
+
+
+def moment(seconds: float) -> str:
+    """Return RFC 3339 with nanoseconds, in UTC; 0 is never."""
+    if not seconds:
+        return _NEVER
+    fraction = f"{seconds % 1:.9f}"[1:].rstrip("0").rstrip(".")
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + fraction + "Z"
+
+
+def inspect_container(engine: Engine, container: Container, *, size: bool = False) -> dict[str, Any]:
+    """Return all that is known of a container."""
+    config = container.config
+    seen = observe(engine.config, container.id)
+    directory = engine.config.container_dir(container.id)
+    monitor_dir = engine.config.monitor_dir(container.id)
+    words = config["entrypoint"] + config["command"]
+    described = {
+        "Id": container.id,
+        "Created": moment(container.created),
+        "Path": words[0],
+        "Args": words[1:],
+        "State": _state(container, seen),
+        "Image": container.image,
+        "ImageName": config["image_name"],
+        "Rootfs": config["rootfs"],
+        "Pod": "",
+        "ResolvConfPath": f"{directory}/files/resolv.conf",
+        "HostnamePath": f"{directory}/files/hostname",
+        "HostsPath": f"{directory}/files/hosts",
+        "StaticDir": directory,
+        "OCIConfigPath": f"{directory}/config.json",
+        "OCIRuntime": "pod-runtime",
+        "ConmonPidFile": f"{monitor_dir}/monitor",
+        "PidFile": f"{monitor_dir}/pid",
+        "Name": container.name,
+        "RestartCount": 0,
+        "Driver": "overlay",
+        "MountLabel": "",
+        "ProcessLabel": "",
+        "AppArmorProfile": "",
+        "EffectiveCaps": [],
+        "BoundingCaps": [],
+        "ExecIDs": [],
+        "GraphDriver": {
+            "Name": "overlay",
+            "Data": {"UpperDir": f"{directory}/upper", "WorkDir": f"{directory}/work"},
+        },
+        "Mounts": [_mount(engine, mount) for mount in config["mounts"]],
+        "Dependencies": [],
+        "NetworkSettings": {"IPAddress": "", "Ports": {}, "Networks": {}},
+        "Namespace": "",
+        "IsInfra": False,
+        "IsService": False,
+        "Config": _config(container),
+        "HostConfig": _host_config(engine, container),
+    }
+    _add_capabilities(engine, container, described)
+    if size:
+        described["SizeRw"] = _tree_size(f"{directory}/upper")
+    return described
+
+
+def inspect_volume(engine: Engine, volume: Volume) -> dict[str, Any]:
+    """Return all that is known of a volume."""
+    return {
+        "Name": volume.name,
+        "Driver": "local",
+        "Mountpoint": volumes.path(engine.config, volume.name),
+        "CreatedAt": moment(volume.created),
+        "Labels": volume.labels,
+        "Scope": "local",
+        "Options": volume.options,
+        "Anonymous": volume.anonymous,
+        "MountCount": 0,
+        "NeedsCopyUp": not volume.anonymous,
+    }
+
+
+def _state(container: Container, seen: Status) -> dict[str, Any]:
+    return {
+        "OciVersion": "1.0.2",
+        "Status": seen.state,
+        "Running": seen.state == "running",
+        "Paused": seen.state == "paused",
+        "Restarting": False,
+        "OOMKilled": seen.oom_killed,
+        "Dead": False,
+        "Pid": seen.pid,
+        "ConmonPid": seen.monitor_pid,
+        "ExitCode": seen.exit_code,
+        "Error": "",
+        "StartedAt": moment(seen.started),
+        "FinishedAt": moment(seen.finished),
+        "CgroupPath": f"/pod-{container.id}" if seen.pid else "",
+    }
+
+
+def _config(container: Container) -> dict[str, Any]:
+    config = container.config
+    return {
+        "Hostname": config["hostname"],
+        "Domainname": "",
+        "User": config["user"],
+        "AttachStdin": False,
+        "AttachStdout": False,
+        "AttachStderr": False,
+        "Tty": config["tty"],
+        "OpenStdin": config["stdin"],
+        "StdinOnce": False,
+        "Env": [f"{key}={value}" for key, value in config["env"].items()],
+        "Cmd": config["command"],
+        "Image": config["image_name"],
+        "Volumes": None,
+        "WorkingDir": config["workdir"],
+        "Entrypoint": " ".join(config["entrypoint"]),
+        "OnBuild": None,
+        "Labels": config["labels"],
+        "Annotations": config["annotations"],
+        "StopSignal": config["stop_signal"],
+        "CreateCommand": config["create_command"],
+        "Umask": "0022",
+        "Timeout": 0,
+        "StopTimeout": config["stop_timeout"],
+        "Passwd": True,
+    }
+
+
+def _host_config(engine: Engine, container: Container) -> dict[str, Any]:
+    config = container.config
+    security, namespaces, resources = config["security"], config["namespaces"], config["resources"]
+    memory, cpu = resources.get("memory", {}), resources.get("cpu", {})
+    return {
+        "Binds": [f"{mount['source']}:{mount['target']}" for mount in config["mounts"] if mount["type"] != "tmpfs"],
+        "ContainerIDFile": "",
+        "LogConfig": {
+            "Type": config["log_driver"],
+            "Config": None,
+            "Path": f"{engine.config.container_dir(container.id)}/ctr.log",
+            "Tag": "",
+            "Size": "0B",
+        },
+        "NetworkMode": namespaces["network"],
+        "PortBindings": {},
+        "RestartPolicy": {"Name": "", "MaximumRetryCount": 0},
+        "AutoRemove": container.auto_remove,
+        "CapAdd": security["cap_add"],
+        "CapDrop": security["cap_drop"],
+        "GroupAdd": config["group_add"],
+        "IpcMode": namespaces["ipc"],
+        "PidMode": namespaces["pid"],
+        "UTSMode": namespaces["uts"],
+        "UsernsMode": "" if namespaces["user"] == "host" else namespaces["user"],
+        "Privileged": security["privileged"],
+        "ReadonlyRootfs": config["read_only"],
+        "SecurityOpt": ["no-new-privileges"] if security["no_new_privileges"] else [],
+        "Tmpfs": {
+            mount["target"]: ",".join(mount["options"]) for mount in config["mounts"] if mount["type"] == "tmpfs"
+        },
+        "ShmSize": config["shm_size"],
+        "Runtime": "oci",
+        "Memory": memory.get("limit", 0),
+        "MemorySwap": memory.get("swap", 0),
+        "NanoCpus": int(1e9 * cpu["quota"] / cpu["period"]) if "quota" in cpu else 0,
+        "CpuPeriod": cpu.get("period", 0),
+        "CpuQuota": cpu.get("quota", 0),
+        "CpusetCpus": cpu.get("cpus", ""),
+        "PidsLimit": config["pids_limit"],
+        "Ulimits": [
+            {"Name": f"RLIMIT_{name.upper()}", "Soft": soft, "Hard": hard} for name, soft, hard in config["ulimits"]
+        ],
+        "Init": bool(config["init_path"]),
+        "CgroupManager": "cgroupfs",
+        "Cgroups": "default",
+    }
+
+
+def _mount(engine: Engine, mount: dict[str, Any]) -> dict[str, Any]:
+    source = volumes.path(engine.config, mount["source"]) if mount["type"] == "volume" else mount["source"]
+    options = mount["options"]
+    described = {
+        "Type": mount["type"],
+        "Source": source,
+        "Destination": mount["target"],
+        "Driver": "local" if mount["type"] == "volume" else "",
+        "Mode": "",
+        "Options": options,
+        "RW": "ro" not in options,
+        "Propagation": next((one for one in options if one.endswith(("private", "shared", "slave"))), ""),
+    }
+    return {"Type": "volume", "Name": mount["source"], **described} if mount["type"] == "volume" else described
+
+
+def _add_capabilities(engine: Engine, container: Container, described: dict[str, Any]) -> None:
+    from pod import spec
+    from pod.config import DEFAULT_CAPABILITIES
+
+    default = engine.config.containers.get("default_capabilities") or DEFAULT_CAPABILITIES
+    bounding = spec.bounding(container.config, list(default))  # type: ignore[arg-type]
+    described["BoundingCaps"] = described["EffectiveCaps"] = bounding
+    number = container.config["stop_signal"]
+    described["Config"]["StopSignalName"] = _SIGNALS.get(number, str(number))
+
+
+def _tree_size(directory: str) -> int:
+    import os
+
+    return sum(os.lstat(f"{parent}/{name}").st_size for parent, _, names in os.walk(directory) for name in names)
