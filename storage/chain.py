@@ -1,9 +1,9 @@
 """Layers whose tree depends on the layers below them.
 
-A tar may name `usr/bin/x` without an entry for `usr/` (or for the root). overlayfs shows a directory with the
-attributes that it has in the topmost layer, so the made-up ones would hide those of the parent. Where the parents of
-an image give such a directory other attributes than unpacking did, the image gets a copy of the layer, keyed by its
-chain ID, that has the right ones; its files are hard links to those of the layer, for layers never change.
+A tar may name `usr/bin/x` without an entry for `usr/`. overlayfs shows a directory with the attributes that it has in
+the topmost layer, so the made-up ones would hide those of the parent. And a tar may have a hard link to a file of a
+lower layer. Where it matters, the image gets a copy of the layer, keyed by its chain ID, that was completed from the
+layers below it; its files are hard links to those of the layer, for layers never change.
 """
 
 from __future__ import annotations
@@ -14,7 +14,11 @@ import stat
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from storage.copies import link_tree
+from storage.layers.complete import complete
+from storage.layers.unpack import LayerResult
 from storage.publish import Layer, find_layer, publish_layer
+from storage.store import translated
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,15 +67,15 @@ def _key(store: Store, diff_id: str, chain_id: str, lowers: list[str]) -> str:
     if chain_id != diff_id and find_layer(store, _hex(chain_id)) is not None:
         return _hex(chain_id)
     layer = find_layer(store, _hex(diff_id))
-    wanted = {}
-    for path in layer.implied if layer is not None else ():
-        attributes = look_up(lowers, path)
-        if attributes not in (None, Attributes()):
-            wanted[path] = attributes
-    if layer is None or not wanted:
+    if layer is None or not _depends(layer, lowers):
         return _hex(diff_id)
-    _copy(store, layer, _hex(chain_id), {path: value for path, value in wanted.items() if value is not None})
+    _copy(store, layer, _hex(chain_id), lowers)
     return _hex(chain_id)
+
+
+def _depends(layer: Layer, lowers: Sequence[str]) -> bool:
+    """Tell whether the layer has to be completed from those below it."""
+    return bool(layer.pending_links) or any(look_up(lowers, path) not in (None, Attributes()) for path in layer.implied)
 
 
 def look_up(lowers: Sequence[str], path: str) -> Attributes | None:
@@ -114,30 +118,29 @@ def _is_opaque(fd: int) -> bool:
     return False
 
 
-def _copy(store: Store, layer: Layer, key: str, attributes: dict[str, Attributes]) -> None:
-    from storage.copies import link_tree
-
+def _copy(store: Store, layer: Layer, key: str, lowers: Sequence[str]) -> None:
     source = store.layer_path(layer.key)
     with store.staging() as staging:
-        for name in os.listdir(source):
-            link_tree(f"{source}/{name}", f"{staging.path}/{name}")
-        for path, wanted in attributes.items():
-            fd = _open_below(f"{staging.path}/diff", path)
-            try:
-                os.chown(f"/proc/self/fd/{fd}", wanted.uid, wanted.gid)
-                os.chmod(f"/proc/self/fd/{fd}", wanted.mode)
-            finally:
-                os.close(fd)
+        try:
+            for name in os.listdir(source):
+                link_tree(f"{source}/{name}", f"{staging.path}/{name}")
+            complete(f"{staging.path}/diff", _result(layer), tuple(lowers))
+        except OSError as error:
+            raise translated(error, f"copy layer {layer.key}") from error
         publish_layer(store, staging, replace(layer, key=key))
 
 
-def _open_below(root: str, path: str) -> int:
-    fd = os.open(root, _FLAGS)
-    for name in [part for part in path.split("/") if part not in ("", ".")]:
-        following = os.open(name, _FLAGS, dir_fd=fd)
-        os.close(fd)
-        fd = following
-    return fd
+def _result(layer: Layer) -> LayerResult:
+    """Give the layer as its unpacking reported it."""
+    return LayerResult(
+        diff_id=layer.diff_id,
+        blob_digest="",
+        blob_size=0,
+        size=layer.size,
+        entries=layer.entries,
+        implied=layer.implied,
+        pending_links=layer.pending_links,
+    )
 
 
 def _hex(digest: str) -> str:

@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING
 from storage import chain
 from storage.errors import CorruptError
 from storage.ingest import Ingest, claim
-from storage.layers.worker import UnpackOptions, fork_unpack
+from storage.layers.unpack import UnpackOptions
+from storage.layers.worker import fork_unpack
 from storage.publish import Layer, publish_layer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from storage.documents import Descriptor
     from storage.interrupts import Interrupts
-    from storage.layers.worker import LayerResult, Worker
+    from storage.layers.unpack import LayerResult
+    from storage.layers.worker import Worker
     from storage.registry.client import RegistryClient
     from storage.source import Source
     from storage.store import Staging, Store
@@ -43,6 +45,17 @@ class Job:
     worker: Worker | None = None
     resumed: bool = False
 
+    def advanced(self, progress: Progress) -> Callable[[int], None]:
+        """Make the callback that turns the worker's totals into further bytes."""
+        seen = 0
+
+        def report(total: int) -> None:
+            nonlocal seen
+            progress.bytes(self.blob.digest, total - seen)
+            seen = total
+
+        return report
+
 
 class Fetcher:
     """The fetching of one image's layers; `fetch` may be called again if layers went missing meanwhile."""
@@ -63,7 +76,7 @@ class Fetcher:
         self._source = source
         self._progress = progress
         self._interrupts = interrupts
-        self._options = UnpackOptions(rootless=rootless, ignore_chown_errors=single_id, lowers=())
+        self._options = UnpackOptions(rootless=rootless, ignore_chown_errors=single_id, defer_links=True)
         self._waiting: list[Job] = []
         self._running: dict[int, Job] = {}
         self.published = 0
@@ -119,10 +132,9 @@ class Fetcher:
     def _launch(self, job: Job, ingest: Ingest) -> None:
         job.ingest = ingest
         job.resumed = ingest.kept > 0
-        client, path, blob, interrupts = self._client, self._source.reference.path, job.blob, self._interrupts
+        client, path, blob = self._client, self._source.reference.path, job.blob
 
         def chunks() -> Iterator[bytes]:
-            interrupts.restore()
             fresh = client.fresh()
             return ingest.chunks(lambda offset: fresh.open_blob(path, blob, offset=offset), blob.size)
 
@@ -135,7 +147,7 @@ class Fetcher:
                 expected_digest=blob.digest,
                 expected_size=blob.size,
                 expected_diff_id=job.diff_id,
-                progress=lambda count: self._progress.bytes(blob.digest, count),
+                progress=job.advanced(self._progress),
             )
         except BaseException:
             self._stop(job)
@@ -182,9 +194,12 @@ class Fetcher:
             size=result.size,
             entries=result.entries,
             implied=result.implied,
+            pending_links=result.pending_links,
         )
         publish_layer(self._store, staging, layer, job.blob)
         self.published += 1
+        for note in result.notes:
+            self._progress.note(note)
 
     def _stop(self, job: Job) -> None:
         """End a job in whatever state it is: no process, no staging directory, no lock remains."""

@@ -43,17 +43,12 @@ def release_layers(store: Store, keys: Iterable[str]) -> None:
 
     The rows were deleted in a transaction before: a publisher that inserts one anew waits for this one.
     """
-    names = sorted({key.removeprefix("sha256:") for key in keys})
-    if not names:
-        return
-    copies = [name for name in os.listdir(store.layers) if "." in name]
+    names = set(keys)
+    present = [name for name in os.listdir(store.layers) if name.partition(".")[0] in names]
     with database.transaction(store.connection) as connection:
-        for name in names:
+        for name in present:
             if connection.execute("SELECT 1 FROM layer WHERE key = ?", (name,)).fetchone() is None:
                 store.discard(store.layer_path(name))
-                for copy in copies:
-                    if copy.startswith(f"{name}."):
-                        store.discard(store.layer_path(copy))
 
 
 def empty_trash(store: Store, *, entries: int = 0) -> None:
@@ -142,12 +137,12 @@ def _sweep_layers(store: Store) -> None:
         return
     with lock:
         connection = store.connection
-        unused = "FROM layer WHERE key NOT IN (SELECT layer FROM image_layer)"
+        unused = "FROM layer WHERE substr(key, 1, 64) NOT IN (SELECT layer FROM image_layer)"
         if connection.execute(f"SELECT 1 {unused}").fetchone() is not None:
             with database.transaction(connection):
                 connection.execute(f"DELETE {unused}")
                 connection.execute("DELETE FROM layer_blob WHERE diff_id NOT IN (SELECT diff_id FROM layer)")
         known = {row[0] for row in connection.execute("SELECT key FROM layer")}
-        orphans = [name for name in os.listdir(store.layers) if name.partition(".")[0] not in known]
+        orphans = [name for name in os.listdir(store.layers) if name not in known]
         for name in orphans:
             store.discard(store.layer_path(name))

@@ -198,8 +198,10 @@ def drop_unreferenced(connection: Connection, keys: Iterable[str]) -> int:
     entries = 0
     for key in set(keys):
         if connection.execute("SELECT 1 FROM image_layer WHERE layer = ?", (key,)).fetchone() is None:
-            row = connection.execute("DELETE FROM layer WHERE key = ? RETURNING entries, diff_id", (key,)).fetchone()
-            if row is not None:
+            # With its copies, whose keys are this one, a dot, and more; the slash follows the dot.
+            for row in connection.execute(
+                "DELETE FROM layer WHERE key >= ?1 AND key < ?1 || '/' RETURNING entries, diff_id", (key,)
+            ).fetchall():
                 entries += row[0]
                 connection.execute(
                     "DELETE FROM layer_blob WHERE diff_id = ?1 AND ?1 NOT IN (SELECT diff_id FROM layer)", (row[1],)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from storage import documents, durability, gc, images
 from storage.documents import Descriptor, digest_of
 from storage.interrupts import Interrupts
-from storage.layers.worker import UnpackOptions, fork_unpack
+from storage.layers.unpack import UnpackOptions
+from storage.layers.worker import fork_unpack
 from storage.platform import host
 from storage.publish import Layer, NewImage, publish_image, publish_layer
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from storage.documents import Platform
     from storage.images import Image
-    from storage.layers.worker import LayerResult
+    from storage.layers.unpack import LayerResult
     from storage.store import Store
 
 
@@ -40,17 +41,10 @@ def import_tar(
     `reference` is a full name to give it. A failure leaves nothing.
     """
     gc.sweep(store)
-    options = UnpackOptions(rootless=rootless, ignore_chown_errors=single_id, lowers=())
+    options = UnpackOptions(rootless=rootless, ignore_chown_errors=single_id)
     try:
         with Interrupts() as interrupts, store.publishing(), store.staging() as staging:
-
-            def opened() -> Iterator[bytes]:
-                interrupts.restore()
-                return chunks
-
-            worker = fork_unpack(
-                opened, staging.path, options=options, expected_digest=None, expected_size=None, expected_diff_id=None
-            )
+            worker = fork_unpack(lambda: chunks, staging.path, options=options)
             try:
                 with interrupts.waiting():
                     result = worker.result()

@@ -17,7 +17,7 @@ from storage.gc import release_layers
 from storage.store import Staging, Store, boot_id
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from sqlite3 import Connection
 
     from storage.documents import Descriptor
@@ -25,13 +25,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer as the store keeps it; `implied` are the directories that its tar names only as parents."""
+    """A layer as the store keeps it.
+
+    `implied` are the directories that its tar names only as parents, `pending_links` pairs of a hard link and its
+    target in a lower layer: see storage/chain.py.
+    """
 
     key: str
     diff_id: str
     size: int
     entries: int
     implied: tuple[str, ...] = ()
+    pending_links: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -60,19 +65,20 @@ class LayerGoneError(StorageError):
 def find_layer(store: Store, key: str) -> Layer | None:
     """Find a layer that can be used as it is; one that the machine may have lost is verified, and forgotten if bad."""
     row = store.connection.execute(
-        "SELECT diff_id, size, entries, implied, durable, boot_id FROM layer WHERE key = ?", (key,)
+        "SELECT diff_id, size, entries, implied, pending_links, durable, boot_id FROM layer WHERE key = ?", (key,)
     ).fetchone()
     if row is None:
         return None
     whole = os.path.isdir(f"{store.layer_path(key)}/diff")
-    if whole and not row[4] and row[5] != boot_id():
+    if whole and not row[5] and row[6] != boot_id():
         from storage import durability
 
         whole = durability.confirm(store, key)
     if not whole:
         forget_layer(store, key)
         return None
-    return Layer(key, row[0], row[1], row[2], _unpacked(row[3]))
+    links = _unpacked(row[4])
+    return Layer(key, row[0], row[1], row[2], _unpacked(row[3]), tuple(zip(links[::2], links[1::2], strict=True)))
 
 
 def forget_layer(store: Store, key: str) -> None:
@@ -96,8 +102,18 @@ def publish_layer(store: Store, staging: Staging, layer: Layer, blob: Descriptor
         store.discard(path)  # What has no row is what a crash left.
         staging.publish(path)
         connection.execute(
-            "INSERT INTO layer (key, diff_id, size, entries, implied, boot_id, created) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (layer.key, layer.diff_id, layer.size, layer.entries, _packed(layer.implied), boot_id(), time.time()),
+            "INSERT INTO layer (key, diff_id, size, entries, implied, pending_links, boot_id, created)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                layer.key,
+                layer.diff_id,
+                layer.size,
+                layer.entries,
+                _packed(layer.implied),
+                _packed(name for pair in layer.pending_links for name in pair),
+                boot_id(),
+                time.time(),
+            ),
         )
 
 
@@ -130,9 +146,9 @@ def publish_image(store: Store, image: NewImage, names: Sequence[str]) -> None:
             connection.execute("INSERT OR REPLACE INTO name VALUES (?, ?)", (name, image.id))
 
 
-def _packed(implied: tuple[str, ...]) -> bytes:
+def _packed(names: Iterable[str]) -> bytes:
     """Names may hold any byte but NUL, which SQLite's text may not."""
-    return b"".join(os.fsencode(name) + b"\0" for name in implied)
+    return b"".join(os.fsencode(name) + b"\0" for name in names)
 
 
 def _unpacked(data: bytes) -> tuple[str, ...]:

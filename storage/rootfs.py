@@ -42,10 +42,10 @@ def _verify(store: Store, image: Image, suspect: list[tuple[str, str]]) -> None:
     old = [key for key, boot in suspect if boot != current]
     if not old:
         return
-    from storage import durability
+    from storage.durability import confirm
 
     for key in old:
-        if not durability.confirm(store, key):
+        if not confirm(store, key):
             raise _damaged(image, f"layer {key} was damaged when the machine stopped")
 
 

@@ -37,6 +37,7 @@ CREATE TABLE layer (
     size INTEGER NOT NULL,
     entries INTEGER NOT NULL,
     implied BLOB NOT NULL DEFAULT x'',
+    pending_links BLOB NOT NULL DEFAULT x'',
     boot_id TEXT NOT NULL,
     durable INTEGER NOT NULL DEFAULT 0,
     created REAL NOT NULL
