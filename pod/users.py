@@ -78,11 +78,10 @@ def read_file(root: int, path: str) -> bytes:
 
 
 def _passwd_entry(root: int, user: str) -> list[str] | None:
+    # A number is never looked up as a name: an entry named "0" must not make anyone root.
+    key = 0 if parse_id(user) is None else 2
     for fields in _lines(root, "etc/passwd", 7):
-        if parse_id(fields[2]) is None or parse_id(fields[3]) is None:
-            continue
-        # A numeric user matches by number alone: an entry named "0" must not make anyone root.
-        if user == (fields[0] if parse_id(user) is None else fields[2]):
+        if fields[key] == user and _is_id(fields[2]) and _is_id(fields[3]):
             return fields
     return None
 
@@ -92,19 +91,18 @@ def _group_id(root: int, group: str) -> int:
     if number is not None:
         return number
     for fields in _lines(root, "etc/group", 4):
-        found = parse_id(fields[2])
-        if fields[0] == group and found is not None:
-            return found
+        if fields[0] == group and _is_id(fields[2]):
+            return int(fields[2])
     raise PodError(f"unable to find group {group}: no matching entries in group file")
 
 
 def _groups_of(root: int, name: str) -> list[int]:
-    found = []
-    for fields in _lines(root, "etc/group", 4):
-        number = parse_id(fields[2])
-        if number is not None and name in fields[3].split(","):
-            found.append(number)
-    return found
+    lines = _lines(root, "etc/group", 4)
+    return [int(fields[2]) for fields in lines if _is_id(fields[2]) and name in fields[3].split(",")]
+
+
+def _is_id(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and int(text) <= MAX_ID
 
 
 def _lines(root: int, path: str, fields: int) -> list[list[str]]:
