@@ -1,0 +1,252 @@
+"""The engines that are measured side by side, each with a private store on one fresh file system.
+
+The file system is a journaled ext4 on a loop file: an ext4 without a journal, as some test machines have, makes the
+creation of files after a removal ten times slower, for whichever engine comes next. Everything made here is removed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import shutil
+import signal
+import statistics
+import subprocess
+import tarfile
+import tempfile
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BASE = os.environ.get("POD_BENCH_DIRECTORY", "/var/tmp")
+CLONE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+CLEAN = {"PATH": "/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
+IMAGE = "localhost/bench:latest"
+
+
+@dataclass(frozen=True)
+class Engine:
+    """An engine: how its command line begins, and as whom it runs."""
+
+    name: str
+    command: list[str]
+    environment: dict[str, str]
+    user: str | None = None
+
+    def start(self, *arguments: str, stdin: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
+        """Start a command and do not wait."""
+        return subprocess.Popen(
+            [*self.command, *arguments],
+            env=self.environment,
+            cwd="/",
+            user=self.user,
+            group=self.user,
+            extra_groups=[] if self.user else None,
+            stdin=stdin,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+
+    def run(self, *arguments: str) -> None:
+        """Run a command that must succeed."""
+        process = self.start(*arguments)
+        _, error = process.communicate()
+        if process.returncode:
+            raise SystemExit(f"{self.name} {' '.join(arguments)}: {error.decode()}")
+
+    def load(self, archive: str) -> None:
+        """Make the image of a tar of its file system."""
+        self.run("import", archive, IMAGE)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: medians in seconds by engine, and what ratios are aimed at."""
+
+    title: str
+    medians: dict[str, float]
+    aims: dict[str, float]
+
+    def ratio(self, other: str) -> float:
+        """Return how long the first engine takes as a part of what `other` takes."""
+        return next(iter(self.medians.values())) / self.medians[other]
+
+
+@contextlib.contextmanager
+def scratch(size: str = "6G") -> Iterator[str]:
+    """Mount a fresh journaled ext4 and yield its path."""
+    directory = tempfile.mkdtemp(prefix="pb-", dir=BASE)
+    image, place = os.path.join(directory, "disk"), os.path.join(directory, "d")
+    os.chmod(directory, 0o755)
+    subprocess.run(["truncate", "-s", size, image], check=True)
+    subprocess.run(["mke2fs", "-q", "-t", "ext4", "-O", "has_journal", "-E", "lazy_itable_init=1", image], check=True)
+    os.mkdir(place)
+    subprocess.run(["mount", "-o", "loop", image, place], check=True)
+    os.chmod(place, 0o755)
+    try:
+        yield place
+    finally:
+        _unmount(place)
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _unmount(place: str) -> None:
+    # podman keeps its store mounted private to itself below the store, docker too.
+    subprocess.run(["umount", "--recursive", place], check=False, stderr=subprocess.DEVNULL)
+    if os.path.ismount(place):
+        subprocess.run(["umount", "--lazy", place], check=False)
+
+
+def find_pod() -> str:
+    """Return the pod to measure: $POD, else the one that contrib/quickstart installed."""
+    candidates = [os.environ.get("POD"), os.path.join(CLONE, ".venv/bin/pod"), shutil.which("pod")]
+    found = next((path for path in candidates if path and os.path.exists(path)), None)
+    if found is None:
+        raise SystemExit("no pod to measure: run contrib/quickstart first, or set POD")
+    return found
+
+
+def pod(place: str, user: str | None = None) -> Engine:
+    """Return pod with a store in `place`."""
+    own = _directory(place, "pod", user)
+    return Engine("pod", [find_pod(), "--root", f"{own}/root", "--runroot", f"{own}/run"], _environment(own), user)
+
+
+def podman(place: str, user: str | None = None) -> Engine | None:
+    """Return Debian's podman with runc, or None where it is not installed."""
+    if not shutil.which("podman") or not shutil.which("runc"):
+        return None
+    own = _directory(place, "podman", user)
+    # The hard limits of a machine may be below podman's own defaults, which then fails.
+    with open(f"{own}/containers.conf", "w") as file:
+        file.write(
+            '[containers]\ndefault_ulimits = ["nofile=20000:20000", "nproc=10000:10000"]\n'
+            '[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\n'
+        )
+    with open(f"{own}/storage.conf", "w") as file:
+        file.write(f'[storage]\ndriver = "overlay"\ngraphroot = "{own}/root"\nrunroot = "{own}/run"\n')
+    environment = _environment(own) | {
+        "CONTAINERS_CONF": f"{own}/containers.conf",
+        "CONTAINERS_STORAGE_CONF": f"{own}/storage.conf",
+    }
+    options = ["--root", f"{own}/root", "--runroot", f"{own}/run", "--tmpdir", f"{own}/tmp", "--runtime", "runc"]
+    return Engine("podman", ["podman", *options], environment, user)
+
+
+@contextlib.contextmanager
+def docker(place: str) -> Iterator[Engine | None]:
+    """Run Debian's dockerd on a private socket; yield None where it is not installed."""
+    client = "/usr/bin/docker"
+    if not os.path.exists(client) or not shutil.which("dockerd", path="/usr/sbin:/usr/bin"):
+        yield None
+        return
+    own = _directory(place, "docker", None)
+    # Paths of sockets are short.
+    state = tempfile.mkdtemp(prefix="pod-bench-docker-", dir="/run")
+    address = f"unix://{state}/socket"
+    options = ["--data-root", f"{own}/root", "--exec-root", f"{state}/exec", "--pidfile", f"{state}/pid", "-H", address]
+    network = ["--bridge=none", "--iptables=false", "--ip6tables=false"]
+    with open(f"{own}/log", "wb") as log:
+        daemon = subprocess.Popen(["dockerd", *options, *network], stdout=log, stderr=log, env=CLEAN | {"HOME": own})
+    engine = Engine("docker", [client, "-H", address], _environment(own))
+    try:
+        _wait_for(engine)
+        yield engine
+    finally:
+        daemon.send_signal(signal.SIGTERM)
+        daemon.wait()
+        subprocess.run(["umount", "--recursive", state], check=False, stderr=subprocess.DEVNULL)
+        shutil.rmtree(state, ignore_errors=True)
+
+
+def _wait_for(engine: Engine) -> None:
+    for _ in range(150):
+        process = engine.start("version")
+        process.communicate()
+        if process.returncode == 0:
+            return
+        time.sleep(0.2)
+    raise SystemExit("dockerd does not answer")
+
+
+def _directory(place: str, name: str, user: str | None) -> str:
+    # Short, for podman refuses a runroot of more than 50 characters.
+    path = os.path.join(place, f"{name}-u" if user else name)
+    os.mkdir(path)
+    if user:
+        shutil.chown(path, user, user)
+    return path
+
+
+def _environment(home: str) -> dict[str, str]:
+    return CLEAN | {"HOME": home, "XDG_RUNTIME_DIR": home}
+
+
+@contextlib.contextmanager
+def ordinary_user() -> Iterator[str]:
+    """Make a user with subordinate ids, and remove it at the end."""
+    name = f"podbench{os.getpid()}"
+    subprocess.run(["useradd", "-m", name], check=True)
+    try:
+        yield name
+    finally:
+        subprocess.run(["userdel", "-r", name], check=False, stderr=subprocess.DEVNULL)
+
+
+def busybox_archive(place: str) -> str:
+    """Write a tar of a small file system, the same for every engine, and return its path."""
+    path = os.path.join(place, "busybox.tar")
+    with tarfile.open(path, "w") as archive:
+        for name in ("bin", "dev", "etc", "proc", "sys", "tmp"):
+            directory = tarfile.TarInfo(name)
+            directory.type, directory.mode = tarfile.DIRTYPE, 0o755
+            archive.addfile(directory)
+        archive.add("/bin/busybox", "bin/busybox")
+        for name in ("sh", "true", "sleep", "cat", "echo"):
+            link = tarfile.TarInfo(f"bin/{name}")
+            link.type, link.linkname = tarfile.SYMTYPE, "busybox"
+            archive.addfile(link)
+    os.chmod(path, 0o644)
+    return path
+
+
+def measure(installed: list[Engine], *command: str, runs: int, warmup: int = 3) -> dict[str, float]:
+    """Run a command with each engine in turn, and return the median of each engine in seconds.
+
+    In turn, so that whatever else the machine does falls on all of them alike.
+    """
+    times: dict[str, list[float]] = {engine.name: [] for engine in installed}
+    for number in range(warmup + runs):
+        for engine in installed:
+            begin = time.perf_counter()
+            engine.run(*command)
+            if number >= warmup:
+                times[engine.name].append(time.perf_counter() - begin)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def parse(description: str) -> argparse.Namespace:
+    """Read the options that every benchmark has."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--runs", type=int, default=20, help="how many times each engine is measured")
+    parser.add_argument("--json", action="store_true", help="print rows for contrib/bench/all")
+    return parser.parse_args()
+
+
+def report(rows: list[Row], *, as_json: bool) -> None:
+    """Print the rows for a person, or for contrib/bench/all."""
+    if as_json:
+        print(json.dumps([vars(row) for row in rows]))
+        return
+    for row in rows:
+        print(row.title)
+        for name, seconds in row.medians.items():
+            note = f"   pod takes {row.ratio(name):.2f} of it" if name != "pod" else ""
+            aim = f" (aim: {row.aims[name]:.2f})" if name in row.aims else ""
+            print(f"  {name:8} {seconds * 1000:8.1f} ms{note}{aim}")
+    print(f"load {os.getloadavg()[0]:.2f} on {os.cpu_count()} processors, Linux {os.uname().release}")
