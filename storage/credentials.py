@@ -67,8 +67,10 @@ def store(path: str, key: str, username: str, password: str, *, environment: Map
             _run_helper(helper, "store", json.dumps(secret), environment or {})
             return
         auth = base64.b64encode(f"{username}:{password}".encode()).decode()
-        _auths(document, path).pop(DOCKER_KEY if key == "docker.io" else key, None)
-        document.setdefault("auths", {})[key] = {"auth": auth}
+        auths = _auths(document, path)
+        for name in [name for name in auths if _normal(name) == _normal(key)]:
+            del auths[name]
+        auths[key] = {"auth": auth}
         _write(path, document)
 
 
@@ -211,7 +213,9 @@ def _read(path: str, *, must_exist: bool = False) -> dict[str, Any]:
 
 
 def _auths(document: dict[str, Any], path: str) -> dict[str, Any]:
-    auths = document.get("auths") or {}
+    auths = document.get("auths")
+    if auths is None:
+        auths = document["auths"] = {}
     if not isinstance(auths, dict):
         raise RegistryError(f"reading auth file {path}: auths is not an object")
     return auths

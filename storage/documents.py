@@ -174,7 +174,7 @@ def parse_config(raw: bytes, manifest: Manifest | None = None) -> ImageConfig:
     rootfs = _object(document.get("rootfs"), "image config: rootfs")
     if rootfs.get("type", "layers") != "layers":
         raise CorruptError("image config: rootfs is not of type layers")
-    diff_ids = tuple(check_digest_syntax(one) for one in _array(rootfs.get("diff_ids") or [], "diff_ids"))
+    diff_ids = tuple(check_digest_syntax(one) for one in _array(rootfs.get("diff_ids"), "diff_ids"))
     if any(not one.startswith("sha256:") for one in diff_ids):
         raise CorruptError("image config: diff_ids other than sha256 are not supported")
     if manifest is not None and len(diff_ids) != len(manifest.layers):
@@ -225,7 +225,7 @@ def _media_type(document: dict[str, Any], content_type: str) -> str:
 def _manifest(document: dict[str, Any], media_type: str, raw: bytes) -> Manifest:
     if "config" not in document or "layers" not in document:
         raise CorruptError("manifest: has no config or no layers")
-    layers = _array(document["layers"] or [], "manifest: layers")  # Go writes an empty list as null
+    layers = _array(document["layers"], "manifest: layers")
     if len(layers) > _MAX_LAYERS:
         raise CorruptError(f"manifest: {len(layers)} layers are too many")
     return Manifest(
@@ -241,7 +241,7 @@ def _manifest(document: dict[str, Any], media_type: str, raw: bytes) -> Manifest
 def _index(document: dict[str, Any], media_type: str, raw: bytes) -> Index:
     if "manifests" not in document:
         raise CorruptError("index: has no manifests")
-    manifests = _array(document["manifests"] or [], "index: manifests")
+    manifests = _array(document["manifests"], "index: manifests")
     entries = tuple(_descriptor(entry, "index: manifest") for entry in manifests)
     return Index(entries, media_type, raw, _annotations(document, "index"))
 
@@ -255,7 +255,7 @@ def _descriptor(value: object, what: str) -> Descriptor:
     if not media_type:
         raise CorruptError(f"{what}: has no mediaType")
     digest = check_digest_syntax(document.get("digest"))
-    urls = _array(document.get("urls") or [], f"{what}: urls")
+    urls = _array(document.get("urls"), f"{what}: urls")
     return Descriptor(
         media_type=media_type,
         digest=digest,
@@ -304,6 +304,8 @@ def _object(value: object, what: str) -> dict[str, Any]:
 
 
 def _array(value: object, what: str) -> list[Any]:
+    if value is None:  # as Go writes an empty list
+        return []
     if not isinstance(value, list):
         raise CorruptError(f"{what} is not a list")
     return value

@@ -1,0 +1,508 @@
+"""A registry in this process that misbehaves as a test tells it to, and remembers every request.
+
+    with FakeRegistry() as registry:
+        image = registry.add_image("a/b", "latest", [b"layer"])
+        registry.script("/blobs/", broken_after(10), status(503), too_many("1"))     # the first three blob requests
+        registry.auth = Bearer(registry, user="u", password="p")
+        ... RegistryClient(registry.domain, options) ...
+        assert registry.requests[-1].headers.get("Authorization") is None
+
+Scripted actions are used up one per request whose path contains the text; `normally` stands for an honest answer.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import ssl
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from email.message import Message
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Protocol, Self
+from urllib.parse import parse_qs, urlsplit
+
+from storage import documents
+
+
+@dataclass
+class Answer:
+    """An honest answer, before an action spoils it."""
+
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a client sent."""
+
+    method: str
+    path: str
+    query: dict[str, list[str]]
+    headers: Message
+    body: bytes
+
+
+class Exchange:
+    """One request with its honest answer, for an action to send in its way."""
+
+    def __init__(
+        self, handler: BaseHTTPRequestHandler, request: Request, answer: Answer, released: threading.Event
+    ) -> None:
+        self.handler = handler
+        self.request = request
+        self.answer = answer
+        self._released = released
+
+    def wait(self, seconds: float) -> None:
+        """Keep the client waiting, but not longer than the registry lives."""
+        self._released.wait(seconds)
+
+    def send(
+        self, answer: Answer, *, length: int | None = None, body: bytes | None = None, chunked: bool = False
+    ) -> None:
+        """Send an answer, perhaps with another Content-Length or with fewer bytes than it promises."""
+        handler = self.handler
+        sent = answer.body if body is None else body
+        handler.send_response(answer.status)
+        for name, value in answer.headers.items():
+            for one in value.split("\n"):
+                handler.send_header(name, one)
+        if chunked:
+            handler.send_header("Transfer-Encoding", "chunked")
+        else:
+            handler.send_header("Content-Length", str(len(answer.body) if length is None else length))
+        handler.end_headers()
+        if handler.command == "HEAD":
+            return
+        if chunked:
+            for start in range(0, len(sent), 65536):
+                piece = sent[start : start + 65536]
+                handler.wfile.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
+            handler.wfile.write(b"0\r\n\r\n")
+        else:
+            handler.wfile.write(sent)
+
+    def hang_up(self) -> None:
+        """Close the connection after this."""
+        self.handler.wfile.flush()
+        self.handler.close_connection = True
+
+
+Action = Callable[[Exchange], None]
+
+
+class Auth(Protocol):
+    """How a registry protects itself."""
+
+    def allows(self, request: Request) -> bool:
+        """Tell whether a request below /v2/ may pass."""
+
+    def challenge(self, request: Request) -> str:
+        """Give the WWW-Authenticate header."""
+
+
+@dataclass(frozen=True)
+class Basic:
+    """Asks for a user and a password."""
+
+    user: str = "user"
+    password: str = "password"
+
+    def allows(self, request: Request) -> bool:
+        """Compare the Authorization header."""
+        return request.headers.get("Authorization") == basic(self.user, self.password)
+
+    def challenge(self, request: Request) -> str:
+        """Give the header of a Basic challenge."""
+        return 'Basic realm="Registry, of tests"'
+
+
+@dataclass
+class Bearer:
+    """Asks for tokens from `realm` (by default the same server, /token), valid for one scope until revoked.
+
+    Without user, tokens are given to anybody. `refresh_token` is what POST takes in place of user and password.
+    """
+
+    registry: FakeRegistry
+    user: str | None = None
+    password: str = "password"
+    refresh_token: str | None = None
+    realm: str | None = None
+    lifetime: int | None = 300
+    key: str = "token"
+    tokens: dict[str, str] = field(default_factory=dict)
+    extra: str = ""
+
+    def allows(self, request: Request) -> bool:
+        """Look the token up; the ping is not allowed with a token of another scope, as everywhere."""
+        token = (request.headers.get("Authorization") or "").removeprefix("Bearer ")
+        return token in self.tokens and (request.path == "/v2/" or self.tokens[token] == self._scope(request))
+
+    def challenge(self, request: Request) -> str:
+        """Give the header of a Bearer challenge."""
+        realm = self.realm or f"{self.registry.url}/token"
+        scope = f',scope="{self._scope(request)}"' if request.path != "/v2/" else ""
+        return f'Bearer realm="{realm}",service="tests"{scope}{self.extra}'
+
+    def revoke(self) -> None:
+        """Let all tokens expire."""
+        self.tokens.clear()
+
+    def issue(self, request: Request) -> Answer:
+        """Answer at the token server."""
+        fields = parse_qs(request.body.decode()) if request.method == "POST" else request.query
+        if request.method == "POST":
+            good = self.refresh_token is not None and fields.get("refresh_token") == [self.refresh_token]
+        else:
+            good = self.user is None or request.headers.get("Authorization") == basic(self.user, self.password)
+        if not good:
+            return error(401, "UNAUTHORIZED", "incorrect username or password")
+        token = f"token-{len(self.registry.requests)}-{time.monotonic_ns()}"
+        self.tokens[token] = fields.get("scope", [""])[0]
+        document: dict[str, Any] = {self.key: token}
+        if self.lifetime is not None:
+            document["expires_in"] = self.lifetime
+        return Answer(200, {"Content-Type": "application/json"}, json.dumps(document).encode())
+
+    def _scope(self, request: Request) -> str:
+        parts = request.path.split("/")
+        return f"repository:{'/'.join(parts[2:-2])}:pull"
+
+
+class FakeRegistry:
+    """The server; use it as a context manager. Everything may be changed while it runs."""
+
+    def __init__(self, *, certificate: tuple[str, str] | None = None, client_authority: str | None = None) -> None:
+        self.requests: list[Request] = []
+        self.blobs: dict[str, bytes] = {}
+        self.manifests: dict[tuple[str, str], tuple[bytes, str]] = {}
+        self.auth: Auth | None = None
+        self.tag_page = 100
+        self._scripts: list[tuple[str, list[Action]]] = []
+        self._lock = threading.Lock()
+        self._released = threading.Event()
+        self._server = _Server(self, certificate, client_authority)
+        self.domain = f"127.0.0.1:{self._server.server_address[1]}"
+        self.url = f"{'https' if certificate else 'http'}://{self.domain}"
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._released.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def add_blob(self, data: bytes) -> str:
+        """Serve a blob; give its digest."""
+        digest = documents.digest_of(data)
+        self.blobs[digest] = data
+        return digest
+
+    def add_manifest(self, repository: str, tag: str, raw: bytes, media_type: str = documents.OCI_MANIFEST) -> str:
+        """Serve any bytes as a manifest, by tag and by digest; give the digest."""
+        digest = documents.digest_of(raw)
+        self.manifests[repository, tag] = self.manifests[repository, digest] = (raw, media_type)
+        return digest
+
+    def add_image(
+        self, repository: str, tag: str, layers: Sequence[bytes] = (b"layer",), changes: Mapping[str, Any] | None = None
+    ) -> str:
+        """Serve an OCI image whose layers are these bytes, uncompressed; `changes` go into its manifest."""
+        config = {
+            "os": "linux",
+            "architecture": "amd64",
+            "rootfs": {
+                "type": "layers",
+                "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}" for layer in layers],
+            },
+        }
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": documents.OCI_MANIFEST,
+            "config": self._descriptor(documents.OCI_CONFIG, json.dumps(config).encode()),
+            "layers": [self._descriptor(documents.OCI_LAYER, layer) for layer in layers],
+            **(changes or {}),
+        }
+        return self.add_manifest(repository, tag, json.dumps(manifest).encode(), str(manifest["mediaType"]))
+
+    def script(self, text: str, *actions: Action) -> None:
+        """Answer the next requests whose path contains the text by these actions, one each."""
+        with self._lock:
+            self._scripts.append((text, list(actions)))
+
+    def seen(self, text: str) -> list[Request]:
+        """List the requests so far whose path contains the text."""
+        return [request for request in self.requests if text in request.path]
+
+    def handle(self, handler: BaseHTTPRequestHandler, body: bytes) -> None:
+        """Answer one request."""
+        parts = urlsplit(handler.path)
+        request = Request(handler.command, parts.path, parse_qs(parts.query), handler.headers, body)
+        self.requests.append(request)
+        exchange = Exchange(handler, request, self._answer(request), self._released)
+        self._action(request.path)(exchange)
+
+    def _action(self, path: str) -> Action:
+        with self._lock:
+            for text, actions in self._scripts:
+                if actions and text in path:
+                    return actions.pop(0)
+        return normally
+
+    def _answer(self, request: Request) -> Answer:
+        if isinstance(self.auth, Bearer) and request.path == "/token":
+            return self.auth.issue(request)
+        if self.auth is not None and request.path.startswith("/v2/") and not self.auth.allows(request):
+            refused = error(401, "UNAUTHORIZED", "authentication required")
+            refused.headers["WWW-Authenticate"] = self.auth.challenge(request)
+            return refused
+        if request.path == "/v2/":
+            return Answer(200, {"Content-Type": "application/json"}, b"{}")
+        *names, kind, name = ["", *request.path.removeprefix("/v2/").split("/")]
+        repository = "/".join(names).lstrip("/")
+        if kind == "manifests":
+            return self._manifest(repository, name)
+        if kind == "blobs":
+            return self._blob(name, request.headers.get("Range"))
+        if kind == "tags":
+            return self._tags(repository, request.query)
+        return error(404, "NOT_FOUND", "page not found")
+
+    def _manifest(self, repository: str, name: str) -> Answer:
+        if (repository, name) not in self.manifests:
+            known = any(repository == other for other, _ in self.manifests)
+            return error(404, "MANIFEST_UNKNOWN" if known else "NAME_UNKNOWN", "manifest unknown")
+        raw, media_type = self.manifests[repository, name]
+        return Answer(200, {"Content-Type": media_type}, raw)
+
+    def _blob(self, digest: str, wanted: str | None) -> Answer:
+        data = self.blobs.get(digest)
+        if data is None:
+            return error(404, "BLOB_UNKNOWN", "blob unknown to registry")
+        if wanted is None:
+            return Answer(200, {"Content-Type": "application/octet-stream"}, data)
+        start = int(wanted.removeprefix("bytes=").removesuffix("-"))
+        if start >= len(data):
+            return Answer(416, {"Content-Range": f"bytes */{len(data)}"})
+        return Answer(206, {"Content-Range": f"bytes {start}-{len(data) - 1}/{len(data)}"}, data[start:])
+
+    def _tags(self, repository: str, query: dict[str, list[str]]) -> Answer:
+        tags = sorted(tag for name, tag in self.manifests if name == repository and ":" not in tag)
+        last = query.get("last", [""])[0]
+        rest = [tag for tag in tags if tag > last]
+        page = rest[: self.tag_page]
+        headers = {"Content-Type": "application/json"}
+        if len(rest) > len(page):
+            headers["Link"] = f'</v2/{repository}/tags/list?n={self.tag_page}&last={page[-1]}>; rel="next"'
+        return Answer(200, headers, json.dumps({"name": repository, "tags": page}).encode())
+
+    def _descriptor(self, media_type: str, data: bytes) -> dict[str, Any]:
+        return {"mediaType": media_type, "digest": self.add_blob(data), "size": len(data)}
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(
+        self, registry: FakeRegistry, certificate: tuple[str, str] | None, client_authority: str | None
+    ) -> None:
+        self.registry = registry
+        self._context: ssl.SSLContext | None = None
+        if certificate is not None:
+            self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self._context.load_cert_chain(*certificate)
+            if client_authority is not None:
+                self._context.verify_mode = ssl.CERT_REQUIRED
+                self._context.load_verify_locations(client_authority)
+        super().__init__(("127.0.0.1", 0), _Handler)
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        if self._context is not None:
+            request = self._context.wrap_socket(request, server_side=True)
+        super().finish_request(request, client_address)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of clients that hang up."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: _Server
+
+    def do_GET(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.server.registry.handle(self, body)
+
+    do_HEAD = do_POST = do_PUT = do_GET
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Print nothing."""
+
+
+def basic(user: str, password: str) -> str:
+    """Give a Basic Authorization header."""
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+def error(status: int, code: str, message: str) -> Answer:
+    """Make an error answer in the specification's form."""
+    body = json.dumps({"errors": [{"code": code, "message": message}]}).encode()
+    return Answer(status, {"Content-Type": "application/json"}, body)
+
+
+def normally(exchange: Exchange) -> None:
+    """Answer honestly."""
+    exchange.send(exchange.answer)
+
+
+def answer(status: int, body: bytes = b"", headers: Mapping[str, str] | None = None) -> Action:
+    """Answer with anything."""
+    return lambda exchange: exchange.send(Answer(status, dict(headers or {}), body))
+
+
+def status(code: int) -> Action:
+    """Answer with a bare status."""
+    return answer(code)
+
+
+def too_many(retry_after: str | None = None) -> Action:
+    """Answer 429, with Retry-After in seconds or as a date."""
+    headers = {} if retry_after is None else {"Retry-After": retry_after}
+    return lambda exchange: exchange.send(
+        Answer(429, headers, error(429, "TOOMANYREQUESTS", "pull rate limit exceeded").body)
+    )
+
+
+def redirect(location: str, code: int = 307) -> Action:
+    """Send the client elsewhere; `{path}` in the location stands for the path that it asked for."""
+    return lambda exchange: exchange.send(
+        Answer(code, {"Location": location.replace("{path}", exchange.request.path)}, b"elsewhere")
+    )
+
+
+def broken_after(count: int) -> Action:
+    """Promise the whole body, send some bytes and hang up."""
+
+    def act(exchange: Exchange) -> None:
+        exchange.send(exchange.answer, length=len(exchange.answer.body), body=exchange.answer.body[:count])
+        exchange.hang_up()
+
+    return act
+
+
+def hung_up() -> Action:
+    """Close the connection without an answer."""
+    return lambda exchange: exchange.hang_up()
+
+
+def truncated(count: int) -> Action:
+    """Send fewer bytes, and call that the length."""
+
+    def act(exchange: Exchange) -> None:
+        exchange.send(Answer(exchange.answer.status, exchange.answer.headers, exchange.answer.body[:count]))
+
+    return act
+
+
+def longer(extra: bytes, *, chunked: bool = False) -> Action:
+    """Send more bytes than the blob has, with an honest Content-Length or with none."""
+
+    def act(exchange: Exchange) -> None:
+        changed = Answer(exchange.answer.status, exchange.answer.headers, exchange.answer.body + extra)
+        exchange.send(changed, chunked=chunked)
+
+    return act
+
+
+def chunked() -> Action:
+    """Answer honestly, but without a Content-Length."""
+    return lambda exchange: exchange.send(exchange.answer, chunked=True)
+
+
+def spoiled() -> Action:
+    """Flip the first byte of the body."""
+
+    def act(exchange: Exchange) -> None:
+        body = bytes([exchange.answer.body[0] ^ 1]) + exchange.answer.body[1:]
+        exchange.send(Answer(exchange.answer.status, exchange.answer.headers, body))
+
+    return act
+
+
+def without_range(registry: FakeRegistry) -> Action:
+    """Ignore Range and send everything with 200."""
+
+    def act(exchange: Exchange) -> None:
+        exchange.send(Answer(200, {}, registry.blobs[exchange.request.path.rpartition("/")[2]]))
+
+    return act
+
+
+def headers(**changes: str) -> Action:
+    """Answer honestly with other headers; `_` stands for `-`."""
+
+    def act(exchange: Exchange) -> None:
+        changed = {name.replace("_", "-"): value for name, value in changes.items()}
+        kept = {name: value for name, value in exchange.answer.headers.items() if name not in changed}
+        exchange.send(Answer(exchange.answer.status, {**kept, **changed}, exchange.answer.body))
+
+    return act
+
+
+def silent(seconds: float = 60) -> Action:
+    """Send nothing for a long time, then hang up."""
+
+    def act(exchange: Exchange) -> None:
+        exchange.wait(seconds)
+        exchange.hang_up()
+
+    return act
+
+
+def stuck_after(count: int, seconds: float = 60) -> Action:
+    """Send some bytes, then nothing for a long time."""
+
+    def act(exchange: Exchange) -> None:
+        exchange.send(exchange.answer, length=len(exchange.answer.body), body=exchange.answer.body[:count])
+        exchange.handler.wfile.flush()
+        exchange.wait(seconds)
+        exchange.hang_up()
+
+    return act
+
+
+def trickling(piece: int, pause: float) -> Action:
+    """Send the body a few bytes at a time."""
+
+    def act(exchange: Exchange) -> None:
+        exchange.send(exchange.answer, length=len(exchange.answer.body), body=b"")
+        body = exchange.answer.body
+        for start in range(0, len(body), piece):
+            exchange.handler.wfile.write(body[start : start + piece])
+            exchange.handler.wfile.flush()
+            exchange.wait(pause)
+
+    return act
+
+
+def after(action: Callable[[], None], then: Action = normally) -> Action:
+    """Do something at the moment of the request (revoke tokens, say), then answer."""
+
+    def act(exchange: Exchange) -> None:
+        action()
+        then(exchange)
+
+    return act
