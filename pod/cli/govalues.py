@@ -258,7 +258,12 @@ def compact_json(value: Any) -> str:
     """`json`: one line."""
     import json
 
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=lambda item: item.to_json())
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=plain)
+
+
+def plain(value: Any) -> Any:
+    """Return what JSON has for a value that is none of its own: what a method gives, a time as text."""
+    return value() if callable(value) else value.to_json()
 
 
 def escape_html(value: Any) -> str:

@@ -65,9 +65,9 @@ def flags(option: Any) -> str:
     text = f"{short}, {long}" if short and long else short or f"    {long}"
     if option.is_flag:
         return text
-    kinds = {"integer": "int", "integer range": "int", "float": "float", "float range": "float"}
-    plain = "stringArray" if option.multiple else "string"
-    return f"{text} {option.metavar or kinds.get(option.type.name, plain)}"
+    kind = option.type.name
+    plain = "int" if kind.startswith("int") else "float" if kind.startswith("float") else "string"
+    return f"{text} {option.metavar or (f'{plain}Array' if option.multiple else plain)}"
 
 
 def described(option: Any) -> str:

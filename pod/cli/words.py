@@ -106,7 +106,7 @@ class Words:
     def value(self, flag: str, option: Any, text: str) -> None:
         """Note an option's value, numbers in the spelling that Typer reads."""
         kind = option.type.name
-        if kind.startswith("integer"):
+        if kind.startswith("int"):
             text = str(self.number(option, text, go_integer, "strconv.ParseInt"))
         elif kind.startswith("float"):
             text = str(self.number(option, text, float, "strconv.ParseFloat"))

@@ -1,0 +1,22 @@
+"""`pod image exists`."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Annotated
+
+    from typer import Argument
+
+
+def main(image: Annotated[str, Argument(metavar="IMAGE")]) -> int:
+    """Tell by the exit code whether an image is in local storage: 0 if so, else 1."""
+    from pod.engine import open_engine
+    from storage import images
+    from storage.errors import ImageNotFoundError
+
+    try:
+        images.find(open_engine(write=False).store, image)
+    except ImageNotFoundError:
+        return 1
+    return 0

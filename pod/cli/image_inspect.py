@@ -1,0 +1,35 @@
+"""`pod image inspect`."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Annotated
+
+    from typer import Argument, Option
+
+
+def main(
+    images: Annotated[list[str], Argument(metavar="IMAGE [IMAGE...]")],
+    format: Annotated[
+        str, Option("--format", "-f", metavar="string", help="Format the output to a Go template or json")
+    ] = "json",
+) -> int:
+    """Displays the low-level information of an image identified by name or ID."""
+    from pod.cli.output import print_errors, print_inspected
+    from pod.engine import open_engine
+    from pod.errors import PodError
+    from pod.image_views import inspect
+    from storage.errors import ImageNotFoundError
+    from storage.images import resolve
+
+    store = open_engine(write=False).store
+    found = []
+    errors = []
+    for text in images:
+        try:
+            found.append(inspect(store, resolve(store, text)))
+        except ImageNotFoundError as error:
+            errors.append(PodError(f"inspecting object: {error}"))
+    print_inspected(found, format)
+    return print_errors(errors)

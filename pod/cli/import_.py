@@ -1,0 +1,107 @@
+"""`pod import`."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Annotated
+
+    from typer import Argument, Option
+
+CHUNK = 256 << 10
+TIMEOUT = 60.0
+
+
+def main(
+    path: Annotated[str, Argument(metavar="PATH")],
+    reference: Annotated[str, Argument(metavar="[REFERENCE]")] = "",
+    arch: Annotated[str, Option("--arch", metavar="string", help="Set the architecture of the imported image")] = "",
+    change: Annotated[
+        list[str] | None,
+        Option(
+            "--change",
+            "-c",
+            metavar="stringArray",
+            help="Apply the following possible instructions to the created image: "
+            "CMD | ENTRYPOINT | ENV | EXPOSE | LABEL | ONBUILD | STOPSIGNAL | USER | VOLUME | WORKDIR",
+        ),
+    ] = None,
+    message: Annotated[
+        str, Option("--message", "-m", metavar="string", help="Set commit message for imported image")
+    ] = "",
+    os: Annotated[str, Option("--os", metavar="string", help="Set the OS of the imported image")] = "",
+    quiet: Annotated[bool, Option("--quiet", "-q", help="Suppress output")] = False,
+    variant: Annotated[str, Option("--variant", metavar="string", help="Set the variant of the imported image")] = "",
+) -> None:
+    """Create a container image from the contents of the specified tarball (.tar, .tar.gz, .tar.xz, .tar.zst)."""
+    from pod import image_changes, registries
+    from pod.cli.progress import display
+    from pod.engine import open_engine
+    from storage import importer
+    from storage.images import tag_name
+
+    config = image_changes.config(change or ())
+    name = tag_name(reference) if reference else None
+    wanted = registries.platform(arch=arch, os=os, variant=variant)
+    chunks = opened(path)
+    engine = open_engine(write=True)
+    with display(quiet=quiet) as shown:
+        image = importer.import_tar(
+            engine.store,
+            chunks,
+            reference=name,
+            changes=config,
+            message=message,
+            source=path,
+            platform=wanted,
+            rootless=engine.config.rootless,
+            single_id=engine.single_id,
+        )
+        shown.note(f"Copying blob {image.layers[0]}")
+        shown.end(image.id)
+    print(f"sha256:{image.id}")
+
+
+def opened(path: str) -> Iterator[bytes]:
+    """Open what is to be imported, a file, an address or stdin (`-`), and return its bytes in chunks."""
+    import sys
+
+    from pod.errors import PodError
+
+    if path == "-":
+        if sys.stdin.isatty():
+            raise PodError("cannot read from terminal, use command-line redirection")
+        return chunks_of(sys.stdin.fileno())
+    if path.startswith(("http://", "https://")):
+        return fetched(path)
+    import os
+
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise PodError(f'error opening "{path}": open {path}: {(error.strerror or "").lower()}') from error
+    return chunks_of(descriptor)
+
+
+def chunks_of(descriptor: int) -> Iterator[bytes]:
+    """Yield what a file descriptor gives."""
+    from posix import read
+
+    while chunk := read(descriptor, CHUNK):
+        yield chunk
+
+
+def fetched(url: str) -> Iterator[bytes]:
+    """Yield what an address gives; the connection is made by whoever reads."""
+    import requests
+
+    from pod.errors import PodError
+
+    try:
+        with requests.get(url, stream=True, timeout=TIMEOUT) as answer:
+            if answer.status_code != requests.codes.ok:
+                raise PodError(f"downloading {url}: {answer.status_code} {answer.reason}")
+            yield from answer.iter_content(CHUNK)
+    except requests.RequestException as error:
+        raise PodError(f"downloading {url}: {error}") from error

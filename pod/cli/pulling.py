@@ -1,0 +1,34 @@
+"""What the commands that pull share: showing how it goes on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pod import pulls, registries
+from pod.cli.progress import display
+
+if TYPE_CHECKING:
+    from pod.cli.creating import Request
+    from pod.engine import Engine
+    from storage.images import Image
+
+
+def pull_shown(pull: pulls.Pull, text: str, *, quiet: bool) -> Image:
+    """Get one image and show how it goes on."""
+    with display(quiet=quiet) as shown:
+        if pull.policy == "always" or pull.stored(text) is None:
+            shown.begin(str(pulls.source(text)))
+        image = pull.image(text, shown)
+        shown.end(image.id)
+    return image
+
+
+def pull_for_run(engine: Engine, request: Request) -> Image:
+    """Get the image that `run` or `create` names."""
+    pull = pulls.Pull(
+        engine,
+        options=registries.options(engine.config, tls_verify=request.tls_verify),
+        policy=request.pull,
+        platform=registries.platform(request.platform),
+    )
+    return pull_shown(pull, request.image, quiet=request.quiet)

@@ -1,0 +1,24 @@
+"""`pod tag`."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Annotated
+
+    from typer import Argument
+
+
+def main(
+    image: Annotated[str, Argument(metavar="IMAGE")],
+    names: Annotated[list[str], Argument(metavar="TARGET_NAME [TARGET_NAME...]")],
+) -> None:
+    """Adds one or more additional names to locally-stored image."""
+    from pod.engine import open_engine
+    from storage import images
+
+    full = [images.tag_name(name) for name in names]
+    engine = open_engine(write=True)
+    image_id, _ = images.find(engine.store, image)
+    for name in full:
+        images.tag(engine.store, image_id, name)

@@ -1,0 +1,22 @@
+"""`pod untag`."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Annotated
+
+    from typer import Argument
+
+
+def main(
+    image: Annotated[str, Argument(metavar="IMAGE")],
+    names: Annotated[list[str] | None, Argument(metavar="[NAME...]")] = None,
+) -> None:
+    """Removes one or more names from a locally-stored image."""
+    from pod.engine import open_engine
+    from storage import images
+
+    engine = open_engine(write=True)
+    image_id, _ = images.find(engine.store, image)
+    images.untag(engine.store, image_id, [images.tag_name(name) for name in names or ()])

@@ -1,0 +1,33 @@
+"""Removing images, and the containers that stand in the way if that is forced."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from storage import images
+from storage.errors import ImageInUseError
+
+if TYPE_CHECKING:
+    from pod.engine import Engine
+    from storage.images import Removed
+
+
+def remove(engine: Engine, text: str, *, force: bool, all_names: bool = False) -> Removed:
+    """Take the name that a text means from its image, or remove the image with its last name.
+
+    With `force`, containers of the image are stopped and removed before it. An ID means an image with several names
+    only with `force` or `all_names`.
+    """
+    image_id, name = images.find(engine.store, text)
+    try:
+        return images.remove(engine.store, image_id, name=name, force=force or all_names)
+    except ImageInUseError:
+        owners = images.pins(engine.store, image_id)
+        if not force or not owners:
+            raise
+    from pod.remove import remove_container
+    from pod.state import find_container
+
+    for owner in owners:
+        remove_container(engine, find_container(engine.connection, owner), force=True, volumes=False)
+    return images.remove(engine.store, image_id, name=name, force=force)

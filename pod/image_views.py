@@ -1,0 +1,111 @@
+"""What is told of an image: `image inspect` and `history`, with podman's names and types."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from storage.rootfs import lowers
+from storage.sizes import layer_sizes
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from storage.images import Image
+    from storage.store import Store
+
+# The order in which the fields of an image's config are told; what an image does not say is left out.
+_CONFIG_FIELDS = (
+    "User",
+    "ExposedPorts",
+    "Env",
+    "Entrypoint",
+    "Cmd",
+    "Volumes",
+    "WorkingDir",
+    "Labels",
+    "StopSignal",
+    "OnBuild",
+)
+
+
+def inspect(store: Store, image: Image) -> dict[str, Any]:
+    """Return what `image inspect` shows."""
+    document = json.loads(image.config)
+    manifest = json.loads(image.manifest)
+    config = document.get("config") or {}
+    history = document.get("history") or []
+    told: dict[str, Any] = {
+        "Id": image.id,
+        "Digest": image.digest,
+        "RepoTags": [name for name in image.names if "@" not in name],
+        "RepoDigests": list(image.repo_digests),
+        "Parent": "",
+        "Comment": history[-1].get("comment", "") if history else "",
+        "Created": document.get("created", "0001-01-01T00:00:00Z"),
+        "Config": {field: config[field] for field in _CONFIG_FIELDS if config.get(field)},
+        "Version": document.get("docker_version", ""),
+        "Author": document.get("author", ""),
+        "Architecture": image.architecture,
+        "Os": image.os,
+        "Size": image.size,
+        "VirtualSize": image.size,
+        "GraphDriver": {"Name": "overlay", "Data": _layers(store, image)},
+        "RootFS": {"Type": "layers", "Layers": list(image.layers)},
+        "Labels": config.get("Labels") or None,
+        "Annotations": manifest.get("annotations") or {},
+        "ManifestType": image.media_type,
+        "User": config.get("User", ""),
+        "History": history,
+        "NamesHistory": list(reversed(image.names)),
+    }
+    if config.get("Healthcheck"):
+        told["Healthcheck"] = config["Healthcheck"]
+    return told
+
+
+def _layers(store: Store, image: Image) -> dict[str, str]:
+    directories = lowers(store, image)
+    if not directories:
+        return {}
+    data = {"UpperDir": directories[0], "WorkDir": directories[0].removesuffix("diff") + "work"}
+    return {"LowerDir": ":".join(directories[1:]), **data} if directories[1:] else data
+
+
+def history(store: Store, image: Image) -> list[dict[str, Any]]:
+    """Return the steps that made an image, the newest first: id, created (text), created_by, comment, size, tags."""
+    steps = json.loads(image.config).get("history") or []
+    sizes = layer_sizes(store, image.id)
+    result = []
+    for step in steps:
+        size = 0 if step.get("empty_layer") or not sizes else sizes.pop(0)
+        result.append(
+            {
+                "id": "<missing>",
+                "created": step.get("created", "0001-01-01T00:00:00Z"),
+                "created_by": step.get("created_by", ""),
+                "comment": step.get("comment", ""),
+                "size": size,
+                "tags": [],
+            }
+        )
+    # An image may say nothing of how it came to be; its layers are there nevertheless.
+    created = json.loads(image.config).get("created", "0001-01-01T00:00:00Z")
+    result += [
+        {"id": "<missing>", "created": created, "created_by": "", "comment": "", "size": size, "tags": []}
+        for size in sizes
+    ]
+    result.reverse()
+    if result:
+        result[0].update(id=image.id, tags=list(image.names))
+    return result
+
+
+def unix(text: str) -> float:
+    """Return the seconds since 1970 of an RFC 3339 time, with up to nine digits after the second."""
+    from datetime import datetime
+
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except (ValueError, OverflowError):
+        return 0.0

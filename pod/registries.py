@@ -1,0 +1,114 @@
+"""How this user talks to registries: auth files, certificates, and what the flags of pull and login come to."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from pod import __version__
+from pod.errors import PodError
+from pod.settings import current
+from storage import platform as platforms
+from storage.registry.options import RegistryOptions
+
+if TYPE_CHECKING:
+    from pod.config import Config
+    from storage.platform import Platform
+
+DEFAULT_REGISTRY = "docker.io"
+
+
+def runtime_auth_file(config: Config) -> str | None:
+    """Return the auth file that podman keeps until the reboot, None where this user has no such directory."""
+    directory = os.environ.get("XDG_RUNTIME_DIR")
+    if directory:
+        return f"{directory}/containers/auth.json"
+    return None if config.rootless else "/run/containers/0/auth.json"
+
+
+def own_auth_file(config: Config) -> str:
+    """Return the auth file that `login` writes, which outlives reboots."""
+    settings = os.environ.get("XDG_CONFIG_HOME") or f"{config.home}/.config"
+    return f"{settings}/containers/auth.json"
+
+
+def auth_files(config: Config) -> tuple[str, ...]:
+    """Return where credentials may be, in the order of containers-auth.json(5)."""
+    docker = current.config or os.environ.get("DOCKER_CONFIG") or f"{config.home}/.docker"
+    files = (runtime_auth_file(config), own_auth_file(config), f"{docker}/config.json", f"{config.home}/.dockercfg")
+    return tuple(path for path in files if path is not None)
+
+
+def named_auth_file(authfile: str) -> str | None:
+    """Return the one auth file that the user names, by flag or environment."""
+    return authfile or os.environ.get("REGISTRY_AUTH_FILE") or None
+
+
+def certificate_directories(config: Config) -> tuple[str, ...]:
+    """Return the certs.d directories of containers-certs.d(5)."""
+    own = (f"{config.home}/.config/containers/certs.d",) if config.rootless else ()
+    return (*own, "/etc/containers/certs.d", "/etc/docker/certs.d")
+
+
+def options(
+    config: Config,
+    *,
+    authfile: str = "",
+    creds: str = "",
+    cert_dir: str = "",
+    tls_verify: bool | None = None,
+    retry: int | None = None,
+    retry_delay: str = "",
+) -> RegistryOptions:
+    """Return the options for a registry from what flags, environment and files say."""
+    if cert_dir and not os.path.isdir(cert_dir):
+        raise PodError(f"certificate directory {cert_dir}: no such directory")
+    return RegistryOptions(
+        auth_file=named_auth_file(authfile),
+        auth_files=auth_files(config),
+        credentials=credentials(creds) if creds else None,
+        tls_verify=tls_verify,
+        cert_dirs=certificate_directories(config),
+        cert_dir=cert_dir or None,
+        environment=dict(os.environ),
+        user_agent=f"pod/{__version__}",
+        retries=3 if retry is None else retry,
+        retry_delay=duration(retry_delay) if retry_delay else 1.0,
+    )
+
+
+def credentials(text: str) -> tuple[str, str]:
+    """Read USER[:PASSWORD]; a password that is left out is asked for."""
+    user, colon, password = text.partition(":")
+    if not user:
+        raise PodError("credentials can't be empty")
+    if not colon:
+        import getpass
+
+        password = getpass.getpass("Password: ")
+    return user, password
+
+
+def platform(text: str = "", *, arch: str = "", os: str = "", variant: str = "") -> Platform | None:
+    """Return the platform that the flags ask for; None if they ask for none."""
+    if text and (arch or os or variant):
+        raise PodError("--platform option can not be specified with --arch, --os or --variant")
+    if text:
+        return platforms.parse(text)
+    if not (arch or os or variant):
+        return None
+    host = platforms.host()
+    return platforms.parse("/".join(filter(None, (os or host.os, arch or host.architecture, variant))))
+
+
+def duration(text: str) -> float:
+    """Return the seconds of a Go duration such as 1m30s or 500ms."""
+    import re
+
+    units = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+    parts = re.findall(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)", text)
+    if text == "0":
+        return 0.0
+    if not parts or "".join(number + unit for number, unit in parts) != text.lstrip("+"):
+        raise PodError(f'invalid duration "{text}"', hint="a duration is written 30s, 5m or 1h30m")
+    return sum(float(number) * units[unit] for number, unit in parts)
