@@ -1,0 +1,90 @@
+"""Capability sets: from their names to the kernel's bits, and into the process (capabilities(7))."""
+
+from __future__ import annotations
+
+from errno import EPERM
+
+from runtime import syscalls
+from runtime.kernel import (
+    PR_CAP_AMBIENT,
+    PR_CAP_AMBIENT_CLEAR_ALL,
+    PR_CAP_AMBIENT_RAISE,
+    PR_CAPBSET_DROP,
+    PR_CAPBSET_READ,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+NAMES = (
+    "CAP_CHOWN CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_FOWNER CAP_FSETID CAP_KILL CAP_SETGID CAP_SETUID CAP_SETPCAP "
+    "CAP_LINUX_IMMUTABLE CAP_NET_BIND_SERVICE CAP_NET_BROADCAST CAP_NET_ADMIN CAP_NET_RAW CAP_IPC_LOCK CAP_IPC_OWNER "
+    "CAP_SYS_MODULE CAP_SYS_RAWIO CAP_SYS_CHROOT CAP_SYS_PTRACE CAP_SYS_PACCT CAP_SYS_ADMIN CAP_SYS_BOOT CAP_SYS_NICE "
+    "CAP_SYS_RESOURCE CAP_SYS_TIME CAP_SYS_TTY_CONFIG CAP_MKNOD CAP_LEASE CAP_AUDIT_WRITE CAP_AUDIT_CONTROL "
+    "CAP_SETFCAP CAP_MAC_OVERRIDE CAP_MAC_ADMIN CAP_SYSLOG CAP_WAKE_ALARM CAP_BLOCK_SUSPEND CAP_AUDIT_READ "
+    "CAP_PERFMON CAP_BPF CAP_CHECKPOINT_RESTORE"
+).split()
+_NUMBERS = {name: number for number, name in enumerate(NAMES)}
+_CAP_SETPCAP = 1 << 8
+CAP_SYS_ADMIN = 1 << 21
+
+
+def mask(names: list[str]) -> int:
+    """Return the bits of these capabilities; a name that this program does not know is skipped, as the spec asks."""
+    bits = 0
+    for name in names:
+        number = _NUMBERS.get(name.upper())
+        if number is not None:
+            bits |= 1 << number
+    return bits
+
+
+class CapabilitySets:
+    """The five sets of `process.capabilities`, as bits."""
+
+    __slots__ = ("ambient", "bounding", "effective", "inheritable", "permitted")
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self.bounding = mask(document.get("bounding") or [])
+        self.effective = mask(document.get("effective") or [])
+        self.permitted = mask(document.get("permitted") or [])
+        self.inheritable = mask(document.get("inheritable") or [])
+        self.ambient = mask(document.get("ambient") or [])
+
+
+def drop_bounding(keep: int) -> None:
+    """Drop all but these from the bounding set; needs CAP_SETPCAP, unless there is nothing to drop."""
+    number = 0
+    while True:
+        try:
+            has = syscalls.prctl(PR_CAPBSET_READ, number)
+        except OSError:
+            return
+        if has and not keep >> number & 1:
+            syscalls.prctl(PR_CAPBSET_DROP, number)
+        number += 1
+
+
+def apply(sets: CapabilitySets) -> None:
+    """Set the capabilities of this process, as far as it has them to give.
+
+    Needs PR_SET_KEEPCAPS before a change of user. What cannot be granted is left out, as the spec asks.
+    """
+    _effective, available, _inheritable = syscalls.capget()
+    permitted = sets.permitted & available
+    inheritable = sets.inheritable & (available | sets.bounding)
+    if not available & _CAP_SETPCAP:
+        inheritable &= available
+    syscalls.capset(sets.effective & permitted, permitted, inheritable)
+    try:
+        syscalls.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
+    except OSError:
+        return
+    for number in range(len(NAMES)):
+        if sets.ambient & permitted & inheritable & (1 << number):
+            try:
+                syscalls.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, number)
+            except OSError as error:
+                if error.errno != EPERM:
+                    raise

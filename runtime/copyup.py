@@ -1,0 +1,61 @@
+"""Copy a directory of the image into the tmpfs that will cover it (`tmpcopyup`), fd by fd, following no link."""
+
+from __future__ import annotations
+
+import posix
+import stat
+
+_CHUNK = 1 << 20
+_READ_DIRECTORY = posix.O_RDONLY | posix.O_DIRECTORY | posix.O_NOFOLLOW | posix.O_CLOEXEC
+
+
+def copy_tree(source: int, target: int) -> None:
+    """Copy what is in the directory `source` into the directory `target`; both may be O_PATH."""
+    reading = posix.open(".", _READ_DIRECTORY, dir_fd=source)
+    writing = posix.open(".", _READ_DIRECTORY, dir_fd=target)
+    try:
+        for name in posix.listdir(reading):
+            _copy_entry(reading, writing, name)
+        _copy_owner(writing, posix.fstat(reading))
+    finally:
+        posix.close(reading)
+        posix.close(writing)
+
+
+def _copy_entry(source: int, target: int, name: str) -> None:
+    status = posix.stat(name, dir_fd=source, follow_symlinks=False)
+    if stat.S_ISDIR(status.st_mode):
+        posix.mkdir(name, 0o700, dir_fd=target)
+        below = posix.open(name, posix.O_PATH | posix.O_NOFOLLOW | posix.O_CLOEXEC, dir_fd=source)
+        copy = posix.open(name, posix.O_PATH | posix.O_NOFOLLOW | posix.O_CLOEXEC, dir_fd=target)
+        try:
+            copy_tree(below, copy)
+        finally:
+            posix.close(below)
+            posix.close(copy)
+    elif stat.S_ISLNK(status.st_mode):
+        posix.symlink(posix.readlink(name, dir_fd=source), name, dir_fd=target)
+        posix.chown(name, status.st_uid, status.st_gid, dir_fd=target, follow_symlinks=False)
+    elif stat.S_ISREG(status.st_mode):
+        _copy_file(source, target, name)
+    elif stat.S_ISFIFO(status.st_mode):
+        posix.mkfifo(name, stat.S_IMODE(status.st_mode), dir_fd=target)
+        posix.chown(name, status.st_uid, status.st_gid, dir_fd=target, follow_symlinks=False)
+
+
+def _copy_file(source: int, target: int, name: str) -> None:
+    reading = posix.open(name, posix.O_RDONLY | posix.O_NOFOLLOW | posix.O_CLOEXEC, dir_fd=source)
+    writing = posix.open(name, posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_CLOEXEC, 0o600, dir_fd=target)
+    try:
+        while posix.sendfile(writing, reading, None, _CHUNK):
+            pass
+        _copy_owner(writing, posix.fstat(reading))
+    finally:
+        posix.close(reading)
+        posix.close(writing)
+
+
+def _copy_owner(fd: int, status: posix.stat_result) -> None:
+    # chown first: it clears the set-user-ID bit.
+    posix.fchown(fd, status.st_uid, status.st_gid)
+    posix.fchmod(fd, stat.S_IMODE(status.st_mode))

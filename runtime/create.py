@@ -1,0 +1,363 @@
+"""`create`: from a bundle to a process that has everything but its program, and waits for `start`.
+
+The caller becomes the parent of the container's first process. Until `create` has written the state down, that process
+dies with it; on any failure nothing is left: no process, no cgroup, no state directory.
+"""
+
+from __future__ import annotations
+
+import _signal  # type: ignore[import-not-found]
+import posix
+import time
+
+from runtime import devices, hooks, idmap, init, launch, mounts, namespaces, process, rootfs, sync, syscalls, sysctl
+from runtime import spec as specification
+from runtime import status as states
+from runtime.errors import ContainerExistsError, OCIRuntimeError, SpecError
+from runtime.kernel import CLONE_NEWCGROUP, CLONE_NEWTIME, CLONE_NEWUSER, CLONE_PARENT
+from runtime.sync import describe
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import _socket
+    from typing import Any
+
+    from runtime.cgroups import Cgroup
+    from runtime.sync import Channel
+
+    Document = dict[str, Any]
+
+_SIGCHLD, _SIGKILL = 17, 9
+_ALL_SIGNALS = frozenset(range(1, 65)) - {32, 33}
+
+
+class Created:
+    """A container that waits for `start`. `console` is the terminal's master unless a console socket got it."""
+
+    __slots__ = ("cgroups", "console", "id", "pid", "start_time", "state_dir")
+
+    def __init__(self, state_dir: str, status: states.Status, console: int | None) -> None:
+        self.id = status.id
+        self.pid = status.pid
+        self.start_time = status.start_time
+        self.console = console
+        self.cgroups = status.cgroups
+        self.state_dir = state_dir
+
+
+def create(
+    container_id: str,
+    bundle: str,
+    spec: Document,
+    *,
+    root: str,
+    stdin: int = 0,
+    stdout: int = 1,
+    stderr: int = 2,
+    preserve_fds: int = 0,
+    pid_file: str | None = None,
+    no_pivot: bool = False,
+    new_keyring: bool = True,
+    console_socket: str | None = None,
+    systemd_cgroup: bool = False,
+    use_cgroups: bool = True,
+) -> Created:
+    """Create a container below the runtime's `root`; raise an OCIRuntimeError and leave nothing behind if it fails."""
+    creation = _Creation(container_id, bundle, spec, root)
+    try:
+        creation.prepare(systemd_cgroup, use_cgroups)
+        setup = creation.setup
+        setup.stdio, setup.preserve_fds = (stdin, stdout, stderr), preserve_fds
+        setup.no_pivot, setup.new_keyring = no_pivot, new_keyring
+        creation.fork()
+        creation.complete(pid_file, console_socket)
+        return Created(creation.directory, creation.status, creation.console)
+    except BaseException as error:
+        creation.undo()
+        if isinstance(error, OSError | ValueError):
+            raise OCIRuntimeError(f"create container `{container_id}`: {describe(error)}") from error
+        raise
+    finally:
+        creation.close()
+
+
+class _Creation:
+    """One call of `create`, and what it has made so far."""
+
+    __slots__ = (
+        "bundle",
+        "cgroup",
+        "channel",
+        "console",
+        "directory",
+        "gids",
+        "listener",
+        "made_directory",
+        "pid",
+        "root",
+        "setup",
+        "spec",
+        "status",
+        "uids",
+    )
+
+    def __init__(self, container_id: str, bundle: str, document: Document, root: str) -> None:
+        self.directory = states.state_directory(root, container_id)
+        self.root = root
+        self.spec = document
+        self.bundle = bundle if bundle.startswith("/") else f"{posix.getcwd()}/{bundle}"
+        self.setup = init.Setup()
+        self.setup.container_id = container_id
+        self.made_directory = False
+        self.cgroup: Cgroup | None = None
+        self.channel: Channel | None = None
+        self.listener: _socket.socket | None = None
+        self.console: int | None = None
+        self.pid = 0
+        self.uids: list[idmap.Mapping] = []
+        self.gids: list[idmap.Mapping] = []
+
+    def prepare(self, systemd_cgroup: bool, use_cgroups: bool) -> None:
+        """Check everything that can be checked, then make directory, socket and cgroup."""
+        specification.validate(self.spec)
+        linux = self.spec.get("linux") or {}
+        setup = self.setup
+        self._read(linux)
+        self._make_directory()
+        cgroup_path = linux.get("cgroupsPath") or ""
+        self.status = self._initial_status(cgroup_path if use_cgroups else "", systemd_cgroup)
+        setup.state = self.status.state("creating")
+        self.listener = launch.listen(self.directory, states.LISTENER)
+        setup.listener = self.listener
+        setup.seccomp = launch.read_filter(linux, self.root)
+        if cgroup_path and use_cgroups:
+            self._make_cgroup(cgroup_path, systemd_cgroup)
+        elif use_cgroups and launch.asks_for_limits(self._resources()):
+            raise SpecError("linux.resources has limits, but linux.cgroupsPath is missing")
+
+    def _read(self, linux: Document) -> None:
+        setup, document = self.setup, self.spec
+        setup.root = -1
+        setup.mounts = []
+        setup.process = specification.Process(document["process"]) if document.get("process") else None
+        setup.rootfs = specification.bundle_path(self.bundle, document["root"]["path"])
+        setup.readonly_root = bool(document["root"].get("readonly"))
+        setup.mounts = mounts.read_mounts(document, self.bundle)
+        setup.propagation = rootfs.read_propagation(linux)
+        setup.devices = devices.read_devices(linux)
+        setup.masked = linux.get("maskedPaths") or []
+        setup.readonly = linux.get("readonlyPaths") or []
+        setup.hostname = document.get("hostname") or ""
+        setup.domainname = document.get("domainname") or ""
+        setup.hooks = hooks.read_hooks(document)
+        self.uids = idmap.read_mappings(linux.get("uidMappings"), "linux.uidMappings")
+        self.gids = idmap.read_mappings(linux.get("gidMappings"), "linux.gidMappings")
+        setup.namespaces = namespaces.NamespacePlan(linux)
+        setup.sysctls = sysctl.check(linux.get("sysctl") or {}, setup.namespaces)
+        if setup.namespaces.new & CLONE_NEWUSER:
+            if not self.uids or not self.gids:
+                raise SpecError("a new user namespace needs linux.uidMappings and linux.gidMappings")
+            self._open_sources()
+
+    def _open_sources(self) -> None:
+        """Open with the rights of the host what the container's root may not even reach."""
+        if posix.geteuid():
+            return
+        self.setup.root = rootfs.clone_tree(self.setup.rootfs)
+        for mount in self.setup.mounts:
+            if mount.options.bind:
+                try:
+                    mount.tree = mounts.clone_tree(mount)
+                except OSError as error:
+                    raise OCIRuntimeError(f"{mount}: {describe(error)}") from error
+
+    def _make_directory(self) -> None:
+        launch.make_directories(self.root)
+        try:
+            posix.mkdir(self.directory, 0o700)
+        except FileExistsError:
+            raise ContainerExistsError(f"container with ID `{self.setup.container_id}` exists already") from None
+        self.made_directory = True
+
+    def _initial_status(self, cgroup_path: str, systemd_cgroup: bool) -> states.Status:
+        return states.Status(
+            self.directory,
+            {
+                "id": self.setup.container_id,
+                "pid": 0,
+                "startTime": 0,
+                "bundle": self.bundle,
+                "rootfs": self.setup.rootfs,
+                "created": _now(),
+                "annotations": self.spec.get("annotations") or {},
+                "cgroups": [],
+                "cgroupPath": cgroup_path,
+                "systemdCgroup": systemd_cgroup,
+                "owner": "",
+            },
+        )
+
+    def _make_cgroup(self, path: str, systemd_cgroup: bool) -> None:
+        from runtime import cgroups
+
+        cgroup = cgroups.plan(path, systemd=systemd_cgroup)
+        try:
+            cgroup.create()
+        except cgroups.CgroupUnavailableError:
+            if launch.asks_for_limits(self._resources()):
+                raise
+            return
+        self.cgroup = cgroup
+        self.status.cgroups = list(cgroup.paths)
+
+    def _resources(self) -> Document:
+        return (self.spec.get("linux") or {}).get("resources") or {}
+
+    def fork(self) -> None:
+        """Start the container's first process."""
+        self.channel, self.setup.channel = sync.channel()
+        _signal.pthread_sigmask(_signal.SIG_BLOCK, _ALL_SIGNALS)
+        try:
+            if self.setup.namespaces.needs_second_fork():
+                self._fork_twice()
+            else:
+                self._fork_once()
+        finally:
+            _signal.pthread_sigmask(_signal.SIG_UNBLOCK, _ALL_SIGNALS)
+        self.setup.channel.close()
+
+    def _fork_once(self) -> None:
+        flags = self.setup.namespaces.new & ~CLONE_NEWCGROUP
+        self.pid, pidfd = _clone(flags, _SIGCHLD)
+        if self.pid == 0:
+            init.run(self.setup)
+        posix.close(pidfd)
+
+    def _fork_twice(self) -> None:
+        """Let a child enter the namespaces that only children get; its own child becomes ours by CLONE_PARENT."""
+        assert self.channel is not None
+        middle, pidfd = _clone(0, _SIGCHLD)
+        if middle == 0:
+            _middle(self.setup)
+        posix.close(pidfd)
+        try:
+            kind, pid, _fds = self.channel.receive()
+        finally:
+            posix.waitpid(middle, 0)
+        if kind != "pid":
+            raise OCIRuntimeError("the container's namespaces could not be entered")
+        self.pid = pid
+
+    def complete(self, pid_file: str | None, console_socket: str | None) -> None:
+        """Give the new process what only the parent can, and wait until it is ready."""
+        assert self.channel is not None
+        document, setup = self.spec, self.setup
+        status = self.status
+        status.pid = self.pid
+        status.start_time = process.start_time(self.pid) or 0
+        if setup.namespaces.new & CLONE_NEWUSER:
+            idmap.write(self.pid, self.uids, self.gids)
+        if setup.process is not None:
+            launch.adjust(self.pid, setup.process)
+        if self.cgroup is not None:
+            self.cgroup.enter(self.pid)
+        self.channel.send("go")
+        if self.cgroup is not None:
+            self.cgroup.apply(self._resources())
+        launch.write(f"{self.directory}/{states.CONFIG}", document)
+        self._follow()
+        if self.console is not None and console_socket:
+            sync.send_fd(console_socket, self.console, "/dev/ptmx")
+            posix.close(self.console)
+            self.console = None
+        status.save()
+        if pid_file:
+            launch.write_pid_file(pid_file, self.pid)
+        self.channel.send("release")
+        self.channel.receive()
+
+    def _follow(self) -> None:
+        """Follow the new process until it is ready."""
+        assert self.channel is not None
+        while True:
+            kind, _payload, fds = self.channel.receive()
+            if kind == "ready":
+                return
+            if kind == "terminal":
+                self.console = fds[0]
+            elif kind == "mounted":
+                state = self.status.state("created")
+                hooks.run("prestart", self.setup.hooks.get("prestart", []), state)
+                hooks.run("createRuntime", self.setup.hooks.get("createRuntime", []), state)
+                self.channel.send("hooked")
+            else:
+                raise OCIRuntimeError(self._early_end())
+
+    def _early_end(self) -> str:
+        ended = posix.waitpid(self.pid, 0)[1]
+        self.pid = 0
+        code = posix.waitstatus_to_exitcode(ended)
+        how = f"was killed by signal {-code}" if code < 0 else f"ended with exit status {code}"
+        memory = " (is the memory limit too small?)" if code == -_SIGKILL else ""
+        return f"the container's first process {how} while it was set up{memory}"
+
+    def undo(self) -> None:
+        """Leave nothing behind."""
+        if self.pid:
+            launch.kill_child(self.pid)
+        if self.console is not None:
+            posix.close(self.console)
+        if self.cgroup is not None:
+            try:
+                self.cgroup.remove()
+            except (OSError, OCIRuntimeError):
+                pass
+        if self.made_directory:
+            states.remove_directory(self.directory)
+
+    def close(self) -> None:
+        """Close the parent's files."""
+        for end in (self.channel, self.listener):
+            if end is not None:
+                end.close()
+        setup = self.setup
+        plan = getattr(setup, "namespaces", None)
+        if plan is not None:
+            plan.close()
+        for fd in (getattr(setup, "root", -1), *(mount.tree for mount in getattr(setup, "mounts", ()))):
+            if fd >= 0:
+                posix.close(fd)
+
+
+def _now() -> str:
+    """Return the time as RFC 3339 with nanoseconds, in UTC."""
+    now = time.time_ns()
+    second = time.gmtime(now // 1_000_000_000)
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', second)}.{now % 1_000_000_000:09d}Z"
+
+
+def _clone(flags: int, exit_signal: int) -> tuple[int, int]:
+    try:
+        return syscalls.clone3(flags, exit_signal)
+    except OSError as error:
+        raise OCIRuntimeError(f"make the container's namespaces: {error.strerror}") from error
+
+
+def _middle(setup: init.Setup) -> None:
+    """Enter the namespaces that hold only children, fork the container's first process into them, and end."""
+    try:
+        plan = setup.namespaces
+        namespaces.join_all(plan.joins)
+        flags = plan.new & ~CLONE_NEWCGROUP
+        if plan.time_offsets:
+            syscalls.unshare(CLONE_NEWTIME)
+            namespaces.write_time_offsets(plan.time_offsets)
+            flags &= ~CLONE_NEWTIME
+        pid, _pidfd = _clone(flags | CLONE_PARENT, 0)
+        if pid == 0:
+            init.run(setup)
+        setup.channel.send("pid", pid)
+    except BaseException as error:  # the parent reports it
+        setup.channel.send_error(error, "enter the container's namespaces")
+    finally:
+        posix._exit(0)

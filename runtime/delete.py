@@ -1,0 +1,67 @@
+"""`delete`: remove what is left of a container: processes (by force), cgroups, state."""
+
+from __future__ import annotations
+
+import posix
+import select
+
+from runtime import hooks, kill
+from runtime import status as states
+from runtime.errors import ContainerNotFoundError, OCIRuntimeError
+from runtime.spec import load
+
+_SIGKILL = 9
+_PATIENCE = 10_000
+
+
+def delete(root: str, container_id: str, *, force: bool = False) -> None:
+    """Delete a container that has ended or not been started; with `force` also one that runs, or that is missing."""
+    try:
+        status = states.load(root, container_id)
+    except ContainerNotFoundError:
+        if force:
+            return
+        raise
+    now = status.status()
+    if now == "running" and not force:
+        raise OCIRuntimeError(f"cannot delete container `{container_id}`: it is running")
+    if now in ("running", "created"):
+        end(status)
+    cgroup = kill.cgroup_of(status)
+    if cgroup is not None:
+        cgroup.remove()
+    stage = _poststop_hooks(status)
+    states.remove_directory(status.directory)
+    for hook in stage:
+        try:
+            hooks.run("poststop", [hook], status.state("stopped"))
+        except OCIRuntimeError:
+            # Runtime-spec, lifecycle 13: a failed poststop hook is passed over, the others still run.
+            continue
+
+
+def _poststop_hooks(status: states.Status) -> list[dict[str, object]]:
+    try:
+        return hooks.read_hooks(load(f"{status.directory}/{states.CONFIG}")).get("poststop", [])
+    except OCIRuntimeError:
+        # `create` was killed before it wrote that down, or the file is damaged: there is still a container to delete.
+        return []
+
+
+def end(status: states.Status) -> None:
+    """Kill the container's first process and wait until it is gone; its pid namespace goes with it."""
+    try:
+        pidfd = posix.pidfd_open(status.pid)
+    except ProcessLookupError:
+        return
+    try:
+        kill.send(status.pid, status.start_time, _SIGKILL)
+        cgroup = kill.cgroup_of(status)
+        if cgroup is not None:
+            cgroup.freeze(False)
+        poll = select.poll()
+        poll.register(pidfd, select.POLLIN)
+        if not poll.poll(_PATIENCE):
+            raise OCIRuntimeError(f"delete container `{status.id}`: its process {status.pid} does not end")
+    finally:
+        posix.close(pidfd)

@@ -1,0 +1,63 @@
+"""Who the container's process is: user, groups, capabilities, no_new_privs, and when the seccomp filter comes."""
+
+from __future__ import annotations
+
+import posix
+from errno import EPERM
+
+from runtime import capabilities, syscalls
+from runtime.kernel import PR_SET_KEEPCAPS, PR_SET_NO_NEW_PRIVS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from runtime.spec import Process
+
+
+class Filter:
+    """A compiled seccomp filter; `program` is empty when there is none."""
+
+    __slots__ = ("allows_execveat", "flags", "program")
+
+    def __init__(self, program: bytes = b"", flags: int = 0, *, allows_execveat: bool = True) -> None:
+        self.program = program
+        self.flags = flags
+        self.allows_execveat = allows_execveat
+
+
+def loads_before_capabilities(process: Process, seccomp: Filter) -> bool:
+    """Tell whether the filter needs CAP_SYS_ADMIN: then it is loaded before the capabilities go (seccomp(2))."""
+    return bool(seccomp.program) and not process.no_new_privileges
+
+
+def allows_execveat(profile: dict[str, object]) -> bool:
+    """Tell whether a seccomp profile lets execveat pass, without arguments considered (pure)."""
+    syscall_rules = profile.get("syscalls")
+    for rule in syscall_rules if isinstance(syscall_rules, list) else ():
+        if "execveat" in (rule.get("names") or ()) and not rule.get("args"):
+            return rule.get("action") in ("SCMP_ACT_ALLOW", "SCMP_ACT_LOG")
+    return profile.get("defaultAction") in ("SCMP_ACT_ALLOW", "SCMP_ACT_LOG")
+
+
+def take(process: Process, seccomp: Filter) -> None:
+    """Become the user that the configuration names. Nothing of the former privileges can be had back."""
+    if loads_before_capabilities(process, seccomp):
+        syscalls.seccomp_set_filter(seccomp.program, seccomp.flags)
+    capabilities.drop_bounding(process.capabilities.bounding)
+    syscalls.prctl(PR_SET_KEEPCAPS, 1)
+    _set_groups(process.additional_gids)
+    posix.setresgid(process.gid, process.gid, process.gid)
+    posix.setresuid(process.uid, process.uid, process.uid)
+    capabilities.apply(process.capabilities)
+    syscalls.prctl(PR_SET_KEEPCAPS, 0)
+    if process.no_new_privileges:
+        syscalls.prctl(PR_SET_NO_NEW_PRIVS, 1)
+
+
+def _set_groups(groups: list[int]) -> None:
+    """Set the supplementary groups, always: those of the caller must not stay (CVE-2022-2989)."""
+    try:
+        posix.setgroups(groups)
+    except OSError as error:
+        # A user namespace with a single mapping has given up setgroups(2): there are no groups to gain or to lose.
+        if error.errno != EPERM or groups:
+            raise

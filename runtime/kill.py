@@ -1,0 +1,74 @@
+"""`kill`: a signal for a container's first process, or for all of its processes."""
+
+from __future__ import annotations
+
+import posix
+
+from runtime import status as states
+from runtime import syscalls
+from runtime.errors import NotRunningError, OCIRuntimeError
+from runtime.process import is_alive
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from runtime.cgroups import Cgroup
+
+_SIGKILL = 9
+
+
+def kill(root: str, container_id: str, signal: int, *, all: bool = False) -> None:
+    """Send a signal; NotRunningError if the container has ended. `all`: to every process of it, be it none."""
+    status = states.load(root, container_id)
+    running = bool(status.pid) and is_alive(status.pid, status.start_time)
+    if all:
+        _kill_all(status, signal)
+    elif running:
+        send(status.pid, status.start_time, signal)
+    else:
+        raise NotRunningError(f"cannot signal container `{container_id}`: container not running")
+    cgroup = cgroup_of(status)
+    if signal == _SIGKILL and cgroup is not None:
+        # A frozen process (v1) does not even die.
+        try:
+            cgroup.freeze(False)
+        except (OSError, OCIRuntimeError):
+            pass
+
+
+def send(pid: int, start_time: int, signal: int) -> None:
+    """Signal this very process, not another that has its pid meanwhile; fine if it has just ended."""
+    try:
+        pidfd = posix.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        if is_alive(pid, start_time):
+            syscalls.pidfd_send_signal(pidfd, signal)
+    except ProcessLookupError:
+        pass
+    except OSError as error:
+        raise OCIRuntimeError(f"send signal {signal} to process {pid}: {error.strerror}") from error
+    finally:
+        posix.close(pidfd)
+
+
+def cgroup_of(status: states.Status) -> Cgroup | None:
+    """Return the cgroup of a container, if it has one."""
+    if not status.cgroups:
+        return None
+    from runtime import cgroups
+
+    return cgroups.plan(status.cgroup_path, systemd=status.systemd_cgroup)
+
+
+def _kill_all(status: states.Status, signal: int) -> None:
+    cgroup = cgroup_of(status)
+    if cgroup is None:
+        if status.pid:
+            send(status.pid, status.start_time, signal)
+        return
+    for pid in cgroup.pids():
+        try:
+            posix.kill(pid, signal)
+        except ProcessLookupError:
+            pass
