@@ -242,6 +242,8 @@ class _Pump:
 
     def run(self, wake: int) -> Literal["ended", "detached"]:
         """Run until the container's end, or until the detach keys."""
+        if self.reading and _is_closed(0):
+            self._end_input()
         while True:
             poller = select.poll()
             poller.register(wake, select.POLLIN)
@@ -274,22 +276,25 @@ class _Pump:
 
     def _input(self) -> bool:
         """Take input; False when the user detaches."""
-        data = b"" if _is_closed(0) else _read(0)
+        data = _read(0)
         if data is None:
             return True
         if not data:
-            self.reading = False
-            self._queue(self.scanner.rest())
-            self.ends = True
-            if self.terminal:
-                # A terminal has no end of file but this key; on a line that is not empty it only sends the line.
-                self.unsent += _END_OF_INPUT if self.line_is_empty else _END_OF_INPUT * 2
-            self._send()
+            self._end_input()
             return True
         data, detached = self.scanner.feed(data)
         self._queue(data)
         self._send()
         return not detached
+
+    def _end_input(self) -> None:
+        self.reading = False
+        self._queue(self.scanner.rest())
+        self.ends = True
+        if self.terminal:
+            # A terminal has no end of file but this key; on a line that is not empty it only sends the line.
+            self.unsent += _END_OF_INPUT if self.line_is_empty else _END_OF_INPUT * 2
+        self._send()
 
     def _queue(self, data: bytes) -> None:
         if data:

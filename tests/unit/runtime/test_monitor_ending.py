@@ -1,0 +1,73 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from runtime.monitor.ending import exit_code, remove_state, write_record
+from runtime.monitor.oom import oom_killed
+
+
+def test_exit_code_of_a_signal() -> None:
+    assert exit_code(3 << 8) == (3, None)
+    assert exit_code(9) == (137, 9)
+
+
+def test_record_is_json_and_leaves_no_temporary_file(tmp_path: Path) -> None:
+    path = tmp_path / "exit"
+    write_record(os.fsencode(path), 137, 9, oom=True)
+    record = json.loads(path.read_text())
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    assert record == {"code": 137, "signal": 9, "oom": True, "finished": record["finished"], "boot": boot}
+    assert os.listdir(tmp_path) == ["exit"]
+
+
+def test_record_in_a_vanished_directory_is_no_error(tmp_path: Path) -> None:
+    write_record(os.fsencode(tmp_path / "gone" / "exit"), 0, None, oom=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "killed"),
+    [
+        ("memory.events", "low 0\nhigh 0\nmax 7\noom 1\noom_kill 1\n", True),
+        ("memory.events", "low 0\nmax 7\noom 0\noom_kill 0\n", False),
+        ("memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n", True),
+        ("memory.oom_control", "oom_kill_disable 0\nunder_oom 1\noom_kill 0\n", False),
+        ("memory.current", "1", False),
+    ],
+)
+def test_oom_is_read_from_both_versions(tmp_path: Path, name: str, content: str, killed: bool) -> None:
+    (tmp_path / name).write_text(content)
+    assert oom_killed([b"/nonexistent", os.fsencode(tmp_path)]) is killed
+
+
+def test_state_directory_goes_with_its_files(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    (state / "state.json").write_text("{}")
+    os.mkfifo(state / "exec.fifo")
+    remove_state(os.fsencode(state))
+    assert not state.exists()
+
+
+def test_state_directory_with_something_unknown_stays(tmp_path: Path) -> None:
+    (tmp_path / "directory").mkdir()
+    remove_state(os.fsencode(tmp_path))
+    assert (tmp_path / "directory").exists()
+
+
+def test_lean_modules_import_nothing_heavy() -> None:
+    code = (
+        "import sys; sys.path.insert(0, '.'); before = set(sys.modules);"
+        "import runtime.monitor.loop, runtime.monitor.ending, runtime.monitor.reexec;"
+        "print(*sorted(set(sys.modules) - before))"
+    )
+    root = Path(__file__).parents[3]
+    loaded = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", code], cwd=root, capture_output=True, text=True, check=True
+    ).stdout.split()
+    ours = {name for name in loaded if name.startswith("runtime")}
+    assert set(loaded) - ours <= {"__future__", "select", "signal", "_signal", "marshal", "posix", "time"}
+    assert "runtime.syscalls" not in ours
