@@ -1,7 +1,6 @@
-"""Where things are and what the defaults are: paths of root and rootless, and containers.conf.
+"""Where things are and what the defaults are: paths of root and rootless, and what containers.conf says.
 
-Sources: containers.conf(5); the XDG base directory specification. tomllib is costly to import, so a file in
-which every line is a comment or a table header (as distributions ship it) is not parsed at all.
+Source: the XDG base directory specification.
 """
 
 from __future__ import annotations
@@ -9,6 +8,7 @@ from __future__ import annotations
 import os
 import stat
 
+from pod import containers_conf
 from pod.errors import PodError
 
 TYPE_CHECKING = False
@@ -21,6 +21,9 @@ DEFAULT_CAPABILITIES = (
     "CAP_CHOWN CAP_DAC_OVERRIDE CAP_FOWNER CAP_FSETID CAP_KILL CAP_NET_BIND_SERVICE CAP_SETFCAP CAP_SETGID "
     "CAP_SETPCAP CAP_SETUID CAP_SYS_CHROOT"
 ).split()
+
+# Lets root of the container ping without CAP_NET_RAW.
+DEFAULT_SYSCTLS = ("net.ipv4.ping_group_range=0 0",)
 
 _FULL_ID_MAP = ["0", "0", "4294967295"]
 
@@ -66,8 +69,7 @@ def load(settings: Settings) -> Config:
         home=home,
         user=os.environ.get("USER", ""),
     )
-    for path in _containers_conf_files(rootless=rootless, home=home):
-        _merge(config, path)
+    config.containers, config.engine = containers_conf.load(rootless=rootless, home=home, cache=config.runroot)
     return config
 
 
@@ -127,40 +129,3 @@ def _is_private(directory: str, uid: int) -> bool:
     # Inside the user's namespace the same owner shows as 0.
     owned = status.st_uid in (uid, os.geteuid())
     return stat.S_ISDIR(status.st_mode) and owned and not status.st_mode & 0o022
-
-
-def _containers_conf_files(*, rootless: bool, home: str) -> list[str]:
-    override = os.environ.get("CONTAINERS_CONF")
-    if override:
-        return [override]
-    files = ["/usr/share/containers/containers.conf", "/etc/containers/containers.conf"]
-    directories = ["/etc/containers/containers.conf.d"]
-    if rootless:
-        user = os.environ.get("XDG_CONFIG_HOME") or f"{home}/.config"
-        files.append(f"{user}/containers/containers.conf")
-        directories.append(f"{user}/containers/containers.conf.d")
-    for directory in directories:
-        try:
-            files += sorted(f"{directory}/{name}" for name in os.listdir(directory) if name.endswith(".conf"))
-        except OSError:
-            continue
-    extra = os.environ.get("CONTAINERS_CONF_OVERRIDE")
-    return [*files, extra] if extra else files
-
-
-def _merge(config: Config, path: str) -> None:
-    try:
-        with open(path, "rb") as file:
-            content = file.read()
-    except OSError:
-        return
-    if not any(line.strip() and line.lstrip()[:1] not in (b"#", b"[") for line in content.splitlines()):
-        return
-    import tomllib
-
-    try:
-        document = tomllib.loads(content.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise PodError(f"reading {path}: {error}", hint="see containers.conf(5) for its format") from error
-    config.containers.update(document.get("containers", {}))
-    config.engine.update(document.get("engine", {}))

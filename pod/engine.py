@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from pod import config as configuration
-from pod import rootless, settings, state, sweep
+from pod import settings, state
 from storage import store
 
 TYPE_CHECKING = False
@@ -33,6 +33,8 @@ class Engine:
     @property
     def single_id(self) -> bool:
         """Tell whether the user's namespace maps one ID only."""
+        from pod import rootless
+
         return self.config.rootless and rootless.has_single_id()
 
 
@@ -45,7 +47,11 @@ def open_engine(*, write: bool) -> Engine:
     config = configuration.load(settings.current)
     if not write:
         return Engine(config, state.open_for_reading(config.graphroot))
+    from pod import sweep  # with all that it removes, of no use to readers
+
     if config.rootless:
+        from pod import rootless
+
         rootless.enter(config)
     _make_directories(config)
     engine = Engine(config, store.open_store(config.graphroot))

@@ -7,7 +7,7 @@ import sys
 import time
 
 from pod import create, rootfs, spec, status, users, volumes
-from pod.config import DEFAULT_CAPABILITIES
+from pod.config import DEFAULT_CAPABILITIES, DEFAULT_SYSCTLS
 from pod.errors import PodError, StateError
 from pod.lock import ContainerLock
 from runtime import create as runtime_create
@@ -69,7 +69,9 @@ def surroundings(engine: Engine, container_id: str, config: ContainerConfig) -> 
     mappings = None
     if mode.startswith("keep-id"):
         mappings = create.id_mappings(create.keep_id_user(engine, mode))
-    default = engine.config.containers.get("default_capabilities") or DEFAULT_CAPABILITIES
+    settings = engine.config.containers
+    default = settings.get("default_capabilities") or DEFAULT_CAPABILITIES
+    sysctls = [item.partition("=") for item in settings.get("default_sysctls", DEFAULT_SYSCTLS)]
     return spec.Surroundings(
         rootfs=config["rootfs"] or f"{directory}/rootfs",
         files=f"{directory}/files",
@@ -78,6 +80,7 @@ def surroundings(engine: Engine, container_id: str, config: ContainerConfig) -> 
         cgroups_path=_cgroups_path(engine, container_id, config),
         id_mappings=mappings,
         default_capabilities=[create.capability(name) for name in default],
+        default_sysctls={key.strip(): value.strip() for key, _, value in sysctls},
     )
 
 

@@ -37,7 +37,16 @@ INIT_TARGET = "/run/podman-init"
 class Surroundings:
     """What the spec depends on beside the container's configuration."""
 
-    __slots__ = ("cgroups_path", "default_capabilities", "files", "id_mappings", "rootfs", "rootless", "volumes")
+    __slots__ = (
+        "cgroups_path",
+        "default_capabilities",
+        "default_sysctls",
+        "files",
+        "id_mappings",
+        "rootfs",
+        "rootless",
+        "volumes",
+    )
 
     def __init__(
         self,
@@ -49,6 +58,7 @@ class Surroundings:
         cgroups_path: str,
         id_mappings: tuple[list[IdMapping], list[IdMapping]] | None,
         default_capabilities: list[str],
+        default_sysctls: dict[str, str],
     ) -> None:
         self.rootfs = rootfs  # where the root file system will be mounted
         self.files = files  # the directory of hosts, hostname, resolv.conf and .containerenv
@@ -57,6 +67,7 @@ class Surroundings:
         self.cgroups_path = cgroups_path
         self.id_mappings = id_mappings  # users' and groups', if the container has a user namespace of its own
         self.default_capabilities = default_capabilities
+        self.default_sysctls = default_sysctls
 
 
 def build(config: ContainerConfig, container_id: str, surroundings: Surroundings) -> dict[str, Any]:
@@ -124,6 +135,11 @@ def _linux(config: ContainerConfig, surroundings: Surroundings) -> dict[str, Any
         "readonlyPaths": [],
         "resources": _resources(config, surroundings),
         "cgroupsPath": surroundings.cgroups_path,
+    }
+    linux["sysctl"] = {
+        key: value
+        for key, value in surroundings.default_sysctls.items()
+        if config["namespaces"]["network" if key.startswith("net.") else "ipc"] != "host"
     }
     if surroundings.id_mappings is not None:
         for key, mappings in zip(("uidMappings", "gidMappings"), surroundings.id_mappings, strict=True):

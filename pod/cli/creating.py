@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from pod.state import Container
     from storage.images import Image
 
-_PULL_POLICIES = ("always", "missing", "never", "newer")
-
 
 class Request:
     """What the command line says beside the container's own options."""
@@ -37,8 +35,6 @@ class Request:
         cidfile: str,
         tls_verify: bool | None,
     ) -> None:
-        if pull not in _PULL_POLICIES:
-            raise PodError(f'unsupported pull policy "{pull}"', hint="known are " + ", ".join(_PULL_POLICIES))
         self.image = image
         self.rootfs = rootfs
         self.pull = pull
