@@ -41,7 +41,7 @@ def inspect(store: Store, image: Image) -> dict[str, Any]:
         "RepoTags": [name for name in image.names if "@" not in name],
         "RepoDigests": list(image.repo_digests),
         "Parent": "",
-        "Comment": history[-1].get("comment", "") if history else "",
+        "Comment": history[0].get("comment", "") if history else "",
         "Created": document.get("created", "0001-01-01T00:00:00Z"),
         "Config": {field: config[field] for field in _CONFIG_FIELDS if config.get(field)},
         "Version": document.get("docker_version", ""),

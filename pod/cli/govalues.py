@@ -19,6 +19,55 @@ class Map(dict[str, "Any"]):
         super().__init__(sorted((values or {}).items()))
 
 
+class Record(dict[str, "Any"]):
+    """A Go struct known by its JSON: templates write its fields as Go does (`.Store.GraphRoot` for graphRoot)."""
+
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(self.key(str(name)))
+
+    def __getitem__(self, name: str) -> Any:
+        return super().__getitem__(self.key(name))
+
+    def key(self, name: str) -> str:
+        """Return the key that a field's name stands for."""
+        if super().__contains__(name):
+            return name
+        wanted = GO_NAMES.get(name, name).lower()
+        return next((key for key in self if key.lower() == wanted), name)
+
+
+# Where Go's field is not called as its JSON key is.
+GO_NAMES = {"CgroupsVersion": "cgroupVersion", "ImageID": "Image"}
+# The keys whose value is a map in Go.
+MAP_FIELDS = frozenset(
+    (
+        "Annotations",
+        "Data",
+        "ExposedPorts",
+        "Labels",
+        "Networks",
+        "Options",
+        "Ports",
+        "Sysctls",
+        "Volumes",
+        "graphOptions",
+        "graphStatus",
+    )
+)
+
+
+def record(value: Any, key: str = "") -> Any:
+    """Return a JSON object as the Go struct, or where its key says so the map, that podman has there."""
+    if isinstance(value, Map):
+        return value
+    if isinstance(value, dict):
+        fields = {name: record(item, name) for name, item in value.items()}
+        return Map(fields) if key in MAP_FIELDS else Record(fields)
+    if isinstance(value, list):
+        return [record(item) for item in value]
+    return value
+
+
 class _NoValue:
     def __repr__(self) -> str:
         return "<no value>"

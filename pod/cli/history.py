@@ -30,7 +30,9 @@ def main(
     store = open_engine(write=False).store
     steps = image_views.history(store, images.resolve(store, image))
     if format and output.is_json(format):
-        output.write(output.to_json([json_object(step) for step in steps], indent="") + "\n")
+        from pod.cli.govalues import compact_json
+
+        output.write(compact_json([json_object(step) for step in steps]) + "\n")
         return
     rows = [row(step, human=human, no_trunc=no_trunc) for step in steps]
     if quiet:

@@ -59,7 +59,8 @@ def main(
             single_id=engine.single_id,
         )
         shown.note(f"Copying blob {image.layers[0]}")
-        shown.end(image.id)
+        shown.note(f"Copying config sha256:{image.id}")
+        shown.note("Writing manifest to image destination")
     print(f"sha256:{image.id}")
 
 

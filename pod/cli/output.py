@@ -102,9 +102,10 @@ def print_object(value: Any, format: str, *, entity: str = "format", indent: str
     if is_json(format):
         write(to_json(value, indent=indent) + "\n")
         return
+    from pod.cli.govalues import record
     from pod.cli.template import Template
 
-    write(Template(line(format), name=entity).render(value))
+    write(Template(line(format), name=entity).render(record(value)))
 
 
 def print_inspected(objects: Sequence[Any], format: str | None, *, entity: str = "inspect") -> None:
@@ -112,10 +113,11 @@ def print_inspected(objects: Sequence[Any], format: str | None, *, entity: str =
     if not format or is_json(format):
         write(to_json(list(objects), indent="     ") + "\n")
         return
+    from pod.cli.govalues import record
     from pod.cli.template import Template
 
     template = Template(line(format), name=entity, offset=len("{{range .}}"))
-    write("".join([template.render(value) for value in objects]))
+    write("".join([template.render(record(value)) for value in objects]))
 
 
 def line(format: str) -> str:
@@ -163,6 +165,34 @@ def _encode(value: Any, indent: str, newline: str) -> Iterable[str]:
     if callable(value):
         return _encode(value(), indent, newline)
     return _encode(value.to_json(), indent, newline)
+
+
+def to_yaml(value: dict[str, Any], indent: str = "") -> str:
+    """Return a mapping as YAML; texts that YAML would read as something else are quoted as JSON."""
+    lines: list[str] = []
+    for key, item in value.items():
+        if isinstance(item, dict) and item:
+            lines.append(f"{indent}{key}:\n{to_yaml(item, indent + '  ')}")
+        elif isinstance(item, list) and item:
+            lines.append(f"{indent}{key}:\n")
+            lines += [f"{indent}- {_yaml_item(one, indent)}" for one in item]
+        else:
+            lines.append(f"{indent}{key}: {_yaml_scalar(item)}\n")
+    return "".join(lines)
+
+
+def _yaml_item(item: Any, indent: str) -> str:
+    return to_yaml(item, f"{indent}  ").lstrip() if isinstance(item, dict) else f"{_yaml_scalar(item)}\n"
+
+
+def _yaml_scalar(value: Any) -> str:
+    if isinstance(value, str):
+        # What starts with a letter or slash and has no colon or hash before a space is a text in YAML too.
+        plain = value[:1].isalpha() or value[:1] in ("/", "+")
+        special = value.lower() in ("true", "false", "null", "yes", "no", "on", "off", "y", "n")
+        if plain and not special and not any(mark in value for mark in (": ", " #", "\n")) and value[-1:] != ":":
+            return value
+    return to_json(value, indent="")
 
 
 def size(count: float) -> str:

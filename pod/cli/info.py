@@ -1,0 +1,113 @@
+"""`pod info`."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Annotated, Any
+
+    from typer import Option
+
+    from pod.engine import Engine
+
+
+def main(
+    debug: Annotated[bool, Option("--debug", "-D", hidden=True, help="Accepted, without effect")] = False,
+    format: Annotated[
+        str, Option("--format", "-f", metavar="string", help="Change the output format to JSON or a Go template")
+    ] = "",
+) -> None:
+    """Display information pertaining to the host, current storage stats, and build of pod."""
+    from pod.cli import output
+    from pod.engine import open_engine
+
+    told = describe(open_engine(write=False))
+    if format:
+        output.print_object(told, format, entity="info")
+    else:
+        output.write(output.to_yaml(told))
+
+
+def describe(engine: Engine) -> dict[str, Any]:
+    """Return what is known of host, store and program, with podman's names where they are true of pod."""
+    from pod import host
+    from pod.cli.version import describe as version
+
+    return {
+        "host": describe_host(engine, host),
+        "plugins": {
+            "authorization": None,
+            "log": ["k8s-file", "none"],
+            "network": ["host", "none"],
+            "volume": ["local"],
+        },
+        "registries": {"search": ["docker.io"]},
+        "store": describe_store(engine, host),
+        "version": version(),
+    }
+
+
+def describe_host(engine: Engine, host: Any) -> dict[str, Any]:
+    """Return what is known of the machine."""
+    import os
+
+    from pod import __version__
+    from pod.cli.version import architecture
+    from pod.config import DEFAULT_CAPABILITIES
+
+    machine = os.uname()
+    return {
+        "arch": architecture(machine.machine),
+        "cgroupControllers": host.cgroup_controllers(),
+        "cgroupManager": "cgroupfs",
+        "cgroupVersion": host.cgroup_version(),
+        "cpuUtilization": host.cpu_utilization(),
+        "cpus": os.cpu_count() or 1,
+        "distribution": host.distribution(),
+        "eventLogger": "none",
+        "hostname": machine.nodename,
+        "idMappings": host.id_mappings(),
+        "kernel": machine.release,
+        "logDriver": "k8s-file",
+        **host.memory(),
+        "ociRuntime": {"name": "pod-runtime", "path": "", "version": f"pod-runtime {__version__}"},
+        "os": "linux",
+        "security": host.security(rootless=engine.config.rootless, capabilities=list(DEFAULT_CAPABILITIES)),
+        "serviceIsRemote": False,
+        "uptime": host.uptime(),
+    }
+
+
+def describe_store(engine: Engine, host: Any) -> dict[str, Any]:
+    """Return what is known of the store."""
+    from pod import state
+    from pod.status import observe
+    from storage.images import list_images
+
+    config = engine.config
+    containers = state.containers(engine.connection)
+    running = sum(1 for one in containers if observe(config, one.id).is_running)
+    allocated, used = host.space(config.graphroot)
+    return {
+        "configFile": "",
+        "containerStore": {
+            "number": len(containers),
+            "paused": 0,
+            "running": running,
+            "stopped": len(containers) - running,
+        },
+        "graphDriverName": "overlay",
+        "graphOptions": {},
+        "graphRoot": config.graphroot,
+        "graphRootAllocated": allocated,
+        "graphRootUsed": used,
+        "graphStatus": {
+            "Backing Filesystem": host.backing_filesystem(config.graphroot),
+            "Native Overlay Diff": "true",
+            "Supports d_type": "true",
+            "Using metacopy": "false",
+        },
+        "imageStore": {"number": len(list_images(engine.store))},
+        "runRoot": config.runroot,
+        "volumePath": f"{config.graphroot}/volumes",
+    }
