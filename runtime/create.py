@@ -214,7 +214,8 @@ class _Creation:
         return (self.spec.get("linux") or {}).get("resources") or {}
 
     def fork(self) -> None:
-        """Start the container's first process."""
+        """Start the container's first process; it enters its cgroup by itself, which is the fast way."""
+        self.setup.entrances = []
         self.channel, self.setup.channel = sync.channel()
         _signal.pthread_sigmask(_signal.SIG_BLOCK, _ALL_SIGNALS)
         try:
@@ -228,18 +229,38 @@ class _Creation:
 
     def _fork_once(self) -> None:
         flags = self.setup.namespaces.new & ~CLONE_NEWCGROUP
-        self.pid, pidfd = _clone(flags, _SIGCHLD)
+        self.pid = self._clone_into_cgroup(flags) if self.cgroup is not None else _clone(flags, _SIGCHLD)
         if self.pid == 0:
             init.run(self.setup)
-        posix.close(pidfd)
+
+    def _clone_into_cgroup(self, flags: int) -> int:
+        """Clone into the cgroup (v2), or with the files open to enter it; not every kernel and place lets us clone."""
+        assert self.cgroup is not None
+        directory = self.cgroup.clone_fd()
+        if directory >= 0:
+            self.setup.entrances = self.cgroup.entrances(unified=False)
+            try:
+                return _clone(flags, _SIGCHLD, cgroup=directory)
+            except OCIRuntimeError:
+                self._close_entrances()
+            finally:
+                posix.close(directory)
+        self.setup.entrances = self.cgroup.entrances(unified=True)
+        return _clone(flags, _SIGCHLD)
+
+    def _close_entrances(self) -> None:
+        for fd in self.setup.entrances:
+            posix.close(fd)
+        self.setup.entrances = []
 
     def _fork_twice(self) -> None:
         """Let a child enter the namespaces that only children get; its own child becomes ours by CLONE_PARENT."""
         assert self.channel is not None
-        middle, pidfd = _clone(0, _SIGCHLD)
+        if self.cgroup is not None:
+            self.setup.entrances = self.cgroup.entrances(unified=True)
+        middle = _clone(0, _SIGCHLD)
         if middle == 0:
             _middle(self.setup)
-        posix.close(pidfd)
         try:
             kind, pid, _fds = self.channel.receive()
         finally:
@@ -259,8 +280,6 @@ class _Creation:
             idmap.write(self.pid, self.uids, self.gids)
         if setup.process is not None:
             launch.adjust(self.pid, setup.process)
-        if self.cgroup is not None:
-            self.cgroup.enter(self.pid)
         self.channel.send("go")
         if self.cgroup is not None:
             self.cgroup.apply(self._resources())
@@ -321,6 +340,8 @@ class _Creation:
             if end is not None:
                 end.close()
         setup = self.setup
+        if getattr(setup, "entrances", None):
+            self._close_entrances()
         plan = getattr(setup, "namespaces", None)
         if plan is not None:
             plan.close()
@@ -336,11 +357,14 @@ def _now() -> str:
     return f"{time.strftime('%Y-%m-%dT%H:%M:%S', second)}.{now % 1_000_000_000:09d}Z"
 
 
-def _clone(flags: int, exit_signal: int) -> tuple[int, int]:
+def _clone(flags: int, exit_signal: int, *, cgroup: int = -1) -> int:
     try:
-        return syscalls.clone3(flags, exit_signal)
+        pid, pidfd = syscalls.clone3(flags, exit_signal, cgroup=cgroup)
     except OSError as error:
         raise OCIRuntimeError(f"make the container's namespaces: {error.strerror}") from error
+    if pid:
+        posix.close(pidfd)
+    return pid
 
 
 def _middle(setup: init.Setup) -> None:
@@ -353,7 +377,7 @@ def _middle(setup: init.Setup) -> None:
             syscalls.unshare(CLONE_NEWTIME)
             namespaces.write_time_offsets(plan.time_offsets)
             flags &= ~CLONE_NEWTIME
-        pid, _pidfd = _clone(flags | CLONE_PARENT, 0)
+        pid = _clone(flags | CLONE_PARENT, 0)
         if pid == 0:
             init.run(setup)
         setup.channel.send("pid", pid)

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
     from runtime.spec import Process
 
-_SIGKILL, _SIGSTOP = 9, 19
+SIGKILL, _SIGSTOP = 9, 19
 _SIGNALS = 64
 _INTERNAL_SIGNALS = (32, 33)
 _KEYRING_SEARCHABLE = 0x00080000
@@ -63,6 +63,7 @@ class Setup:
         "container_id",
         "devices",
         "domainname",
+        "entrances",
         "hooks",
         "hostname",
         "listener",
@@ -88,6 +89,7 @@ class Setup:
     container_id: str
     devices: list[devices.Device]
     domainname: str
+    entrances: list[int]
     hooks: dict[str, list[dict[str, Any]]]
     hostname: str
     listener: _socket.socket
@@ -135,13 +137,14 @@ def _run(setup: Setup) -> NoReturn:
 def _kept_fds(setup: Setup) -> list[int]:
     joined = [fd for _flag, fd, _path in setup.namespaces.joins]
     trees = [mount.tree for mount in setup.mounts]
-    return [fd for fd in (setup.channel.fileno(), setup.listener.fileno(), setup.root, *joined, *trees) if fd >= 0]
+    own = (setup.channel.fileno(), setup.listener.fileno(), setup.root)
+    return [fd for fd in (*own, *joined, *trees, *setup.entrances) if fd >= 0]
 
 
 def release_from_host(stdio: tuple[int, int, int], preserve_fds: int, keep: list[int]) -> None:
     """Cut what ties this fork to the program that it came from: signals, imports, files."""
     gc.disable()
-    syscalls.prctl(PR_SET_PDEATHSIG, _SIGKILL)
+    syscalls.prctl(PR_SET_PDEATHSIG, SIGKILL)
     freeze_imports()
     reset_signals()
     posix.umask(0)
@@ -171,7 +174,7 @@ def reset_signals() -> None:
     """Give every signal its default action (Python ignores SIGPIPE and SIGXFSZ) and block none."""
     _signal.set_wakeup_fd(-1)
     for number in range(1, _SIGNALS + 1):
-        if number not in (_SIGKILL, _SIGSTOP, *_INTERNAL_SIGNALS) and _signal.getsignal(number) is not None:
+        if number not in (SIGKILL, _SIGSTOP, *_INTERNAL_SIGNALS) and _signal.getsignal(number) is not None:
             _signal.signal(number, _signal.SIG_DFL)
     _signal.pthread_sigmask(_signal.SIG_SETMASK, [])
 
@@ -187,15 +190,16 @@ def _take_stdio(stdio: tuple[int, int, int]) -> None:
 
 
 def enter_namespaces(setup: Setup) -> None:
-    """Wait until the parent has mapped the IDs and moved us into the cgroup, and complete the namespaces."""
+    """Enter the cgroup, wait until the parent has mapped the IDs, and complete the namespaces."""
     plan = setup.namespaces
+    enter_cgroup(setup.entrances)
     if setup.new_keyring:
         join_keyring(setup.container_id)
     if not plan.needs_second_fork():
         namespaces.join_all(plan.joins)
     setup.channel.expect("go")
     if plan.new & CLONE_NEWUSER or plan.joined(CLONE_NEWUSER):
-        _become_root()
+        become_root()
     syscalls.prctl(PR_SET_DUMPABLE, 0)
     plan.close()
     if plan.new & CLONE_NEWCGROUP:
@@ -209,7 +213,16 @@ def enter_namespaces(setup: Setup) -> None:
     sysctl.write(setup.sysctls)
 
 
-def _become_root() -> None:
+def enter_cgroup(entrances: list[int]) -> None:
+    """Enter the cgroup by files that the parent opened."""
+    if entrances:
+        # Loaded by the parent, as it made the cgroup: nothing is imported here.
+        from runtime.cgroups import enter_by
+
+        enter_by(entrances)
+
+
+def become_root() -> None:
     """Become user 0 of the user namespace; one that does not map it is entered with its capabilities alone."""
     try:
         posix.setresgid(0, 0, 0)
@@ -218,7 +231,7 @@ def _become_root() -> None:
         if error.errno != EINVAL:
             raise
     # A change of user takes the signal away.
-    syscalls.prctl(PR_SET_PDEATHSIG, _SIGKILL)
+    syscalls.prctl(PR_SET_PDEATHSIG, SIGKILL)
 
 
 def join_keyring(container_id: str) -> None:
@@ -329,7 +342,7 @@ class Program:
         late = identity.loads_before_capabilities(self.process, self.seccomp)
         if not late:
             self.take_identity()
-            syscalls.prctl(PR_SET_PDEATHSIG, _SIGKILL)
+            syscalls.prctl(PR_SET_PDEATHSIG, SIGKILL)
         _hand_over(setup)
         error_channel = wait_for_start(setup.listener)
         try:

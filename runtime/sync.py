@@ -72,7 +72,10 @@ class Channel:
             pass
 
     def receive(self) -> tuple[str, Any, list[int]]:
-        """Return (kind, payload, fds); kind is empty at the end; raises what the other side sent as a failure."""
+        """Return (kind, payload, fds); kind is empty at the end; raises what the other side sent as a failure.
+
+        `errno` is what the trampoline sends after a failed execve: 4 bytes, shorter than any packet of ours.
+        """
         packet, ancillary, _flags, _address = self._end.recvmsg(_PACKET, _socket.CMSG_SPACE(253 * 4), MSG_CMSG_CLOEXEC)
         fds: list[int] = []
         for level, kind, data in ancillary:
@@ -80,6 +83,8 @@ class Channel:
                 fds.extend(struct.unpack(f"={len(data) // 4}i", data[: len(data) // 4 * 4]))
         if not packet:
             return "", None, fds
+        if len(packet) == 4:
+            return "errno", struct.unpack("=i", packet)[0], fds
         name, payload = jsontext.loads(packet)
         if name == _ERROR:
             for fd in fds:

@@ -1,0 +1,241 @@
+"""`exec`: one more process in a running container.
+
+A child enters all of the container's namespaces at once, by the pidfd of its first process, and forks the process
+proper, which becomes a child of the caller (CLONE_PARENT): so the caller waits for it as for its own.
+"""
+
+from __future__ import annotations
+
+import _signal  # type: ignore[import-not-found]
+import posix
+
+from runtime import command, init, kill, launch, namespaces, sync, syscalls
+from runtime import spec as specification
+from runtime import status as states
+from runtime import terminal as terminals
+from runtime.errors import NotRunningError, OCIRuntimeError
+from runtime.kernel import CLONE_NEWUSER, CLONE_PARENT, PR_SET_DUMPABLE, PR_SET_PDEATHSIG
+from runtime.process import is_alive, start_time
+from runtime.sync import Channel, describe
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
+    from runtime.identity import Filter
+
+_SIGCHLD = 17
+_ALL_SIGNALS = frozenset(range(1, 65)) - {32, 33}
+
+
+class Executed:
+    """A process that runs its program. `console` is the terminal's master unless a console socket got it."""
+
+    __slots__ = ("console", "pid", "start_time")
+
+    def __init__(self, pid: int, started: int, console: int | None) -> None:
+        self.pid = pid
+        self.start_time = started
+        self.console = console
+
+
+class _Entry:
+    """What the new process needs to know; the fields are ready before the fork."""
+
+    __slots__ = (
+        "channel",
+        "container_id",
+        "entrances",
+        "flags",
+        "pidfd",
+        "preserve_fds",
+        "process",
+        "seccomp",
+        "stdio",
+    )
+
+    channel: Channel
+    container_id: str
+    entrances: list[int]
+    flags: int
+    pidfd: int
+    preserve_fds: int
+    process: specification.Process
+    seccomp: Filter
+    stdio: tuple[int, int, int]
+
+
+def exec_process(
+    root: str,
+    container_id: str,
+    process: dict[str, Any],
+    *,
+    stdin: int = 0,
+    stdout: int = 1,
+    stderr: int = 2,
+    preserve_fds: int = 0,
+    pid_file: str | None = None,
+    console_socket: str | None = None,
+) -> Executed:
+    """Run a process in a running container; return once its program runs, raise if it could not be executed."""
+    status = states.load(root, container_id)
+    if not is_alive(status.pid, status.start_time):
+        raise NotRunningError(f"cannot exec in container `{container_id}`: container not running")
+    entry = _Entry()
+    entry.container_id = container_id
+    entry.process = specification.Process(process)
+    document = specification.load(f"{status.directory}/{states.CONFIG}")
+    entry.seccomp = launch.read_filter(document.get("linux") or {}, root)
+    entry.stdio, entry.preserve_fds = (stdin, stdout, stderr), preserve_fds
+    entry.entrances = []
+    entry.pidfd = -1
+    try:
+        _open(entry, status)
+        return _launch(entry, pid_file, console_socket)
+    except (OSError, ValueError) as error:
+        raise OCIRuntimeError(f"exec in container `{container_id}`: {describe(error)}") from error
+    finally:
+        for fd in (entry.pidfd, *entry.entrances):
+            if fd >= 0:
+                posix.close(fd)
+
+
+def _open(entry: _Entry, status: states.Status) -> None:
+    """Open the ways into the container, and make sure that they are still this container's."""
+    try:
+        entry.pidfd = posix.pidfd_open(status.pid)
+    except ProcessLookupError:
+        raise NotRunningError(f"cannot exec in container `{status.id}`: container not running") from None
+    entry.flags = different_namespaces(status.pid)
+    cgroup = kill.cgroup_of(status)
+    if cgroup is not None:
+        entry.entrances = cgroup.entrances(unified=True)
+    if not is_alive(status.pid, status.start_time):
+        raise NotRunningError(f"cannot exec in container `{status.id}`: container not running")
+
+
+def different_namespaces(pid: int) -> int:
+    """Return the clone flags of the namespaces in which a process differs from this one."""
+    flags = 0
+    for flag, name in namespaces.KINDS.values():
+        try:
+            own, other = posix.stat(f"/proc/self/ns/{name}"), posix.stat(f"/proc/{pid}/ns/{name}")
+        except FileNotFoundError:
+            # A kernel without this kind of namespace.
+            continue
+        if own.st_ino != other.st_ino:
+            flags |= flag
+    return flags
+
+
+def _launch(entry: _Entry, pid_file: str | None, console_socket: str | None) -> Executed:
+    channel, entry.channel = sync.channel()
+    pid = 0
+    console: int | None = None
+    try:
+        pid = _fork(entry, channel)
+        started = start_time(pid) or 0
+        launch.adjust(pid, entry.process)
+        channel.send("go")
+        console = _follow(channel, entry.process.arguments[0])
+        if console is not None and console_socket:
+            sync.send_fd(console_socket, console, "/dev/ptmx")
+            posix.close(console)
+            console = None
+        if pid_file:
+            launch.write_pid_file(pid_file, pid)
+        return Executed(pid, started, console)
+    except BaseException:
+        if pid:
+            launch.kill_child(pid)
+        if console is not None:
+            posix.close(console)
+        raise
+    finally:
+        channel.close()
+
+
+def _fork(entry: _Entry, channel: Channel) -> int:
+    _signal.pthread_sigmask(_signal.SIG_BLOCK, _ALL_SIGNALS)
+    try:
+        middle, pidfd = syscalls.clone3(0, _SIGCHLD)
+        if middle == 0:
+            _middle(entry)
+        posix.close(pidfd)
+    finally:
+        _signal.pthread_sigmask(_signal.SIG_UNBLOCK, _ALL_SIGNALS)
+    entry.channel.close()
+    try:
+        kind, pid, _fds = channel.receive()
+    finally:
+        posix.waitpid(middle, 0)
+    if kind != "pid":
+        raise OCIRuntimeError("the container's namespaces could not be entered")
+    return int(pid)
+
+
+def _follow(channel: Channel, name: str) -> int | None:
+    """Wait until the program runs, which closes the channel; return the terminal's master."""
+    console = None
+    while True:
+        kind, payload, fds = channel.receive()
+        if kind == "terminal":
+            console = fds[0]
+        elif kind == "errno":
+            raise command.exec_failure(payload, name)
+        else:
+            return console
+
+
+def _middle(entry: _Entry) -> NoReturn:
+    """Enter the container's namespaces, fork the process proper, and end."""
+    try:
+        keep = [entry.channel.fileno(), entry.pidfd, *entry.entrances]
+        init.release_from_host(entry.stdio, entry.preserve_fds, keep)
+        # From the first moment in there a hostile container may look at us (CVE-2016-9962).
+        syscalls.prctl(PR_SET_DUMPABLE, 0)
+        init.enter_cgroup(entry.entrances)
+        if entry.flags:
+            syscalls.setns(entry.pidfd, entry.flags)
+        posix.close(entry.pidfd)
+        pid, _pidfd = syscalls.clone3(CLONE_PARENT, 0)
+        if pid == 0:
+            _run(entry)
+        entry.channel.send("pid", pid)
+    except BaseException as error:  # nothing may escape: a traceback would read files of the image
+        entry.channel.send_error(error, "enter the container's namespaces")
+    finally:
+        posix._exit(0)
+
+
+def _run(entry: _Entry) -> NoReturn:
+    """Become the program, in the container."""
+    try:
+        syscalls.prctl(PR_SET_PDEATHSIG, init.SIGKILL)
+        entry.channel.expect("go")
+        init.join_keyring(entry.container_id)
+        posix.setsid()
+        if entry.flags & CLONE_NEWUSER:
+            init.become_root()
+        process = entry.process
+        if process.terminal:
+            _take_terminal(entry)
+        program = init.Program(process, entry.seccomp, entry.channel.fileno())
+        # The trampoline makes it close-on-exec again, when there is nothing left to report but a failed execve.
+        posix.set_inheritable(entry.channel.fileno(), True)
+        syscalls.prctl(PR_SET_PDEATHSIG, 0)
+        program.take_identity()
+        program.execute()
+    except BaseException as error:  # nothing may escape: a traceback would read files of the image
+        entry.channel.send_error(error, "set up the process")
+    finally:
+        posix._exit(1)
+
+
+def _take_terminal(entry: _Entry) -> None:
+    root = syscalls.open_directory("/")
+    master, slave = terminals.open_terminal(root, entry.process.console_size, entry.process.uid)
+    entry.channel.send("terminal", None, (master,))
+    posix.close(master)
+    posix.close(root)
+    terminals.take(slave)
