@@ -8,6 +8,7 @@ from pod import launch, names, rootfs, spec, status, users
 from pod.errors import StateError
 from runtime import exec as runtime_exec
 from runtime.monitor import spawn
+from storage import gc
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 class ExecOptions:
     """What to run in a container, and how."""
 
-    __slots__ = ("args", "env", "privileged", "stdin", "tty", "user", "workdir")
+    __slots__ = ("args", "console_size", "env", "privileged", "stdin", "tty", "user", "workdir")
 
     def __init__(
         self,
@@ -34,6 +35,7 @@ class ExecOptions:
         tty: bool = False,
         stdin: bool = False,
         privileged: bool = False,
+        console_size: tuple[int, int] = (0, 0),
     ) -> None:
         self.args = args
         self.env = env
@@ -42,6 +44,7 @@ class ExecOptions:
         self.tty = tty
         self.stdin = stdin
         self.privileged = privileged
+        self.console_size = console_size  # height and width, with tty
 
 
 class ExecSession:
@@ -62,17 +65,15 @@ def launch_exec(engine: Engine, container: Container, options: ExecOptions) -> E
         raise StateError("can only create exec sessions on running containers: container state improper")
     session_id = names.new_id()
     directory = f"{engine.config.runroot}/exec/{session_id}"
-    os.mkdir(directory, 0o700)
     process = _process(engine, container, options, seen.pid)
+    os.mkdir(directory, 0o700)
 
     def create(stdio: Stdio) -> spawn.Container:
         made = runtime_exec.exec_process(
             engine.config.runtime_root,
             container.id,
             process,
-            stdin=stdio.stdin,
-            stdout=stdio.stdout,
-            stderr=stdio.stderr,
+            **launch.streams(stdio),
         )
         # The program runs already: its output waits in the pipes until the command attaches.
         return spawn.Container(pid=made.pid, start_time=made.start_time, console=made.console, start=lambda: None)
@@ -86,7 +87,11 @@ def launch_exec(engine: Engine, container: Container, options: ExecOptions) -> E
         log_path="",
         exit_path=f"{directory}/exit",
     )
-    return ExecSession(session_id, directory, spawn.spawn(config, create))
+    try:
+        return ExecSession(session_id, directory, spawn.spawn(config, create))
+    except BaseException:
+        gc.remove_tree(directory)
+        raise
 
 
 def _process(engine: Engine, container: Container, options: ExecOptions, pid: int) -> dict[str, Any]:
@@ -102,6 +107,7 @@ def _process(engine: Engine, container: Container, options: ExecOptions, pid: in
     }
     surroundings = launch.surroundings(engine, container.id, config)
     process = spec.process(asked, options.args, container.id, surroundings)
+    spec.set_console_size(process, options.console_size)
     root = os.open(f"/proc/{pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         rootfs.set_user(process, _user(engine, config, options, root), asked)

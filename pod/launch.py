@@ -27,8 +27,10 @@ if TYPE_CHECKING:
 _HOSTS = "127.0.0.1\tlocalhost localhost.localdomain\n::1\tlocalhost ip6-localhost ip6-loopback\n"
 
 
-def launch(engine: Engine, container: Container) -> MonitorLink:
+def launch(engine: Engine, container: Container, console_size: tuple[int, int] = (0, 0)) -> MonitorLink:
     """Create the container's process and return the link to its monitor; `start` on it lets the program run.
+
+    `console_size` is the height and width of the terminal that the container gets with --tty.
 
     Raises what kept the process from being made; then nothing of it is left.
     """
@@ -38,6 +40,7 @@ def launch(engine: Engine, container: Container) -> MonitorLink:
             raise StateError(f"container {container.id} is running already: container state improper")
         clear(engine, container.id)
         plan = _Plan(engine, container)
+        spec.set_console_size(plan.spec["process"], console_size)
         link = spawn.spawn(plan.monitor_config(), plan.create)
         _write(f"{plan.directory}/started", f"{time.time():.9f} {create.boot_id()}\n")
         return link
@@ -146,15 +149,15 @@ class _Plan:
         keep_id = None
         if self.config["namespaces"]["user"].startswith("keep-id"):
             keep_id = keep_id_user(self.engine, self.config)
-        rootfs.finish_spec(self.spec, self.config, self.surroundings.files, keep_id=keep_id)
+        rootfs.finish_spec(
+            self.spec, self.config, self.surroundings.files, keep_id=keep_id, keep_name=self.engine.config.user
+        )
         made = runtime_create.create(
             self.container.id,
             self.directory,
             self.spec,
             root=self.engine.config.runtime_root,
-            stdin=stdio.stdin,
-            stdout=stdio.stdout,
-            stderr=stdio.stderr,
+            **streams(stdio),
         )
         return spawn.Container(
             pid=made.pid,
@@ -195,6 +198,13 @@ class _Plan:
         _write(f"{files}/hostname", f"{hostname}\n")
         _write(f"{files}/containerenv", "")
         _write(f"{files}/resolv.conf", _read("/etc/resolv.conf"))
+
+
+def streams(stdio: Stdio) -> dict[str, int]:
+    """Return the runtime's arguments for a process's standard streams; a terminal takes the place of all three."""
+    if stdio.stdin < 0:
+        return {}
+    return {"stdin": stdio.stdin, "stdout": stdio.stdout, "stderr": stdio.stderr}
 
 
 def engine_command(engine: Engine) -> list[str]:

@@ -97,17 +97,19 @@ def _mount_by_options(overlay: Overlay) -> None:
         os.close(before)
 
 
-def finish_spec(document: dict[str, Any], config: ContainerConfig, files: str, *, keep_id: users.User | None) -> None:
+def finish_spec(
+    document: dict[str, Any], config: ContainerConfig, files: str, *, keep_id: users.User | None, keep_name: str
+) -> None:
     """Add to the spec what only the mounted image tells: the user, its home, and the working directory.
 
-    With `keep_id`, that user is the process's unless another was asked for, and gets an entry in /etc/passwd.
+    With `keep_id`, that user is the process's unless another was asked for, and `keep_name` its name in /etc/passwd.
     """
     root = os.open(document["root"]["path"], os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         wanted = config["user"]
         user = keep_id if keep_id is not None and not wanted else users.resolve(root, wanted, config["group_add"])
         set_user(document["process"], user, config)
-        _add_passwd_entry(document, root, user, files, name=config["env"].get("USER", "") if keep_id else "")
+        _add_passwd_entry(document, root, user, files, name=keep_name)
         _make_workdir(root, document["process"]["cwd"], user)
     finally:
         os.close(root)

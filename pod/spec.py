@@ -107,6 +107,12 @@ def process(config: ContainerConfig, args: list[str], container_id: str, surroun
     }
 
 
+def set_console_size(process: dict[str, Any], size: tuple[int, int]) -> None:
+    """Give the process's terminal, if it gets one, a height and a width from the start."""
+    if process["terminal"] and all(size):
+        process["consoleSize"] = {"height": size[0], "width": size[1]}
+
+
 def bounding(config: ContainerConfig, default: list[str]) -> list[str]:
     """Return the capabilities that the container may ever have."""
     security = config["security"]

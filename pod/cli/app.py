@@ -188,16 +188,15 @@ def adopt_signature(target: Any, *sources: Callable[..., Any] | None) -> None:
     import inspect
     import sys
 
-    parameters: dict[str, inspect.Parameter] = {}
-    for source in sources:
-        if source is not None:
-            vars(sys.modules[source.__module__]).update(
-                Annotated=Annotated, Option=typer.Option, Argument=typer.Argument
-            )
-            parameters.update(inspect.signature(source, eval_str=True).parameters)
-    wanted = [parameter for parameter in parameters.values() if parameter.kind is not parameter.VAR_KEYWORD]
-    target.__signature__ = inspect.Signature([one.replace(kind=one.KEYWORD_ONLY) for one in wanted])
-    target.__annotations__ = {one.name: one.annotation for one in wanted}
+    names = {"Annotated": Annotated, "Option": typer.Option, "Argument": typer.Argument}
+    wanted: dict[str, inspect.Parameter] = {}
+    for source in filter(None, sources):
+        for one in inspect.signature(source).parameters.values():
+            if one.kind is not one.VAR_KEYWORD:
+                type_ = eval(one.annotation, vars(sys.modules[source.__module__]), names)
+                wanted[one.name] = one.replace(kind=one.KEYWORD_ONLY, annotation=type_)
+    target.__signature__ = inspect.Signature(list(wanted.values()))
+    target.__annotations__ = {one.name: one.annotation for one in wanted.values()}
 
 
 def declared(command: Any, ctx: Any) -> tuple[list[Any], list[Any]]:

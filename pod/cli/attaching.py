@@ -26,6 +26,15 @@ def check_terminal(wanted: bool) -> None:
         sys.stderr.write("The input device is not a TTY. The --tty and --interactive flags might not work properly\n")
 
 
+def console_size() -> tuple[int, int]:
+    """Return height and width of the user's terminal, zeros if there is none."""
+    try:
+        size = os.get_terminal_size(0)
+    except OSError:
+        return 0, 0
+    return size.lines, size.columns
+
+
 def run_attached(
     engine: Engine,
     container: Container,

@@ -47,7 +47,14 @@ def main(
         variables |= values.read_env_file(path, os.environ)
     variables |= values.parse_env(env or [], os.environ)
     options = ExecOptions(
-        command, env=variables, user=user, workdir=workdir, tty=tty, stdin=interactive, privileged=privileged
+        command,
+        env=variables,
+        user=user,
+        workdir=workdir,
+        tty=tty,
+        stdin=interactive,
+        privileged=privileged,
+        console_size=attaching.console_size(),
     )
     engine = open_engine(write=True)
     session = launch_exec(engine, state.find_container(engine.connection, container), options)

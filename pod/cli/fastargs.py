@@ -248,6 +248,8 @@ def convert(declared: Declared, text: str) -> Any:
             return False
     elif kind is int and text.isascii() and text[text[:1] == "-" :].isdigit():
         number = int(text)
+        if str(number) != text:  # Go reads 010 as octal
+            raise NotPlainError
         if declared.minimum is None or number >= declared.minimum:
             return number
     elif kind is float and text.isascii() and text.replace(".", "", 1).isdigit():

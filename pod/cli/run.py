@@ -64,7 +64,7 @@ def main(
     engine = open_engine(write=True)
     container = creating.create_container(engine, options, request)
     with creating.removed_on_failure(engine, container, cidfile):
-        link = launch(engine, container)
+        link = launch(engine, container, attaching.console_size())
         if detach:
             creating.release(engine, container)
             link.start()

@@ -49,5 +49,5 @@ def main(
         return attaching.attach(
             engine, container, stdin=stdin, detach_keys=detach_keys, sig_proxy=sig_proxy, pid=seen.pid
         )
-    link = launch(engine, container)
+    link = launch(engine, container, attaching.console_size())
     return attaching.run_attached(engine, container, link, detach_keys=detach_keys, sig_proxy=sig_proxy, stdin=stdin)
