@@ -16,7 +16,7 @@ from storage.layers.tree import NotThereError, Tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from storage.layers.unpack import LayerResult
+    from storage.layers.unpacking import LayerResult
 
 _OPAQUE = ("trusted.overlay.opaque", "user.overlay.opaque")
 
@@ -31,8 +31,7 @@ def complete(diff: str, result: LayerResult, lowers: tuple[str, ...]) -> None:
     try:
         for name in sorted(map(os.fsencode, result.implied), reverse=True):
             _inherit(tree, name, below)
-        for path, target in result.pending_links:
-            _copy_up(tree, os.fsencode(path), os.fsencode(target), below)
+        _link_all(tree, {os.fsencode(path): os.fsencode(target) for path, target in result.pending_links}, below)
     finally:
         for each in (tree, *below):
             each.close()
@@ -94,17 +93,54 @@ def _copy_xattrs(source: bytes, destination: int | bytes) -> None:
             os.setxattr(destination, name, value, follow_symlinks=isinstance(destination, int))
 
 
-def _copy_up(tree: Tree, path: bytes, target: bytes, below: list[Tree]) -> None:
-    """Copy the lower file to where the link names it, as overlayfs itself does before it links."""
-    found = _find(below, target)
-    if found is None:
-        raise CorruptError(f"unpack layer: hard link `{os.fsdecode(path)}` to missing `{os.fsdecode(target)}`")
-    lower_fd, lower_name = found
-    fds = (os.dup(tree.open(path.rpartition(b"/")[0])), lower_fd)
+def _link_all(tree: Tree, pending: dict[bytes, bytes], below: list[Tree]) -> None:
+    """Copy each lower file once, to where the first link names it, as overlayfs does before it links."""
+    copies: dict[bytes, bytes] = {}
+    while pending:
+        left = {}
+        for path, target in pending.items():
+            if not _link(tree, path, copies.get(target, target)):
+                found = _find(below, target)
+                if found is None:
+                    left[path] = target
+                    continue
+                _copy_up(tree, path, found)
+                copies[target] = path
+        if len(left) == len(pending):
+            link, missing = map(os.fsdecode, next(iter(left.items())))
+            raise CorruptError(f"unpack layer: hard link `{link}` to missing `{missing}`")
+        pending = left
+
+
+def _link(tree: Tree, path: bytes, target: bytes) -> bool:
+    """Link to a file of the layer itself, if it is there (by now)."""
+    parent, _, name = target.rpartition(b"/")
     try:
-        _copy_file(fds[0], path.rpartition(b"/")[2], lower_fd, lower_name)
+        fd = os.dup(tree.open(parent))
+    except NotThereError:
+        return False
+    parent, _, new_name = path.rpartition(b"/")
+    try:
+        status = os.stat(name, dir_fd=fd, follow_symlinks=False)
+        if stat.S_ISCHR(status.st_mode) and not status.st_rdev:
+            return False
+        os.link(name, new_name, src_dir_fd=fd, dst_dir_fd=tree.open(parent), follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    except FileExistsError:
+        return True  # By an earlier call.
     finally:
-        os.close(fds[0])
+        os.close(fd)
+    return True
+
+
+def _copy_up(tree: Tree, path: bytes, found: tuple[int, bytes]) -> None:
+    """Copy a lower file into the layer."""
+    parent, _, name = path.rpartition(b"/")
+    try:
+        _copy_file(tree.open(parent), name, *found)
+    except FileExistsError:
+        pass  # By an earlier call.
 
 
 def _copy_file(fd: int, name: bytes, lower_fd: int, lower_name: bytes) -> None:

@@ -2,7 +2,7 @@
 
 The file is zstd frames: first the bytes of the tar that are in no file of the layer (headers, padding,
 end); then the contents of entries that later entries replaced, a frame each; last a skippable frame with
-a JSON footer, whose final twelve bytes say where it starts. `zstd -dc` shows all but the footer.
+a JSON footer, whose final bytes hold its checksum and its place. `zstd -dc` shows all but the footer.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import struct
+import zlib
 from typing import IO, cast
 
 import zstandard
@@ -26,6 +27,7 @@ _LEVEL = 1
 _BATCH = 1 << 19
 _SKIPPABLE = 0x184D2A5E
 _MAGIC = b"podH"
+_TAIL = struct.Struct("<IQ4s")
 _FOOTER_LIMIT = 256 << 20
 
 
@@ -34,7 +36,7 @@ class Writer:
 
     def __init__(self, path: str) -> None:
         self._file = open(path, "xb+", buffering=0)  # noqa: SIM115 - closed by close()
-        self._compressor = zstandard.ZstdCompressor(level=_LEVEL).compressobj()
+        self._compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True).compressobj()
         self._parts: list[bytes] = []
         self._size = 0
 
@@ -64,7 +66,7 @@ class Writer:
     def displaced(self, contents: Iterator[bytes]) -> tuple[int, int]:
         """Append contents as a frame; return where it is."""
         start = self._file.tell()
-        compressor = zstandard.ZstdCompressor(level=_LEVEL).compressobj()
+        compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True).compressobj()
         for data in contents:
             self._write(compressor.compress(data))
         self._write(compressor.flush())
@@ -73,7 +75,8 @@ class Writer:
     def finish(self, footer: dict[str, Any]) -> None:
         """Append the footer; the log is complete."""
         start = self._file.tell()
-        text = json.dumps(footer, separators=(",", ":")).encode() + struct.pack("<Q", start) + _MAGIC
+        text = json.dumps(footer, separators=(",", ":")).encode()
+        text += _TAIL.pack(zlib.crc32(text), start, _MAGIC)
         self._write(struct.pack("<II", _SKIPPABLE, len(text)) + text)
 
     def fileno(self) -> int:
@@ -116,13 +119,15 @@ class Log:
 
     def _read_footer(self) -> dict[str, Any]:
         size = self._file.seek(0, os.SEEK_END)
-        self._file.seek(size - 12)
-        tail = self._file.read(12)
-        (start,) = struct.unpack("<Q", tail[:8])
-        if tail[8:] != _MAGIC or not 0 <= start < size or size - start > _FOOTER_LIMIT:
+        self._file.seek(max(0, size - _TAIL.size))
+        checksum, start, magic = _TAIL.unpack(self._file.read(_TAIL.size))
+        if magic != _MAGIC or not 0 <= start < size or size - start > _FOOTER_LIMIT:
             raise ValueError("no footer")
         self._file.seek(start + 8)
-        footer = json.loads(self._file.read(size - start - 20))
+        text = self._file.read(size - start - 8 - _TAIL.size)
+        if zlib.crc32(text) != checksum:
+            raise ValueError("wrong checksum")
+        footer = json.loads(text)
         if not isinstance(footer, dict) or footer.get("version") != 1:
             raise ValueError("unknown version")
         return footer

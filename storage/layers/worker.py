@@ -13,7 +13,7 @@ import time
 from dataclasses import asdict, fields
 
 from storage import errors, syscalls
-from storage.layers.unpack import LayerResult, UnpackOptions, unpack
+from storage.layers.unpacking import LayerResult, UnpackOptions, unpack
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
