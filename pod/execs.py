@@ -69,11 +69,14 @@ def launch_exec(engine: Engine, container: Container, options: ExecOptions) -> E
     os.mkdir(directory, 0o700)
 
     def create(stdio: Stdio) -> spawn.Container:
+        stdin, stdout, stderr = launch.streams(stdio)
         made = runtime_exec.exec_process(
             engine.config.runtime_root,
             container.id,
             process,
-            **launch.streams(stdio),
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
         )
         # The program runs already: its output waits in the pipes until the command attaches.
         return spawn.Container(pid=made.pid, start_time=made.start_time, console=made.console, start=lambda: None)

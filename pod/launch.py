@@ -152,12 +152,15 @@ class _Plan:
         rootfs.finish_spec(
             self.spec, self.config, self.surroundings.files, keep_id=keep_id, keep_name=self.engine.config.user
         )
+        stdin, stdout, stderr = streams(stdio)
         made = runtime_create.create(
             self.container.id,
             self.directory,
             self.spec,
             root=self.engine.config.runtime_root,
-            **streams(stdio),
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
         )
         return spawn.Container(
             pid=made.pid,
@@ -200,11 +203,9 @@ class _Plan:
         _write(f"{files}/resolv.conf", _read("/etc/resolv.conf"))
 
 
-def streams(stdio: Stdio) -> dict[str, int]:
-    """Return the runtime's arguments for a process's standard streams; a terminal takes the place of all three."""
-    if stdio.stdin < 0:
-        return {}
-    return {"stdin": stdio.stdin, "stdout": stdio.stdout, "stderr": stdio.stderr}
+def streams(stdio: Stdio) -> tuple[int, int, int]:
+    """Return what becomes a process's standard streams, until a terminal takes their place."""
+    return (0, 1, 2) if stdio.stdin < 0 else (stdio.stdin, stdio.stdout, stdio.stderr)
 
 
 def engine_command(engine: Engine) -> list[str]:

@@ -63,10 +63,11 @@ def describe(engine: Engine, name: str, kind: str, *, size: bool) -> dict[str, A
         except ContainerNotFoundError:
             pass
     if kind in ("all", "image"):
-        from pod import images
+        from pod import image_views
+        from storage import images
 
         try:
-            return images.inspect(engine, name)
+            return image_views.inspect(engine.store, images.resolve(engine.store, name))
         except ImageNotFoundError:
             pass
     if kind in ("all", "volume"):
