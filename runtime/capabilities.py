@@ -26,8 +26,6 @@ NAMES = (
     "CAP_PERFMON CAP_BPF CAP_CHECKPOINT_RESTORE"
 ).split()
 _NUMBERS = {name: number for number, name in enumerate(NAMES)}
-_CAP_SETPCAP = 1 << 8
-CAP_SYS_ADMIN = 1 << 21
 
 
 def mask(names: list[str]) -> int:
@@ -73,9 +71,7 @@ def apply(sets: CapabilitySets) -> None:
     """
     _effective, available, _inheritable = syscalls.capget()
     permitted = sets.permitted & available
-    inheritable = sets.inheritable & (available | sets.bounding)
-    if not available & _CAP_SETPCAP:
-        inheritable &= available
+    inheritable = sets.inheritable & available
     syscalls.capset(sets.effective & permitted, permitted, inheritable)
     try:
         syscalls.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import posix
-from errno import EPERM
+from errno import EINVAL, EPERM
 
 from runtime import capabilities, syscalls
+from runtime.errors import OCIRuntimeError
 from runtime.kernel import PR_SET_KEEPCAPS, PR_SET_NO_NEW_PRIVS
 
 TYPE_CHECKING = False
@@ -40,17 +41,25 @@ def allows_execveat(profile: dict[str, object]) -> bool:
 
 def take(process: Process, seccomp: Filter) -> None:
     """Become the user that the configuration names. Nothing of the former privileges can be had back."""
-    if loads_before_capabilities(process, seccomp):
-        syscalls.seccomp_set_filter(seccomp.program, seccomp.flags)
-    capabilities.drop_bounding(process.capabilities.bounding)
-    syscalls.prctl(PR_SET_KEEPCAPS, 1)
-    _set_groups(process.additional_gids)
-    posix.setresgid(process.gid, process.gid, process.gid)
-    posix.setresuid(process.uid, process.uid, process.uid)
-    capabilities.apply(process.capabilities)
-    syscalls.prctl(PR_SET_KEEPCAPS, 0)
-    if process.no_new_privileges:
-        syscalls.prctl(PR_SET_NO_NEW_PRIVS, 1)
+    doing = "load the seccomp filter"
+    try:
+        if loads_before_capabilities(process, seccomp):
+            syscalls.seccomp_set_filter(seccomp.program, seccomp.flags)
+        doing = "drop capabilities from the bounding set"
+        capabilities.drop_bounding(process.capabilities.bounding)
+        doing = f"become user {process.uid}:{process.gid}"
+        syscalls.prctl(PR_SET_KEEPCAPS, 1)
+        _set_groups(process.additional_gids)
+        posix.setresgid(process.gid, process.gid, process.gid)
+        posix.setresuid(process.uid, process.uid, process.uid)
+        doing = "set the capabilities"
+        capabilities.apply(process.capabilities)
+        syscalls.prctl(PR_SET_KEEPCAPS, 0)
+        if process.no_new_privileges:
+            syscalls.prctl(PR_SET_NO_NEW_PRIVS, 1)
+    except OSError as error:
+        hint = "is the ID mapped in the container's user namespace?" if error.errno == EINVAL else ""
+        raise OCIRuntimeError(f"{doing}: {error.strerror}", hint=hint) from error
 
 
 def _set_groups(groups: list[int]) -> None:
