@@ -1,14 +1,16 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pod import create, spec
-from pod.container_config import ContainerConfig
 from pod.create import CreateOptions
 from pod.errors import PodError
 from pod.mounts import Mount, parse_tmpfs, parse_volume
+
+if TYPE_CHECKING:
+    from pod.container_config import ContainerConfig
 
 
 def config(**changes: Any) -> ContainerConfig:
