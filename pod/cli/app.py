@@ -213,7 +213,7 @@ def canonical(command: Any, ctx: Any, args: list[str], *, group: bool = False) -
     inherited = [] if root is ctx else [o for o in declared(root.command, root)[0] if o.name not in ("help", "version")]
     line = words.Words(ctx.command_path, options, inherited, interspersed=ctx.allow_interspersed_args)
     line.read(args)
-    if line.flags.get("--help", (None, False))[1]:
+    if any(on and "--help" in option.opts for option, on in line.flags.values()):
         return ["--help"]
     if not group:
         words.check_count(ctx.command_path, arguments, len(line.positionals))

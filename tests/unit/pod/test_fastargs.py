@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from typer import Argument, Option
+from typer import Argument, Exit, Option
 
 from pod.cli import app, fastargs, global_options, table
 from pod.errors import PodError
@@ -56,7 +56,7 @@ def slow(module: Any, args: list[str]) -> dict[str, Any] | None:
     """Return what Typer comes to, None for a line that it refuses."""
     try:
         return app.parse(module, "pod test", args)
-    except (PodError, SystemExit):
+    except (PodError, Exit):
         return None
 
 
