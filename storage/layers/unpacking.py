@@ -113,6 +113,8 @@ class _Producer:
     def stop(self) -> None:
         """Have the thread end soon; one that waits for the network is left to itself after a second."""
         self._stopped = True
+        if self._ended:
+            self._thread.join()
         deadline = time.monotonic() + 1
         while self._thread.is_alive() and time.monotonic() < deadline:
             try:
