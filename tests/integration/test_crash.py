@@ -101,21 +101,20 @@ def test_killed_stops_execs_and_removals(box: Pod, busybox: str) -> None:
 
 def test_interrupted_pull_leaves_nothing_and_goes_on_later(pod: Pod, layered: str) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
-        process = pod.start("pull", "-q", layered)
-        time.sleep(0.25)
-        process.send_signal(number)
-        process.wait(timeout=20)
+        with pod.start("pull", "-q", layered, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+            time.sleep(0.25)
+            process.send_signal(number)
+            process.wait(timeout=20)
         assert process.returncode != 0
     assert os.listdir(os.path.join(pod.root, "staging")) == []
     pod.run("pull", "-q", layered)
 
 
 def test_interrupted_run_removes_its_container(box: Pod, busybox: str) -> None:
-    process = box.start(
-        "run", "--rm", busybox, "sh", "-c", "trap 'exit 130' INT; echo ready; while :; do sleep 0.05; done"
-    )
-    assert process.stdout
-    process.stdout.readline()
-    process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=20) == 130
+    script = "trap 'exit 130' INT; echo ready; while :; do sleep 0.05; done"
+    with box.start("run", "--rm", busybox, "sh", "-c", script) as process:
+        assert process.stdout
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=20) == 130
     assert box.run("ps", "-aq").out == ""

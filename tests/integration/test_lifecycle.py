@@ -190,14 +190,20 @@ def test_many_execs_leave_nothing(box: Pod, busybox: str) -> None:
 
 def test_logs(box: Pod, busybox: str) -> None:
     box.run(
-        "run", "--name", "c", busybox, "sh", "-c", "for i in 1 2 3; do echo out$i; echo err$i >&2; done; printf end"
+        "run",
+        "--name",
+        "c",
+        busybox,
+        "sh",
+        "-c",
+        "for i in 1 2 3; do echo err$i >&2; done; sleep 0.2; seq 3; printf end",
     )
     result = box.run("logs", "c")
-    assert result.stdout == "out1\nout2\nout3\nend"
+    assert result.stdout == "1\n2\n3\nend"
     assert result.stderr == "err1\nerr2\nerr3\n"
     assert box.run("logs", "--tail", "1", "c").stdout == "end"
     line = box.run("logs", "--timestamps", "c").stdout.splitlines()[0]
-    assert line.endswith(" out1")
+    assert line.endswith(" 1")
     assert line[:2] == "20"
     assert box.run("logs", "--since", "1h", "c").stdout == result.stdout
     assert box.run("logs", "--until", "2001-01-01T00:00:00Z", "c").stdout == ""
@@ -220,22 +226,21 @@ def test_attach(box: Pod, busybox: str) -> None:
 
 
 def test_signals_of_an_attached_command_reach_the_container(box: Pod, busybox: str) -> None:
-    process = box.start("run", "--name", "c", busybox, "sh", "-c", LOOP)
-    assert process.stdout
-    assert process.stdout.readline() == b"ready\n"
-    process.send_signal(signal.SIGTERM)
-    out, _ = process.communicate(timeout=20)
+    with box.start("run", "--name", "c", busybox, "sh", "-c", LOOP) as process:
+        assert process.stdout
+        assert process.stdout.readline() == b"ready\n"
+        process.send_signal(signal.SIGTERM)
+        out, _ = process.communicate(timeout=20)
     assert (process.returncode, out) == (5, b"got TERM\n")
 
 
 def test_closed_output_does_not_stop_the_container(box: Pod, busybox: str) -> None:
-    reader = box.start(
-        "run", "--name", "c", busybox, "sh", "-c", "echo ready; for i in 1 2 3; do sleep 0.2; echo $i; done"
-    )
-    assert reader.stdout
-    reader.stdout.readline()
-    reader.stdout.close()
-    reader.wait(timeout=20)
+    script = "echo ready; for i in 1 2 3; do sleep 0.2; echo $i; done"
+    with box.start("run", "--name", "c", busybox, "sh", "-c", script) as reader:
+        assert reader.stdout
+        reader.stdout.readline()
+        reader.stdout.close()
+        reader.wait(timeout=20)
     wait_for_log(box, "c", "3")
 
 
@@ -303,12 +308,11 @@ def test_info_and_version(pod: Pod) -> None:
 
 
 def test_stdin_of_a_pipe_that_stays_open(box: Pod, busybox: str) -> None:
-    process = box.start("run", "--rm", "-i", busybox, "head", "-n", "1", stdin=subprocess.PIPE)
-    assert process.stdin
-    assert process.stdout
-    process.stdin.write(b"one line\n")
-    process.stdin.flush()
-    # The program ends although its input does not.
-    assert process.wait(timeout=20) == 0
-    assert process.stdout.read() == b"one line\n"
-    process.stdin.close()
+    with box.start("run", "--rm", "-i", busybox, "head", "-n", "1", stdin=subprocess.PIPE) as process:
+        assert process.stdin
+        assert process.stdout
+        process.stdin.write(b"one line\n")
+        process.stdin.flush()
+        # The program ends although its input does not.
+        assert process.wait(timeout=20) == 0
+        assert process.stdout.read() == b"one line\n"
