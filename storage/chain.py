@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from storage.copies import link_tree
 from storage.layers.complete import complete
-from storage.layers.unpack import LayerResult
+from storage.layers.unpacking import LayerResult
 from storage.publish import Layer, find_layer, publish_layer
 from storage.store import translated
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from storage import chain
 from storage.errors import CorruptError
 from storage.ingest import Ingest, claim
-from storage.layers.unpack import UnpackOptions
+from storage.layers.unpacking import UnpackOptions
 from storage.layers.worker import fork_unpack
 from storage.publish import Layer, publish_layer
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from storage.documents import Descriptor
     from storage.interrupts import Interrupts
-    from storage.layers.unpack import LayerResult
+    from storage.layers.unpacking import LayerResult
     from storage.layers.worker import Worker
     from storage.registry.client import RegistryClient
     from storage.source import Source

@@ -12,7 +12,7 @@ import time
 
 from storage import database
 from storage.errors import StorageError
-from storage.trees import remove_tree
+from storage.trees import OutOfTimeError, remove_tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 
     from storage.store import Store
 
-# Fewer files than this are deleted before the command ends: faster than to fork for it.
-_INLINE_ENTRIES = 1000
+# What takes longer to delete goes on after the command has ended.
+_INLINE_SECONDS = 0.25
 _PARTIAL_SECONDS = 7 * 24 * 3600.0
 
 __all__ = ["empty_trash", "release_layers", "remove_tree", "sweep"]
 
 
-def sweep(store: Store, *, background: bool = True) -> None:
+def sweep(store: Store) -> None:
     """Delete what belongs to nobody: staging, stale downloads, layers that no image has, the trash."""
     try:
         _sweep_staging(store)
         _sweep_ingest(store)
         _sweep_layers(store)
-        empty_trash(store, entries=_INLINE_ENTRIES if background else 0)
+        empty_trash(store)
     except (OSError, StorageError, database.Error):
         pass
 
@@ -51,21 +51,17 @@ def release_layers(store: Store, keys: Iterable[str]) -> None:
                 store.discard(store.layer_path(name))
 
 
-def empty_trash(store: Store, *, entries: int = 0) -> None:
-    """Delete what is in the trash: at once, or if it is known to be much, in a detached process of low priority."""
+def empty_trash(store: Store) -> None:
+    """Delete what is in the trash: a moment long at once, the rest in a detached process of low priority."""
+    deadline = time.monotonic() + _INLINE_SECONDS
     try:
-        names = os.listdir(store.trash)
-    except FileNotFoundError:
-        return
-    if not names:
-        return
-    if entries < _INLINE_ENTRIES:
-        _delete(store.trash, names)
-    elif detach():
-        try:
-            _delete(store.trash, names)
-        finally:
-            os._exit(0)
+        _delete(store.trash, deadline)
+    except OutOfTimeError:
+        if detach():
+            try:
+                _delete(store.trash, None)
+            finally:
+                os._exit(0)
 
 
 def detach() -> bool:
@@ -91,10 +87,14 @@ def detach() -> bool:
     return True
 
 
-def _delete(trash: str, names: list[str]) -> None:
+def _delete(trash: str, deadline: float | None) -> None:
+    try:
+        names = os.listdir(trash)
+    except FileNotFoundError:
+        return
     for name in names:
         try:
-            remove_tree(f"{trash}/{name}")
+            remove_tree(f"{trash}/{name}", deadline=deadline)
         except OSError:
             pass  # Busy or read-only: the next sweep tries again.
 

@@ -171,8 +171,8 @@ def remove(store: Store, image_id: str, *, name: str | None = None, force: bool 
             raise ImageInUseError(f"image used by {owners[0]}: image is in use by a container")
         layers = _column(connection, "SELECT layer FROM image_layer WHERE image = ?", image_id)
         connection.execute("DELETE FROM image WHERE id = ?", (image_id,))
-        entries = drop_unreferenced(connection, layers)
-    _release(store, layers, entries)
+        drop_unreferenced(connection, layers)
+    _release(store, layers)
     return Removed(tuple(names), image_id)
 
 
@@ -193,20 +193,19 @@ def prune(store: Store, *, all: bool = False, keep: Iterable[str] = ()) -> list[
     return removed
 
 
-def drop_unreferenced(connection: Connection, keys: Iterable[str]) -> int:
-    """Delete the rows of those of these layers that no image has any more; tell how many files they had."""
-    entries = 0
+def drop_unreferenced(connection: Connection, keys: Iterable[str]) -> None:
+    """Delete the rows of those of these layers that no image has any more, and of their copies."""
     for key in set(keys):
-        if connection.execute("SELECT 1 FROM image_layer WHERE layer = ?", (key,)).fetchone() is None:
-            # With its copies, whose keys are this one, a dot, and more; the slash follows the dot.
-            for row in connection.execute(
-                "DELETE FROM layer WHERE key >= ?1 AND key < ?1 || '/' RETURNING entries, diff_id", (key,)
-            ).fetchall():
-                entries += row[0]
-                connection.execute(
-                    "DELETE FROM layer_blob WHERE diff_id = ?1 AND ?1 NOT IN (SELECT diff_id FROM layer)", (row[1],)
-                )
-    return entries
+        if connection.execute("SELECT 1 FROM image_layer WHERE layer = ?", (key,)).fetchone() is not None:
+            continue
+        # The keys of copies are this one, a dot, and more; the slash follows the dot.
+        rows = connection.execute(
+            "DELETE FROM layer WHERE key >= ?1 AND key < ?1 || '/' RETURNING diff_id", (key,)
+        ).fetchall()
+        for row in rows:
+            connection.execute(
+                "DELETE FROM layer_blob WHERE diff_id = ?1 AND ?1 NOT IN (SELECT diff_id FROM layer)", row
+            )
 
 
 def repository(name: str) -> str:
@@ -221,11 +220,11 @@ def not_known(text: str) -> ImageNotFoundError:
     return ImageNotFoundError(f"{text}: image not known")
 
 
-def _release(store: Store, keys: Iterable[str], entries: int) -> None:
+def _release(store: Store, keys: Iterable[str]) -> None:
     from storage import gc
 
     gc.release_layers(store, keys)
-    gc.empty_trash(store, entries=entries)
+    gc.empty_trash(store)
 
 
 def _find(connection: Connection, text: str) -> tuple[str, str | None]:

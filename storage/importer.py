@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from storage import documents, durability, gc, images
 from storage.documents import Descriptor, digest_of
 from storage.interrupts import Interrupts
-from storage.layers.unpack import UnpackOptions
+from storage.layers.unpacking import UnpackOptions
 from storage.layers.worker import fork_unpack
 from storage.platform import host
 from storage.publish import Layer, NewImage, publish_image, publish_layer
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from storage.documents import Platform
     from storage.images import Image
-    from storage.layers.unpack import LayerResult
+    from storage.layers.unpacking import LayerResult
     from storage.store import Store
 
 

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 
 _FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # One descriptor is open for each level on the way down; what lies deeper is first moved up to the top.
 _DEPTH = 64
 
 
-def remove_tree(path: str) -> None:
+class OutOfTimeError(Exception):
+    """The deadline came; what is left is to be removed later."""
+
+
+def remove_tree(path: str, *, deadline: float | None = None) -> None:
     """Remove a directory and all below it, or one file; nothing there is no error. Does not cross mount points.
 
-    Others may remove the same tree at the same time.
+    Others may remove the same tree at the same time. With a deadline (time.monotonic) it may raise OutOfTimeError.
     """
     parent, name = os.path.split(os.path.abspath(path))
     try:
@@ -23,45 +28,62 @@ def remove_tree(path: str) -> None:
     try:
         device = os.stat(name, dir_fd=top, follow_symlinks=False).st_dev
         pending = [name]
+        removal = _Removal(top, pending, device, deadline)
         while pending:
-            _remove(top, pending.pop(), top, pending, _DEPTH, device)
+            removal.remove(top, pending.pop(), _DEPTH)
     except FileNotFoundError:
         pass
     finally:
         os.close(top)
 
 
-def _remove(directory: int, name: str, top: int, pending: list[str], depth: int, device: int) -> None:
-    """Remove one entry; a directory that lies too deep is moved into `top` and noted in `pending`."""
-    try:
-        fd = _open(directory, name)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        if error.errno not in (errno.ENOTDIR, errno.ELOOP):
-            raise
-        _unlink(directory, name)
-        return
-    try:
-        if os.fstat(fd).st_dev != device:
-            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), name)
+class _Removal:
+    """What the steps of one removal share."""
+
+    __slots__ = ("_deadline", "_device", "_pending", "_top")
+
+    def __init__(self, top: int, pending: list[str], device: int, deadline: float | None) -> None:
+        self._top = top
+        self._pending = pending
+        self._device = device
+        self._deadline = deadline
+
+    def remove(self, directory: int, name: str, depth: int) -> None:
+        """Remove one entry; a directory that lies too deep is moved up to the top and noted in `pending`."""
+        try:
+            fd = _open(directory, name)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            if error.errno not in (errno.ENOTDIR, errno.ELOOP):
+                raise
+            _unlink(directory, name)
+            return
+        try:
+            if os.fstat(fd).st_dev != self._device:
+                raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), name)
+            self._empty(fd, depth)
+        finally:
+            os.close(fd)
+        try:
+            os.rmdir(name, dir_fd=directory)
+        except FileNotFoundError:
+            pass
+
+    def _empty(self, fd: int, depth: int) -> None:
         with os.scandir(fd) as entries:
             found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
-        for child, is_directory in found:
+        if self._deadline is not None and time.monotonic() > self._deadline:
+            raise OutOfTimeError
+        for name, is_directory in found:
             if not is_directory:
-                _unlink(fd, child)
+                _unlink(fd, name)
             elif depth:
-                _remove(fd, child, top, pending, depth - 1, device)
+                self.remove(fd, name, depth - 1)
             else:
                 moved = f".{os.urandom(8).hex()}"
-                os.rename(child, moved, src_dir_fd=fd, dst_dir_fd=top)
-                pending.append(moved)
-    finally:
-        os.close(fd)
-    try:
-        os.rmdir(name, dir_fd=directory)
-    except FileNotFoundError:
-        pass
+                os.rename(name, moved, src_dir_fd=fd, dst_dir_fd=self._top)
+                self._pending.append(moved)
 
 
 def _open(directory: int, name: str) -> int:
