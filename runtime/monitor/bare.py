@@ -34,7 +34,7 @@ def main(modules: "list[tuple[str, CodeType]]", state: "dict[str, Any]") -> "NoR
         posix.set_inheritable(fd, False)
     set_name()
     loop.catch_signals()
-    loop.run(None)
+    loop.serve(None)
     finish(loop)
 
 

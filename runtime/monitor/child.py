@@ -61,9 +61,9 @@ def run(config: MonitorConfig, create: Callable[[Stdio], Container], sync: int, 
             _fail(loop, error)
         _start(loop, container)
         loop.catch_signals()
-        if not loop.run(time.monotonic() + _FIRST_SECOND):
+        if not loop.serve(time.monotonic() + _FIRST_SECOND):
             reexec(loop)
-            loop.run(None)
+            loop.serve(None)
         ending.finish(loop)
     finally:
         posix._exit(1)

@@ -94,20 +94,32 @@ class Loop:
             _signal.signal(number, _nothing)
         _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
 
-    def run(self, deadline: float | None) -> bool:
-        """Serve until the container has ended (True), or until the deadline (False)."""
-        while True:
+    def serve(self, deadline: float | None) -> bool:
+        """Look after the container until it has ended (True), or until the deadline (False)."""
+        try:
+            return self._serve(deadline)
+        except Exception:
+            # Out of memory, or a bug of ours. Nobody can be told; at least the exit record will be true.
+            for fd in [*(fd for fd, _ in self._outputs()), *(client.fd for client in self.clients)]:
+                posix.close(fd)
+            self.stdout = self.stderr = self.console = -1
+            self.clients = []
+            while self.status is None:
+                select.select([self.pidfd], [], [])
+                self._reap()
+            return True
+
+    def _serve(self, deadline: float | None) -> bool:
+        while self.status is None:
             self._update_masks()
-            events = self.poller.poll(self._timeout(deadline))
-            for fd, event in events:
+            for fd, event in self.poller.poll(self._timeout(deadline)):
                 if fd in self.masks:
                     self._dispatch(fd, event)
-            if self.status is not None:
-                return True
             if self.clients:
                 self._cut_off_stalled()
             if deadline is not None and time.monotonic() >= deadline:
-                return False
+                return self.status is not None
+        return True
 
     def flush_clients(self) -> None:
         """After the container's end: wait until the clients have taken what they will take."""
@@ -188,8 +200,11 @@ class Loop:
         posix.close(fd)
 
     def _dispatch(self, fd: int, event: int) -> None:
-        if fd == self.stdout or fd == self.stderr or fd == self.console or fd == self.stdin:
-            self._container(fd, event)
+        if fd == self.stdin and self.unsent:
+            self._feed(b"")
+        if fd == self.stdout or fd == self.stderr or fd == self.console:
+            if event & (_IN | _HANGUP):
+                self._output(fd)
         elif fd == self.pidfd:
             self._reap()
         elif fd == self.wake:
@@ -203,18 +218,12 @@ class Loop:
         else:
             self._client(fd, event)
 
-    def _container(self, fd: int, event: int) -> None:
-        if fd == self.stdin and event & (_OUT | _HANGUP) and self.unsent:
-            self._feed(b"")
-        if fd == self.stdin and fd != self.console:
-            return
-        if event & (_IN | _HANGUP):
-            stream = STDERR if fd == self.stderr else STDOUT
-            data = _read(fd)
-            if data:
-                self._emit(stream, data)
-            elif data is not None:
-                self._close_output(fd)
+    def _output(self, fd: int) -> None:
+        data = _read(fd)
+        if data:
+            self._emit(STDERR if fd == self.stderr else STDOUT, data)
+        elif data is not None:
+            self._close_output(fd)
 
     def _emit(self, stream: int, data: bytes) -> None:
         self.log.write(stream, data)
