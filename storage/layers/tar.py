@@ -126,17 +126,29 @@ def bounded_time(value: int) -> int:
 
 def text(field: bytes) -> bytes:
     """Return what precedes the first NUL."""
-    return field.split(b"\0", 1)[0]
+    end = field.find(0)
+    return field if end < 0 else field[:end]
+
+
+def _has_plain_checksum(header: bytes) -> bool:
+    """Compare the checksum as today's programs write it; False says nothing.
+
+    adler32's low half is the sum of the bytes, plus one, modulo 65521: 20 times as fast as sum().
+    """
+    digits = header[148:154]
+    try:
+        expected = int(digits, 8) if digits.isdigit() else 0
+    except ValueError:
+        return False
+    return adler32(header[156:], adler32(header[:148])) & 0xFFFF == (expected - 255) % 65521 and len(header) == BLOCK
 
 
 def _has_checksum(header: bytes) -> bool:
-    """Compare the checksum; adler32's low half is the sum of the bytes, plus one, modulo 65521."""
+    """Compare the checksum however it is written; some old programs added signed bytes."""
     expected = number(header[148:156], "checksum")
-    if adler32(header[156:], adler32(header[:148])) & 0xFFFF == (expected - 255) % 65521:
-        return True
-    # Some old writers added signed bytes.
     rest = header[:148] + header[156:]
-    return expected == sum(rest) + 256 - 256 * sum(1 for byte in rest if byte > 127)
+    unsigned = sum(rest) + 256
+    return expected in {unsigned, unsigned - 256 * sum(1 for byte in rest if byte > 127)}
 
 
 class _Extensions:
@@ -158,13 +170,17 @@ class Reader:
         self.unread = 0
         self.largest_uid = self.largest_gid = 0
         self._owners: dict[bytes, tuple[int, int, int]] = {}
+        self._times: dict[bytes, int] = {}
         self._globals: list[tuple[bytes, bytes]] = []
 
     def __iter__(self) -> Iterator[Entry]:
         stream = self.stream
         entry = Entry()
         extensions: _Extensions | None = None
-        while self._is_header(header := stream.block()):
+        while True:
+            header = stream.block()
+            if not _has_plain_checksum(header) and not self._is_header(header):
+                break
             kind = header[156]
             if kind not in _KINDS:
                 if kind not in _REGULARS:
@@ -190,16 +206,11 @@ class Reader:
 
     def _is_header(self, header: bytes) -> bool:
         """Tell a header from the end: two blocks of zeros, or one, or just the end of the stream."""
-        if len(header) == BLOCK and header[0]:
-            if not _has_checksum(header):
-                raise CorruptError("read tar: a header has a wrong checksum")
-            return True
         if not header:
             return False
         if len(header) < BLOCK:
             raise CorruptError("read tar: the stream ends within a header")
         if header.strip(b"\0"):
-            # An empty name: legal only when an extended header gives the name.
             if not _has_checksum(header):
                 raise CorruptError("read tar: a header has a wrong checksum")
             return True
@@ -215,7 +226,11 @@ class Reader:
             owner = self._read_owner(field)
         entry.mode, entry.uid, entry.gid = owner
         entry.size = number(header[124:136], "size")
-        entry.mtime = entry.atime = number(header[136:148], "mtime") * 1_000_000_000
+        field = header[136:148]
+        mtime = self._times.get(field)
+        if mtime is None:
+            mtime = self._read_time(field)
+        entry.mtime = entry.atime = mtime
         name = text(header[:100])
         if header[345] and header[257:263] == b"ustar\0":
             # star leaves only 131 bytes for the prefix, and signs at the end of the block.
@@ -238,6 +253,13 @@ class Reader:
         mode, uid, gid = number(field[:8], "mode"), number(field[8:16], "uid"), number(field[16:24], "gid")
         self._owners[field] = owner = (mode & 0o7777, uid, gid)
         return owner
+
+    def _read_time(self, field: bytes) -> int:
+        """Decode a time; files of one package have the same."""
+        if len(self._times) > 4096:
+            self._times.clear()
+        self._times[field] = time = number(field, "mtime") * 1_000_000_000
+        return time
 
     def _extend(self, kind: int, header: bytes, extensions: _Extensions) -> _Extensions | None:
         """Read an extended header into `extensions`."""

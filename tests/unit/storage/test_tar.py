@@ -316,7 +316,9 @@ def test_the_end_may_be_short_or_long(end: bytes) -> None:
         assert len(read(file(b"a", b"data") + end, piece=piece)) == 1
 
 
-@pytest.mark.parametrize("data", [file(b"a")[:300], bytes(512) + file(b"a"), pax((b"uid", b"1")) + END])
+@pytest.mark.parametrize(
+    "data", [file(b"a")[:300], file(b"a")[:500], bytes(512) + file(b"a"), pax((b"uid", b"1")) + END]
+)
 def test_a_broken_end_is_refused(data: bytes) -> None:
     with pytest.raises(CorruptError):
         read(data)
