@@ -31,11 +31,16 @@ _OPAQUE = ("trusted.overlay.opaque", "user.overlay.opaque")
 
 @dataclass(frozen=True)
 class Attributes:
-    """What a directory is made with when a tar implies it, unless its parents say otherwise."""
+    """What overlayfs shows of a directory, as far as it matters here."""
 
-    uid: int = 0
-    gid: int = 0
-    mode: int = 0o755
+    uid: int
+    gid: int
+    mode: int
+
+
+def made_up() -> Attributes:
+    """Give what a directory was made with because a tar implies it."""
+    return Attributes(os.geteuid(), os.getegid(), 0o755)
 
 
 def chain_ids(diff_ids: Sequence[str]) -> list[str]:
