@@ -80,7 +80,7 @@ def _key(store: Store, diff_id: str, chain_id: str, lowers: list[str]) -> str:
 
 def _depends(layer: Layer, lowers: Sequence[str]) -> bool:
     """Tell whether the layer has to be completed from those below it."""
-    return bool(layer.pending_links) or any(look_up(lowers, path) not in (None, Attributes()) for path in layer.implied)
+    return bool(layer.pending_links) or any(look_up(lowers, path) not in (None, made_up()) for path in layer.implied)
 
 
 def look_up(lowers: Sequence[str], path: str) -> Attributes | None:
