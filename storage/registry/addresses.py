@@ -105,7 +105,7 @@ def _matches(entry: str, host: str, port: int) -> bool:
     if wanted and wanted != str(port):
         return False
     name = name.removeprefix("*")
-    return host == name.removeprefix(".") or host.endswith(name if name.startswith(".") else f".{name}")
+    return host.endswith(name) if name.startswith(".") else host == name or host.endswith(f".{name}")
 
 
 def _variable(environment: Mapping[str, str], name: str) -> str:

@@ -270,9 +270,12 @@ def _most_telling(failures: list[StorageError]) -> StorageError:
 
 def check_repository(repository: str) -> None:
     """Raise BadReferenceError unless it is the path of a reference, fit for a URL."""
-    reference = parse(f"localhost/{repository}")
-    if reference.path != repository:
-        raise BadReferenceError(f'invalid repository name "{repository}"')
+    try:
+        if parse(f"localhost/{repository}").path == repository:
+            return
+    except BadReferenceError:
+        pass
+    raise BadReferenceError(f"invalid repository name {repository!r}")
 
 
 def _tag_page(body: bytes, what: str) -> list[str]:

@@ -86,7 +86,7 @@ def _classify(chain: list[BaseException]) -> tuple[str, str, str]:
 
 
 def _classify_tls(error: ssl.SSLError, proxied: str) -> tuple[str, str, str]:
-    reason = (error.reason or "").lower().replace("_", " ")
+    reason = (getattr(error, "reason", None) or "").lower().replace("_", " ")
     if reason in ("wrong version number", "unknown protocol", "http request", "record layer failure"):
         return "tls", f"{proxied}server gave HTTP response to HTTPS client", "for plain http use --tls-verify=false"
     if "eof" in reason or isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
