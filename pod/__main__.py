@@ -126,13 +126,13 @@ def failed(error: BaseException) -> int:
 
 
 def complain(text: str) -> None:
-    """Write to stderr after what stdout has; a closed stderr is no reason to fail."""
-    try:
-        sys.stdout.flush()
-        sys.stderr.write(text)
-        sys.stderr.flush()
-    except (OSError, ValueError, AttributeError):
-        pass
+    """Write to stderr after what stdout has; that either is closed or full is no reason to fail."""
+    for stream, words in ((sys.stdout, ""), (sys.stderr, text)):
+        try:
+            stream.write(words)
+            stream.flush()
+        except (OSError, ValueError, AttributeError):
+            pass
 
 
 def _silence() -> int:
@@ -152,7 +152,7 @@ def _end(status: int) -> NoReturn:
             status = status or _silence()
         except (OSError, ValueError, AttributeError) as error:
             if status == 0:
-                complain(f"Error: write to stdout: {getattr(error, 'strerror', None) or error}\n")
+                complain(f"Error: write to stdout: {str(getattr(error, 'strerror', None) or error).lower()}\n")
                 status = 125
     _exit(status)
 

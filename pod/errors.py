@@ -114,7 +114,9 @@ def report(error: BaseException) -> Report | tuple[str, str, int] | None:
         code = 127 if isinstance(error, CommandNotFoundError) else 126 if isinstance(error, NotExecutableError) else 125
         return str(error), error.hint, code
     if isinstance(error, StorageError):
-        return str(error), error.hint, 125
+        # Work that a signal ended is told by the status that a shell gives for the signal.
+        ended_by = getattr(error, "signal", None)
+        return str(error), error.hint, 125 if ended_by is None else 128 + ended_by
     if isinstance(error, OSError):
         return _system(error)
     if type(error).__module__ in ("sqlite3", "_sqlite3"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pod.errors import PodError
 from storage import images
 from storage.errors import ImageInUseError
 
@@ -21,9 +22,11 @@ def remove(engine: Engine, text: str, *, force: bool, all_names: bool = False) -
     image_id, name = images.find(engine.store, text)
     try:
         return images.remove(engine.store, image_id, name=name, force=force or all_names)
-    except ImageInUseError:
+    except ImageInUseError as error:
         owners = images.pins(engine.store, image_id)
-        if not force or not owners:
+        if not owners:  # What stands in the way are further names: podman's status is another one then.
+            raise PodError(str(error), hint=error.hint) from error
+        if not force:
             raise
     from pod.remove import remove_container
     from pod.state import find_container

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def pull_shown(pull: pulls.Pull, text: str, *, quiet: bool) -> Image:
     """Get one image and show how it goes on."""
     with display(quiet=quiet) as shown:
-        if pull.policy == "always" or pull.stored(text) is None:
+        if pull.policy == "always" or (pull.policy != "never" and pull.stored(text) is None):
             shown.begin(str(pulls.source(text)))
         image = pull.image(text, shown)
         shown.end(image.id)

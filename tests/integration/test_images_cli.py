@@ -1,0 +1,303 @@
+"""The commands on images as users type them: columns, formats, names, exit codes, login."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.fixtures import images
+from tests.fixtures.command import Pod
+from tests.fixtures.registry import Registry, ScriptedRegistry, serve_script
+
+HEADER = ["REPOSITORY", "TAG", "IMAGE", "ID", "CREATED", "SIZE"]
+
+
+@pytest.fixture
+def script() -> Iterator[ScriptedRegistry]:
+    """A registry that asks for credentials when told to."""
+    with serve_script() as running:
+        yield running
+
+
+def lines(pod: Pod, *arguments: str) -> list[str]:
+    return pod.run(*arguments).out.splitlines()
+
+
+def test_pull_prints_the_id_alone_to_stdout(pod: Pod, busybox: str) -> None:
+    result = pod.run("pull", busybox)
+    assert len(result.out) == 64
+    told = result.stderr.splitlines()
+    assert told[:2] == [f"Trying to pull {busybox}...", "Getting image source signatures"]
+    assert told[2].startswith("Copying blob sha256:")
+    assert told[-2:] == [f"Copying config sha256:{result.out}", "Writing manifest to image destination"]
+    assert pod.run("pull", "-q", busybox).stderr == ""
+
+
+def test_bars_on_a_terminal(pod: Pod, busybox: str) -> None:
+    terminal = pod.spawn("pull", busybox)
+    terminal.expect("Copying blob [0-9a-f]{12} ")
+    terminal.expect("done")
+    terminal.expect("Writing manifest to image destination")
+    terminal.expect("[0-9a-f]{64}")
+    terminal.expect_exact("\r\n")
+    terminal.close()
+
+
+def test_pull_policies(box: Pod, busybox: str, registry: Registry) -> None:
+    missing = f"{registry.address}/no/such:image"
+    assert box.run("pull", "--policy", "missing", busybox).stderr == ""
+    assert box.run("pull", "--policy=never", busybox).out
+    assert box.run("pull", "--policy=newer", busybox).out
+    assert box.run("pull", "--policy=never", missing, check=False).stderr == f"Error: {missing}: image not known\n"
+
+
+def test_newer_gets_what_changed(pod: Pod, registry: Registry) -> None:
+    reference = registry.push("changing", "latest", images.busybox())
+    first = pod.run("pull", "-q", reference).out
+    registry.push("changing", "latest", images.busybox(Cmd=["date"]))
+    assert pod.run("pull", "-q", "--policy", "missing", reference).out == first
+    second = pod.run("pull", "-q", "--policy", "newer", reference).out
+    assert second != first
+    assert pod.run("images", "--filter", "dangling=true", "--no-trunc", "-q").out == f"sha256:{first}"
+    assert pod.run("image", "prune", "-f").out == first
+
+
+def test_pull_all_tags(pod: Pod, registry: Registry) -> None:
+    registry.push("many", "one", images.busybox(Cmd=["one"]))
+    registry.push("many", "two", images.busybox(Cmd=["two"]))
+    assert len(lines(pod, "pull", "--all-tags", "-q", f"{registry.address}/many")) == 2
+    assert sorted(lines(pod, "images", "--format", "{{.Tag}}")) == ["one", "two"]
+
+
+def test_pull_several(pod: Pod, registry: Registry, busybox: str) -> None:
+    other = registry.push("other", "latest", images.busybox(Cmd=["x"]))
+    assert len(lines(pod, "pull", "-q", busybox, other)) == 2
+
+
+def test_pull_of_another_platform(pod: Pod, busybox: str) -> None:
+    result = pod.run("pull", "--platform", "linux/amd64", "--arch", "arm64", busybox, check=False)
+    assert (result.code, result.stdout) == (125, "")
+    assert "--platform" in result.stderr
+
+
+def test_images(box: Pod, busybox: str) -> None:
+    box.run("tag", busybox, "mine", "other.example/mine:v1")
+    header, *rows = lines(box, "images")
+    assert header.split() == HEADER
+    assert [row.split()[:2] for row in rows] == [
+        [busybox.removesuffix(":latest"), "latest"],
+        ["localhost/mine", "latest"],
+        ["other.example/mine", "v1"],
+    ]
+    assert len(lines(box, "images", "-q")) == 1
+    assert [row.split()[0] for row in lines(box, "images", "-n", "mine")] == ["localhost/mine", "other.example/mine"]
+    assert lines(box, "images", "-n", "--sort", "tag", "--format", "{{.Tag}}") == ["latest", "latest", "v1"]
+    assert lines(box, "images", "--filter", "reference=mine:v*", "--format", "{{.Repository}}:{{.Tag}}") == [
+        f"{busybox}",
+        "localhost/mine:latest",
+        "other.example/mine:v1",
+    ]
+    assert lines(box, "images", "no-such")[1:] == []
+
+
+def test_images_formats(box: Pod) -> None:
+    objects = json.loads(box.run("images", "--format", "json").stdout)
+    assert objects[0]["Created"] == 1704164645
+    assert objects[0]["CreatedAt"] == "2024-01-02T03:04:05Z"
+    assert objects[0]["Id"].startswith(box.run("images", "--format", "{{.ID}}").out)
+    header, row = lines(box, "images", "--format", "table {{.ID}} {{.Size}}")
+    assert header.split() == ["IMAGE", "ID", "SIZE"]
+    assert row.split()[0] == objects[0]["Id"][:12]
+    wrong = box.run("images", "--format", "{{.Nonsense}}", check=False)
+    assert wrong.code == 125
+    assert "can't evaluate field Nonsense" in wrong.stderr
+
+
+@pytest.mark.parametrize("filter", ["label", "bogus=1", "dangling=perhaps", "since=no-such", "until=perhaps"])
+def test_bad_filters(box: Pod, filter: str) -> None:
+    result = box.run("images", "--filter", filter, check=False)
+    assert (result.code, result.stdout, result.stderr.count("Error: ")) == (125, "", 1)
+
+
+def test_names_come_and_go(box: Pod, busybox: str) -> None:
+    image = box.run("images", "-q", "--no-trunc").out
+    box.run("tag", busybox, "one", "two")
+    assert box.run("rmi", "one").out == "Untagged: localhost/one:latest"
+    box.run("untag", busybox, "two")
+    assert box.run("untag", busybox, "two", check=False).stderr == "Error: localhost/two:latest: tag not known\n"
+    assert box.run("image", "exists", busybox, check=False).code == 0
+    assert box.run("image", "exists", "two", check=False).code == 1
+    box.run("untag", busybox)
+    assert lines(box, "images", "-n")[0].split()[:2] == ["<none>", "<none>"]
+    assert box.run("rmi", image[7:19]).out == f"Deleted: {image[7:]}"
+
+
+def test_rmi_exit_codes(box: Pod, busybox: str) -> None:
+    image = box.run("images", "-q").out
+    box.run("tag", busybox, "second")
+    result = box.run("rmi", image, check=False)
+    assert result.code == 125
+    assert "more than one tag" in result.stderr
+    assert box.run("rmi", "no-such", check=False).code == 1
+    assert box.run("rmi", "-i", "no-such").out == ""
+    told = lines(box, "rmi", "-f", image)
+    assert [line.split(":")[0] for line in told] == ["Untagged", "Untagged", "Deleted"]
+    assert box.run("rmi", "-a").out == ""
+
+
+def test_rmi_of_an_image_in_use(box: Pod, busybox: str) -> None:
+    box.run("create", "--name", "c", busybox, "true")
+    result = box.run("rmi", busybox, check=False)
+    assert result.code == 2
+    assert "image is in use by a container" in result.stderr
+    assert "Deleted: " in box.run("rmi", "-f", busybox).out
+    assert box.run("ps", "-aq").out == ""
+
+
+def test_prune_asks(box: Pod, busybox: str) -> None:
+    assert "[y/N]" in box.run("image", "prune", "-a", input="n\n").stdout
+    assert lines(box, "images", "-q")
+    box.run("create", "--name", "c", busybox)
+    assert box.run("image", "prune", "-af").out == ""
+    box.run("rm", "c")
+    assert "[y/N]" in box.run("image", "prune", "-a", input="y\n").stdout
+    assert box.run("images", "-q").out == ""
+
+
+def test_history(box: Pod, busybox: str) -> None:
+    header, row = lines(box, "history", busybox)
+    assert header.split() == ["ID", "CREATED", "CREATED", "BY", "SIZE", "COMMENT"]
+    assert "tests" in row
+    step = json.loads(box.run("history", "--format", "json", busybox).stdout)[0]
+    assert (step["CreatedBy"], step["created"]) == ("tests", "2024-01-02T03:04:05Z")
+    assert step["size"] > 100_000
+    assert box.run("history", "--human=false", "--format", "{{.Size}}", busybox).out == str(step["size"])
+    assert box.run("history", "-q", "--no-trunc", busybox).out == step["id"]
+
+
+def test_inspect(box: Pod, busybox: str) -> None:
+    told = json.loads(box.run("image", "inspect", busybox).stdout)[0]
+    assert told["RepoTags"] == [busybox]
+    assert told["Config"]["Cmd"] == ["sh"]
+    assert told["Os"] == "linux"
+    assert told["RootFS"]["Type"] == "layers"
+    assert os.path.isdir(told["GraphDriver"]["Data"]["UpperDir"])
+    assert (
+        box.run("image", "inspect", "--format", '{{.Id}} {{join .Config.Cmd ","}}', busybox).out == f"{told['Id']} sh"
+    )
+    result = box.run("image", "inspect", "no-such", busybox, check=False)
+    assert result.code == 125
+    assert result.stderr == "Error: inspecting object: no-such: image not known\n"
+    assert len(json.loads(result.stdout)) == 1
+
+
+def test_import(pod: Pod) -> None:
+    archive = os.path.join(pod.directory, "root.tar")
+    with open(archive, "wb") as file:
+        file.write(images.tar(images.entry("hello", b"world")))
+    result = pod.run("import", "-c", "CMD=/bin/sh", "-c", "ENV A=b", "-m", "said", archive, "mine:1")
+    image = result.out
+    assert image.startswith("sha256:")
+    told = json.loads(pod.run("image", "inspect", "mine:1").stdout)[0]
+    assert f"sha256:{told['Id']}" == image
+    assert told["Config"] == {"Env": ["A=b"], "Cmd": ["/bin/sh", "-c", "/bin/sh"]}
+    assert told["Comment"] == "said"
+    with open(archive, "rb") as file:
+        assert pod.run("import", "-q", "-", input=images.gzip(file.read())).stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["/no/such.tar"], 'error opening "/no/such.tar": open /no/such.tar: no such file or directory'),
+        (["-c", "FOO bar", "/dev/null"], 'invalid change "FOO bar" - invalid instruction FOO'),
+        (["/etc/passwd"], ""),
+        (["/dev/null", "UPPER"], "must be lowercase"),
+    ],
+)
+def test_import_of_nonsense(pod: Pod, arguments: list[str], message: str) -> None:
+    result = pod.run("import", *arguments, check=False)
+    assert (result.code, result.stdout) == (125, "")
+    assert message in result.stderr
+    assert pod.run("images", "-q").out == ""
+
+
+def test_login(pod: Pod, script: ScriptedRegistry) -> None:
+    reference = script.add("private", "latest", images.busybox())
+    script.credentials = ("user", "secret")
+    assert pod.run("pull", reference, check=False).code == 125
+    assert pod.run("login", "--get-login", script.address, check=False).stderr == (
+        f"Error: not logged into {script.address}\n"
+    )
+    wrong = pod.run("login", "-u", "user", "-p", "wrong", script.address, check=False)
+    assert wrong.code == 125
+    assert "wrong" not in wrong.stderr.replace("wrong credentials", "")
+    login = pod.run("login", "-u", "user", "--password-stdin", script.address, input="secret\n")
+    assert login.out == "Login Succeeded!"
+    file = os.path.join(pod.home, ".config/containers/auth.json")
+    assert os.stat(file).st_mode & 0o777 == 0o600
+    assert pod.run("login", "--get-login", script.address).out == "user"
+    assert "Already logged in" in pod.run("login", script.address).out
+    pod.run("pull", "-q", reference)
+    assert pod.run("logout", script.address).out == f"Removed login credentials for {script.address}"
+    assert pod.run("logout", script.address, check=False).stderr == f"Error: not logged into {script.address}\n"
+    pod.run("pull", "-q", "--creds", "user:secret", reference)
+
+
+def test_login_with_prompts(pod: Pod, script: ScriptedRegistry) -> None:
+    script.credentials = ("user", "secret")
+    terminal = pod.spawn("login", script.address)
+    terminal.expect_exact("Username: ")
+    terminal.sendline("user")
+    terminal.expect_exact("Password: ")
+    terminal.sendline("secret")
+    terminal.expect_exact("Login Succeeded!")
+    terminal.close()
+
+
+def test_auth_file_of_choice(pod: Pod, script: ScriptedRegistry) -> None:
+    script.credentials = ("user", "secret")
+    file = os.path.join(pod.home, "mine.json")
+    pod.run("login", "-u", "user", "-p", "secret", "--authfile", file, script.address)
+    with open(file) as content:
+        assert list(json.load(content)["auths"]) == [script.address]
+    environment = {"REGISTRY_AUTH_FILE": file}
+    assert pod.run("login", "--get-login", script.address, env=environment).out == "user"
+    assert pod.run("logout", "-a", env=environment).out == "Removed login credentials for all registries"
+    assert pod.run("login", "--get-login", script.address, env=environment, check=False).code == 125
+
+
+def test_info(box: Pod) -> None:
+    told = json.loads(box.run("info", "--format", "json").stdout)
+    assert told["store"]["graphRoot"] == box.root
+    assert told["store"]["imageStore"]["number"] == 1
+    assert told["host"]["security"]["rootless"] is box.rootless
+    assert box.run("info", "--format", "{{.Store.GraphRoot}} {{.Host.Os}}").out == f"{box.root} linux"
+    assert box.run("info").stdout.startswith("host:\n  arch: ")
+
+
+def test_version(pod: Pod) -> None:
+    assert pod.run("version").stdout.startswith("Client:       Pod Engine\nVersion:      ")
+    assert pod.run("version", "--format", "{{.Client.Version}}").out == pod.run("--version").out.split()[-1]
+
+
+def test_reading_writes_nothing(pod: Pod) -> None:
+    for arguments in (["images"], ["info"], ["image", "exists", "x"], ["history", "x"], ["version"]):
+        pod.run(*arguments, check=False)
+    assert not os.path.exists(pod.root)
+    assert not os.path.exists(pod.runroot)
+
+
+def test_broken_pipe(box: Pod) -> None:
+    program = " ".join(box.argv("info"))
+    result = box.execute(["sh", "-c", f"{program} | true"])
+    assert result.stderr == ""
+
+
+def test_full_stdout(box: Pod) -> None:
+    program = " ".join(box.argv("images"))
+    result = box.execute(["sh", "-c", f"{program} >/dev/full"], check=False)
+    assert (result.code, result.stderr) == (125, "Error: write to stdout: no space left on device\n")
