@@ -61,6 +61,7 @@ class Applier:
         self._plnk: dict[bytes, bytes] = {}
         self._names = self._attempts = 0
         self._place = os.fsdecode(diff)
+        self._uid, self._gid = os.geteuid(), os.getegid()
         self._displaced_path = displaced
         self._displaced_fd = -1
 
@@ -336,7 +337,8 @@ class Applier:
     # -- attributes ----------------------------------------------------------------------------------------
 
     def _chown(self, file: int | bytes, entry: Entry, fd: int | None = None) -> None:
-        uid, gid = entry.uid, entry.gid
+        # Root's files are those of whoever unpacks: without a user namespace, too, for files of root alone.
+        uid, gid = entry.uid or self._uid, entry.gid or self._gid
         try:
             if isinstance(file, int):
                 os.fchown(file, uid, gid)
