@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import builtins
 import sys
-from posix import _exit
+from posix import O_RDWR, _exit, dup2, fstat, open
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any, NoReturn
+    from typing import Any, NoReturn, TextIO
 
 
 class SiteOnDemand:
@@ -36,6 +37,7 @@ def main() -> NoReturn:
 
     # A command ends before the collector could pay for itself.
     gc.disable()
+    _settle_streams()
     if sys.flags.no_site:
         sys.meta_path.append(SiteOnDemand)
     _end(guarded(lambda: run(sys.argv[1:])))
@@ -137,10 +139,32 @@ def complain(text: str) -> None:
 
 def _silence() -> int:
     """Nobody reads stdout any more: end as `podman ps | head` does, without a word."""
-    from os import O_WRONLY, devnull, dup2, open
-
-    dup2(open(devnull, O_WRONLY), 1)
+    dup2(open("/dev/null", O_RDWR), 1)
     return 125
+
+
+def _settle_streams() -> None:
+    """Make file descriptors 0 to 2 ours to use, and write UTF-8 whatever the locale is, as Go programs do.
+
+    A descriptor that the caller closed would else become the next file that is opened: the database, in which
+    messages would end up. Names that are no UTF-8 are written as the bytes that they are.
+    """
+    for descriptor in (0, 1, 2):
+        try:
+            fstat(descriptor)
+        except OSError:
+            open("/dev/null", O_RDWR)  # the lowest free one, which is this
+    if sys.stdout is None:
+        sys.stdout = fdopen(1)
+    if sys.stderr is None:
+        sys.stderr = fdopen(2)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(encoding="utf-8", errors="surrogateescape")  # type: ignore[union-attr]
+
+
+def fdopen(descriptor: int) -> TextIO:
+    """Return a text stream that writes to a descriptor."""
+    return builtins.open(descriptor, "w", closefd=False)
 
 
 def _end(status: int) -> NoReturn:

@@ -121,6 +121,8 @@ def report(error: BaseException) -> Report | tuple[str, str, int] | None:
         return _system(error)
     if type(error).__module__ in ("sqlite3", "_sqlite3"):
         return _database(error)
+    if isinstance(error, UnicodeEncodeError):
+        return f"not valid UTF-8: {error.object[:200]!a}", "", 125
     if isinstance(error, MemoryError):
         return "out of memory", "", 125
     return None

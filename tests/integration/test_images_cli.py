@@ -301,3 +301,20 @@ def test_full_stdout(box: Pod) -> None:
     program = " ".join(box.argv("images"))
     result = box.execute(["sh", "-c", f"{program} >/dev/full"], check=False)
     assert (result.code, result.stderr) == (125, "Error: write to stdout: no space left on device\n")
+
+
+def test_closed_streams(box: Pod) -> None:
+    program = " ".join(box.argv("images"))
+    assert box.execute(["sh", "-c", f"{program} <&- >&- 2>&-"]).stdout == ""
+    assert box.execute(["sh", "-c", f"{program} 0>&-"]).stdout.startswith("REPOSITORY")
+    assert box.run("images", "-q").out
+
+
+def test_names_that_are_no_text(box: Pod) -> None:
+    result = box.run("rmi", "a\udcff", check=False)
+    assert (result.code, result.stderr) == (125, "Error: not valid UTF-8: 'a\\udcff'\n")
+
+
+def test_output_is_utf8_in_any_locale(pod: Pod) -> None:
+    for locale in ("C", "POSIX", "de_DE.ISO-8859-1"):
+        assert pod.run("version", "--format", "{{`ä`}}", env={"LC_ALL": locale, "LANG": locale}).out == "ä"
