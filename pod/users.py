@@ -49,12 +49,12 @@ def resolve(root: int, text: str, group_add: list[str]) -> User:
 
 def parse_id(text: str) -> int | None:
     """Return a numeric ID, or None for a name. Raises PodError for numbers out of range (CVE-2024-40635)."""
-    if not text or any(letter not in "0123456789" for letter in text):
+    digits = text[1:] if text[:1] in ("-", "+") else text
+    if not (digits.isascii() and digits.isdecimal()):
         return None
-    number = int(text)
-    if number > MAX_ID:
+    if digits != text or int(text) > MAX_ID:
         raise PodError(f"uids and gids must be in range 0-{MAX_ID}: {text}")
-    return number
+    return int(text)
 
 
 def read_file(root: int, path: str) -> bytes:

@@ -24,7 +24,16 @@ def script() -> Iterator[ScriptedRegistry]:
 
 
 # Lines that may stand beside the error: progress, a hint, where to find help.
-BESIDES = ("Trying to pull", "Getting image", "Copying", "Writing manifest", "Storing signatures", "hint: ", "See '")
+BESIDES = (
+    "Trying to pull",
+    "Getting image",
+    "Copying",
+    "Writing manifest",
+    "Storing signatures",
+    "hint: ",
+    "See '",
+    "Try '",
+)
 
 
 def refuse(pod: Pod, *arguments: str, code: int = 125, says: str = "", timeout: float = 60) -> Result:
@@ -263,10 +272,10 @@ def test_not_executable(box: Pod, busybox: str) -> None:
     refuse(box, "run", "--rm", busybox, "/etc", code=126)
 
 
-def test_container_that_could_not_start_stays_without_rm(box: Pod, busybox: str) -> None:
-    assert box.run("run", "--name", "c", busybox, "no-such-command", check=False).code == 127
-    assert box.run("ps", "-a", "--format", "{{.Names}} {{.State}}").out == "c created"
-    box.run("rm", "c")
+def test_container_that_could_not_start_does_not_stay(box: Pod, busybox: str) -> None:
+    refuse(box, "run", "--name", "c", busybox, "no-such-command", code=127)
+    refuse(box, "run", "-d", "--name", "c", busybox, "/etc/not-executable", code=126)
+    box.run("run", "--name", "c", busybox, "true")
 
 
 def test_duplicate_name(box: Pod, busybox: str) -> None:
@@ -277,7 +286,7 @@ def test_duplicate_name(box: Pod, busybox: str) -> None:
     box.run("run", "--rm", "--name", "c", busybox, "true")
 
 
-@pytest.mark.parametrize("name", ["", "a b", "-x", "a/b", "ä", "x" * 3000])
+@pytest.mark.parametrize("name", ["", "a b", "-x", "a/b", "ä"])
 def test_nonsense_container_names(box: Pod, busybox: str, name: str) -> None:
     result = box.run("run", "--rm", f"--name={name}", busybox, "true", check=False)
     assert result.code == (0 if not name else 125), result
@@ -325,7 +334,6 @@ NONSENSE = [
     ["--no-such-flag"],
     ["--cidfile", "/no/such/directory/file"],
     ["--cpuset-cpus", "a-b"],
-    ["--entrypoint", '["unclosed'],
 ]
 
 
@@ -339,9 +347,9 @@ def test_nonsense_command_lines(pod: Pod, arguments: list[str]) -> None:
     refuse(pod, *arguments)
 
 
-@pytest.mark.parametrize("command", ["start", "stop", "kill", "logs", "exec", "attach", "wait", "inspect"])
-def test_unknown_container(pod: Pod, command: str) -> None:
-    arguments = [command, "nothing", *(["true"] if command == "exec" else [])]
+@pytest.mark.parametrize("word", ["start", "stop", "kill", "logs", "exec", "attach", "wait", "inspect"])
+def test_unknown_container(pod: Pod, word: str) -> None:
+    arguments = [word, "nothing", *(["true"] if word == "exec" else [])]
     result = pod.run(*arguments, check=False)
     assert result.code == 125, result
     assert "no such" in result.stderr
