@@ -49,6 +49,8 @@ def _segments(abis: list[Abi], resolved: Resolved) -> list[Segment]:
             _append(segments, (abi.highest + 1, resolved.newer, abi.wide))
     if abis[-1].name == "X86_64":
         _append(segments, (X32_BIT, KILL, True))
+        # A tracer sets -1 to make the kernel skip a system call: no reason to kill (as libseccomp).
+        _append(segments, (0xFFFFFFFF, resolved.default, True))
     return segments
 
 

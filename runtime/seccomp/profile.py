@@ -217,7 +217,7 @@ def _condition(argument: dict[str, Any]) -> Condition:
             raise SpecError(f"seccomp: argument value {number!r} is not an unsigned 64-bit number")
     assert isinstance(value, int)
     if operator == "MASKED_EQ":
-        return index, "EQ", value, second
+        return index, "EQ", value, second & value
     return index, operator, _LONG, value
 
 
