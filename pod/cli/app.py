@@ -100,7 +100,8 @@ class LazyGroup(TyperGroup):
         if ctx.parent is None and name in table.GROUPS:
             return name, subgroup(name), args[1:]
         group = "" if ctx.parent is None else str(ctx.info_name)
-        entry = self.entries.get(table.ALIASES.get((group, name), name))
+        name = table.ALIASES.get((group, name), name)
+        entry = self.entries.get(name)
         if entry is None:
             if ctx.resilient_parsing:
                 return None, None, args[1:]
@@ -111,7 +112,7 @@ class LazyGroup(TyperGroup):
     def unrecognized(self, ctx: Any, name: str) -> PodError:
         """Return the error for a command that there is not, with what was perhaps meant."""
         text = f"unrecognized command `{ctx.command_path} {name}`\n"
-        near = words.suggestions(name, list(self.entries))
+        near = words.suggestions(name, list(self.entries), distant=ctx.parent is None)
         if near:
             text += "\nDid you mean this?\n" + "".join(f"\t{command}\n" for command in near) + "\n"
         return PodError(f"{text}Try '{ctx.command_path} --help' for more information")

@@ -97,7 +97,7 @@ def title(field: str) -> str:
     return "".join(words)
 
 
-def print_object(value: Any, format: str, *, entity: str = "format", indent: str = "  ") -> None:
+def print_object(value: Any, format: str, *, entity: str, indent: str = "  ") -> None:
     """Print one object with a Go template, or as JSON."""
     if is_json(format):
         write(to_json(value, indent=indent) + "\n")

@@ -26,7 +26,7 @@ def main(
         return
     from pod.cli.output import print_object
 
-    print_object({"Client": client}, format)
+    print_object({"Client": client}, format, entity="version")
 
 
 def describe() -> dict[str, Any]:

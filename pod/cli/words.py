@@ -166,9 +166,10 @@ def check_count(command: str, arguments: Sequence[Any], received: int) -> None:
     raise UsageError(f"accepts between {least} and {most} arg(s), received {received}")
 
 
-def suggestions(typed: str, commands: Sequence[str]) -> list[str]:
-    """Return the commands that were perhaps meant: near to what was typed, or beginning with it."""
-    return [name for name in commands if name.startswith(typed.lower()) or distance(typed.lower(), name) <= 2]
+def suggestions(typed: str, commands: Sequence[str], *, distant: bool = True) -> list[str]:
+    """Return the commands that were perhaps meant: beginning with what was typed, or near to it if `distant`."""
+    typed = typed.lower()
+    return [name for name in commands if name.startswith(typed) or (distant and distance(typed, name) <= 2)]
 
 
 def distance(one: str, other: str) -> int:

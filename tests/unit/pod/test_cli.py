@@ -45,7 +45,7 @@ def run(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, str, str]:
         ("run --bogus", "unknown flag: --bogus\nSee 'pod run --help'"),
         ("images -z", "unknown shorthand flag: 'z' in -z\nSee 'pod images --help'"),
         ("images -qz", "unknown shorthand flag: 'z' in -z\nSee 'pod images --help'"),
-        ("image ls --bogus", "unknown flag: --bogus\nSee 'pod image ls --help'"),
+        ("image ls --bogus", "unknown flag: --bogus\nSee 'pod image list --help'"),
         ("run --name", "flag needs an argument: --name\nSee 'pod run --help'"),
         ("images -f", "flag needs an argument: 'f' in -f\nSee 'pod images --help'"),
         ("--bogus", "unknown flag: --bogus\nSee 'pod --help'"),
@@ -82,6 +82,10 @@ def run(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, str, str]:
             "imagse",
             "unrecognized command `pod imagse`\n\nDid you mean this?\n\timage\n\timages\n\n"
             "Try 'pod --help' for more information",
+        ),
+        (
+            "container sta",
+            "unrecognized command `pod container sta`\n\nDid you mean this?\n\tstart\n\nTry 'pod container --help' for more information",
         ),
         ("container foo", "unrecognized command `pod container foo`\nTry 'pod container --help' for more information"),
         ("pull --policy x y", 'unsupported pull policy "x"\nhint: choose always, missing, never or newer'),
