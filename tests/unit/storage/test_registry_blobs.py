@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -87,7 +88,10 @@ def test_resumed_where_it_stopped(registry: FakeRegistry) -> None:
 
 @pytest.mark.parametrize(
     "action",
-    [actions.hung_up(), actions.broken_after(0), actions.broken_after(1), actions.stuck_after(1000), actions.silent(), actions.status(503), actions.too_many("0"), actions.chunked()],
+    [
+        *(actions.hung_up(), actions.broken_after(0), actions.broken_after(1), actions.stuck_after(1000)),
+        *(actions.silent(), actions.status(503), actions.too_many("0"), actions.chunked()),
+    ],
 )
 def test_one_bad_answer(registry: FakeRegistry, action: Action) -> None:
     registry.script("/blobs/", action)
@@ -103,7 +107,10 @@ def test_range_ignored(registry: FakeRegistry) -> None:
 
 @pytest.mark.parametrize(
     "given",
-    ["bytes 0-1048575/1048576", "bytes 100-1048574/1048576", "bytes 100-1048575/1048577", "bytes 100-200/1048576", "", "nonsense", "bytes 100-", "bytes */1048576"],
+    [
+        *("bytes 0-1048575/1048576", "bytes 100-1048574/1048576", "bytes 100-1048575/1048577"),
+        *("bytes 100-200/1048576", "", "nonsense", "bytes 100-", "bytes */1048576"),
+    ],
 )
 def test_wrong_content_range(registry: FakeRegistry, given: str) -> None:
     registry.script("/blobs/", actions.headers(Content_Range=given))
@@ -231,7 +238,6 @@ def test_a_server_that_talks_nonsense() -> None:
     with socket.create_server(("127.0.0.1", 0)) as odd:
         odd.settimeout(5)
         domain = f"127.0.0.1:{odd.getsockname()[1]}"
-        import threading
 
         def talk() -> None:
             try:
