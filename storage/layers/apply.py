@@ -13,9 +13,11 @@ import os
 import stat
 
 from storage.errors import CorruptError, NoSpaceError, StorageError
-from storage.layers import tar, xattrs
+from storage.layers import tar
+from storage.layers.directories import Directories, is_directory
 from storage.layers.tar import CHARACTER, DIRECTORY, FIFO, LINK, REGULAR, SYMLINK, shown
 from storage.layers.tree import NotThereError, Tree
+from storage.layers.xattrs import Policy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,21 +51,26 @@ class Applier:
         self.inline: list[int] = []
         self.paths: dict[int, bytes] = {}
         self.displaced: list[Displaced] = []
-        self.notes: dict[str, None] = {}
-        # By canonical path, with the ordinal of the entry: what stands for the end.
-        self.implied: dict[bytes, int] = {}
+        # By canonical path, with the ordinal of the entry and the target.
         self.pending_links: dict[bytes, tuple[int, bytes]] = {}
-        self._directories: dict[bytes, tuple[int, int | None, int, int, list[tuple[bytes, bytes]]]] = {}
-        self._whiteouts: dict[bytes, int] = {}
-        self._opaque: dict[bytes, int] = {}
-        self._removed: dict[bytes, int] = {}
-        self._was_whiteout: dict[bytes, int] = {}
+        self._policy = Policy(rootless=rootless)
+        self._directories = Directories(self.tree, self._policy)
         self._plnk: dict[bytes, bytes] = {}
         self._names = self._attempts = 0
         self._place = os.fsdecode(diff)
         self._uid, self._gid = os.geteuid(), os.getegid()
         self._displaced_path = displaced
         self._displaced_fd = -1
+
+    @property
+    def implied(self) -> list[bytes]:
+        """The directories that the tar has no entry of."""
+        return self._directories.implied()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the file system could not hold."""
+        return tuple(self._policy.notes)
 
     def close(self) -> None:
         """Close all fds."""
@@ -79,7 +86,7 @@ class Applier:
             self.ordinal += 1
             parent, _, name = entry.name.rpartition(b"/")
             try:
-                if name[:4] == b".wh." or parent[:12] == _PLNK:
+                if name[:4] == b".wh." or (parent[:12] == _PLNK and is_leftover(parent)):
                     self._special(entry, parent, name)
                     continue
                 fd = fds.get(parent)
@@ -124,7 +131,7 @@ class Applier:
             if mode & 0o7000:
                 os.fchmod(file, mode)
             for key, value in entry.xattrs:
-                self._put_xattr(file, key, value)
+                self._policy.put(file, key, value)
             os.utime(file, ns=(entry.atime, entry.mtime))
         finally:
             os.close(file)
@@ -153,8 +160,7 @@ class Applier:
                 os.mkdir(name, entry.mode & 0o777, dir_fd=fd)
         if entry.uid or entry.gid or exists:
             self._chown(name or b".", entry, fd)
-        self._directories[path] = (self.ordinal, late_mode, entry.atime, entry.mtime, entry.xattrs)
-        self.implied.pop(path, None)
+        self._directories.add(path, self.ordinal, entry, mode=late_mode)
 
     def _node(self, entry: Entry, fd: int, parent: bytes, name: bytes) -> None:
         """Make a symbolic link, a device or a fifo."""
@@ -171,7 +177,7 @@ class Applier:
             os.chmod(name, entry.mode, dir_fd=fd)
         for key, value in entry.xattrs:
             if not key.startswith(b"user."):  # The kernel keeps those on files and directories only.
-                self._put_xattr(b"/proc/self/fd/%d/%s" % (fd, name), key, value)
+                self._policy.put(b"/proc/self/fd/%d/%s" % (fd, name), key, value)
         os.utime(name, ns=(entry.atime, entry.mtime), dir_fd=fd, follow_symlinks=False)
 
     def _make_node(self, entry: Entry, fd: int, name: bytes) -> None:
@@ -205,16 +211,16 @@ class Applier:
         parent, _, name = path.rpartition(b"/")
         target_parent, _, target_name = target.rpartition(b"/")
         try:
-            source = os.dup(self.tree.open(target_parent)) if target_parent[:12] != _PLNK else self._displaced_dup()
+            source = self._displaced_dup() if is_leftover(target_parent) else os.dup(self.tree.open(target_parent))
         except NotThereError:
             return False
         try:
             target = self._path(target_parent, target_name)
             if target == path or not target_name:
                 return target == path
-            if target in self._whiteouts:
+            if self._directories.is_whiteout(target):
                 return False
-            if target_parent[:12] == _PLNK:
+            if is_leftover(target_parent):
                 target_name = self._plnk.get(target, b"-")
             fd = self.tree.open(parent, self._missing)
             try:
@@ -234,7 +240,7 @@ class Applier:
 
     def _special(self, entry: Entry, parent: bytes, name: bytes) -> None:
         """Handle what is no file of its own: whiteouts, opaque markers, leftovers of aufs."""
-        if parent[:12] == _PLNK and parent[12:13] in {b"", b"/"}:
+        if is_leftover(parent):
             # In very old images hard links point to files in here, which are no part of the layer.
             if entry.kind == REGULAR and entry.size:
                 self._hidden_file(entry)
@@ -243,7 +249,7 @@ class Applier:
             self.inline.append(self.ordinal)
         if name == _OPAQUE:
             self.tree.open(parent, self._missing)
-            self._opaque[self.tree.canonical(parent)] = self.ordinal
+            self._directories.set_opaque(self.tree.canonical(parent), self.ordinal)
         elif name[:8] != b".wh..wh.":
             target = name[4:]
             if target in {b"", b".", b".."}:
@@ -261,9 +267,9 @@ class Applier:
             os.mknod(name, stat.S_IFCHR, os.makedev(0, 0), dir_fd=fd)
         except FileExistsError:
             if is_directory(fd, name):
-                self._opaque[path] = self.ordinal
+                self._directories.set_opaque(path, self.ordinal)
         else:
-            self._whiteouts[path] = self.ordinal
+            self._directories.add_whiteout(path, self.ordinal)
 
     def _hidden_file(self, entry: Entry) -> None:
         name = self._displaced_name()
@@ -288,14 +294,14 @@ class Applier:
         except FileExistsError:
             self._remove(fd, path, name)
             os.mkdir(name, 0o755, dir_fd=fd)
-        self.implied[path] = self.ordinal
+        self._directories.imply(path, self.ordinal)
 
     def _missing_below_whiteout(self, fd: int, parent: bytes, name: bytes) -> None:
         try:
             os.mkdir(name, 0o755, dir_fd=fd)
         except FileExistsError:
             raise NotThereError from None
-        self.implied[parent + b"/" + name if parent else name] = self.ordinal
+        self._directories.imply(parent + b"/" + name if parent else name, self.ordinal)
 
     def _make_way(self, parent: bytes, name: bytes) -> int:
         """Remove what an entry replaces; return the fd of the directory, which may be a new one."""
@@ -307,15 +313,13 @@ class Applier:
         status = os.stat(name, dir_fd=fd, follow_symlinks=False)
         if stat.S_ISCHR(status.st_mode) and not status.st_rdev:
             os.unlink(name, dir_fd=fd)
-            self._whiteouts.pop(path, None)
-            # If a directory takes the whiteout's place, it must not merge with what the whiteout hid.
-            self._was_whiteout[path] = self.ordinal
+            self._directories.replace_whiteout(path, self.ordinal)
         elif stat.S_ISDIR(status.st_mode) or (stat.S_ISREG(status.st_mode) and status.st_size):
             new_name = self._displaced_name()
             os.rename(name, new_name, src_dir_fd=fd, dst_dir_fd=self._displaced_fd)
             self.displaced.append(Displaced(self.ordinal, path, new_name))
             if stat.S_ISDIR(status.st_mode):
-                self._removed[path] = self.ordinal
+                self._directories.remove(path, self.ordinal)
                 self.tree.forget()
         else:
             os.unlink(name, dir_fd=fd)
@@ -353,35 +357,15 @@ class Applier:
                     hint=f"give the user subordinate IDs up to {max(uid, gid)} in /etc/subuid and /etc/subgid",
                 ) from error
 
-    def _put_xattr(self, file: int | bytes, key: bytes, value: bytes) -> None:
-        attribute = xattrs.translate(key, value, rootless=self.rootless)
-        if attribute is not None:
-            xattrs.put(file, *attribute, rootless=self.rootless, notes=self.notes)
-
     # -- the end -------------------------------------------------------------------------------------------
 
     def finish(self) -> None:
         """Do what had to wait for the last entry: late links, whiteouts, then directories."""
         try:
             self._link_pending()
-            self._prune_whiteouts()
-            for path, ordinal in sorted(self._was_whiteout.items()):
-                if self._stands(path, ordinal):
-                    self._opaque.setdefault(path, ordinal)
-            for path in sorted(self._directories.keys() | self._opaque.keys()):
-                self._finish_directory(path)
-            self.implied = {path: at for path, at in self.implied.items() if self._stands(path, at)}
+            self._directories.finish()
         except OSError as error:
             raise self._failure(error, b".") from error
-
-    def _stands(self, path: bytes, ordinal: int) -> bool:
-        """Tell whether a directory of that moment was not removed later, nor one above it."""
-        if self._removed:
-            while path:
-                if self._removed.get(path, -1) > ordinal:
-                    return False
-                path = path.rpartition(b"/")[0]
-        return True
 
     def _link_pending(self) -> None:
         pending, self.pending_links = self.pending_links, {}
@@ -389,7 +373,7 @@ class Applier:
         while pending and progress:
             left = {}
             for path, (ordinal, target) in pending.items():
-                if not self._stands(path.rpartition(b"/")[0], ordinal) or self._exists(path):
+                if not self._directories.stands(path.rpartition(b"/")[0], ordinal) or self._exists(path):
                     continue  # A later entry took its place.
                 if not self._try_link(target, path):
                     left[path] = (ordinal, target)
@@ -408,58 +392,7 @@ class Applier:
             status = os.stat(name, dir_fd=self.tree.open(parent), follow_symlinks=False)
         except (OSError, NotThereError):
             return False
-        return path not in self._whiteouts or not stat.S_ISCHR(status.st_mode)
-
-    def _prune_whiteouts(self) -> None:
-        """Remove whiteouts below opaque directories: overlayfs would list them there."""
-        for path, ordinal in self._whiteouts.items():
-            if not self._opaque or not self._stands(path, ordinal):
-                continue
-            parent = path.rpartition(b"/")[0]
-            above = parent
-            while True:
-                if above in self._opaque and self._stands(above, self._opaque[above]):
-                    name = path.rpartition(b"/")[2]
-                    os.unlink(name, dir_fd=self.tree.open(parent))
-                    break
-                if not above:
-                    break
-                above = above.rpartition(b"/")[0]
-
-    def _finish_directory(self, path: bytes) -> None:
-        entry = self._directories.get(path)
-        is_opaque = path in self._opaque and self._stands(path, self._opaque[path])
-        if entry is not None and not self._stands(path, entry[0]):
-            entry = None
-        if entry is None and not is_opaque:
-            return
-        parent, _, name = path.rpartition(b"/")
-        fd = self.tree.open(parent)
-        name = name or b"."
-        if entry is None:
-            self._attribute_directory(fd, name, [], is_opaque)
-            return
-        _, mode, atime, mtime, attributes = entry
-        if mode is not None:
-            os.chmod(name, mode, dir_fd=fd)
-        if is_opaque or attributes:
-            self._attribute_directory(fd, name, attributes, is_opaque)
-        os.utime(name, ns=(atime, mtime), dir_fd=fd, follow_symlinks=False)
-
-    def _attribute_directory(
-        self, fd: int, name: bytes, attributes: list[tuple[bytes, bytes]], is_opaque: bool
-    ) -> None:
-        try:
-            directory = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
-        except NotADirectoryError:
-            return  # A file took the place of a whiteout.
-        try:
-            for key, value in attributes:
-                self._put_xattr(directory, key, value)
-            if is_opaque:
-                os.setxattr(directory, xattrs.opaque_name(rootless=self.rootless), b"y")
-        finally:
-            os.close(directory)
+        return not (self._directories.is_whiteout(path) and stat.S_ISCHR(status.st_mode))
 
     def _failure(self, error: OSError, name: bytes) -> StorageError:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
@@ -469,6 +402,6 @@ class Applier:
         return StorageError(f"unpack `{shown(name)}` in `{self._place}`: {error.strerror}")
 
 
-def is_directory(fd: int, name: bytes) -> bool:
-    """Tell whether the name in the directory is a directory, and not a link to one."""
-    return stat.S_ISDIR(os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode)
+def is_leftover(directory: bytes) -> bool:
+    """Tell whether aufs kept the sources of hard links here; these are no part of the layer."""
+    return directory[:12] == _PLNK and directory[12:13] in {b"", b"/"}

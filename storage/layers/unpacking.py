@@ -302,11 +302,11 @@ class _Unpacking:
             blob_size=producer.received,
             size=producer.inflated,
             entries=applier.ordinal + 1,
-            implied=tuple(os.fsdecode(path) for path in sorted(applier.implied)),
+            implied=tuple(os.fsdecode(path) for path in applier.implied),
             pending_links=pending,
             uid_max=reader.largest_uid,
             gid_max=reader.largest_gid,
-            notes=tuple(applier.notes),
+            notes=applier.notes,
         )
         if self._options.lowers or (pending and not self._options.defer_links):
             complete(self._diff, result, self._options.lowers)

@@ -48,17 +48,27 @@ def _without_root_id(value: bytes) -> bytes:
     return value
 
 
-def put(file: int | bytes, name: bytes, value: bytes, *, rootless: bool, notes: dict[str, None]) -> None:
-    """Set an attribute; what the file system or the name space cannot hold is noted, and left out."""
-    try:
-        os.setxattr(file, name, value, follow_symlinks=isinstance(file, int))
-    except OSError as error:
-        if error.errno == errno.EOPNOTSUPP:
-            notes[f"the file system does not keep extended attributes such as {shown(name)}"] = None
-        elif error.errno == errno.EPERM and rootless and name != _CAPABILITY:
-            pass  # Other attributes of security.* belong to the host's security modules.
-        elif error.errno in {errno.ENOSPC, errno.E2BIG, errno.ERANGE}:
-            # ext4 keeps them in one block: the disk is not full.
-            raise StorageError(f"set extended attribute {shown(name)}: no room for {len(value)} bytes") from error
-        else:
-            raise
+class Policy:
+    """Sets the attributes of one layer; what the file system or the name space cannot hold is noted, and left out."""
+
+    def __init__(self, *, rootless: bool) -> None:
+        self.rootless = rootless
+        self.notes: dict[str, None] = {}
+
+    def put(self, file: int | bytes, name: bytes, value: bytes) -> None:
+        """Set an attribute of a tar on a file: an fd, or the path of what is not to be opened."""
+        attribute = translate(name, value, rootless=self.rootless)
+        if attribute is None:
+            return
+        try:
+            os.setxattr(file, *attribute, follow_symlinks=isinstance(file, int))
+        except OSError as error:
+            if error.errno == errno.EOPNOTSUPP:
+                self.notes[f"the file system does not keep extended attributes such as {shown(name)}"] = None
+            elif error.errno == errno.EPERM and self.rootless and name != _CAPABILITY:
+                pass  # Other attributes of security.* belong to the host's security modules.
+            elif error.errno in {errno.ENOSPC, errno.E2BIG, errno.ERANGE}:
+                # ext4 keeps them in one block: the disk is not full.
+                raise StorageError(f"set extended attribute {shown(name)}: no room for {len(value)} bytes") from error
+            else:
+                raise

@@ -112,6 +112,17 @@ def test_hard_link_to_a_leftover_of_aufs(staging: Path) -> None:
     assert (layer / "b").read_bytes() == b"content"
 
 
+def test_what_only_looks_like_a_leftover_of_aufs_is_a_file(staging: Path) -> None:
+    layer = Unpacked(staging, archive(file(b".wh..wh.plnkx/file", b"1"), file(b"d/.wh..wh.plnk/file", b"2")))
+    assert (layer / ".wh..wh.plnkx/file").read_bytes() == b"1"
+
+
+def test_a_whiteout_that_went_with_its_directory_hides_nothing(staging: Path) -> None:
+    parts = [file(b"d/.wh.x"), file(b"d", b"file"), file(b"d/x", b"1"), link(b"l", b"d/x")]
+    layer = Unpacked(staging, archive(*parts))
+    assert (layer / "l").read_bytes() == b"1"
+
+
 # -- parents -------------------------------------------------------------------------------------------------
 
 
