@@ -31,7 +31,7 @@ def real(shop: Pod) -> Iterator[Pod]:
     groups = leaks.control_groups()
     yield shop
     shop.remove_containers()
-    assert shop.leftovers(groups) == []
+    assert shop.leftovers(groups, timeout=60) == []
 
 
 def until(pod: Pod, container: str, *arguments: str, timeout: float = 30) -> str:
@@ -50,7 +50,9 @@ def test_plain_debian(real: Pod, debian_images: dict[str, str]) -> None:
     out = real.run("run", "--rm", debian_images["debian"], "bash", "-c", ". /etc/os-release; echo $ID $VERSION_ID").out
     assert out == "debian 12"
     assert real.run("run", "--rm", debian_images["debian"], "stat", "-c", "%h", "/usr/bin/perl").out == "2"
-    assert real.run("run", "--rm", debian_images["debian"], "dpkg", "--verify", timeout=100).out == ""
+    # Every file has the content that Debian's packages promise; some are left out of the image on purpose.
+    verified = real.run("run", "--rm", debian_images["debian"], "dpkg", "--verify", timeout=100).stdout.splitlines()
+    assert [line for line in verified if not line.startswith("missing")] == []
     history = real.run("history", "--format", "json", debian_images["debian"]).stdout
     assert len(json.loads(history)) == 1
 
@@ -104,7 +106,7 @@ def test_python_with_whiteouts_and_hard_links(real: Pod, debian_images: dict[str
     assert real.run("run", "-q", "--rm", image, "/srv/hard-link.py", timeout=120).out == "45"
     listing = real.run("run", "--rm", "--entrypoint", "ls", image, "-A", "/srv", "/usr/share/doc").out
     assert listing.split() == ["/srv:", "hard-link.py", "/usr/share/doc:", "only"]
-    code = "import threading, sqlite3, os; print(os.getpid(), len(os.listdir('/proc/self/task')))"
+    code = "import threading, zlib, os; print(os.getpid(), len(os.listdir('/proc/self/task')))"
     assert real.run("run", "--rm", image, "-c", code).out == "1 1"
 
 
