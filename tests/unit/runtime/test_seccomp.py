@@ -113,7 +113,7 @@ def test_a_rule_that_repeats_the_default_still_counts_as_known() -> None:
 
 
 def test_socketcall_and_ipc_have_the_rules_of_what_they_reach() -> None:
-    x86 = {"architectures": ["SCMP_ARCH_X86"]}
+    x86: dict[str, Any] = {"architectures": ["SCMP_ARCH_X86"]}
     document = profile(allow("accept", "shmat"), **x86)
     assert decide(document, X86, 102, 5) == ALLOW
     assert decide(document, X86, 102, 4) == EPERM
@@ -123,7 +123,7 @@ def test_socketcall_and_ipc_have_the_rules_of_what_they_reach() -> None:
 
 
 def test_conditions_that_socketcall_hides_are_decided_on_the_safe_side() -> None:
-    x86 = {"architectures": ["SCMP_ARCH_X86"]}
+    x86: dict[str, Any] = {"architectures": ["SCMP_ARCH_X86"]}
     condition = [{"index": 0, "value": 40, "op": "SCMP_CMP_EQ"}]
     laxer = profile(allow("socket", args=condition), **x86)
     assert decide(laxer, X86, NUMBERS["X86"]["socket"], 40) == ALLOW
