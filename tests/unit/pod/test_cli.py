@@ -85,7 +85,8 @@ def run(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, str, str]:
         ),
         (
             "container sta",
-            "unrecognized command `pod container sta`\n\nDid you mean this?\n\tstart\n\nTry 'pod container --help' for more information",
+            "unrecognized command `pod container sta`\n\nDid you mean this?\n\tstart\n\n"
+            "Try 'pod container --help' for more information",
         ),
         ("container foo", "unrecognized command `pod container foo`\nTry 'pod container --help' for more information"),
         ("pull --policy x y", 'unsupported pull policy "x"\nhint: choose always, missing, never or newer'),
