@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posix
 import stat
+from errno import EINVAL
 
 _CHUNK = 1 << 20
 _READ_DIRECTORY = posix.O_RDONLY | posix.O_DIRECTORY | posix.O_NOFOLLOW | posix.O_CLOEXEC
@@ -35,12 +36,12 @@ def _copy_entry(source: int, target: int, name: str) -> None:
             posix.close(copy)
     elif stat.S_ISLNK(status.st_mode):
         posix.symlink(posix.readlink(name, dir_fd=source), name, dir_fd=target)
-        posix.chown(name, status.st_uid, status.st_gid, dir_fd=target, follow_symlinks=False)
+        _chown(name, status, target)
     elif stat.S_ISREG(status.st_mode):
         _copy_file(source, target, name)
     elif stat.S_ISFIFO(status.st_mode):
         posix.mkfifo(name, stat.S_IMODE(status.st_mode), dir_fd=target)
-        posix.chown(name, status.st_uid, status.st_gid, dir_fd=target, follow_symlinks=False)
+        _chown(name, status, target)
 
 
 def _copy_file(source: int, target: int, name: str) -> None:
@@ -57,5 +58,17 @@ def _copy_file(source: int, target: int, name: str) -> None:
 
 def _copy_owner(fd: int, status: posix.stat_result) -> None:
     # chown first: it clears the set-user-ID bit.
-    posix.fchown(fd, status.st_uid, status.st_gid)
+    _chown(fd, status)
     posix.fchmod(fd, stat.S_IMODE(status.st_mode))
+
+
+def _chown(file: str | int, status: posix.stat_result, directory: int | None = None) -> None:
+    try:
+        if isinstance(file, int):
+            posix.fchown(file, status.st_uid, status.st_gid)
+        else:
+            posix.chown(file, status.st_uid, status.st_gid, dir_fd=directory, follow_symlinks=False)
+    except OSError as error:
+        # An owner that the user namespace does not map cannot be given: the copy then belongs to its root.
+        if error.errno != EINVAL:
+            raise

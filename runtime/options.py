@@ -185,7 +185,8 @@ def signal(text: str) -> int:
         offset = name.removeprefix(base)
         if offset == name:
             continue
-        digits = offset.removeprefix(sign) if offset else "0"
-        if digits.isascii() and digits.isdigit() and int(digits) <= _REALTIME_MAX - _REALTIME_MIN:
+        digits = offset[1:] if offset else "0"
+        in_range = digits.isascii() and digits.isdigit() and int(digits) <= _REALTIME_MAX - _REALTIME_MIN
+        if offset[:1] in ("", sign) and in_range:
             return start + int(f"{sign}{digits}")
     raise UsageError(f"unknown signal `{text}`")

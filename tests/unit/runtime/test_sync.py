@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from runtime import sync
+from runtime.errors import CommandNotFoundError, NotExecutableError, OCIRuntimeError
+
+
+def test_packets_and_file_descriptors() -> None:
+    one, other = sync.channel()
+    reading, writing = os.pipe()
+    one.send("terminal", {"a": 1}, (writing,))
+    kind, payload, fds = other.receive()
+    assert (kind, payload, len(fds)) == ("terminal", {"a": 1}, 1)
+    assert not os.get_inheritable(fds[0])
+    os.write(fds[0], b"x")
+    assert os.read(reading, 1) == b"x"
+    for fd in (reading, writing, *fds):
+        os.close(fd)
+    one.close()
+    assert other.receive() == ("", None, [])
+    with pytest.raises(sync.ChannelClosedError):
+        other.send("go")
+    with pytest.raises(sync.ChannelClosedError):
+        other.expect("go")
+    other.close()
+
+
+def test_a_failure_is_raised_as_what_it_was() -> None:
+    one, other = sync.channel()
+    one.send_error(NotExecutableError("no", hint="do"))
+    with pytest.raises(NotExecutableError, match=r"^no$") as raised:
+        other.receive()
+    assert raised.value.hint == "do"
+    one.send_error(FileNotFoundError(2, "No such file", b"/x"), "mount")
+    with pytest.raises(OCIRuntimeError, match=r"^mount: `/x`: No such file$"):
+        other.receive()
+    one.close()
+    other.close()
+
+
+@pytest.mark.parametrize("name", ["Exception", "SystemExit", "annotations", "__builtins__", "nonsense"])
+def test_only_errors_of_the_runtime_are_revived(name: str) -> None:
+    assert type(sync.revive(name, "m", "")) is OCIRuntimeError
+    assert type(sync.revive("CommandNotFoundError", "m", "")) is CommandNotFoundError
+
+
+def test_errno_of_the_trampoline() -> None:
+    one, other = sync.channel()
+    os.write(one.fileno(), (8).to_bytes(4, "little"))
+    assert other.receive() == ("errno", 8, [])
+    one.close()
+    other.close()
