@@ -225,8 +225,10 @@ def _write(path: str, document: dict[str, Any]) -> None:
     """Replace the file in one step; a symbolic link stays one."""
     target = os.path.realpath(path)
     content = document.get("auths", {}) if os.path.basename(path) == ".dockercfg" else document
-    temporary = f"{target}.{os.getpid()}.new"
+    temporary = f"{target}.new"
     try:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)  # of one who died here; nobody else is at it, for we hold the lock
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         with open(descriptor, "w") as file:
             json.dump(content, file, indent="\t")

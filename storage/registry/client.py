@@ -16,7 +16,7 @@ from storage.registry.addresses import host_of, is_loopback, origin
 from storage.registry.blobs import stream
 from storage.registry.failures import MAX_ERROR_BODY, AnswerError, ConnectionFailedError, from_answer
 from storage.registry.tokens import Authorizer
-from storage.registry.transport import Transport
+from storage.registry.transport import Transport, discard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -166,7 +166,7 @@ class RegistryClient:
                 offered = challenges.parse(answer.raw.headers.getlist("WWW-Authenticate"))
                 again = authorizer.renew(scope, header, offered)
                 if again is not None:
-                    answer.close()
+                    discard(answer)
                     answer = self._transport.send("GET", url, headers=headers, authorization=again)
             if answer.status_code >= HTTPStatus.BAD_REQUEST:
                 body = self._transport.read_all(answer, MAX_ERROR_BODY, what)

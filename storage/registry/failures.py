@@ -19,7 +19,7 @@ _REFUSED = frozenset(["UNAUTHORIZED", "DENIED"])
 class ConnectionFailedError(RegistryError):
     """No answer came, or it broke off; `kind` says why."""
 
-    def __init__(self, message: str, *, kind: str, hint: str = "") -> None:
+    def __init__(self, message: str, *, kind: str = "other", hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.kind = kind
 

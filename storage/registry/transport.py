@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 MAX_REDIRECTS = 10
 _REDIRECTS = frozenset([301, 302, 303, 307, 308])
 _SMALL_READ = 64 << 10
+_SMALL_BODY = 4 << 10
 
 Check = Callable[[str], None]
 
@@ -62,7 +63,7 @@ class Transport:
                 if status not in backoff.RETRIED or attempt >= backoff.tries(status, limit):
                     return answer
                 asked = answer.headers.get("Retry-After")
-                answer.close()
+                discard(answer)
             except ConnectionFailedError as error:
                 if not (repeat_broken and error.is_passing) or attempt >= limit:
                     raise
@@ -122,7 +123,7 @@ class Transport:
             location = answer.headers.get("Location")
             if answer.status_code not in _REDIRECTS or not location:
                 return answer
-            answer.close()
+            discard(answer)
             target = redirected(current, location)
             if check is not None:
                 check(target)
@@ -164,6 +165,20 @@ class Transport:
         # Client certificates tell who we are: only the registry itself gets to see them.
         shown_to_it = found if own else tls.Certificates(found.authorities)
         return tls.context(shown_to_it, verify=self._options.tls_verify is not False)
+
+
+def discard(answer: Response) -> None:
+    """Close an answer whose body does not matter; a short one is read, so that the connection can be used again."""
+    from storage.registry.adapter import FAILURES
+
+    length = answer.headers.get("Content-Length", "")
+    try:
+        if length.isascii() and length.isdigit() and int(length) <= _SMALL_BODY:
+            answer.raw.read(_SMALL_BODY + 1, decode_content=False)
+    except FAILURES:
+        pass
+    finally:
+        answer.close()
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from storage import documents
 from storage.documents import Manifest
 from storage.errors import BadReferenceError, CorruptError, ImageNotFoundError, RegistryError, StorageError
 from storage.registry.client import RegistryClient
+from storage.registry.failures import ConnectionFailedError
 from storage.registry.options import RegistryOptions
 from tests.fakes import actions
 from tests.fakes.registry import Action, Basic, FakeRegistry, basic, normally
@@ -140,8 +141,9 @@ def test_unknown_host() -> None:
 def test_errors_survive_a_pipe(registry: FakeRegistry, client: RegistryClient) -> None:
     with pytest.raises(ImageNotFoundError) as caught:
         client.manifest("a/b", "missing")
-    copy = pickle.loads(pickle.dumps(caught.value))
-    assert (type(copy), str(copy)) == (type(caught.value), str(caught.value))
+    for error in (caught.value, ConnectionFailedError("no answer", kind="timeout", hint="wait")):
+        copy = pickle.loads(pickle.dumps(error))
+        assert (type(copy), str(copy), copy.__dict__) == (type(error), str(error), error.__dict__)
 
 
 def test_what_is_no_registry(registry: FakeRegistry, client: RegistryClient) -> None:
@@ -334,10 +336,14 @@ def test_fresh_client_after_fork(registry: FakeRegistry, client: RegistryClient)
 
 
 def test_connections_are_used_again(registry: FakeRegistry, client: RegistryClient) -> None:
+    digest = registry.add_blob(b"data")
     before = threading.active_count()
-    for _ in range(20):
+    registry.script("/blobs/", *[actions.redirect(f"/v2/other/blobs/{digest}"), normally] * 10)
+    registry.script("/manifests/", *[actions.status(503), normally] * 10)
+    for _ in range(10):
         client.manifest("a/b", "latest")
-    assert threading.active_count() <= before + 2
+        client.blob("a/b", descriptor(digest, 4))
+    assert threading.active_count() <= before + 1
 
 
 def test_proxy(registry: FakeRegistry) -> None:
