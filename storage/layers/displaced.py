@@ -1,13 +1,12 @@
-"""What later entries of a tar replaced: its contents go into the header log, then it is deleted."""
+"""What later entries of a tar replaced: its contents go into the header log."""
 
 from __future__ import annotations
 
 import os
-import stat
 
 from storage.layers.stream import Stream
 from storage.layers.tar import REGULAR, Reader
-from storage.layers.tree import OPEN_DIRECTORY, Tree
+from storage.layers.tree import Tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -81,34 +80,3 @@ def read_range(fd: int, offset: int, length: int) -> Iterator[bytes]:
         yield data
         offset += len(data)
         length -= len(data)
-
-
-def remove(path: str) -> None:
-    """Delete the directory and all below it, however deep: each directory is moved up before it is emptied."""
-    root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        moved = 0
-        while names := os.listdir(root):
-            for name in names:
-                moved = _remove_one(root, name, moved)
-    finally:
-        os.close(root)
-    os.rmdir(path)
-
-
-def _remove_one(root: int, name: str, moved: int) -> int:
-    if not stat.S_ISDIR(os.stat(name, dir_fd=root, follow_symlinks=False).st_mode):
-        os.unlink(name, dir_fd=root)
-        return moved
-    fd = os.open(name, OPEN_DIRECTORY & ~os.O_PATH, dir_fd=root)
-    try:
-        for below in os.listdir(fd):
-            if stat.S_ISDIR(os.stat(below, dir_fd=fd, follow_symlinks=False).st_mode):
-                moved += 1
-                os.rename(below, f"moved.{moved}", src_dir_fd=fd, dst_dir_fd=root)
-            else:
-                os.unlink(below, dir_fd=fd)
-    finally:
-        os.close(fd)
-    os.rmdir(name, dir_fd=root)
-    return moved

@@ -21,6 +21,7 @@ from storage.layers.apply import Applier
 from storage.layers.complete import complete
 from storage.layers.stream import Stream
 from storage.layers.tar import Reader
+from storage.trees import remove_tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -280,7 +281,7 @@ class _Unpacking:
             places = displaced.save(
                 self._displaced, applier.displaced, applier.inline, applier.paths, headers, self._log
             )
-            displaced.remove(self._displaced)
+            remove_tree(self._displaced)
         self._log.finish(
             {
                 "version": 1,

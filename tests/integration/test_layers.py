@@ -19,7 +19,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from storage.errors import CorruptError, NoSpaceError, StorageError
-from storage.layers import LayerResult, UnpackOptions, displaced, fork_unpack, rebuild_tar, unpack
+from storage.layers import LayerResult, UnpackOptions, fork_unpack, rebuild_tar, unpack
+from storage.trees import remove_tree
 from tests.fixtures.namespaces import in_mount_namespace, in_user_namespace, mount
 from tests.fixtures.tars import archive, directory, file, gnu_long, header, link, pax, symlink
 from tests.fixtures.unpacked import Unpacked, pieces
@@ -38,7 +39,7 @@ def place(workplace: str) -> Iterator[Path]:
     path.mkdir()
     os.chmod(path, 0o777)
     yield path
-    displaced.remove(str(path))
+    remove_tree(str(path))
 
 
 def ids(path: Path) -> tuple[int, int]:
@@ -212,7 +213,7 @@ def test_an_unmapped_owner_is_told(place: Path, kind: bytes) -> None:
 def test_a_single_id(place: Path) -> None:
     with pytest.raises(StorageError, match="its owner 33:0"):
         unpack_mapped(place, 0, ROOTLESS)
-    displaced.remove(str(place / "staging"))
+    remove_tree(str(place / "staging"))
     result = unpack_mapped(place, 0, ROOTLESS, ignore_chown_errors=True)
     diff = place / "staging/diff"
     assert ids(diff / "d/f") == (12345, 12345)
@@ -424,7 +425,7 @@ def test_mutated_tars_fail_cleanly_and_stay_inside(place: Path, parts: list[byte
     assert sorted(os.listdir(here)) == ["canary", "staging"]
     assert os.listdir(here / "canary") == []
     assert not os.path.exists("/escape")
-    displaced.remove(str(here))
+    remove_tree(str(here))
 
 
 def _mutate(data: bytearray, chance: random.Random) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.layers import displaced
+from storage.trees import remove_tree
 
 
 @pytest.fixture
@@ -17,4 +17,4 @@ def staging(tmp_path: Path) -> Iterator[Path]:
     path.mkdir()
     yield path / "staging"
     # Some trees are too deep for pytest's own cleaning.
-    displaced.remove(str(path))
+    remove_tree(str(path))
