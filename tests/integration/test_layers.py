@@ -359,11 +359,7 @@ def test_unpacks_what_gnu_tar_packs(place: Path, format: str, sparse: list[str])
 @pytest.mark.slow
 def test_a_real_tree(place: Path) -> None:
     """The machine's own programs and documents: thousands of real names, links and sizes."""
-    sources = [
-        name
-        for name in ("usr/share/zoneinfo", "usr/share/doc", "usr/bin", "etc/alternatives")
-        if Path("/", name).is_dir()
-    ]
+    sources = [name for name in ("usr/share/zoneinfo", "usr/sbin", "etc/alternatives") if Path("/", name).is_dir()]
     command = ["tar", "-c", "--ignore-failed-read", "--owner=0", "--group=0", "-C", "/", *sources]
     packed = subprocess.run(command, check=False, capture_output=True).stdout
     staging = _staging(place)
@@ -404,7 +400,7 @@ PARTS = [
 
 
 @pytest.mark.slow
-@settings(max_examples=300, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, suppress_health_check=list(HealthCheck))
 @given(st.permutations(PARTS), st.integers(0, 1 << 32))
 def test_mutated_tars_fail_cleanly_and_stay_inside(place: Path, parts: list[bytes], seed: int) -> None:
     chance = random.Random(seed)
