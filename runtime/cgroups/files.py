@@ -142,7 +142,14 @@ def make(base: str, path: str) -> list[str]:
             if _is_occupied(target):
                 raise CgroupError(f"create cgroup {target}: it exists and has processes") from None
             break
-    return [target, *(ancestor for ancestor in reversed(ancestors) if _is_shared(ancestor))]
+    return to_remove(base, path)
+
+
+def to_remove(base: str, path: str) -> list[str]:
+    """Return a cgroup, and those above it that are to go with the last container in them, deepest first."""
+    names = components(path)
+    directories = ["/".join((base, *names[:count])) for count in range(len(names), 0, -1)]
+    return [directories[0], *(directory for directory in directories[1:] if _is_shared(directory))]
 
 
 def _is_occupied(path: str) -> bool:

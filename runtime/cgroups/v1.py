@@ -116,7 +116,10 @@ class CgroupV1:
         """Remove the directories; with `kill` end what still runs in them first."""
         if kill:
             self.kill()
-        left = files.remove(self.paths)
+        paths = []
+        for directory, mountpoint in self._mountpoints.items():
+            paths += files.to_remove(mountpoint, directory[len(mountpoint) :])
+        left = files.remove(paths + (self._unified.all_paths() if self._unified is not None else []))
         if left:
             raise CgroupError(f"remove cgroup {left[0]}: processes {self.pids()} are still running")
 

@@ -109,9 +109,13 @@ class CgroupV2:
         """Remove the directory; with `kill` end what still runs in it first."""
         if kill:
             self.kill()
-        left = files.remove(self.paths)
+        left = files.remove(self.all_paths())
         if left:
             raise CgroupError(f"remove cgroup {left[0]}: processes {self.pids()} are still running")
+
+    def all_paths(self) -> list[str]:
+        """Return what is to be removed, as it is now."""
+        return files.to_remove(self._mountpoint, "/".join(self._names))
 
     def kill(self) -> None:
         """Send SIGKILL to all processes."""

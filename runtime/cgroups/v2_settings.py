@@ -37,7 +37,7 @@ def settings(resources: dict[str, Any]) -> list[Setting]:
 def weight_of_shares(shares: int) -> int:
     """Convert cpu.shares (2 to 262144, default 1024) to cpu.weight (1 to 10000, default 100).
 
-    The quadratic in the logarithm that runc and crun agreed on in 2025: it maps smallest, default and greatest value
+    The quadratic in the logarithm that runc and crun have: it maps smallest, default and greatest value
     to each other, which the linear formula before it did not.
     """
     from math import ceil, log2
