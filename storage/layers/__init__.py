@@ -1,10 +1,5 @@
-"""Layers: apply the tar of a blob to a directory, and make the very same tar again."""
+"""Layers: apply the tar of a blob to a directory, and make the very same tar again.
 
-from __future__ import annotations
-
-from storage.layers.complete import complete
-from storage.layers.rebuild import rebuild_tar
-from storage.layers.unpacking import LayerResult, UnpackOptions, unpack
-from storage.layers.worker import Worker, fork_unpack
-
-__all__ = ["LayerResult", "UnpackOptions", "Worker", "complete", "fork_unpack", "rebuild_tar", "unpack"]
+`unpacking` does it in this process, `worker` in one of its own; `complete` adds what lower layers give;
+`rebuild` makes the tar again. Nothing here is imported before it is used: it is off the run path.
+"""

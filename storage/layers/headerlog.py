@@ -13,8 +13,6 @@ import struct
 import zlib
 from typing import IO, cast
 
-import zstandard
-
 from storage.errors import CorruptError
 
 TYPE_CHECKING = False
@@ -35,6 +33,8 @@ class Writer:
     """Writes a log: `record` as the tar is read, `displaced` for contents, `close` for the footer."""
 
     def __init__(self, path: str) -> None:
+        import zstandard
+
         self._file = open(path, "xb+", buffering=0)  # noqa: SIM115 - closed by close()
         self._compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True).compressobj()
         self._parts: list[bytes] = []
@@ -65,6 +65,8 @@ class Writer:
 
     def displaced(self, contents: Iterator[bytes]) -> tuple[int, int]:
         """Append contents as a frame; return where it is."""
+        import zstandard
+
         start = self._file.tell()
         compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True).compressobj()
         for data in contents:
@@ -90,6 +92,8 @@ class Writer:
 
 def read_frame(fd: int, start: int, size: int) -> Iterator[bytes]:
     """Yield what a frame of the file holds; the file's offset is left alone."""
+    import zstandard
+
     reader = zstandard.ZstdDecompressor().stream_reader(cast("IO[bytes]", _Section(fd, start, size)))
     try:
         while data := reader.read(1 << 20):

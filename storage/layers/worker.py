@@ -19,8 +19,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["LayerResult", "UnpackOptions", "Worker", "fork_unpack"]
-
 _HEADER = struct.Struct("<cI")
 _PROGRESS = struct.Struct("<Q")
 _INTERVAL = 0.05
@@ -111,6 +109,9 @@ def fork_unpack(
 
     The worker dies with the thread that calls this. It keeps the caller's fds open (and so its locks), and uses none.
     """
+    # Once here, rather than in each worker: it costs more than a fork.
+    import zstandard  # noqa: F401
+
     read_end, write_end = os.pipe()
     parent = os.getpid()
     pid = os.fork()

@@ -19,7 +19,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from storage.errors import CorruptError, NoSpaceError, StorageError
-from storage.layers import LayerResult, UnpackOptions, fork_unpack, rebuild_tar, unpack
+from storage.layers.rebuild import rebuild_tar
+from storage.layers.unpacking import LayerResult, UnpackOptions, unpack
+from storage.layers.worker import fork_unpack
 from storage.trees import remove_tree
 from tests.fixtures.namespaces import in_mount_namespace, in_user_namespace, mount
 from tests.fixtures.tars import archive, directory, file, gnu_long, header, link, pax, symlink

@@ -17,7 +17,11 @@ import pytest
 import zstandard
 
 from storage.errors import CorruptError, NoSpaceError, StorageError
-from storage.layers import LayerResult, UnpackOptions, complete, fork_unpack, rebuild_tar, unpack, unpacking
+from storage.layers import unpacking
+from storage.layers.complete import complete
+from storage.layers.rebuild import rebuild_tar
+from storage.layers.unpacking import LayerResult, UnpackOptions, unpack
+from storage.layers.worker import fork_unpack
 from tests.fixtures.tars import archive, directory, file, header, link, pax, symlink
 from tests.fixtures.unpacked import IS_ROOT, Unpacked, pieces
 
