@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 # What takes longer to delete goes on after the command has ended.
 _INLINE_SECONDS = 0.25
 _PARTIAL_SECONDS = 7 * 24 * 3600.0
+# Less of a download than this is not kept: to fetch it again costs less than to keep order among the pieces.
+WORTHWHILE = 1 << 20
 
 __all__ = ["empty_trash", "release_layers", "remove_tree", "sweep"]
 
@@ -109,7 +111,7 @@ def _sweep_ingest(store: Store) -> None:
     now = time.time()
     for path, fd in _unowned(f"{store.root}/ingest", os.O_RDWR):
         status = os.fstat(fd)
-        if status.st_size == 0 or now - status.st_mtime > _PARTIAL_SECONDS:
+        if status.st_size < WORTHWHILE or now - status.st_mtime > _PARTIAL_SECONDS:
             os.unlink(path)
         os.close(fd)
 

@@ -11,6 +11,7 @@ import fcntl
 import os
 import time
 
+from storage.gc import WORTHWHILE
 from storage.store import Store, translated
 
 TYPE_CHECKING = False
@@ -18,10 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _CHUNK = 256 << 10
-# After this many bytes the speed is judged; below a worthwhile size nothing is left for the next process.
+# After this many bytes the speed is judged.
 _SAMPLE = 8 << 20
 _FAST_BYTES_PER_SECOND = 32 << 20
-_WORTHWHILE = 1 << 20
 
 
 class Ingest:
@@ -90,7 +90,7 @@ class Ingest:
 
     def abandon(self) -> None:
         """End without the blob: keep what is worth it for the next process."""
-        if self.kept < _WORTHWHILE:
+        if self.kept < WORTHWHILE:
             os.unlink(self._path)
         self._free()
 

@@ -27,6 +27,10 @@ class InterruptedByError(StorageError):
         self.signal = signal_number
 
 
+class _SignalledError(BaseException):
+    """Passes through code that catches what it knows."""
+
+
 class Interrupts:
     """Handlers of the signals, set within the `with` block (nothing is done outside of the main thread)."""
 
@@ -65,6 +69,8 @@ class Interrupts:
         try:
             self.check()
             yield
+        except _SignalledError:
+            raise InterruptedByError(self._signal) from None
         finally:
             self._waiting = False
 
@@ -72,4 +78,4 @@ class Interrupts:
         self._signal = number
         if self._waiting:
             self._waiting = False
-            raise InterruptedByError(number)
+            raise _SignalledError

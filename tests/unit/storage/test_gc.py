@@ -81,9 +81,9 @@ def test_layers_without_an_image_are_left_while_somebody_publishes(store: Store)
 
 
 def test_partial_downloads_are_kept_for_a_week(store: Store) -> None:
-    for name, age in (("new", 0), ("old", 8 * 24 * 3600)):
+    for name, age, size in (("new", 0, gc.WORTHWHILE), ("small", 0, 100), ("old", 8 * 24 * 3600, gc.WORTHWHILE)):
         path = Path(store.root, "ingest", name)
-        path.write_bytes(b"x")
+        path.write_bytes(b"x" * size)
         os.utime(path, (time.time() - age,) * 2)
     gc.sweep(store)
     assert contents(store)["ingest"] == ["new"]
