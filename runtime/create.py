@@ -119,10 +119,8 @@ class _Creation:
 
     def prepare(self, systemd_cgroup: bool, use_cgroups: bool) -> None:
         """Check everything that can be checked, then make directory, socket and cgroup."""
-        specification.validate(self.spec)
-        linux = self.spec.get("linux") or {}
+        linux = self._read_all()
         setup = self.setup
-        self._read(linux)
         self._make_directory()
         cgroup_path = linux.get("cgroupsPath") or ""
         self.status = self._initial_status(cgroup_path if use_cgroups else "", systemd_cgroup)
@@ -134,6 +132,15 @@ class _Creation:
             self._make_cgroup(cgroup_path, systemd_cgroup)
         elif use_cgroups and launch.asks_for_limits(self._resources()):
             raise SpecError("linux.resources has limits, but linux.cgroupsPath is missing")
+
+    def _read_all(self) -> Document:
+        try:
+            specification.validate(self.spec)
+            linux: Document = self.spec.get("linux") or {}
+            self._read(linux)
+        except specification.WRONG_KIND as error:
+            raise specification.wrong_kind(error) from error
+        return linux
 
     def _read(self, linux: Document) -> None:
         setup, document = self.setup, self.spec

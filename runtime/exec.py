@@ -83,7 +83,10 @@ def exec_process(
         raise NotRunningError(f"cannot exec in container `{container_id}`: container not running")
     entry = _Entry()
     entry.container_id = container_id
-    entry.process = specification.Process(process)
+    try:
+        entry.process = specification.Process(process)
+    except specification.WRONG_KIND as error:
+        raise specification.wrong_kind(error) from error
     document = specification.load(f"{status.directory}/{states.CONFIG}")
     entry.seccomp = launch.read_filter(document.get("linux") or {}, root)
     entry.stdio, entry.preserve_fds = (stdin, stdout, stderr), preserve_fds

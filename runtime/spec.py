@@ -68,6 +68,15 @@ class Process:
         self.persona = 0
 
 
+# What the wrong kind of JSON value ends in, wherever it is met while a configuration is read.
+WRONG_KIND = (TypeError, AttributeError, KeyError, IndexError, OverflowError)
+
+
+def wrong_kind(error: BaseException) -> SpecError:
+    """Return the SpecError for an exception of WRONG_KIND."""
+    return SpecError(f"the configuration has a value of the wrong kind: {error}")
+
+
 def _section(document: Document, name: str) -> Document:
     value = document.get(name) or {}
     if not isinstance(value, dict):

@@ -8,7 +8,8 @@ which nobody can change. Until then PR_SET_DUMPABLE 0 protects the process.
 
 Its argument list is the path to execute, followed by the argument list to give. Before the execve it makes the error
 fd close-on-exec and, if there is one, loads the seccomp filter behind the code (only with no_new_privs: then the filter
-need not allow execveat); after a failed execve it writes errno to the error fd, 4 bytes, and exits with 127.
+need not allow execveat); after a failed execve it writes errno to the error fd, 4 bytes, and exits with 127. Executed a
+second time, by a container's `#!/proc/self/exe`, it finds the error fd closed and just exits.
 
 The code is made from the assembly below by `as` and `objcopy -O binary -j .text`; tests assemble it again and compare.
 """
@@ -44,6 +45,8 @@ start:                                  # fcntl(error_fd, F_SETFD, FD_CLOEXEC)
   mov edx, 1
   mov eax, 72
   syscall
+  test eax, eax                         # closed: we were executed again, by way of /proc/self/exe
+  jnz end
   movzx ecx, word ptr [rip + data + 8]
   test ecx, ecx
   jz run
@@ -74,6 +77,7 @@ fail:                                   # write(error_fd, &errno, 4); exit_group
   mov edx, 4
   mov eax, 1
   syscall
+end:
   mov edi, 127
   mov eax, 231
   syscall
@@ -89,6 +93,7 @@ start:
   mov x2, #1
   mov x8, #25
   svc #0
+  cbnz x0, end
   ldrh w10, [x9, #8]
   cbz w10, run
   add x11, x9, #16
@@ -115,6 +120,7 @@ fail:
   mov x2, #4
   mov x8, #64
   svc #0
+end:
   mov x0, #127
   mov x8, #94
   svc #0
@@ -123,16 +129,16 @@ data:
 """
 
 _X86_64_CODE = bytes.fromhex(
-    "8b3d82000000be02000000ba01000000b8480000000f050fb70d7200000085c97425488d056f0000"
-    "005051bf010000008b35560000004889e2b83d0100000f0559594885c0781a488b0c24488b7c2408"
-    "488d742410488d54cc10b83b0000000f05f7d8508b3d1e0000004889e6ba04000000b8010000000f"
-    "05bf7f000000b8e70000000f050f1f00"
+    "8b3d8a000000be02000000ba01000000b8480000000f0585c075620fb70d7600000085c97425488d"
+    "05730000005051bf010000008b355a0000004889e2b83d0100000f0559594885c0781a488b0c2448"
+    "8b7c2408488d742410488d54cc10b83b0000000f05f7d8508b3d220000004889e6ba04000000b801"
+    "0000000f05bf7f000000b8e70000000f050f1f8000000000"
 )
 _AARCH64_CODE = bytes.fromhex(
-    "49040010200140b9410080d2220080d2280380d2010000d42a1140794a0100342b410091ea2fbfa9"
-    "200080d2210540b9e2030091a82280d2010000d4ff430091e000f8b7ea0340f9e00740f9e1430091"
-    "220c0a8ba81b80d2010000d4e003004be00f1ff8200140b9e1030091820080d2080880d2010000d4"
-    "e00f80d2c80b80d2010000d41f2003d5"
+    "49040010200140b9410080d2220080d2280380d2010000d4200300b52a1140794a0100342b410091"
+    "ea2fbfa9200080d2210540b9e2030091a82280d2010000d4ff430091e000f8b7ea0340f9e00740f9"
+    "e1430091220c0a8ba81b80d2010000d4e003004be00f1ff8200140b9e1030091820080d2080880d2"
+    "010000d4e00f80d2c80b80d2010000d4"
 )
 # machine: (e_machine, code, e_flags)
 CODE = {"x86_64": (62, _X86_64_CODE), "aarch64": (183, _AARCH64_CODE)}
