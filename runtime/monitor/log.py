@@ -3,7 +3,7 @@
     2026-11-23T05:53:44.413581056+00:00 stdout F text
 
 F ends a line, P is a piece of one that goes on with the stream's next record. Each read gets one time stamp and
-becomes one write(2): `replace` inserts the prefixes at the speed of memcpy. Nothing is kept between two writes.
+becomes one writev(2): `replace` inserts the prefixes at the speed of memcpy. Nothing is kept between two writes.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ def time_text(nanoseconds: int) -> str:
     return f"{time.strftime('%Y-%m-%dT%H:%M:%S', moment)}.{fraction:09d}+00:00"
 
 
-def records(data: bytes, stamp: bytes, stream: bytes) -> bytes:
-    """Return the records for what one read of a stream brought."""
+def records(data: bytes, stamp: bytes, stream: bytes) -> tuple[bytes, ...]:
+    """Return the records for what one read of a stream brought, in pieces for writev(2)."""
     full = stamp + b" " + stream + b" F "
     end = data.rfind(b"\n")
-    if end == len(data) - 1:
-        return full + data[:end].replace(b"\n", b"\n" + full) + b"\n"
-    partial = stamp + b" " + stream + b" P " + data[end + 1 :] + b"\n"
     if end < 0:
-        return partial
-    return full + data[:end].replace(b"\n", b"\n" + full) + b"\n" + partial
+        return stamp, b" ", stream, b" P ", data, b"\n"
+    lines = data[:end].replace(b"\n", b"\n" + full)
+    if end == len(data) - 1:
+        return full, lines, b"\n"
+    return full, lines, b"\n" + stamp + b" " + stream + b" P ", data[end + 1 :], b"\n"
 
 
 class Log:
@@ -58,13 +58,17 @@ class Log:
         """Append what a stream brought."""
         if self.fd < 0:
             return
-        lines = records(data, time_text(time.time_ns()).encode(), _NAMES[stream])
-        # A record that a full disk cut short must not swallow the first one after it.
-        view = memoryview(b"\n" + lines if self.torn else lines)
+        pieces = records(data, time_text(time.time_ns()).encode(), _NAMES[stream])
+        if self.torn:
+            # A record that a full disk cut short must not swallow the first one after it.
+            pieces = (b"\n", *pieces)
         written = 0
         try:
-            while written < len(view):
-                written += posix.write(self.fd, view[written:])
+            written = posix.writev(self.fd, pieces)
+            if written < sum(map(len, pieces)):
+                rest = b"".join(pieces)[written:]
+                while rest:
+                    rest = rest[posix.write(self.fd, rest) :]
             self.torn = False
         except OSError:
             self.torn = self.torn or written > 0

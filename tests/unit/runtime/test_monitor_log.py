@@ -8,6 +8,10 @@ from runtime.monitor.log import STDERR, STDOUT, Log, records, time_text
 STAMP = b"2026-11-23T05:53:44.413581056+00:00"
 
 
+def written(data: bytes, stream: bytes) -> bytes:
+    return b"".join(records(data, STAMP, stream))
+
+
 def joined(text: bytes) -> bytes:
     """Put the output together again from its records."""
     output = b""
@@ -24,22 +28,20 @@ def test_time_has_nine_digits_and_utc() -> None:
 
 
 def test_whole_lines() -> None:
-    assert records(b"a\n\nb\n", STAMP, b"stdout") == b"".join(
-        STAMP + b" stdout F " + t + b"\n" for t in (b"a", b"", b"b")
-    )
+    assert written(b"a\n\nb\n", b"stdout") == b"".join(STAMP + b" stdout F " + t + b"\n" for t in (b"a", b"", b"b"))
 
 
 def test_piece_after_lines() -> None:
-    assert records(b"a\nb", STAMP, b"stderr") == STAMP + b" stderr F a\n" + STAMP + b" stderr P b\n"
+    assert written(b"a\nb", b"stderr") == STAMP + b" stderr F a\n" + STAMP + b" stderr P b\n"
 
 
 def test_only_a_piece() -> None:
-    assert records(b"abc", STAMP, b"stdout") == STAMP + b" stdout P abc\n"
+    assert written(b"abc", b"stdout") == STAMP + b" stdout P abc\n"
 
 
 @given(st.text(alphabet="ab\n \\F", min_size=1).map(str.encode))
 def test_nothing_is_lost_or_added(data: bytes) -> None:
-    assert joined(records(data, STAMP, b"stdout")) == data
+    assert joined(written(data, b"stdout")) == data
 
 
 def test_log_appends_and_reopens(tmp_path: os.PathLike[str]) -> None:
