@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-_DENIED = (EACCES, EPERM, EROFS)
+DENIED = (EACCES, EPERM, EROFS)
 DELEGATION_HINT = "an ordinary user needs a cgroup v2 that is delegated to him: a systemd user session has one"
 REMOVE_SECONDS = 2.0
 _SIGKILL = 9
@@ -47,7 +47,7 @@ def explain(error: OSError, path: str, value: str) -> CgroupError:
     attempt = f"write {value} to {path}: {error.strerror}"
     if error.errno == ENOENT:
         return CgroupUnavailableError(f"{attempt}: this kernel or this cgroup does not have the setting")
-    if error.errno in _DENIED:
+    if error.errno in DENIED:
         return CgroupUnavailableError(attempt, hint=DELEGATION_HINT)
     return CgroupError(attempt)
 
@@ -142,6 +142,9 @@ def make(base: str, path: str) -> list[str]:
             if _is_occupied(target):
                 raise CgroupError(f"create cgroup {target}: it exists and has processes") from None
             break
+        except OSError:
+            remove(to_remove(base, path)[1:], seconds=0)
+            raise
     return to_remove(base, path)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posix
 from time import monotonic, sleep
 
-from runtime.cgroups import files, v2_settings
+from runtime.cgroups import files
 from runtime.cgroups.errors import CgroupError, CgroupUnavailableError
 from runtime.cgroups.v1_settings import device_rules, settings
 
@@ -41,7 +41,9 @@ class CgroupV1:
             for directory, mountpoint in list(self._mountpoints.items()):
                 try:
                     made += files.make(mountpoint, directory[len(mountpoint) :])
-                except PermissionError as error:
+                except OSError as error:
+                    if error.errno not in files.DENIED:
+                        raise
                     refused = error
                     self._leave_out(directory)
             if self._unified is not None:
@@ -105,7 +107,9 @@ class CgroupV1:
             if moved:
                 self._unified.apply(moved)
         elif rest.get("unified"):
-            setting = next(v2_settings.unified(rest))
+            from runtime.cgroups.v2_settings import unified
+
+            setting = next(unified(rest))
             raise CgroupUnavailableError(f"set {setting.file} to {setting.value}: cgroup v2 is not mounted")
         files.apply(settings(rest), self._directories)
         rules = rest.get("devices")

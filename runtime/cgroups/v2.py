@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import posix
-from errno import EACCES, EBUSY, EPERM, EROFS
+from errno import EBUSY
 from select import POLLPRI, poll
 from time import monotonic
 
 from runtime.cgroups import files
 from runtime.cgroups.errors import CgroupError, CgroupUnavailableError
-from runtime.cgroups.v2_settings import settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ class CgroupV2:
                 self._switch_on(None)
         except OSError as error:
             message = f"create cgroup {self.directory}: {error.strerror}"
-            if error.errno in (EACCES, EPERM, EROFS):
+            if error.errno in files.DENIED:
                 raise CgroupUnavailableError(message, hint=files.DELEGATION_HINT) from error
             raise CgroupError(message) from error
 
@@ -90,6 +89,8 @@ class CgroupV2:
 
     def apply(self, resources: dict[str, Any]) -> None:
         """Set limits and device rules; what is not mentioned is left as it is."""
+        from runtime.cgroups.v2_settings import settings
+
         wanted = settings(resources)
         controllers = {setting.controller for setting in wanted}
         if not self._alone and wanted:
