@@ -25,8 +25,11 @@ class ConnectionFailedError(RegistryError):
 
     @property
     def is_passing(self) -> bool:
-        """Tell whether the same request may well succeed a second later."""
-        return self.kind in ("broken", "resolver")
+        """Tell whether the same request may well succeed a second later.
+
+        Not after a time limit, be it the resolver's: to wait for it several times would look like hanging.
+        """
+        return self.kind == "broken"
 
 
 class AnswerError(RegistryError):
@@ -60,19 +63,15 @@ def _classify(chain: list[BaseException]) -> tuple[str, str, str]:
             hint = "put the CA into certs.d/HOST[:PORT]/ca.crt, or use --tls-verify=false"
             return "certificate", f"{proxied}tls: failed to verify certificate: {error.verify_message}", hint
         if isinstance(error, socket.gaierror):
-            kind = "resolver" if error.errno == socket.EAI_AGAIN else "host"
-            return (
-                kind,
-                f"{proxied}no such host" if kind == "host" else f"{proxied}temporary failure in name resolution",
-                "",
-            )
+            passing = error.errno == socket.EAI_AGAIN
+            return "host", proxied + ("temporary failure in name resolution" if passing else "no such host"), ""
         if isinstance(error, ConnectionRefusedError):
             return "refused", f"{proxied}connection refused", ""
     for error in chain:
         if isinstance(error, ssl.SSLError):
             return _classify_tls(error, proxied)
     if "ConnectTimeoutError" in names or "ConnectTimeout" in names:
-        return "timeout", f"{proxied}connection timed out", ""
+        return "unreachable", f"{proxied}connection timed out", ""
     if names & {"ReadTimeoutError", "ReadTimeout", "TimeoutError"}:
         return "timeout", f"{proxied}no answer in time", ""
     for error in chain:

@@ -262,7 +262,7 @@ def test_repeated_code_and_message_are_said_once() -> None:
     [
         (ConnectionRefusedError(111, "Connection refused"), "refused", "connection refused"),
         (socket.gaierror(socket.EAI_NONAME, "x"), "host", "no such host"),
-        (socket.gaierror(socket.EAI_AGAIN, "x"), "resolver", "temporary failure in name resolution"),
+        (socket.gaierror(socket.EAI_AGAIN, "x"), "host", "temporary failure in name resolution"),
         (ConnectionResetError(104, "Connection reset by peer"), "broken", "connection reset by peer"),
         (OSError(113, "No route to host"), "network", "no route to host"),
         (TimeoutError(), "timeout", "no answer in time"),
