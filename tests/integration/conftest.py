@@ -6,28 +6,24 @@ import itertools
 import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 
 import pytest
 
-from tests.fixtures import debian, images, leaks
+from tests.fixtures import debian, images, leaks, place
 from tests.fixtures.command import Pod, install, make_pod
 from tests.fixtures.registry import Registry, serve
 from tests.fixtures.user import User, current_user, make_user, remove_user
 
-BASE = os.environ.get("POD_TEST_DIRECTORY", "/var/tmp")
 MODES = ["root", "rootless"] if os.getuid() == 0 else ["rootless"]
 _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
 def workplace() -> Iterator[str]:
-    """A directory for the whole session, outside /tmp, that every user may enter."""
-    path = tempfile.mkdtemp(prefix="pod-tests-", dir=BASE)
-    os.chmod(path, 0o755)
-    yield path
-    remove_tree(path)
+    """A directory for the whole session that every user may enter; as root, on a file system of its own."""
+    with place.make() as path:
+        yield path
 
 
 @pytest.fixture(scope="session")
