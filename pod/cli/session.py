@@ -331,21 +331,14 @@ def _shutdown(fd: int) -> None:
         connection.detach()
 
 
-def terminal_size() -> tuple[int, int] | None:
-    """Return height and width of the terminal among our standard streams, or None if there is none."""
+def _pass_size(resize: Callable[[int, int], None]) -> None:
     for fd in (0, 1, 2):
         try:
             size = posix.get_terminal_size(fd)
         except OSError:
             continue
-        return size.lines, size.columns
-    return None
-
-
-def _pass_size(resize: Callable[[int, int], None]) -> None:
-    size = terminal_size()
-    if size is not None:
-        resize(*size)
+        resize(size.lines, size.columns)
+        return
 
 
 def _is_closed(fd: int) -> bool:

@@ -159,13 +159,10 @@ def _start(loop: Loop, container: Container) -> None:
     except OSError:
         ending.abort(loop)
     document = dumps({"pid": container.pid, "start_time": container.start_time})
-    word, *size = _hear(loop.sync).split() if ending.tell(loop.sync, document.encode()) else [b"gone"]
-    if word != b"start":
+    if not ending.tell(loop.sync, document.encode()) or _hear(loop.sync) != b"start":
         posix.close(loop.sync)
         loop.sync = -1
         ending.abort(loop)
-    if size != [b"0", b"0"]:
-        loop.resize(int(size[0]), int(size[1]))
     try:
         container.start()
     except BaseException as error:
@@ -177,9 +174,9 @@ def _start(loop: Loop, container: Container) -> None:
 
 def _hear(sync: int) -> bytes:
     try:
-        return posix.read(sync, 4096) or b"gone"
+        return posix.read(sync, 4096)
     except OSError:
-        return b"gone"
+        return b""
 
 
 def _describe(error: BaseException) -> bytes:

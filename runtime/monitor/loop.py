@@ -343,15 +343,14 @@ class Loop:
                 continue
             kind, height, width = (int(field) for field in fields)
             if kind == 1:
-                self.resize(height, width)
+                self._resize(height, width)
             elif kind == 2:
                 try:
                     self.log.open()
                 except OSError:
                     pass
 
-    def resize(self, height: int, width: int) -> None:
-        """Set the size of the container's terminal, if it has one."""
+    def _resize(self, height: int, width: int) -> None:
         if self.console < 0 or height > 0xFFFF or width > 0xFFFF:
             return
         # Imported at the first resize: a container without a terminal has none.

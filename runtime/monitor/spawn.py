@@ -102,13 +102,10 @@ class MonitorLink:
         self._pidfd = posix.pidfd_open(monitor_pid)
         self._exit_code: int | None = None
 
-    def start(self, size: tuple[int, int] | None = None) -> None:
-        """Start the container, its terminal being of the size (height, width).
-
-        If that fails, the monitor has removed the container when the error is raised.
-        """
+    def start(self) -> None:
+        """Start the container; if that fails, the monitor has removed it when the error is raised."""
         try:
-            self._sync.send(b"start %d %d" % (size or (0, 0)), MSG_NOSIGNAL)
+            self._sync.send(b"start", MSG_NOSIGNAL)
         except OSError:
             pass  # The answer tells why.
         self._receive()

@@ -34,7 +34,7 @@ options = {options!r}
 fake = Fake(Path({directory!r}))
 link = fake.spawn({command!r}, terminal=options["terminal"], stdin=options["stdin"])
 fd, link.attach_fd = link.attach_fd, -1
-link.start(session.terminal_size())
+link.start()
 ended = session.attach(
     fd, container_pid=link.pid, resize=lambda h, w: attach.resize(str(fake.directory), h, w), **options
 )
@@ -131,8 +131,11 @@ class Terminal:
 
 
 def test_terminal_session(fake: Fake) -> None:
-    terminal = Terminal(fake, "stty size; while read line; do echo got $line; stty size; done; exit 4")
+    terminal = Terminal(fake, "echo ready; while read line; do echo got $line; stty size; done; exit 4")
     child = terminal.child
+    child.expect("ready")
+    time.sleep(0.3)
+    child.send("first\r")
     child.expect("30 100")
     child.setwinsize(40, 120)
     time.sleep(0.3)
