@@ -83,6 +83,7 @@ def surroundings(engine: Engine, container_id: str, config: ContainerConfig) -> 
         cgroups_path=_cgroups_path(engine, container_id, config),
         id_mappings=mappings,
         default_capabilities=[create.capability(name) for name in default],
+        host_has_mqueue=os.path.isdir("/dev/mqueue"),
         default_sysctls={key.strip(): value.strip() for key, _, value in sysctls},
     )
 

@@ -27,7 +27,7 @@ ALL_CAPABILITIES = (
     "CAP_AUDIT_READ CAP_PERFMON CAP_BPF CAP_CHECKPOINT_RESTORE"
 ).split()
 MASKED_PATHS = (
-    "/proc/acpi /proc/kcore /proc/keys /proc/latency_stats /proc/sched_debug /proc/scsi /proc/timer_list "
+    "/proc/acpi /proc/interrupts /proc/kcore /proc/keys /proc/latency_stats /proc/sched_debug /proc/scsi /proc/timer_list "
     "/proc/timer_stats /sys/dev/block /sys/devices/virtual/powercap /sys/firmware /sys/fs/selinux"
 ).split()
 READONLY_PATHS = ("/proc/asound /proc/bus /proc/fs /proc/irq /proc/sys /proc/sysrq-trigger").split()
@@ -42,6 +42,7 @@ class Surroundings:
         "default_capabilities",
         "default_sysctls",
         "files",
+        "host_has_mqueue",
         "id_mappings",
         "rootfs",
         "rootless",
@@ -59,6 +60,7 @@ class Surroundings:
         id_mappings: tuple[list[IdMapping], list[IdMapping]] | None,
         default_capabilities: list[str],
         default_sysctls: dict[str, str],
+        host_has_mqueue: bool = True,
     ) -> None:
         self.rootfs = rootfs  # where the root file system will be mounted
         self.files = files  # the directory of hosts, hostname, resolv.conf and .containerenv
@@ -68,6 +70,7 @@ class Surroundings:
         self.id_mappings = id_mappings  # users' and groups', if the container has a user namespace of its own
         self.default_capabilities = default_capabilities
         self.default_sysctls = default_sysctls
+        self.host_has_mqueue = host_has_mqueue
 
 
 def build(config: ContainerConfig, container_id: str, surroundings: Surroundings) -> dict[str, Any]:
@@ -76,7 +79,7 @@ def build(config: ContainerConfig, container_id: str, surroundings: Surroundings
         "ociVersion": OCI_VERSION,
         "process": process(config, config["entrypoint"] + config["command"], container_id, surroundings),
         "root": {"path": surroundings.rootfs, "readonly": config["read_only"]},
-        "hostname": config["hostname"],
+        "hostname": config["hostname"] if config["namespaces"]["uts"] == "private" else "",
         "mounts": _mounts(config, surroundings),
         "annotations": config["annotations"],
         "linux": _linux(config, surroundings),
@@ -248,7 +251,8 @@ def _system_mounts(config: ContainerConfig, surroundings: Surroundings) -> list[
     if namespaces["network"] == "host" and surroundings.rootless:
         mounts[2] = _mount("/sys", "bind", "/sys", f"rbind,nosuid,noexec,nodev,{access}")
     if namespaces["ipc"] == "host":
-        mounts.append(_mount("/dev/mqueue", "bind", "/dev/mqueue", "bind,nosuid,noexec,nodev"))
+        if surroundings.host_has_mqueue:
+            mounts.append(_mount("/dev/mqueue", "bind", "/dev/mqueue", "bind,nosuid,noexec,nodev"))
         mounts.append(_mount("/dev/shm", "bind", "/dev/shm", "bind,nosuid,noexec,nodev"))
     else:
         mounts.append(_mount("/dev/mqueue", "mqueue", "mqueue", "nosuid,noexec,nodev"))

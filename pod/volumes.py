@@ -90,7 +90,7 @@ def _copy_file(source: int, destination: int, name: str) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         writer = os.open(name, flags, 0o600, dir_fd=destination)
         try:
-            while os.copy_file_range(reader, writer, 1 << 30):
+            while os.sendfile(writer, reader, None, 1 << 30):
                 pass
             _copy_attributes(reader, writer)
         finally:
