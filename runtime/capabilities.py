@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from errno import EPERM
+from errno import EINVAL, EPERM
 
 from runtime import syscalls
 from runtime.kernel import (
@@ -25,6 +25,7 @@ NAMES = (
     "CAP_SETFCAP CAP_MAC_OVERRIDE CAP_MAC_ADMIN CAP_SYSLOG CAP_WAKE_ALARM CAP_BLOCK_SUSPEND CAP_AUDIT_READ "
     "CAP_PERFMON CAP_BPF CAP_CHECKPOINT_RESTORE"
 ).split()
+_MOST = 64
 _NUMBERS = {name: number for number, name in enumerate(NAMES)}
 
 
@@ -53,15 +54,17 @@ class CapabilitySets:
 
 def drop_bounding(keep: int) -> None:
     """Drop all but these from the bounding set; needs CAP_SETPCAP, unless there is nothing to drop."""
-    number = 0
-    while True:
+    for number in range(_MOST):
+        if keep >> number & 1:
+            continue
         try:
-            has = syscalls.prctl(PR_CAPBSET_READ, number)
-        except OSError:
-            return
-        if has and not keep >> number & 1:
             syscalls.prctl(PR_CAPBSET_DROP, number)
-        number += 1
+        except OSError as error:
+            if error.errno == EINVAL:
+                # The kernel knows no capability of this number, nor of a higher one.
+                return
+            if syscalls.prctl(PR_CAPBSET_READ, number):
+                raise
 
 
 def apply(sets: CapabilitySets) -> None:

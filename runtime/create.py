@@ -121,6 +121,7 @@ class _Creation:
         """Check everything that can be checked, then make directory, socket and cgroup."""
         linux = self._read_all()
         setup = self.setup
+        self._open_sources()
         self._make_directory()
         cgroup_path = linux.get("cgroupsPath") or ""
         self.status = self._initial_status(cgroup_path if use_cgroups else "", systemd_cgroup)
@@ -161,22 +162,23 @@ class _Creation:
         self.gids = idmap.read_mappings(linux.get("gidMappings"), "linux.gidMappings")
         setup.namespaces = namespaces.NamespacePlan(linux)
         setup.sysctls = sysctl.check(linux.get("sysctl") or {}, setup.namespaces)
-        if setup.namespaces.new & CLONE_NEWUSER:
-            if not self.uids or not self.gids:
-                raise SpecError("a new user namespace needs linux.uidMappings and linux.gidMappings")
-            self._open_sources()
+        if setup.namespaces.new & CLONE_NEWUSER and not (self.uids and self.gids):
+            raise SpecError("a new user namespace needs linux.uidMappings and linux.gidMappings")
 
     def _open_sources(self) -> None:
-        """Open with the rights of the host what the container's root may not even reach."""
-        if posix.geteuid():
-            return
-        self.setup.root = rootfs.clone_tree(self.setup.rootfs)
+        """Open with the rights of the host what the container's root may not even reach, and map IDs of mounts."""
+        new_user = bool(self.setup.namespaces.new & CLONE_NEWUSER) and not posix.geteuid()
+        if new_user:
+            self.setup.root = rootfs.clone_tree(self.setup.rootfs)
         for mount in self.setup.mounts:
-            if mount.options.bind:
-                try:
-                    mount.tree = mounts.clone_tree(mount)
-                except OSError as error:
-                    raise OCIRuntimeError(f"{mount}: {describe(error)}") from error
+            if not mount.options.bind or not (new_user or mount.options.idmap):
+                continue
+            try:
+                mount.tree = mounts.clone_tree(mount)
+                if mount.options.idmap:
+                    mounts.map_ids(mount, (self.uids, self.gids))
+            except OSError as error:
+                raise OCIRuntimeError(f"{mount}: {describe(error)}") from error
 
     def _make_directory(self) -> None:
         launch.make_directories(self.root)

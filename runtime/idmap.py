@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import posix
 
+from runtime import syscalls
 from runtime.errors import OCIRuntimeError, SpecError
+from runtime.kernel import CLONE_NEWUSER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     Mapping = tuple[int, int, int]
 
 _MOST_LINES = 340
+_SIGCHLD = 17
 _HELPER_PATHS = ("/usr/bin", "/usr/local/bin", "/bin")
 
 
@@ -50,6 +53,30 @@ def write(pid: int, uids: list[Mapping], gids: list[Mapping]) -> None:
         return
     _run_helper("newgidmap", pid, gids)
     _run_helper("newuidmap", pid, uids)
+
+
+def open_namespace(uids: list[Mapping], gids: list[Mapping]) -> int:
+    """Return the fd of a new user namespace with these mappings, for idmapped mounts; needs the host's privileges."""
+    reading, writing = posix.pipe2(posix.O_CLOEXEC)
+    try:
+        pid, pidfd = syscalls.clone3(CLONE_NEWUSER, _SIGCHLD)
+        if pid == 0:
+            # Held open by the parent until it has what it wants; nothing of Python's happens here.
+            posix.close(writing)
+            posix.read(reading, 1)
+            posix._exit(0)
+        posix.close(pidfd)
+        try:
+            write(pid, uids, gids)
+            return posix.open(f"/proc/{pid}/ns/user", posix.O_RDONLY | posix.O_CLOEXEC)
+        finally:
+            posix.close(writing)
+            writing = -1
+            posix.waitpid(pid, 0)
+    finally:
+        posix.close(reading)
+        if writing >= 0:
+            posix.close(writing)
 
 
 def _is_own_single(mappings: list[Mapping], own: int) -> bool:

@@ -49,10 +49,8 @@ if TYPE_CHECKING:
 
     from runtime.spec import Process
 
-SIGKILL, _SIGSTOP = 9, 19
+SIGKILL = 9
 _SIGNALS = 64
-_INTERNAL_SIGNALS = (32, 33)
-_KEYRING_SEARCHABLE = 0x00080000
 
 
 class Setup:
@@ -174,7 +172,8 @@ def reset_signals() -> None:
     """Give every signal its default action (Python ignores SIGPIPE and SIGXFSZ) and block none."""
     _signal.set_wakeup_fd(-1)
     for number in range(1, _SIGNALS + 1):
-        if number not in (SIGKILL, _SIGSTOP, *_INTERNAL_SIGNALS) and _signal.getsignal(number) is not None:
+        # What Python found ignored at its start, and what it ignores itself; a handler would not survive execve anyhow.
+        if _signal.getsignal(number) not in (None, _signal.SIG_DFL):
             _signal.signal(number, _signal.SIG_DFL)
     _signal.pthread_sigmask(_signal.SIG_SETMASK, [])
 
@@ -237,9 +236,8 @@ def become_root() -> None:
 def join_keyring(container_id: str) -> None:
     """Start a session keyring of our own, so that the host's keys are out of reach; kernels may lack it."""
     try:
-        serial = syscalls.keyctl_join_session(f"_ses.{container_id}")
-        syscalls.keyctl_setperm(serial, syscalls.keyctl_describe_permissions(serial) | _KEYRING_SEARCHABLE)
-    except (OSError, ValueError, IndexError):
+        syscalls.keyctl_join_session(f"_ses.{container_id}")
+    except OSError:
         # ENOSYS: no keyrings; EDQUOT: this user has too many. Neither is a reason not to run.
         pass
 

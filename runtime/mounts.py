@@ -10,14 +10,16 @@ import posix
 import stat
 from errno import EINVAL, EPERM
 
-from runtime import copyup, inroot, mounts_cgroup, syscalls
+from runtime import copyup, idmap, inroot, mounts_cgroup, syscalls
 from runtime.errors import OCIRuntimeError, SpecError
 from runtime.kernel import (
     AT_EMPTY_PATH,
     AT_FDCWD,
     AT_RECURSIVE,
     AT_SYMLINK_NOFOLLOW,
+    MOUNT_ATTR_IDMAP,
     MOUNT_ATTR_RDONLY,
+    MS_PRIVATE,
     OPEN_TREE_CLOEXEC,
     OPEN_TREE_CLONE,
     PROC_SUPER_MAGIC,
@@ -52,6 +54,7 @@ class Mount:
         self.tree = -1
         self.uid_mappings = document.get("uidMappings")
         self.gid_mappings = document.get("gidMappings")
+        self.options.idmap |= bool(self.uid_mappings or self.gid_mappings)
         if self.fstype in ("bind", "rbind"):
             self.options.bind = True
             self.options.recursive |= self.fstype == "rbind"
@@ -85,6 +88,21 @@ def clone_tree(mount: Mount) -> int:
         if error.errno != EINVAL or recursive:
             raise
         return syscalls.open_tree(AT_FDCWD, mount.source, flags | AT_RECURSIVE)
+
+
+def map_ids(mount: Mount, container: tuple[list[idmap.Mapping], list[idmap.Mapping]]) -> None:
+    """Give the opened tree of a mount the mappings that it names, or else those of the container."""
+    uids = idmap.read_mappings(mount.uid_mappings, "uidMappings of a mount") or container[0]
+    gids = idmap.read_mappings(mount.gid_mappings, "gidMappings of a mount") or container[1]
+    if not uids or not gids:
+        raise SpecError(f"the mount on `{mount.destination}` has no uidMappings and gidMappings to map IDs by")
+    namespace = idmap.open_namespace(uids, gids)
+    try:
+        recursive = AT_RECURSIVE if mount.options.recursive_idmap else 0
+        flags = AT_EMPTY_PATH | recursive
+        syscalls.mount_setattr(mount.tree, flags=flags, attr_set=MOUNT_ATTR_IDMAP, userns_fd=namespace)
+    finally:
+        posix.close(namespace)
 
 
 def mount_all(root: int, mounts: list[Mount], *, new_pid_namespace: bool, cgroup_namespace: bool) -> None:
@@ -220,6 +238,9 @@ def set_attributes(tree: int, options: MountOptions) -> None:
 def set_propagation(tree: int, options: MountOptions) -> None:
     """Set the propagation of an attached mount: one call each, as the kernel takes only one at a time."""
     for propagation, recursive in options.propagation:
+        if propagation == MS_PRIVATE and not options.bind and not options.remount:
+            # A new file system is private from the beginning.
+            continue
         flags = AT_EMPTY_PATH | (AT_RECURSIVE if recursive else 0)
         syscalls.mount_setattr(tree, flags=flags, propagation=propagation)
 

@@ -15,6 +15,7 @@ from runtime.kernel import (
     MOUNT_ATTR_NOEXEC,
     MOUNT_ATTR_NOSUID,
     MOUNT_ATTR_RDONLY,
+    MS_PRIVATE,
     OPEN_TREE_CLOEXEC,
     OPEN_TREE_CLONE,
 )
@@ -39,7 +40,7 @@ def mount(root: int, destination: str, options: MountOptions, *, cgroup_namespac
     try:
         if syscalls.filesystem_type(host) == CGROUP2_SUPER_MAGIC:
             own = own_cgroups().get("", "/")
-            _attach(_one("cgroup2", "", _HOST + own, attributes, cgroup_namespace), target, options)
+            _attach(_one("cgroup2", "", _HOST, own, attributes, cgroup_namespace), target, options)
         else:
             _mount_hierarchies(target, attributes, options, cgroup_namespace)
     finally:
@@ -69,27 +70,28 @@ def _mount_hierarchies(target: int, attributes: int, options: MountOptions, cgro
     tmpfs = syscalls.fsmount(context, attributes & ~MOUNT_ATTR_RDONLY)
     posix.close(context)
     syscalls.attach_mount(tmpfs, target)
+    without = posix.stat(_HOST).st_dev
     for controllers, path in own_cgroups().items():
         name = controllers.removeprefix("name=") if controllers else "unified"
-        if not _is_mounted(name):
+        if _device(name) in (-1, without):
             continue
         posix.mkdir(name, 0o755, dir_fd=tmpfs)
         _links(tmpfs, controllers, name)
         directory = syscalls.open_directory(name, tmpfs)
-        source = f"{_HOST}/{name}{path}"
         fstype = "cgroup" if controllers else "cgroup2"
-        _attach(_one(fstype, controllers, source, attributes, cgroup_namespace), directory, options)
+        tree = _one(fstype, controllers, f"{_HOST}/{name}", path, attributes, cgroup_namespace)
+        _attach(tree, directory, options)
         posix.close(directory)
     if attributes & MOUNT_ATTR_RDONLY:
         syscalls.mount_setattr(tmpfs, attr_set=MOUNT_ATTR_RDONLY)
     posix.close(tmpfs)
 
 
-def _is_mounted(name: str) -> bool:
+def _device(name: str) -> int:
     try:
-        return posix.stat(f"{_HOST}/{name}").st_dev != posix.stat(_HOST).st_dev
+        return posix.stat(f"{_HOST}/{name}").st_dev
     except OSError:
-        return False
+        return -1
 
 
 def _links(tmpfs: int, controllers: str, name: str) -> None:
@@ -99,7 +101,7 @@ def _links(tmpfs: int, controllers: str, name: str) -> None:
             posix.symlink(name, controller, dir_fd=tmpfs)
 
 
-def _one(fstype: str, controllers: str, source: str, attributes: int, cgroup_namespace: bool) -> int:
+def _one(fstype: str, controllers: str, top: str, own: str, attributes: int, cgroup_namespace: bool) -> int:
     """Return a detached mount of one hierarchy: as the cgroup namespace sees it, else a copy of our own part."""
     if cgroup_namespace:
         try:
@@ -121,18 +123,20 @@ def _one(fstype: str, controllers: str, source: str, attributes: int, cgroup_nam
     # A bind mount of our own cgroup only: never of the host's whole tree (CVE-2023-25809).
     flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC
     try:
-        tree = syscalls.open_tree(AT_FDCWD, source, flags)
+        tree = syscalls.open_tree(AT_FDCWD, top + own, flags)
     except FileNotFoundError:
-        # Already inside of a cgroup namespace whose root is not what is mounted here: show all of it, read-only.
-        tree = syscalls.open_tree(AT_FDCWD, source[: len(_HOST)], flags | AT_RECURSIVE)
+        # We are ourselves in a container that sees less of the hierarchy: show what we see, read-only.
+        tree = syscalls.open_tree(AT_FDCWD, top, flags)
         attributes |= MOUNT_ATTR_RDONLY
-    syscalls.mount_setattr(tree, flags=AT_EMPTY_PATH | AT_RECURSIVE, attr_set=attributes)
+    flags = AT_EMPTY_PATH | AT_RECURSIVE
+    syscalls.mount_setattr(tree, flags=flags, attr_set=attributes, propagation=MS_PRIVATE)
     return tree
 
 
 def _attach(tree: int, target: int, options: MountOptions) -> None:
     syscalls.attach_mount(tree, target)
     for propagation, recursive in options.propagation:
-        flags = AT_EMPTY_PATH | (AT_RECURSIVE if recursive else 0)
-        syscalls.mount_setattr(tree, flags=flags, propagation=propagation)
+        if propagation != MS_PRIVATE:
+            flags = AT_EMPTY_PATH | (AT_RECURSIVE if recursive else 0)
+            syscalls.mount_setattr(tree, flags=flags, propagation=propagation)
     posix.close(tree)

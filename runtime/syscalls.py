@@ -268,18 +268,6 @@ def keyctl_join_session(name: str) -> int:
     return call("keyctl", 1, _path(name), 0, 0, 0)
 
 
-def keyctl_describe_permissions(serial: int) -> int:
-    """Return the permission mask of a key."""
-    memory = buffer(512)
-    length = call("keyctl", 6, serial, memory, _Long(512), 0)
-    return int(memory.raw[: length - 1].split(b";")[3], 16)
-
-
-def keyctl_setperm(serial: int, permissions: int) -> None:
-    """keyctl(KEYCTL_SETPERM)."""
-    call("keyctl", 5, serial, _Long(permissions), 0, 0)
-
-
 def sethostname(name: str) -> None:
     """sethostname(2)."""
     encoded = _path(name)

@@ -306,3 +306,20 @@ def test_a_limit_that_may_not_be_raised_is_named(runtime: Runtime) -> None:
     done = runtime.run(configuration("true", rlimits=limit))
     assert done.returncode == 1
     assert "set rlimit RLIMIT_NOFILE" in done.stderr
+
+
+@pytest.mark.parametrize("in_user_namespace", [True, False])
+def test_idmapped_mounts(as_root: Runtime, in_user_namespace: bool) -> None:
+    source = f"{as_root.directory}/mapped"
+    os.mkdir(source)
+    os.chown(source, 1000, 1001)
+    # The container's root could not make it: the root file system belongs to the host's root here.
+    os.mkdir(f"{as_root.rootfs}/mapped")
+    spec = configuration("stat", "-c", "%u %g", "/mapped")
+    mount: dict[str, Any] = {"destination": "/mapped", "type": "bind", "source": source, "options": ["bind", "idmap"]}
+    if in_user_namespace:
+        with_user_namespace(spec)
+    else:
+        mount["uidMappings"] = mount["gidMappings"] = [{"containerID": 1000, "hostID": 5000, "size": 10}]
+    spec["mounts"].append(mount)
+    assert as_root.output(spec=spec).split() == (["1000", "1001"] if in_user_namespace else ["5000", "5001"])
