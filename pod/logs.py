@@ -65,6 +65,10 @@ def follow(
 
     `is_running` must hold until the container's monitor has gone: only then is the log complete.
     """
+    while not os.path.exists(path):  # It comes with the monitor.
+        if not is_running():
+            return
+        time.sleep(_PAUSE_MS / 1000)
     file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     watch = _Watch(path)
     try:

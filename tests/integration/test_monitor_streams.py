@@ -110,7 +110,8 @@ def test_many_clients_and_clients_that_come_and_go(fake: Fake) -> None:
 
 @pytest.mark.parametrize("delay", [0.5, LATER])
 def test_input_has_back_pressure_and_an_end(fake: Fake, delay: float) -> None:
-    link = fake.run(f"sleep {delay}; sha256sum", stdin=True)
+    go = fake.directory / "go"
+    link = fake.run(f"while [ ! -e {go} ]; do sleep 0.05; done; sha256sum", stdin=True)
     fd = take(link)
     data = os.urandom(20_000_000)
 
@@ -122,10 +123,11 @@ def test_input_has_back_pressure_and_an_end(fake: Fake, delay: float) -> None:
 
     writer = threading.Thread(target=feed)
     writer.start()
-    time.sleep(delay * 0.8)
+    time.sleep(delay)
     rss = Path(f"/proc/{link.monitor_pid}/statm").read_text().split()[1]
     assert writer.is_alive()
     assert int(rss) * 4096 < 100_000_000
+    go.touch()
     assert received(fd).split()[0].decode() == hashlib.sha256(data).hexdigest()
     writer.join()
     os.close(fd)

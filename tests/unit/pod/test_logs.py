@@ -148,3 +148,8 @@ def test_follow_reads_a_truncated_log_from_its_beginning(tmp_path: Path) -> None
         if line.text == b"older":
             write(path, (2, "stdout", "F", "new"))
     assert lines == [b"old", b"older", b"new"]
+
+
+def test_follow_waits_for_a_log_only_while_there_may_be_one(tmp_path: Path) -> None:
+    answers = iter([True, False])
+    assert list(logs.follow(str(tmp_path / "none"), is_running=lambda: next(answers))) == []
