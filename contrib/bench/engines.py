@@ -66,11 +66,21 @@ class Engine:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: medians in seconds by engine, and what ratios are aimed at."""
+    """One line of the table: medians by engine, in seconds unless `unit` says MB, and what ratios are aimed at."""
 
     title: str
     medians: dict[str, float]
     aims: dict[str, float]
+    unit: str = "s"
+
+    def shown(self, name: str) -> str:
+        """Return the median of an engine with its unit, nothing if it was not measured."""
+        if name not in self.medians:
+            return ""
+        value = self.medians[name]
+        if self.unit == "s" and value < 1:
+            return f"{value * 1000:.1f} ms"
+        return f"{value:.2f} {self.unit}"
 
     def ratio(self, other: str) -> float:
         """Return how long the first engine takes as a part of what `other` takes."""
@@ -245,8 +255,8 @@ def report(rows: list[Row], *, as_json: bool) -> None:
         return
     for row in rows:
         print(row.title)
-        for name, seconds in row.medians.items():
+        for name in row.medians:
             note = f"   pod takes {row.ratio(name):.2f} of it" if name != "pod" else ""
             aim = f" (aim: {row.aims[name]:.2f})" if name in row.aims else ""
-            print(f"  {name:8} {seconds * 1000:8.1f} ms{note}{aim}")
+            print(f"  {name:8} {row.shown(name):>10}{note}{aim}")
     print(f"load {os.getloadavg()[0]:.2f} on {os.cpu_count()} processors, Linux {os.uname().release}")
