@@ -89,6 +89,7 @@ def launch_exec(engine: Engine, container: Container, options: ExecOptions) -> E
         log_driver="none",
         log_path="",
         exit_path=f"{directory}/exit",
+        on_exit=["/bin/rm", "-rf", "--", directory],  # unless a command is there to do it
     )
     try:
         return ExecSession(session_id, directory, spawn.spawn(config, create))

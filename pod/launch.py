@@ -6,13 +6,14 @@ import os
 import sys
 import time
 
-from pod import create, rootfs, spec, status, users, volumes
+from pod import create, rootfs, rootless, spec, status, users, volumes
 from pod.config import DEFAULT_CAPABILITIES, DEFAULT_SYSCTLS
 from pod.errors import PodError, StateError
 from pod.lock import ContainerLock
 from runtime import create as runtime_create
 from runtime import delete as runtime_delete
 from runtime import start as runtime_start
+from runtime.errors import OCIRuntimeError
 from runtime.monitor import spawn
 from storage import gc, images
 from storage.rootfs import lowers as layer_directories
@@ -41,9 +42,22 @@ def launch(engine: Engine, container: Container, console_size: tuple[int, int] =
         clear(engine, container.id)
         plan = _Plan(engine, container)
         spec.set_console_size(plan.spec["process"], console_size)
-        link = spawn.spawn(plan.monitor_config(), plan.create)
+        try:
+            link = spawn.spawn(plan.monitor_config(), plan.create)
+        except OCIRuntimeError as error:
+            rootless.explain_single_id(engine.config, error)
+            raise
         _write(f"{plan.directory}/started", f"{time.time():.9f} {create.boot_id()}\n")
         return link
+
+
+def start(engine: Engine, link: MonitorLink) -> None:
+    """Let the program run. Raises what kept it from being executed; then nothing of it is left."""
+    try:
+        link.start()
+    except OCIRuntimeError as error:
+        rootless.explain_single_id(engine.config, error)
+        raise
 
 
 def clear(engine: Engine, container_id: str) -> None:

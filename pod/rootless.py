@@ -17,6 +17,7 @@ from runtime import kernel, process, syscalls
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pod.config import Config
+    from runtime.errors import OCIRuntimeError
 
 
 class IdRange:
@@ -95,6 +96,13 @@ def missing_pieces(config: Config) -> tuple[str, str] | None:
         if _which(name) is None:
             return f"{name} is not installed", "as root: apt install uidmap"
     return None
+
+
+def explain_single_id(config: Config, error: OCIRuntimeError) -> None:
+    """Give an error the hint that it may come of having one ID only, if that is so."""
+    missing = missing_pieces(config) if config.rootless and has_single_id() else None
+    if missing is not None:
+        error.hint = f"only one ID is mapped, because {missing[0]}; {missing[1]}"
 
 
 def _join_existing(config: Config) -> bool:

@@ -44,7 +44,7 @@ def run_attached(
     sig_proxy: bool,
     stdin: bool | None = None,
 ) -> int:
-    """Start the container, be its standard streams until it ends or the user detaches, return the exit status."""
+    """Be a started container's standard streams until it ends or the user detaches; return the exit status."""
     directory = engine.config.monitor_dir(container.id)
     ended = _attend(
         link,
@@ -107,7 +107,6 @@ def _attend(
     link: MonitorLink, directory: str, *, stdin: bool, terminal: bool, detach_keys: str, sig_proxy: bool
 ) -> bool:
     descriptor, link.attach_fd = link.attach_fd, -1
-    link.start()
     ended = session.attach(
         descriptor,
         stdin=stdin,

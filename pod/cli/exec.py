@@ -37,7 +37,7 @@ def main(
     ] = "",
 ) -> int:
     """Run a process in a running container."""
-    from pod import state, values
+    from pod import launch, state, values
     from pod.cli import attaching
     from pod.engine import open_engine
     from pod.execs import ExecOptions, launch_exec
@@ -58,8 +58,8 @@ def main(
     )
     engine = open_engine(write=True)
     session = launch_exec(engine, state.find_container(engine.connection, container), options)
+    launch.start(engine, session.link)
     if detach:
-        session.link.start()
         session.link.detach()
         print(session.id)
         return 0

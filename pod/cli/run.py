@@ -44,7 +44,7 @@ def main(
     """Run a command in a new container."""
     from pod.cli import attaching, creating
     from pod.engine import open_engine
-    from pod.launch import launch
+    from pod.launch import launch, start
 
     options = container_flags.create_options(**flags)
     options.command, options.name, options.detach_keys = command or [], name, detach_keys
@@ -67,8 +67,9 @@ def main(
         link = launch(engine, container, attaching.console_size())
         if detach:
             creating.release(engine, container)
-            link.start()
-            link.detach()
-            print(container.id)
-            return 0
-        return attaching.run_attached(engine, container, link, detach_keys=detach_keys, sig_proxy=sig_proxy)
+        start(engine, link)
+    if detach:
+        link.detach()
+        print(container.id)
+        return 0
+    return attaching.run_attached(engine, container, link, detach_keys=detach_keys, sig_proxy=sig_proxy)

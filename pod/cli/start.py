@@ -20,11 +20,11 @@ def main(
     sig_proxy: Annotated[bool, Option("--sig-proxy", help="Proxy received signals to the process")] = True,
 ) -> int:
     """Start one or more containers."""
+    from pod import launch
     from pod.cli import attaching, each
     from pod.engine import open_engine
     from pod.errors import PodError
-    from pod.launch import launch
-    from pod.status import observe
+        from pod.status import observe
 
     names = each.required(containers or [], all=all)
     if (attach or interactive) and len(names) > 1:
@@ -34,8 +34,8 @@ def main(
     def start(name: str) -> str:
         container = each.find(engine, name)
         if not observe(engine.config, container.id).is_running:
-            link = launch(engine, container)
-            link.start()
+            link = launch.launch(engine, container)
+            launch.start(engine, link)
             link.detach()
         return name
 
@@ -49,5 +49,6 @@ def main(
         return attaching.attach(
             engine, container, stdin=stdin, detach_keys=detach_keys, sig_proxy=sig_proxy, pid=seen.pid
         )
-    link = launch(engine, container, attaching.console_size())
+    link = launch.launch(engine, container, attaching.console_size())
+    launch.start(engine, link)
     return attaching.run_attached(engine, container, link, detach_keys=detach_keys, sig_proxy=sig_proxy, stdin=stdin)
