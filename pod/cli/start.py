@@ -24,7 +24,7 @@ def main(
     from pod.cli import attaching, each
     from pod.engine import open_engine
     from pod.errors import PodError
-        from pod.status import observe
+    from pod.status import observe
 
     names = each.required(containers or [], all=all)
     if (attach or interactive) and len(names) > 1:
