@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import select
 import time
 from dataclasses import dataclass
@@ -27,7 +26,8 @@ if TYPE_CHECKING:
     from storage.store import Staging, Store
     from storage.transfer import Progress
 
-_MAX_WORKERS = 4
+# More than some machines have processors: a worker waits for the network as often as for one of them.
+_WORKERS = 4
 # How often the lock of a blob that another process is fetching is tried.
 _POLL_SECONDS = 0.1
 
@@ -112,9 +112,8 @@ class Fetcher:
 
     def _start(self) -> None:
         """Give work to as many workers as there is room for; leave alone what another process is fetching."""
-        limit = min(os.cpu_count() or 1, _MAX_WORKERS)
         for job in list(self._waiting):
-            if len(self._running) >= limit:
+            if len(self._running) >= _WORKERS:
                 return
             ingest = claim(self._store, job.blob.digest)
             if ingest is None:

@@ -8,6 +8,7 @@ a pull leaves without an image is collected when the last of the pulls under way
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from storage import gc, images
@@ -76,7 +77,8 @@ def pull(
     """
     client = _client(reference, options)
     with Interrupts() as interrupts:
-        return _pull(store, client, reference, platform, rootless, single_id, progress or NoProgress(), interrupts)
+        puller = _Puller(store, client, platform, progress or NoProgress(), interrupts, rootless, single_id)
+        return puller.pull(reference)
 
 
 def pull_all_tags(
@@ -91,14 +93,11 @@ def pull_all_tags(
 ) -> list[Image]:
     """Pull every tag of a repository, in the registry's order."""
     client = _client(reference, options)
-    shown = progress or NoProgress()
     with Interrupts() as interrupts:
         with interrupts.waiting():
             tags = list(client.tags(reference.path))
-        return [
-            _pull(store, client, reference.with_tag(tag), platform, rootless, single_id, shown, interrupts)
-            for tag in tags
-        ]
+        puller = _Puller(store, client, platform, progress or NoProgress(), interrupts, rootless, single_id)
+        return [puller.pull(reference.with_tag(tag)) for tag in tags]
 
 
 def remote_digest(reference: Reference, *, options: RegistryOptions) -> str:
@@ -112,32 +111,39 @@ def _client(reference: Reference, options: RegistryOptions) -> RegistryClient:
     return RegistryClient(reference.domain, options)
 
 
-def _pull(
-    store: Store,
-    client: RegistryClient,
-    reference: Reference,
-    platform: Platform | None,
-    rootless: bool,
-    single_id: bool,
-    progress: Progress,
-    interrupts: Interrupts,
-) -> Image:
-    from storage.fetch import Fetcher
+@dataclass(frozen=True)
+class _Puller:
+    """What the pulls of one command share."""
 
-    gc.sweep(store)
-    with interrupts.waiting():
-        source = locate(client, reference, platform)
-    fetcher = Fetcher(store, client, source, progress, interrupts, rootless=rootless, single_id=single_id)
-    try:
-        with store.publishing():
-            image_id = _publish(store, source, fetcher.fetch)
-    finally:
+    store: Store
+    client: RegistryClient
+    platform: Platform | None
+    progress: Progress
+    interrupts: Interrupts
+    rootless: bool
+    single_id: bool
+
+    def pull(self, reference: Reference) -> Image:
+        """Pull one image."""
+        from storage.fetch import Fetcher
+
+        store = self.store
         gc.sweep(store)
-    if fetcher.published:
-        from storage import durability
+        with self.interrupts.waiting():
+            source = locate(self.client, reference, self.platform)
+        fetcher = Fetcher(
+            store, self.client, source, self.progress, self.interrupts, rootless=self.rootless, single_id=self.single_id
+        )
+        try:
+            with store.publishing():
+                image_id = _publish(store, source, fetcher.fetch)
+        finally:
+            gc.sweep(store)
+        if fetcher.published:
+            from storage import durability
 
-        durability.begin(store)
-    return images.load(store, image_id)
+            durability.begin(store)
+        return images.load(store, image_id)
 
 
 def _publish(store: Store, source: Source, fetch: Callable[[], tuple[tuple[str, str], ...]]) -> str:
