@@ -34,6 +34,7 @@ else:
 _FIRST_SECOND = 1.0
 _LOCK_PATIENCE = 10.0
 _TIOCGPTPEER = 0x5441
+_LAST_FD = 0x7FFFFFFF
 
 
 class Stdio:
@@ -85,18 +86,14 @@ def _leave_parent(kept: list[int]) -> None:
     """Drop what came with the fork: signal handlers, session, standard streams, every fd but `kept`."""
     gc.disable()
     _signal.set_wakeup_fd(-1)
-    for number in range(1, _signal.NSIG):
-        try:
-            _signal.signal(number, _signal.SIG_DFL)
-        except (OSError, ValueError):
-            pass  # KILL, STOP, and those that the C library keeps for itself.
+    ending.default_signals()
     _signal.signal(_signal.SIGPIPE, _signal.SIG_IGN)
     _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
     first = 3
     for fd in kept:
-        syscalls.close_range(first, fd - 1)
+        posix.closerange(first, fd)
         first = fd + 1
-    syscalls.close_range(first)
+    posix.closerange(first, _LAST_FD)
     null = posix.open("/dev/null", posix.O_RDWR)
     for fd in range(3):
         posix.dup2(null, fd)

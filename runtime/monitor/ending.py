@@ -173,13 +173,16 @@ def withdraw(loop: Loop) -> None:
 def leave(on_exit: list[bytes]) -> NoReturn:
     """End, or become the program that does what remains to be done."""
     if on_exit:
-        for number in range(1, _signal.NSIG):
-            try:
-                _signal.signal(number, _signal.SIG_DFL)
-            except (OSError, ValueError):
-                pass  # KILL, STOP, and those that the C library keeps for itself.
+        default_signals()
         try:
             posix.execve(on_exit[0], on_exit, posix.environ)
         except OSError:
             pass
     posix._exit(0)
+
+
+def default_signals() -> None:
+    """Give every signal its default disposition; those that have it already cost no system call."""
+    for number in range(1, _signal.NSIG):
+        if _signal.getsignal(number) not in (_signal.SIG_DFL, None):
+            _signal.signal(number, _signal.SIG_DFL)
