@@ -210,11 +210,14 @@ class _Creation:
         from runtime import cgroups
 
         cgroup = cgroups.plan(path, systemd=systemd_cgroup)
+        # If we are killed from here on, `delete` knows what to remove.
+        self.status.save()
         try:
             cgroup.create()
         except cgroups.CgroupUnavailableError:
             if launch.asks_for_limits(self._resources()):
                 raise
+            self.status.cgroup_path = ""
             return
         self.cgroup = cgroup
         self.status.cgroups = list(cgroup.paths)

@@ -10,6 +10,10 @@ from runtime import status as states
 from runtime.errors import ContainerNotFoundError, OCIRuntimeError
 from runtime.spec import load
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from runtime.cgroups import Cgroup
+
 _SIGKILL = 9
 _PATIENCE = 10_000
 
@@ -29,7 +33,7 @@ def delete(root: str, container_id: str, *, force: bool = False) -> None:
         end(status)
     cgroup = kill.cgroup_of(status)
     if cgroup is not None:
-        cgroup.remove()
+        _remove_cgroup(cgroup)
     stage = _poststop_hooks(status)
     states.remove_directory(status.directory)
     for hook in stage:
@@ -38,6 +42,14 @@ def delete(root: str, container_id: str, *, force: bool = False) -> None:
         except OCIRuntimeError:
             # Runtime-spec, lifecycle 13: a failed poststop hook is passed over, the others still run.
             continue
+
+
+def _remove_cgroup(cgroup: Cgroup) -> None:
+    """Remove the cgroup; what outlived the first process, without a pid namespace of its own, is killed."""
+    try:
+        cgroup.remove()
+    except OCIRuntimeError:
+        cgroup.remove(kill=True)
 
 
 def _poststop_hooks(status: states.Status) -> list[dict[str, object]]:
@@ -56,9 +68,7 @@ def end(status: states.Status) -> None:
         return
     try:
         kill.send(status.pid, status.start_time, _SIGKILL)
-        cgroup = kill.cgroup_of(status)
-        if cgroup is not None:
-            cgroup.freeze(False)
+        kill.thaw(status)
         poll = select.poll()
         poll.register(pidfd, select.POLLIN)
         if not poll.poll(_PATIENCE):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found]
 import posix
 
-from runtime import command, init, kill, launch, namespaces, sync, syscalls
+from runtime import command, init, kill, launch, mounts_cgroup, namespaces, sync, syscalls
 from runtime import spec as specification
 from runtime import status as states
 from runtime import terminal as terminals
@@ -110,9 +110,13 @@ def _open(entry: _Entry, status: states.Status) -> None:
     except ProcessLookupError:
         raise NotRunningError(f"cannot exec in container `{status.id}`: container not running") from None
     entry.flags = different_namespaces(status.pid)
-    cgroup = kill.cgroup_of(status)
-    if cgroup is not None:
-        entry.entrances = cgroup.entrances(unified=True)
+    if status.cgroup_path:
+        found = mounts_cgroup.cgroups_of(status.pid)
+        if list(found) == [""]:
+            # An init that made cgroups of its own (v2) sits in a leaf: beside it is the only place for a process.
+            status.cgroup_path = found[""]
+        cgroup = kill.cgroup_of(status)
+        entry.entrances = cgroup.entrances(unified=True) if cgroup is not None else []
     if not is_alive(status.pid, status.start_time):
         raise NotRunningError(f"cannot exec in container `{status.id}`: container not running")
 

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 
 SIGKILL = 9
 _SIGNALS = 64
+_before_freeze: list[object] = []
 
 
 class Setup:
@@ -162,10 +163,9 @@ def release_from_host(stdio: tuple[int, int, int], preserve_fds: int, keep: list
 
 def freeze_imports() -> None:
     """Switch off all ways by which Python finds code: what is not loaded now never will be."""
-    sys.path[:] = []
-    sys.meta_path[:] = []
-    sys.path_hooks[:] = []
-    sys.path_importer_cache.clear()
+    # The old ones are kept: to free their many objects would copy many pages of this fork.
+    _before_freeze.append((sys.path, sys.meta_path, sys.path_hooks, sys.path_importer_cache))
+    sys.path, sys.meta_path, sys.path_hooks, sys.path_importer_cache = [], [], [], {}
 
 
 def reset_signals() -> None:

@@ -26,12 +26,18 @@ def kill(root: str, container_id: str, signal: int, *, all: bool = False) -> Non
         send(status.pid, status.start_time, signal)
     else:
         raise NotRunningError(f"cannot signal container `{container_id}`: container not running")
+    if signal == _SIGKILL:
+        thaw(status)
+
+
+def thaw(status: states.Status) -> None:
+    """Let a paused container go on: with cgroup v1 a frozen process does not even die."""
     cgroup = cgroup_of(status)
-    if signal == _SIGKILL and cgroup is not None:
-        # A frozen process (v1) does not even die.
+    if cgroup is not None:
         try:
             cgroup.freeze(False)
         except (OSError, OCIRuntimeError):
+            # It may be gone with its last process, or there may be no freezer: then nothing is frozen.
             pass
 
 
@@ -54,7 +60,7 @@ def send(pid: int, start_time: int, signal: int) -> None:
 
 def cgroup_of(status: states.Status) -> Cgroup | None:
     """Return the cgroup of a container, if it has one."""
-    if not status.cgroups:
+    if not status.cgroup_path:
         return None
     from runtime import cgroups
 

@@ -39,7 +39,7 @@ def mount(root: int, destination: str, options: MountOptions, *, cgroup_namespac
         return
     try:
         if syscalls.filesystem_type(host) == CGROUP2_SUPER_MAGIC:
-            own = own_cgroups().get("", "/")
+            own = cgroups_of().get("", "/")
             _attach(_one("cgroup2", "", _HOST, own, attributes, cgroup_namespace), target, options)
         else:
             _mount_hierarchies(target, attributes, options, cgroup_namespace)
@@ -48,9 +48,9 @@ def mount(root: int, destination: str, options: MountOptions, *, cgroup_namespac
         posix.close(target)
 
 
-def own_cgroups() -> dict[str, str]:
-    """Return the path of this process's cgroup by the hierarchy's controllers ("" for v2), from /proc/self/cgroup."""
-    fd = posix.open("/proc/self/cgroup", posix.O_RDONLY | posix.O_CLOEXEC)
+def cgroups_of(process: int | str = "self") -> dict[str, str]:
+    """Return the path of a process's cgroup by the hierarchy's controllers ("" for v2), from /proc/PID/cgroup."""
+    fd = posix.open(f"/proc/{process}/cgroup", posix.O_RDONLY | posix.O_CLOEXEC)
     try:
         text = posix.read(fd, 65536).decode()
     finally:
@@ -71,7 +71,7 @@ def _mount_hierarchies(target: int, attributes: int, options: MountOptions, cgro
     posix.close(context)
     syscalls.attach_mount(tmpfs, target)
     without = posix.stat(_HOST).st_dev
-    for controllers, path in own_cgroups().items():
+    for controllers, path in cgroups_of().items():
         name = controllers.removeprefix("name=") if controllers else "unified"
         if _device(name) in (-1, without):
             continue

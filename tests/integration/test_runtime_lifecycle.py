@@ -358,3 +358,20 @@ def test_the_trampoline_reports_and_runs(workplace: str) -> None:
     os.chmod(path, 0o755)
     done = subprocess.run(["qemu-aarch64-static", path], capture_output=True, check=False)
     assert done.returncode == 127
+
+
+def test_killed_create_leaves_no_control_group_after_delete(runtime: Runtime) -> None:
+    name = f"podruntimekill{os.getpid()}"
+    spec = configuration("sleep", "60")
+    spec["linux"]["cgroupsPath"] = f"/{name}/box"
+    runtime.configure(spec)
+    for delay in (0.0, 0.005, 0.01, 0.015, 0.02):
+        command = [*COMMAND, "--root", runtime.state, "create", "box"]
+        null = subprocess.DEVNULL
+        running = subprocess.Popen(command, cwd=runtime.bundle, stdin=null, stdout=null, stderr=null)
+        time.sleep(0.03 + delay)
+        running.kill()
+        running.wait()
+        assert runtime("delete", "--force", "box").returncode == 0
+        assert [place for place, names, _files in os.walk("/sys/fs/cgroup") if name in names] == []
+        assert runtime.leftovers() == []
