@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from pod import state
-from pod.errors import PodError
+from pod.errors import PodError, UsageError
 from pod.status import observe
 
 TYPE_CHECKING = False
@@ -45,7 +45,7 @@ def filtered(items: list[Listed], filters: list[str], engine: Engine) -> list[Li
     for text in filters:
         key, equals, value = text.partition("=")
         if not equals:
-            raise PodError(f'invalid filter "{text}": must be in the form key=value')
+            raise PodError(f'invalid filter "{text}"', hint="a filter is written key=value")
         by_key.setdefault(key, []).append(value)
     for key, values in by_key.items():
         test = _test(key, values, items, engine)
@@ -139,7 +139,11 @@ def sort_key(name: str) -> Callable[[Listed], Any]:
         "runningfor": lambda item: -item.status.started,
     }
     if name not in keys:
-        raise PodError(f'invalid argument "{name}" for "--sort" flag', hint="known are " + ", ".join(sorted(keys)))
+        known = ", ".join(sorted(keys))
+        raise UsageError(
+            f'invalid argument "{name}" for "--sort" flag: "{name}" is not a valid value.  Choose from: "{known}"',
+            command="pod ps",
+        )
     return keys[name]
 
 

@@ -5,7 +5,7 @@ Sources: podman-run(1); docker/go-units for sizes and ulimits.
 
 from __future__ import annotations
 
-from pod.errors import PodError
+from pod.errors import PodError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,7 +69,10 @@ def parse_cpus(text: str) -> tuple[int, int]:
         if not 0 < cpus < 100000:
             raise ValueError
     except ValueError:
-        raise PodError(f'invalid argument "{text}" for "--cpus": write a number of processors such as 1.5') from None
+        raise UsageError(
+            f'invalid argument "{text}" for "--cpus" flag: strconv.ParseFloat: parsing "{text}": invalid syntax',
+            command="pod run",
+        ) from None
     return max(1000, int(cpus * 100000)), 100000
 
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def main(
-    container: Annotated[str, Argument(metavar="CONTAINER", help="Name or ID of a running container")],
+    containers: Annotated[list[str] | None, Argument(metavar="CONTAINER", help="A running container")] = None,
     detach_keys: Annotated[
         str, Option("--detach-keys", metavar="string", help="The key sequence for detaching a container")
     ] = "",
@@ -20,11 +20,15 @@ def main(
     """Attach to a running container."""
     from pod.cli import attaching, each
     from pod.engine import open_engine
-    from pod.errors import StateError
+    from pod.errors import PodError, StateError
     from pod.status import observe
 
+    missing = '"pod attach" requires a name, id, or the "--latest" flag'
+    names = each.required(containers or [], all=False, missing=missing)
+    if len(names) > 1:
+        raise PodError("`pod attach` accepts at most one argument")
     engine = open_engine(write=True)
-    found = each.find(engine, container)
+    found = each.find(engine, names[0])
     seen = observe(engine.config, found.id)
     if not seen.is_running:
         raise StateError("you can only attach to running containers")

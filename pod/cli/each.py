@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from pod.engine import Engine
 
 
-def required(names: list[str], *, all: bool, flags: bool = False) -> list[str]:
+def required(
+    names: list[str], *, all: bool, flags: bool = False, missing: str = "you must provide at least one name or id"
+) -> list[str]:
     """Return the names, of which there must be some unless `all` (or another flag) chooses the containers."""
     if all and names:
-        raise PodError("when using the --all switch, you may not pass any containers names or IDs")
+        raise PodError("no arguments are needed with --all")
     if not names and not all and not flags:
-        raise PodError("you must provide at least one name or id")
+        raise PodError(missing)
     return names
 
 

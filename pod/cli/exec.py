@@ -14,8 +14,8 @@ INTERSPERSED = False
 
 
 def main(
-    container: Annotated[str, Argument(metavar="CONTAINER", help="Name or ID of a running container")],
-    command: Annotated[list[str], Argument(metavar="COMMAND [ARG...]", help="What to run in it")],
+    container: Annotated[str, Argument(metavar="CONTAINER", help="Name or ID of a running container")] = "",
+    command: Annotated[list[str] | None, Argument(metavar="COMMAND [ARG...]", help="What to run in it")] = None,
     detach: Annotated[bool, Option("--detach", "-d", help="Run the exec session in detached mode")] = False,
     detach_keys: Annotated[
         str, Option("--detach-keys", metavar="string", help="The key sequence for detaching a container")
@@ -40,8 +40,13 @@ def main(
     from pod import launch, state, values
     from pod.cli import attaching
     from pod.engine import open_engine
+    from pod.errors import PodError
     from pod.execs import ExecOptions, launch_exec
 
+    if not container:
+        raise PodError("exec requires the name or ID of a container or the --latest flag")
+    if not command:
+        raise PodError("must provide a non-empty command to start an exec session: invalid argument")
     variables: dict[str, str] = {}
     for path in env_file or []:
         variables |= values.read_env_file(path, os.environ)

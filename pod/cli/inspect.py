@@ -10,11 +10,18 @@ if TYPE_CHECKING:
 
     from pod.engine import Engine
 
-_KINDS = ("all", "container", "image", "volume")
+_MISSING = {
+    "all": 'no such object: "{}"',
+    "container": 'no such container "{}"',
+    "image": "{}: image not known",
+    "volume": "no such volume {}",
+}
 
 
 def main(
-    names: Annotated[list[str], Argument(metavar="NAME [NAME...]", help="Names or IDs of containers, images, volumes")],
+    names: Annotated[
+        list[str] | None, Argument(metavar="NAME [NAME...]", help="Names or IDs of containers, images, volumes")
+    ] = None,
     format: Annotated[
         str, Option("--format", "-f", metavar="string", help="Format the output to a Go template or json")
     ] = "",
@@ -27,8 +34,10 @@ def main(
     """Display the configuration of object denoted by ID."""
     from pod.errors import PodError
 
-    if type not in _KINDS:
-        raise PodError(f'the only recognized types are {", ".join(_KINDS)}: "{type}"')
+    if type not in _MISSING:
+        raise PodError(f'invalid type "{type}": must be "image", "container", "volume", or "all"')
+    if not names:
+        raise PodError("no names or ids specified")
     return show(names, kind=type, format=format, size=size)
 
 
@@ -43,8 +52,7 @@ def show(names: list[str], *, kind: str, format: str, size: bool) -> int:
     for name in names:
         described = describe(engine, name, kind, size=size)
         if described is None:
-            what = "object" if kind == "all" else kind
-            errors.append(PodError(f'no such {what}: "{name}"'))
+            errors.append(PodError(f"inspecting object: {_MISSING[kind].format(name)}"))
         else:
             found.append(described)
     output.print_inspected(found, format)

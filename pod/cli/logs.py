@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def main(
-    containers: Annotated[list[str], Argument(metavar="CONTAINER [CONTAINER...]", help="Names or IDs")],
+    containers: Annotated[list[str] | None, Argument(metavar="CONTAINER [CONTAINER...]", help="Names or IDs")] = None,
     follow: Annotated[bool, Option("--follow", "-f", help="Follow log output")] = False,
     names: Annotated[bool, Option("--names", "-n", help="Output the container name in the log")] = False,
     since: Annotated[
@@ -37,8 +37,9 @@ def main(
     from pod.status import observe
     from pod.times import parse_moment
 
+    names_given = each.required(containers or [], all=False, missing="specify at least one container name or ID to log")
     engine = open_engine(write=False)
-    found = [each.find(engine, name) for name in containers]
+    found = [each.find(engine, name) for name in names_given]
     if follow and len(found) > 1:
         raise PodError("logs -f can follow one container at a time")
     first = parse_moment(since) if since else None

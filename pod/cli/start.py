@@ -26,7 +26,7 @@ def main(
     from pod.errors import PodError
     from pod.status import observe
 
-    names = each.required(containers or [], all=all)
+    names = each.required(containers or [], all=all, missing="start requires at least one argument")
     if (attach or interactive) and len(names) > 1:
         raise PodError("you cannot start and attach multiple containers at once")
     engine = open_engine(write=True)

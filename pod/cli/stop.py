@@ -19,7 +19,7 @@ def main(
     time: Annotated[
         int | None,
         Option(
-            "--time", "-t", "--timeout", metavar="int", help="Seconds to wait for stop before the container is killed"
+            "--time", "-t", "--timeout", metavar="uint", min=0, help="Seconds to wait before the container is killed"
         ),
     ] = None,
 ) -> int:

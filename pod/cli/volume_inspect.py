@@ -23,6 +23,6 @@ def main(
     from pod.errors import PodError
 
     if bool(volumes) == all:
-        raise PodError("provide one or more volume names, or --all")
+        raise PodError("provide one or more volume names or use --all")
     names = [one.name for one in state.volumes(open_engine(write=False).connection)] if all else volumes or []
     return show(names, kind="volume", format=format, size=False)

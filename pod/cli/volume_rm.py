@@ -21,7 +21,7 @@ def main(
     from pod.errors import NoSuchVolumeError, PodError
 
     if bool(volumes) == all:
-        raise PodError("choose either --all or volume names" if all else "must specify at least one volume name")
+        raise PodError("choose either one or more volumes or all")
     engine = open_engine(write=True)
 
     def delete(name: str) -> str:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def main(
-    containers: Annotated[list[str], Argument(metavar="CONTAINER [CONTAINER...]", help="Names or IDs")],
+    containers: Annotated[list[str] | None, Argument(metavar="CONTAINER [CONTAINER...]", help="Names or IDs")] = None,
     ignore: Annotated[bool, Option("--ignore", help="Ignore if a container does not exist: print -1")] = False,
     interval: Annotated[
         str, Option("--interval", "-i", metavar="string", help="Accepted for compatibility: waiting needs no interval")
@@ -22,6 +22,8 @@ def main(
     from pod.engine import open_engine
     from pod.errors import ContainerNotFoundError
 
+    missing = '"pod wait" requires a name, id, or the "--latest" flag'
+    names = each.required(containers or [], all=False, missing=missing)
     engine = open_engine(write=False)
 
     def wait(name: str) -> str:
@@ -34,4 +36,4 @@ def main(
             return str(-1 if kept is None else kept)
         return str(stop.wait(engine, container))
 
-    return each.run(containers, wait)
+    return each.run(names, wait)
