@@ -14,7 +14,7 @@ from runtime import devices, hooks, idmap, init, launch, mounts, namespaces, pro
 from runtime import spec as specification
 from runtime import status as states
 from runtime.errors import ContainerExistsError, OCIRuntimeError, SpecError
-from runtime.kernel import CLONE_NEWCGROUP, CLONE_NEWTIME, CLONE_NEWUSER, CLONE_PARENT
+from runtime.kernel import CLONE_NEWCGROUP, CLONE_NEWTIME, CLONE_NEWUSER, CLONE_PARENT, PR_SET_DUMPABLE
 from runtime.sync import describe
 
 TYPE_CHECKING = False
@@ -383,6 +383,12 @@ def _middle(setup: init.Setup) -> None:
     """Enter the namespaces that hold only children, fork the container's first process into them, and end."""
     try:
         plan = setup.namespaces
+        if not plan.new & CLONE_NEWUSER:
+            # What waits in a joined pid namespace may be hostile (CVE-2016-9962). A new user namespace needs its maps
+            # first, which are written to files that would no longer be ours.
+            if setup.process is not None:
+                launch.set_oom_score("self", setup.process)
+            syscalls.prctl(PR_SET_DUMPABLE, 0)
         namespaces.join_all(plan.joins)
         flags = plan.new & ~CLONE_NEWCGROUP
         if plan.time_offsets:

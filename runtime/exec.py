@@ -199,6 +199,7 @@ def _middle(entry: _Entry) -> NoReturn:
     try:
         keep = [entry.channel.fileno(), entry.pidfd, *entry.entrances]
         init.release_from_host(entry.stdio, entry.preserve_fds, keep)
+        launch.set_oom_score("self", entry.process)
         # From the first moment in there a hostile container may look at us (CVE-2016-9962).
         syscalls.prctl(PR_SET_DUMPABLE, 0)
         init.enter_cgroup(entry.entrances)

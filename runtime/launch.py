@@ -36,16 +36,23 @@ def adjust(pid: int, process: Process) -> None:
     """Set resource limits and the OOM score of a process that waits, with the parent's rights."""
     if process.rlimits:
         rlimits.apply(pid, process.rlimits)
+    set_oom_score(pid, process)
+
+
+def set_oom_score(pid: int | str, process: Process) -> None:
+    """Set the OOM score of a process, "self" for this one."""
     if process.oom_score_adj is None:
         return
-    fd = posix.open(f"/proc/{pid}/oom_score_adj", posix.O_WRONLY | posix.O_CLOEXEC)
     try:
-        posix.write(fd, str(process.oom_score_adj).encode())
+        fd = posix.open(f"/proc/{pid}/oom_score_adj", posix.O_WRONLY | posix.O_CLOEXEC)
+        try:
+            posix.write(fd, str(process.oom_score_adj).encode())
+        finally:
+            posix.close(fd)
     except PermissionError:
-        # Lowering it needs CAP_SYS_RESOURCE; what we have is then the lowest that can be.
+        # Lowering it needs CAP_SYS_RESOURCE: what we have is then the lowest that can be. And the file of a process
+        # that is not dumpable is not ours in a user namespace: such a process sets it by itself, before.
         pass
-    finally:
-        posix.close(fd)
 
 
 def asks_for_limits(resources: Document) -> bool:
