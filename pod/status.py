@@ -69,6 +69,9 @@ def observe(config: Config, container_id: str) -> Status:
             oom_killed=record["oom"],
             monitor_pid=monitor,
         )
+    if started and monitor:
+        # It has ended, but its monitor is still writing down how.
+        return Status("running", monitor_pid=monitor, started=started)
     if started:
         return Status("exited", exit_code=UNKNOWN_EXIT_CODE, started=started, finished=started, monitor_pid=monitor)
     return Status("created", monitor_pid=monitor)

@@ -43,6 +43,7 @@ def stop(engine: Engine, container: state.Container, *, timeout: int | None = No
     """
     descriptor = _open(engine.config, container.id)
     if descriptor < 0:
+        settle(engine.config, container.id)
         return False
     seconds = container.config["stop_timeout"] if timeout is None else timeout
     try:
@@ -82,7 +83,7 @@ def wait(engine: Engine, container: state.Container, *, timeout: float | None = 
                 return None
         finally:
             os.close(descriptor)
-        settle(engine.config, container.id, _KILL_SECONDS if deadline is None else max(0, deadline - time.monotonic()))
+    settle(engine.config, container.id, _KILL_SECONDS if deadline is None else max(0, deadline - time.monotonic()))
     kept = state.kept_exit_code(engine.connection, container.id)
     if kept is not None:
         return kept

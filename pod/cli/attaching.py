@@ -7,7 +7,6 @@ import os
 from pod import attach as attach_client
 from pod import remove, stop
 from pod.cli import session
-from pod.errors import PodError
 from storage import gc
 
 TYPE_CHECKING = False
@@ -82,13 +81,7 @@ def exec_attached(session_of: ExecSession, *, stdin: bool, terminal: bool, detac
 def attach(engine: Engine, container: Container, *, stdin: bool, detach_keys: str, sig_proxy: bool, pid: int) -> int:
     """Join a running container's standard streams; return its exit status, or 0 after detaching."""
     directory = engine.config.monitor_dir(container.id)
-    try:
-        descriptor = attach_client.connect(directory)
-    except OSError as error:
-        raise PodError(
-            f"cannot attach to container {container.id}: its monitor does not answer: {error.strerror}",
-            hint=f"pod restart {container.name}, or pod exec into it",
-        ) from error
+    descriptor = attach_client.connect(directory)
     ended = session.attach(
         descriptor,
         stdin=stdin,

@@ -6,11 +6,12 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from typing import Annotated
 
     from typer import Argument, Option
 
+    from pod.engine import Engine
     from pod.logs import Line
 
 
@@ -34,7 +35,6 @@ def main(
     from pod.cli import each
     from pod.engine import open_engine
     from pod.errors import PodError
-    from pod.status import observe
     from pod.times import parse_moment
 
     names_given = each.required(containers or [], all=False, missing="specify at least one container name or ID to log")
@@ -56,11 +56,22 @@ def main(
                 tail=lines,
                 since=first,
                 until=last,
-                is_running=lambda one=container.id: observe(engine.config, one).is_running,  # type: ignore[misc]
+                is_running=_watch(engine, container.id),
             )
         else:
             found_lines = logs.read(path, tail=lines, since=first, until=last)
         _print(found_lines, prefix=prefix, timestamps=timestamps)
+
+
+def _watch(engine: Engine, container_id: str) -> Callable[[], bool]:
+    """Tell whether more may come: while the container runs, and until its monitor has written the last of it."""
+    from pod.status import observe
+
+    def is_running() -> bool:
+        seen = observe(engine.config, container_id)
+        return seen.is_running or seen.monitor_pid != 0
+
+    return is_running
 
 
 def _print(lines: Iterable[Line], *, prefix: str, timestamps: bool) -> None:
