@@ -101,6 +101,7 @@ def _create(line: CommandLine, container_id: str) -> Any:
         no_pivot=line.is_set("no-pivot"),
         new_keyring=not line.is_set("no-new-keyring"),
         console_socket=line.text("console-socket"),
+        pidfd_socket=line.text("pidfd-socket"),
         systemd_cgroup=bool(line.globals.get("systemd-cgroup")) or manager == "systemd",
         use_cgroups=manager != "disabled",
     )
@@ -210,6 +211,7 @@ def exec_command(line: CommandLine) -> int:
         preserve_fds=line.number("preserve-fds"),
         pid_file=line.text("pid-file"),
         console_socket=line.text("console-socket"),
+        pidfd_socket=line.text("pidfd-socket"),
     )
     return 0 if line.is_set("detach") else foreground.wait(executed.pid, executed.console)
 
@@ -228,6 +230,10 @@ def _override(process: dict[str, Any], line: CommandLine) -> None:
         identity["gid"] = identity.get("gid", 0) if gid is None else gid
     groups = [options.user(text)[0] for text in line.texts("additional-gids")]
     identity["additionalGids"] = [*(identity.get("additionalGids") or []), *groups]
+    if line.text("apparmor"):
+        process["apparmorProfile"] = line.text("apparmor")
+    if line.text("process-label"):
+        process["selinuxLabel"] = line.text("process-label")
     if line.is_set("no-new-privs"):
         process["noNewPrivileges"] = True
     capabilities = process.setdefault("capabilities", {})

@@ -59,6 +59,7 @@ def create(
     no_pivot: bool = False,
     new_keyring: bool = True,
     console_socket: str | None = None,
+    pidfd_socket: str | None = None,
     systemd_cgroup: bool = False,
     use_cgroups: bool = True,
 ) -> Created:
@@ -70,7 +71,7 @@ def create(
         setup.stdio, setup.preserve_fds = (stdin, stdout, stderr), preserve_fds
         setup.no_pivot, setup.new_keyring = no_pivot, new_keyring
         creation.fork()
-        creation.complete(pid_file, console_socket)
+        creation.complete(pid_file, console_socket, pidfd_socket)
         return Created(creation.directory, creation.status, creation.console)
     except BaseException as error:
         creation.undo()
@@ -281,7 +282,7 @@ class _Creation:
             raise OCIRuntimeError("the container's namespaces could not be entered")
         self.pid = pid
 
-    def complete(self, pid_file: str | None, console_socket: str | None) -> None:
+    def complete(self, pid_file: str | None, console_socket: str | None, pidfd_socket: str | None) -> None:
         """Give the new process what only the parent can, and wait until it is ready."""
         assert self.channel is not None
         document, setup = self.spec, self.setup
@@ -301,6 +302,8 @@ class _Creation:
             sync.send_fd(console_socket, self.console, "/dev/ptmx")
             posix.close(self.console)
             self.console = None
+        if pidfd_socket:
+            launch.send_pidfd(pidfd_socket, self.pid)
         status.save()
         if pid_file:
             launch.write_pid_file(pid_file, self.pid)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found]
 import posix
 
-from runtime import command, init, kill, launch, mounts_cgroup, namespaces, sync, syscalls
+from runtime import command, init, kill, labels, launch, mounts_cgroup, namespaces, sync, syscalls
 from runtime import spec as specification
 from runtime import status as states
 from runtime import terminal as terminals
@@ -76,6 +76,7 @@ def exec_process(
     preserve_fds: int = 0,
     pid_file: str | None = None,
     console_socket: str | None = None,
+    pidfd_socket: str | None = None,
 ) -> Executed:
     """Run a process in a running container; return once its program runs, raise if it could not be executed."""
     status = states.load(root, container_id)
@@ -94,7 +95,10 @@ def exec_process(
     entry.pidfd = -1
     try:
         _open(entry, status)
-        return _launch(entry, pid_file, console_socket)
+        executed = _launch(entry, pid_file, console_socket)
+        if pidfd_socket:
+            launch.send_pidfd(pidfd_socket, executed.pid)
+        return executed
     except (OSError, ValueError) as error:
         raise OCIRuntimeError(f"exec in container `{container_id}`: {describe(error)}") from error
     finally:
@@ -200,6 +204,7 @@ def _middle(entry: _Entry) -> NoReturn:
         keep = [entry.channel.fileno(), entry.pidfd, *entry.entrances]
         init.release_from_host(entry.stdio, entry.preserve_fds, keep)
         launch.set_oom_score("self", entry.process)
+        proc = labels.open_proc() if entry.process.apparmor_profile else -1
         # From the first moment in there a hostile container may look at us (CVE-2016-9962).
         syscalls.prctl(PR_SET_DUMPABLE, 0)
         init.enter_cgroup(entry.entrances)
@@ -208,7 +213,7 @@ def _middle(entry: _Entry) -> NoReturn:
         posix.close(entry.pidfd)
         pid, _pidfd = syscalls.clone3(CLONE_PARENT, 0)
         if pid == 0:
-            _run(entry)
+            _run(entry, proc)
         entry.channel.send("pid", pid)
     except BaseException as error:  # nothing may escape: a traceback would read files of the image
         entry.channel.send_error(error, "enter the container's namespaces")
@@ -216,7 +221,7 @@ def _middle(entry: _Entry) -> NoReturn:
         posix._exit(0)
 
 
-def _run(entry: _Entry) -> NoReturn:
+def _run(entry: _Entry, proc: int) -> NoReturn:
     """Become the program, in the container."""
     try:
         syscalls.prctl(PR_SET_PDEATHSIG, init.SIGKILL)
@@ -228,7 +233,7 @@ def _run(entry: _Entry) -> NoReturn:
         process = entry.process
         if process.terminal:
             _take_terminal(entry)
-        program = init.Program(process, entry.seccomp, entry.channel.fileno())
+        program = init.Program(process, entry.seccomp, entry.channel.fileno(), proc)
         # The trampoline makes it close-on-exec again, when there is nothing left to report but a failed execve.
         posix.set_inheritable(entry.channel.fileno(), True)
         syscalls.prctl(PR_SET_PDEATHSIG, 0)

@@ -21,6 +21,7 @@ from runtime import (
     hooks,
     identity,
     inroot,
+    labels,
     masks,
     mounts,
     namespaces,
@@ -122,6 +123,7 @@ def run(setup: Setup) -> NoReturn:
 
 def _run(setup: Setup) -> NoReturn:
     release_from_host(setup.stdio, setup.preserve_fds, _kept_fds(setup))
+    proc = labels.open_proc() if setup.process is not None and setup.process.apparmor_profile else -1
     enter_namespaces(setup)
     _make_root(setup)
     _enter_root(setup)
@@ -130,7 +132,7 @@ def _run(setup: Setup) -> NoReturn:
         missing = SpecError("start the container: its configuration has no process")
         wait_for_start(setup.listener).send_error(missing)
         posix._exit(1)
-    Program(setup.process, setup.seccomp, setup.listener.fileno()).run_after_start(setup)
+    Program(setup.process, setup.seccomp, setup.listener.fileno(), proc).run_after_start(setup)
 
 
 def _kept_fds(setup: Setup) -> list[int]:
@@ -294,10 +296,11 @@ class Program:
     All that needs a file or memory is done before the seccomp filter is there.
     """
 
-    __slots__ = ("cwd_pending", "memfd", "path", "process", "seccomp")
+    __slots__ = ("cwd_pending", "memfd", "path", "proc", "process", "seccomp")
 
-    def __init__(self, process: Process, seccomp: identity.Filter, error_fd: int) -> None:
+    def __init__(self, process: Process, seccomp: identity.Filter, error_fd: int, proc: int) -> None:
         self.process = process
+        self.proc = proc
         self.seccomp = seccomp
         root = syscalls.open_directory("/")
         try:
@@ -316,8 +319,8 @@ class Program:
     def take_identity(self) -> None:
         """Become the container's user and look with its eyes again."""
         process = self.process
-        if process.persona:
-            syscalls.personality(process.persona)
+        if process.apparmor_profile:
+            labels.enter_at_execve(self.proc, process.apparmor_profile)
         identity.take(process, self.seccomp)
         if self.cwd_pending:
             root = syscalls.open_directory("/")

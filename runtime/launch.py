@@ -5,7 +5,7 @@ from __future__ import annotations
 import _socket
 import posix
 
-from runtime import jsontext, rlimits
+from runtime import jsontext, rlimits, sync
 from runtime.errors import OCIRuntimeError
 from runtime.identity import Filter, allows_execveat
 
@@ -85,6 +85,15 @@ def write_pid_file(path: str, pid: int) -> None:
     finally:
         posix.close(fd)
     posix.rename(temporary, path)
+
+
+def send_pidfd(path: str, pid: int) -> None:
+    """Send a pidfd of a process to the socket at `path`, as containerd wants it."""
+    pidfd = posix.pidfd_open(pid)
+    try:
+        sync.send_fd(path, pidfd, "pidfd")
+    finally:
+        posix.close(pidfd)
 
 
 def kill_child(pid: int) -> None:

@@ -48,7 +48,6 @@ VERBS: dict[str, dict[str, bool]] = {
         "no-new-privs": False,
         "apparmor": True,
         "process-label": True,
-        "cgroup": True,
         "ignore-paused": False,
     },
 }
@@ -68,7 +67,7 @@ _SHORT = {
         "c": "cap",
     },
 }
-_REPEATED = ("env", "cap", "additional-gids", "cgroup")
+_REPEATED = ("env", "cap", "additional-gids")
 _TRUE = ("true", "1", "t", "T", "TRUE", "True")
 _FALSE = ("false", "0", "f", "F", "FALSE", "False")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posix
 
-from runtime import jsontext
+from runtime import jsontext, labels
 from runtime.capabilities import CapabilitySets
 from runtime.errors import SpecError
 from runtime.rlimits import read_limits
@@ -30,6 +30,7 @@ class Process:
 
     __slots__ = (
         "additional_gids",
+        "apparmor_profile",
         "arguments",
         "capabilities",
         "console_size",
@@ -38,7 +39,6 @@ class Process:
         "gid",
         "no_new_privileges",
         "oom_score_adj",
-        "persona",
         "rlimits",
         "terminal",
         "uid",
@@ -65,7 +65,7 @@ class Process:
         self.oom_score_adj: int | None = document.get("oomScoreAdj")
         self.rlimits = read_limits(document.get("rlimits") or [])
         self.capabilities = CapabilitySets(_section(document, "capabilities"))
-        self.persona = 0
+        self.apparmor_profile = labels.check(document.get("apparmorProfile") or "", document.get("selinuxLabel") or "")
 
 
 # What the wrong kind of JSON value ends in, wherever it is met while a configuration is read.

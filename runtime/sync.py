@@ -124,6 +124,6 @@ def send_fd(path: str, fd: int, name: str) -> None:
         end.connect(path)
         end.sendmsg([name.encode()], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, struct.pack("=i", fd))])
     except OSError as error:
-        raise OCIRuntimeError(f"send the console to `{path}`: {describe(error)}") from error
+        raise OCIRuntimeError(f"send `{name}` to the socket `{path}`: {describe(error)}") from error
     finally:
         end.close()

@@ -37,10 +37,7 @@ _NUMBERS = {
     "prlimit64": (302, 261),
     "fstatfs": (138, 44),
     "getcwd": (79, 17),
-    "personality": (135, 92),
     "bpf": (321, 280),
-    "sched_setattr": (314, 274),
-    "ioprio_set": (251, 30),
     "mknodat": (259, 33),
     "pidfd_send_signal": (424, 424),
     "open_tree": (428, 428),
@@ -307,11 +304,6 @@ def getcwd() -> bytes:
     length = call("getcwd", memory, _Long(4096))
     content: bytes = memory.raw[: length - 1]
     return content
-
-
-def personality(persona: int) -> int:
-    """personality(2)."""
-    return call("personality", _Long(persona))
 
 
 def pidfd_send_signal(pidfd: int, signal: int) -> None:
