@@ -1,6 +1,6 @@
 """The database: SQLite in WAL mode, where readers never block and write transactions are milliseconds long.
 
-On the run path: `_sqlite3` is used without the `sqlite3` package, which costs another 3 ms to import. One file serves
+On the run path, hence not the `sqlite3` package but what storage.sqlite makes of its C module. One file serves
 several packages; each has its own tables and its own version in the table `schema`.
 
 A forked child must neither use nor close a connection that it inherited, nor open the same file anew: SQLite's locks
@@ -9,10 +9,10 @@ and its view of them belong to the process that opened it. Children end by os._e
 
 from __future__ import annotations
 
-import _sqlite3
 import errno
 import os
 
+from storage import sqlite
 from storage.errors import NoSpaceError, StorageError
 
 TYPE_CHECKING = False
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from sqlite3 import Connection
     from types import TracebackType
 
+Error = sqlite.Error
+IntegrityError = sqlite.IntegrityError
+
 BUSY_SECONDS = 10.0
 # Each checkpoint is an fsync; each page above the last one is read again by the first opener after everybody left.
 _CHECKPOINT_PAGES = 256
-
-Error = _sqlite3.Error
-IntegrityError = _sqlite3.IntegrityError
 
 
 def connect(path: str, *, readonly: bool) -> Connection:
@@ -36,7 +36,7 @@ def connect(path: str, *, readonly: bool) -> Connection:
     """
     try:
         return _open_readonly(path) if readonly else _open(path)
-    except _sqlite3.Error as error:
+    except sqlite.Error as error:
         raise translated(error, f"open database {path}") from error
 
 
@@ -69,7 +69,7 @@ def version(connection: Connection, package: str) -> int:
     """Tell how many migration steps of a package were done; 0 in a new file."""
     try:
         row = connection.execute("SELECT version FROM schema WHERE package = ?", (package,)).fetchone()
-    except _sqlite3.OperationalError as error:
+    except sqlite.OperationalError as error:
         if "no such table" in str(error):
             return 0
         raise translated(error, "read database") from error
@@ -90,7 +90,7 @@ class transaction:
     def __enter__(self) -> Connection:
         try:
             self._connection.execute("BEGIN IMMEDIATE")
-        except _sqlite3.Error as error:
+        except sqlite.Error as error:
             raise translated(error, "write database") from error
         return self._connection
 
@@ -100,12 +100,12 @@ class transaction:
         if kind is None:
             try:
                 self._connection.execute("COMMIT")
-            except _sqlite3.Error as failure:
+            except sqlite.Error as failure:
                 self._rollback()
                 raise translated(failure, "write database") from failure
             return
         self._rollback()
-        if isinstance(error, _sqlite3.OperationalError):
+        if isinstance(error, sqlite.OperationalError):
             raise translated(error, "write database") from error
 
     def _rollback(self) -> None:
@@ -113,7 +113,7 @@ class transaction:
             self._connection.execute("ROLLBACK")
 
 
-def translated(error: _sqlite3.Error, attempt: str) -> StorageError:
+def translated(error: sqlite.Error, attempt: str) -> StorageError:
     """Give the error of ours for one of SQLite's."""
     text = str(error)
     if "disk is full" in text:
@@ -124,7 +124,7 @@ def translated(error: _sqlite3.Error, attempt: str) -> StorageError:
 
 
 def _open(path: str) -> Connection:
-    connection = _sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+    connection = sqlite.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
     # The journal mode is kept in the file: only the first opener changes it, and needs the file for itself to do so.
     if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
         connection.execute("PRAGMA journal_mode = WAL")
@@ -138,14 +138,14 @@ def _open_readonly(path: str) -> Connection:
     if not os.path.exists(path):
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
     quoted = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
-    connection = _sqlite3.connect(f"file:{quoted}?mode=ro", timeout=BUSY_SECONDS, isolation_level=None, uri=True)
+    connection = sqlite.connect(f"file:{quoted}?mode=ro", timeout=BUSY_SECONDS, isolation_level=None, uri=True)
     try:
         connection.execute("PRAGMA schema_version")
-    except _sqlite3.OperationalError:
+    except sqlite.OperationalError:
         if os.access(os.path.dirname(path) or ".", os.W_OK):
             raise
         # WAL wants its shared memory file beside the database. Where nobody can write one, nobody can change the rest.
         connection.close()
-        connection = _sqlite3.connect(f"file:{quoted}?immutable=1", isolation_level=None, uri=True)
+        connection = sqlite.connect(f"file:{quoted}?immutable=1", isolation_level=None, uri=True)
         connection.execute("PRAGMA schema_version")
     return connection

@@ -9,8 +9,6 @@ from tests.unit.test_imports import HEAVY
 
 # Modules loaded beyond those of the bare interpreter, our own included; raise a figure only with a measurement.
 BUDGET = {"ps": 50, "run": 120, "exec": 120}
-# `_sqlite3` imports functools for its cache of statements, and that these.
-OF_SQLITE = {"collections", "functools"}
 
 
 def loaded(box: Pod, *arguments: str) -> set[str]:
@@ -33,6 +31,6 @@ def test_budget(box: Pod, busybox: str, name: str) -> None:
     box.run("run", "-d", "--name", "c", busybox, "sleep", "100")
     arguments = {"ps": ["ps"], "run": ["run", "--rm", busybox, "true"], "exec": ["exec", "c", "true"]}[name]
     modules = loaded(box, *arguments)
-    heavy = {module for module in modules if module.split(".")[0] in HEAVY - OF_SQLITE}
+    heavy = {module for module in modules if module.split(".")[0] in HEAVY}
     assert not heavy, "\n".join(sorted(heavy))
     assert len(modules) <= BUDGET[name], f"{len(modules)}: {sorted(modules)}"
