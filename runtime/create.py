@@ -230,14 +230,14 @@ class _Creation:
         """Start the container's first process; it enters its cgroup by itself, which is the fast way."""
         self.setup.entrances = []
         self.channel, self.setup.channel = sync.channel()
-        _signal.pthread_sigmask(_signal.SIG_BLOCK, _ALL_SIGNALS)
+        blocked = _signal.pthread_sigmask(_signal.SIG_BLOCK, _ALL_SIGNALS)
         try:
             if self.setup.namespaces.needs_second_fork():
                 self._fork_twice()
             else:
                 self._fork_once()
         finally:
-            _signal.pthread_sigmask(_signal.SIG_UNBLOCK, _ALL_SIGNALS)
+            _signal.pthread_sigmask(_signal.SIG_SETMASK, blocked)
         self.setup.channel.close()
 
     def _fork_once(self) -> None:

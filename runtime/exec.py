@@ -167,14 +167,14 @@ def _launch(entry: _Entry, pid_file: str | None, console_socket: str | None) -> 
 
 
 def _fork(entry: _Entry, channel: Channel) -> int:
-    _signal.pthread_sigmask(_signal.SIG_BLOCK, _ALL_SIGNALS)
+    blocked = _signal.pthread_sigmask(_signal.SIG_BLOCK, _ALL_SIGNALS)
     try:
         middle, pidfd = syscalls.clone3(0, _SIGCHLD)
         if middle == 0:
             _middle(entry)
         posix.close(pidfd)
     finally:
-        _signal.pthread_sigmask(_signal.SIG_UNBLOCK, _ALL_SIGNALS)
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, blocked)
     entry.channel.close()
     try:
         kind, pid, _fds = channel.receive()
