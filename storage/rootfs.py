@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from storage.store import Store
 
 
+_OPAQUE = ("trusted.overlay.opaque", "user.overlay.opaque")
+
+
 def lowers(store: Store, image: Image) -> list[str]:
     """List the image's layer directories as overlayfs wants them, the top one first.
 
@@ -34,6 +37,18 @@ def lowers(store: Store, image: Image) -> list[str]:
         directories.append(path)
     if suspect:
         _verify(store, image, suspect)
+    return _visible(directories)
+
+
+def _visible(directories: list[str]) -> list[str]:
+    """Leave out what lies below a layer that hides everything: overlayfs ignores an opaque mark on a layer's root."""
+    for position, path in enumerate(directories[:-1]):
+        for name in _OPAQUE:
+            try:
+                if os.getxattr(path, name) == b"y":
+                    return directories[: position + 1]
+            except OSError:
+                continue
     return directories
 
 

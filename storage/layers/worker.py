@@ -170,7 +170,9 @@ class _Report:
 
     def error(self, error: BaseException) -> None:
         if isinstance(error, errors.StorageError):
-            name, message, hint = type(error).__name__, str(error), error.hint
+            # Of a class that only another module knows, the nearest one that every caller does.
+            name = next(kind.__name__ for kind in type(error).__mro__ if kind.__module__ == errors.__name__)
+            message, hint = str(error), error.hint
         else:
             name, message, hint = "StorageError", f"unpack layer: {type(error).__name__}: {error}", ""
         self.send(b"E", json.dumps({"class": name, "message": message, "hint": hint}).encode())
