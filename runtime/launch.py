@@ -6,7 +6,7 @@ import _socket
 import posix
 
 from runtime import jsontext, rlimits, sync
-from runtime.errors import OCIRuntimeError
+from runtime.errors import OCIRuntimeError, SpecError
 from runtime.identity import Filter, allows_execveat
 
 TYPE_CHECKING = False
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     Document = dict[str, Any]
 
 _SIGKILL = 9
+_NOTIFY = "SCMP_ACT_NOTIFY"
 _LONGEST_SOCKET_PATH = 100
 
 
@@ -26,6 +27,10 @@ def read_filter(linux: Document, root: str) -> Filter:
     profile = linux.get("seccomp")
     if not profile:
         return Filter()
+    actions = [profile.get("defaultAction"), *(rule.get("action") for rule in profile.get("syscalls") or ())]
+    if _NOTIFY in actions:
+        # Without a listener the kernel would answer ENOSYS to these calls: not what the profile asks for.
+        raise SpecError(f"linux.seccomp: {_NOTIFY} is not supported yet")
     from runtime import seccomp
 
     program = seccomp.cached(profile, f"{root}/.cache")

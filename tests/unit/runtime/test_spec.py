@@ -153,6 +153,27 @@ def test_whether_a_profile_lets_the_trampoline_be_executed(profile: dict[str, ob
     assert identity.allows_execveat(profile) is allowed
 
 
+@pytest.mark.parametrize(
+    ("resources", "limited"),
+    [
+        ({}, False),
+        ({"devices": [{"allow": False}]}, False),
+        ({"memory": {}, "pids": {"limit": 0}, "unified": {}}, False),
+        ({"memory": {"limit": 5}}, True),
+        ({"pids": {"limit": 7}}, True),
+        ({"unified": {"memory.high": "1"}}, True),
+    ],
+)
+def test_whether_limits_are_asked_for(resources: dict[str, Any], limited: bool) -> None:
+    assert launch.asks_for_limits(resources) is limited
+
+
+def test_notification_by_seccomp_is_refused_as_long_as_nobody_listens(tmp_path: Any) -> None:
+    profile = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["mkdir"], "action": "SCMP_ACT_NOTIFY"}]}
+    with pytest.raises(SpecError, match="not supported yet"):
+        launch.read_filter({"seccomp": profile}, str(tmp_path))
+
+
 def test_namespace_paths_must_be_namespaces_of_that_type(tmp_path: Any) -> None:
     (tmp_path / "file").write_text("")
     for path in (str(tmp_path / "file"), "/proc/self/ns/uts"):
