@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from runtime import capabilities, identity, idmap, rlimits, spec, sysctl
+from runtime import capabilities, identity, idmap, launch, rlimits, spec, sysctl
 from runtime.errors import SpecError
 from runtime.kernel import CLONE_NEWIPC, CLONE_NEWNET, RLIM_INFINITY
 from runtime.namespaces import NamespacePlan
