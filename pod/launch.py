@@ -20,6 +20,8 @@ from storage.rootfs import lowers as layer_directories
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pod.container_config import ContainerConfig
     from pod.engine import Engine
     from pod.state import Container
@@ -28,10 +30,16 @@ if TYPE_CHECKING:
 _HOSTS = "127.0.0.1\tlocalhost localhost.localdomain\n::1\tlocalhost ip6-localhost ip6-loopback\n"
 
 
-def launch(engine: Engine, container: Container, console_size: tuple[int, int] = (0, 0)) -> MonitorLink:
+def launch(
+    engine: Engine,
+    container: Container,
+    console_size: tuple[int, int] = (0, 0),
+    meanwhile: Callable[[], None] | None = None,
+) -> MonitorLink:
     """Create the container's process and return the link to its monitor; `start` on it lets the program run.
 
-    `console_size` is the height and width of the terminal that the container gets with --tty.
+    `console_size` is the height and width of the terminal that the container gets with --tty; `meanwhile` is called
+    while the monitor is at work.
 
     Raises what kept the process from being made; then nothing of it is left.
     """
@@ -43,7 +51,7 @@ def launch(engine: Engine, container: Container, console_size: tuple[int, int] =
         plan = _Plan(engine, container)
         spec.set_console_size(plan.spec["process"], console_size)
         try:
-            link = spawn.spawn(plan.monitor_config(), plan.create)
+            link = spawn.spawn(plan.monitor_config(), plan.create, meanwhile)
         except OCIRuntimeError as error:
             rootless.explain_single_id(engine.config, error)
             raise

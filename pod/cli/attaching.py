@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from pod import attach as attach_client
 from pod import remove, stop
 from pod.cli import session
@@ -15,23 +13,6 @@ if TYPE_CHECKING:
     from pod.execs import ExecSession
     from pod.state import Container
     from runtime.monitor.spawn import MonitorLink
-
-
-def check_terminal(wanted: bool) -> None:
-    """Refuse nothing, as podman: without a terminal on stdin -t works, though nobody can type; warn of it."""
-    if wanted and not os.isatty(0):
-        import sys
-
-        sys.stderr.write("The input device is not a TTY. The --tty and --interactive flags might not work properly\n")
-
-
-def console_size() -> tuple[int, int]:
-    """Return height and width of the user's terminal, zeros if there is none."""
-    try:
-        size = os.get_terminal_size(0)
-    except OSError:
-        return 0, 0
-    return size.lines, size.columns
 
 
 def run_attached(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from pod import remove, state
+from pod import state
 from pod.create import create
 from pod.errors import ContainerNotFoundError, PodError
 from storage import database, images
@@ -70,6 +70,8 @@ def create_container(engine: Engine, options: CreateOptions, request: Request) -
             with open(request.cidfile, "x", encoding="ascii") as file:
                 file.write(container.id)
         except OSError:
+            from pod import remove
+
             remove.remove_container(engine, container, volumes=True)
             raise
     return container
@@ -112,6 +114,8 @@ class removed_on_failure:
             return
         if self.cidfile:
             os.unlink(self.cidfile)
+        from pod import remove
+
         remove.remove_container(self.engine, self.container, force=True, volumes=True)
 
 
@@ -121,4 +125,6 @@ def _remove_namesake(engine: Engine, name: str) -> None:
     except ContainerNotFoundError:
         return
     if namesake.name == name:
+        from pod import remove
+
         remove.remove_container(engine, namesake, force=True, volumes=False)

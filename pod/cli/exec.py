@@ -38,7 +38,7 @@ def main(
 ) -> int:
     """Run a process in a running container."""
     from pod import launch, state, values
-    from pod.cli import attaching
+    from pod.cli import attaching, terminal
     from pod.engine import open_engine
     from pod.errors import PodError
     from pod.execs import ExecOptions, launch_exec
@@ -59,7 +59,7 @@ def main(
         tty=tty,
         stdin=interactive,
         privileged=privileged,
-        console_size=attaching.console_size(),
+        console_size=terminal.size(),
     )
     engine = open_engine(write=True)
     session = launch_exec(engine, state.find_container(engine.connection, container), options)

@@ -42,7 +42,7 @@ def main(
     **flags: Any,
 ) -> int:
     """Run a command in a new container."""
-    from pod.cli import attaching, creating
+    from pod.cli import creating, terminal
     from pod.engine import open_engine
     from pod.launch import launch, start
 
@@ -60,11 +60,11 @@ def main(
         cidfile=cidfile,
         tls_verify=tls_verify,
     )
-    attaching.check_terminal(options.tty and not detach)
+    terminal.check(options.tty and not detach)
     engine = open_engine(write=True)
     container = creating.create_container(engine, options, request)
     with creating.removed_on_failure(engine, container, cidfile):
-        link = launch(engine, container, attaching.console_size())
+        link = launch(engine, container, terminal.size(), meanwhile=None if detach else _prepare)
         if detach:
             creating.release(engine, container)
         start(engine, link)
@@ -72,4 +72,11 @@ def main(
         link.detach()
         print(container.id)
         return 0
+    from pod.cli import attaching
+
     return attaching.run_attached(engine, container, link, detach_keys=detach_keys, sig_proxy=sig_proxy)
+
+
+def _prepare() -> None:
+    """Import what attaching and removing need, while the monitor makes the container."""
+    import pod.cli.attaching  # noqa: F401

@@ -21,7 +21,7 @@ def main(
 ) -> int:
     """Start one or more containers."""
     from pod import launch
-    from pod.cli import attaching, each
+    from pod.cli import attaching, each, terminal
     from pod.engine import open_engine
     from pod.errors import PodError
     from pod.status import observe
@@ -49,6 +49,6 @@ def main(
         return attaching.attach(
             engine, container, stdin=stdin, detach_keys=detach_keys, sig_proxy=sig_proxy, pid=seen.pid
         )
-    link = launch.launch(engine, container, attaching.console_size())
+    link = launch.launch(engine, container, terminal.size())
     launch.start(engine, link)
     return attaching.run_attached(engine, container, link, detach_keys=detach_keys, sig_proxy=sig_proxy, stdin=stdin)

@@ -183,8 +183,12 @@ class MonitorLink:
         self._pidfd = self.attach_fd = -1
 
 
-def spawn(config: MonitorConfig, create: Callable[[Stdio], Container]) -> MonitorLink:
+def spawn(
+    config: MonitorConfig, create: Callable[[Stdio], Container], meanwhile: Callable[[], None] | None = None
+) -> MonitorLink:
     """Fork a monitor and have it create the container; the calling process must be single-threaded.
+
+    `meanwhile` is called in this process while the monitor is at work: the place for imports that come later anyway.
 
     What fails in `create` is raised here, as the same class if it is one of runtime.errors, and leaves no process.
     """
@@ -197,6 +201,8 @@ def spawn(config: MonitorConfig, create: Callable[[Stdio], Container]) -> Monito
     monitor_attach.close()
     link = MonitorLink(monitor_pid, sync, attach.detach())
     try:
+        if meanwhile is not None:
+            meanwhile()
         link.receive_created()
     except BaseException:
         if link.attach_fd >= 0:
