@@ -12,6 +12,7 @@ from storage import gc
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from pod.container_config import ContainerConfig
@@ -58,8 +59,13 @@ class ExecSession:
         self.link = link
 
 
-def launch_exec(engine: Engine, container: Container, options: ExecOptions) -> ExecSession:
-    """Prepare a process in a running container. Raises StateError if it does not run, and what the runtime raises."""
+def launch_exec(
+    engine: Engine, container: Container, options: ExecOptions, meanwhile: Callable[[], None] | None = None
+) -> ExecSession:
+    """Prepare a process in a running container; `meanwhile` is called while its monitor is at work.
+
+    Raises StateError if the container does not run, and what the runtime raises.
+    """
     seen = status.observe(engine.config, container.id)
     if not seen.is_running:
         raise StateError("can only create exec sessions on running containers: container state improper")
@@ -92,7 +98,7 @@ def launch_exec(engine: Engine, container: Container, options: ExecOptions) -> E
         on_exit=["/bin/rm", "-rf", "--", directory],  # unless a command is there to do it
     )
     try:
-        return ExecSession(session_id, directory, spawn.spawn(config, create))
+        return ExecSession(session_id, directory, spawn.spawn(config, create, meanwhile))
     except BaseException:
         gc.remove_tree(directory)
         raise

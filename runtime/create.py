@@ -13,6 +13,7 @@ import time
 from runtime import devices, hooks, idmap, init, launch, mounts, namespaces, process, rootfs, sync, syscalls, sysctl
 from runtime import spec as specification
 from runtime import status as states
+from runtime.clone import clone, clone_into, close_entrances
 from runtime.errors import ContainerExistsError, OCIRuntimeError, SpecError
 from runtime.kernel import CLONE_NEWCGROUP, CLONE_NEWTIME, CLONE_NEWUSER, CLONE_PARENT, PR_SET_DUMPABLE
 from runtime.sync import describe
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     Document = dict[str, Any]
 
-_SIGCHLD, _SIGKILL = 17, 9
+_SIGKILL = 9
 _ALL_SIGNALS = frozenset(range(1, 65)) - {32, 33}
 
 
@@ -242,36 +243,14 @@ class _Creation:
 
     def _fork_once(self) -> None:
         flags = self.setup.namespaces.new & ~CLONE_NEWCGROUP
-        self.pid = self._clone_into_cgroup(flags) if self.cgroup is not None else _clone(flags, _SIGCHLD)
+        self.pid = clone_into(self.cgroup, flags, self.setup.entrances)
         if self.pid == 0:
             init.run(self.setup)
-
-    def _clone_into_cgroup(self, flags: int) -> int:
-        """Clone into the cgroup (v2), or with the files open to enter it; not every kernel and place lets us clone."""
-        assert self.cgroup is not None
-        directory = self.cgroup.clone_fd()
-        if directory >= 0:
-            self.setup.entrances = self.cgroup.entrances(unified=False)
-            try:
-                return _clone(flags, _SIGCHLD, cgroup=directory)
-            except OCIRuntimeError:
-                self._close_entrances()
-            finally:
-                posix.close(directory)
-        self.setup.entrances = self.cgroup.entrances(unified=True)
-        return _clone(flags, _SIGCHLD)
-
-    def _close_entrances(self) -> None:
-        for fd in self.setup.entrances:
-            posix.close(fd)
-        self.setup.entrances = []
 
     def _fork_twice(self) -> None:
         """Let a child enter the namespaces that only children get; its own child becomes ours by CLONE_PARENT."""
         assert self.channel is not None
-        if self.cgroup is not None:
-            self.setup.entrances = self.cgroup.entrances(unified=True)
-        middle = _clone(0, _SIGCHLD)
+        middle = clone_into(self.cgroup, 0, self.setup.entrances)
         if middle == 0:
             _middle(self.setup)
         try:
@@ -356,7 +335,7 @@ class _Creation:
                 end.close()
         setup = self.setup
         if getattr(setup, "entrances", None):
-            self._close_entrances()
+            close_entrances(self.setup.entrances)
         plan = getattr(setup, "namespaces", None)
         if plan is not None:
             plan.close()
@@ -370,16 +349,6 @@ def _now() -> str:
     now = time.time_ns()
     second = time.gmtime(now // 1_000_000_000)
     return f"{time.strftime('%Y-%m-%dT%H:%M:%S', second)}.{now % 1_000_000_000:09d}Z"
-
-
-def _clone(flags: int, exit_signal: int, *, cgroup: int = -1) -> int:
-    try:
-        pid, pidfd = syscalls.clone3(flags, exit_signal, cgroup=cgroup)
-    except OSError as error:
-        raise OCIRuntimeError(f"make the container's namespaces: {error.strerror}") from error
-    if pid:
-        posix.close(pidfd)
-    return pid
 
 
 def _middle(setup: init.Setup) -> None:
@@ -398,7 +367,7 @@ def _middle(setup: init.Setup) -> None:
             syscalls.unshare(CLONE_NEWTIME)
             namespaces.write_time_offsets(plan.time_offsets)
             flags &= ~CLONE_NEWTIME
-        pid = _clone(flags | CLONE_PARENT, 0)
+        pid = clone(flags | CLONE_PARENT, 0)
         if pid == 0:
             init.run(setup)
         setup.channel.send("pid", pid)

@@ -13,6 +13,7 @@ from runtime import command, init, kill, labels, launch, mounts_cgroup, namespac
 from runtime import spec as specification
 from runtime import status as states
 from runtime import terminal as terminals
+from runtime.clone import clone, clone_into
 from runtime.errors import NotRunningError, OCIRuntimeError
 from runtime.kernel import CLONE_NEWUSER, CLONE_PARENT, PR_SET_DUMPABLE, PR_SET_PDEATHSIG
 from runtime.process import is_alive, start_time
@@ -22,9 +23,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
+    from runtime.cgroups import Cgroup
     from runtime.identity import Filter
 
-_SIGCHLD = 17
 _ALL_SIGNALS = frozenset(range(1, 65)) - {32, 33}
 
 
@@ -43,6 +44,7 @@ class _Entry:
     """What the new process needs to know; the fields are ready before the fork."""
 
     __slots__ = (
+        "cgroup",
         "channel",
         "container_id",
         "entrances",
@@ -56,6 +58,7 @@ class _Entry:
 
     channel: Channel
     container_id: str
+    cgroup: Cgroup | None
     entrances: list[int]
     flags: int
     pidfd: int
@@ -92,6 +95,7 @@ def exec_process(
     entry.seccomp = launch.read_filter(document.get("linux") or {}, root)
     entry.stdio, entry.preserve_fds = (stdin, stdout, stderr), preserve_fds
     entry.entrances = []
+    entry.cgroup = None
     entry.pidfd = -1
     try:
         _open(entry, status)
@@ -120,7 +124,7 @@ def _open(entry: _Entry, status: states.Status) -> None:
             # An init that made cgroups of its own (v2) sits in a leaf: beside it is the only place for a process.
             status.cgroup_path = found[""]
         cgroup = kill.cgroup_of(status)
-        entry.entrances = cgroup.entrances(unified=True) if cgroup is not None else []
+        entry.cgroup = cgroup
     if not is_alive(status.pid, status.start_time):
         raise NotRunningError(f"cannot exec in container `{status.id}`: container not running")
 
@@ -169,10 +173,9 @@ def _launch(entry: _Entry, pid_file: str | None, console_socket: str | None) -> 
 def _fork(entry: _Entry, channel: Channel) -> int:
     blocked = _signal.pthread_sigmask(_signal.SIG_BLOCK, _ALL_SIGNALS)
     try:
-        middle, pidfd = syscalls.clone3(0, _SIGCHLD)
+        middle = clone_into(entry.cgroup, 0, entry.entrances)
         if middle == 0:
             _middle(entry)
-        posix.close(pidfd)
     finally:
         _signal.pthread_sigmask(_signal.SIG_SETMASK, blocked)
     entry.channel.close()
@@ -211,7 +214,7 @@ def _middle(entry: _Entry) -> NoReturn:
         if entry.flags:
             syscalls.setns(entry.pidfd, entry.flags)
         posix.close(entry.pidfd)
-        pid, _pidfd = syscalls.clone3(CLONE_PARENT, 0)
+        pid = clone(CLONE_PARENT, 0)
         if pid == 0:
             _run(entry, proc)
         entry.channel.send("pid", pid)

@@ -38,7 +38,7 @@ def main(
 ) -> int:
     """Run a process in a running container."""
     from pod import launch, state, values
-    from pod.cli import attaching, terminal
+    from pod.cli import terminal
     from pod.engine import open_engine
     from pod.errors import PodError
     from pod.execs import ExecOptions, launch_exec
@@ -62,10 +62,19 @@ def main(
         console_size=terminal.size(),
     )
     engine = open_engine(write=True)
-    session = launch_exec(engine, state.find_container(engine.connection, container), options)
+    session = launch_exec(
+        engine, state.find_container(engine.connection, container), options, meanwhile=None if detach else _prepare
+    )
     launch.start(engine, session.link)
     if detach:
         session.link.detach()
         print(session.id)
         return 0
+    from pod.cli import attaching
+
     return attaching.exec_attached(session, stdin=interactive, terminal=tty, detach_keys=detach_keys)
+
+
+def _prepare() -> None:
+    """Import what attaching needs, while the monitor makes the process."""
+    import pod.cli.attaching  # noqa: F401
