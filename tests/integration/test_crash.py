@@ -32,34 +32,35 @@ def layered(registry: Registry) -> str:
     return registry.push("layered", "latest", images.busybox(*layers))
 
 
-def duration(pod: Pod, *arguments: str) -> float:
-    begin = time.monotonic()
-    pod.run(*arguments)
-    return time.monotonic() - begin
+class Killer:
+    """Kills commands at random moments, and counts those that were still there to be killed."""
 
+    def __init__(self, pod: Pod, *rehearsal: str) -> None:
+        begin = time.monotonic()
+        pod.run(*rehearsal)
+        self.pod, self.seconds, self.hits = pod, time.monotonic() - begin, 0
 
-def kill_at_random(pod: Pod, chance: random.Random, seconds: float, *arguments: str) -> bool:
-    """Start the command, kill it within `seconds`, and tell whether it was still there."""
-    process = pod.start(*arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    time.sleep(chance.uniform(0, seconds))
-    alive = process.poll() is None
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    return alive
+    def strike(self, *arguments: str) -> None:
+        """Start a command and kill it within the time that such a command takes."""
+        process = self.pod.start(*arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(random.uniform(0, self.seconds))
+        if process.poll() is None:
+            self.hits += 1
+        else:
+            self.seconds *= 0.95
+        process.send_signal(signal.SIGKILL)
+        process.wait()
 
 
 @pytest.mark.slow
 def test_killed_pulls(pod: Pod, layered: str) -> None:
-    seconds = duration(pod, "pull", "-q", layered)
-    chance = random.Random()
-    hits = 0
-    for number in range(KILLS):
+    killer = Killer(pod, "pull", "-q", layered)
+    while killer.hits < KILLS:
         pod.run("rmi", "--all", "--force", check=False)
-        hits += kill_at_random(pod, chance, seconds * 1.1, "pull", "-q", layered)
-        if number % 5 == 0:
+        killer.strike("pull", "-q", layered)
+        if killer.hits % 5 == 0:
             pod.run("pull", "-q", layered)
             assert pod.run("run", "--rm", layered, "sh", "-c", "cat /srv/*/* | wc -c").out == str(4 * 1500 * 900)
-    assert hits > KILLS / 2
     pod.run("pull", "-q", layered)
     assert check(pod) == []
     pod.run("rmi", layered)
@@ -70,16 +71,13 @@ def test_killed_pulls(pod: Pod, layered: str) -> None:
 @pytest.mark.slow
 def test_killed_runs(box: Pod, busybox: str) -> None:
     """What a killed `run` leaves, a container at most, later commands see and remove."""
-    seconds = duration(box, "run", "--rm", busybox, "true")
-    chance = random.Random()
-    hits = 0
-    for number in range(KILLS):
-        options = ["--name", f"c{number}"] if number % 2 else ["--rm"]
-        hits += kill_at_random(box, chance, seconds * 1.1, "run", *options, busybox, "sleep", "0.1")
-        if number % 5 == 0:
+    killer = Killer(box, "run", "--rm", busybox, "sleep", "0.1")
+    while killer.hits < KILLS:
+        options = ["--name", f"c{killer.hits}", "--replace"] if killer.hits % 2 else ["--rm"]
+        killer.strike("run", *options, busybox, "sleep", "0.1")
+        if killer.hits % 5 == 0:
             box.run("ps", "-a")
             assert box.run("run", "--rm", busybox, "echo", "fine").out == "fine"
-    assert hits > KILLS / 2
     box.remove_containers()
     assert box.run("ps", "-aq").out == ""
     assert box.run("run", "--rm", busybox, "echo", "fine").out == "fine"
@@ -88,14 +86,17 @@ def test_killed_runs(box: Pod, busybox: str) -> None:
 
 @pytest.mark.slow
 def test_killed_stops_execs_and_removals(box: Pod, busybox: str) -> None:
-    chance = random.Random()
+    killer = Killer(box, "run", "--rm", busybox, "sleep", "0.1")
     for _ in range(max(2, KILLS // 10)):
         box.run("run", "-d", "--name", "c", busybox, "sleep", "1000")
-        kill_at_random(box, chance, 0.2, "exec", "c", "sleep", "0.1")
-        kill_at_random(box, chance, 0.2, "stop", "-t", "0", "c")
-        kill_at_random(box, chance, 0.2, "rm", "-f", "-t", "0", "c")
+        killer.strike("exec", "c", "sleep", "0.1")
+        killer.strike("stop", "-t", "0", "c")
+        killer.strike("rm", "-f", "-t", "0", "c")
         box.run("rm", "-f", "-t", "0", "c", check=False)
         assert box.run("ps", "-aq").out == ""
+    # What a killed command left is swept by the next one that writes, once it is ten seconds old.
+    time.sleep(10.5)
+    box.run("run", "--rm", busybox, "true")
     assert check(box) == []
 
 
