@@ -186,3 +186,75 @@ def test_modules_of_the_image_are_not_imported(pod: Pod, hostile: Any, victim: P
     assert pod.run("exec", "c", "sh", "-c", script).out == "clean"
     pod.run("rm", "-f", "-t", "0", "c")
     assert untouched(victim)
+
+
+def test_control_groups_of_the_host_are_read_only(pod: Pod, hostile: Any) -> None:
+    """CVE-2023-25809: without a namespace of its own, a container could write to the host's cgroups."""
+    script = (
+        "find /sys/fs/cgroup -type f -name 'cgroup.procs' | while read f; do (echo 0 > $f) 2>/dev/null && echo $f; done"
+    )
+    assert pod.run("run", "--rm", hostile(), "sh", "-c", script, check=False).out == ""
+
+
+def test_control_groups_cannot_be_mounted(pod: Pod, hostile: Any) -> None:
+    """CVE-2022-0492: a container that could mount a cgroup v1 ran programs of its own on the host by release_agent."""
+    script = "mkdir /m; for o in memory rdma pids; do mount -t cgroup -o $o none /m 2>/dev/null && echo yes; done; true"
+    assert pod.run("run", "--rm", hostile(), "sh", "-c", script).out == ""
+    assert (
+        pod.run("run", "--rm", hostile(), "sh", "-c", "unshare -Urm sh -c '" + script + "' 2>/dev/null; true").out == ""
+    )
+
+
+@pytest.mark.parametrize("target", ["/proc/self/attr", "/proc/sys", "/proc", "/proc/self/../sys/kernel"])
+def test_nothing_of_proc_can_be_replaced(pod: Pod, hostile: Any, victim: Path, target: str) -> None:
+    """CVE-2025-52881, CVE-2019-16884: writes to procfs were redirected by what was mounted there."""
+    result = pod.run("run", "--rm", "-v", f"{victim}:{target}", hostile(), "true", check=False)
+    assert result.code != 0, result
+    assert untouched(victim)
+
+
+def test_engines_own_mounts_stay_inside(pod: Pod, hostile: Any, victim: Path) -> None:
+    """CVE-2024-9341: what the engine mounts by itself followed links of the image."""
+    for name in ("etc", "run"):
+        image = hostile(layer(entry(f".wh.{name}", b"")), layer(symlink(name, str(victim))))
+        pod.run("run", "--rm", image, "true", check=False)
+        assert untouched(victim)
+
+
+def test_programs_of_the_image_are_not_run_by_the_engine(pod: Pod, hostile: Any, victim: Path) -> None:
+    """CVE-2026-41567, CVE-2022-1227: decompressors and nsenter were taken from the image."""
+    trap = f"#!/bin/sh\necho owned > {victim}/owned\n".encode()
+    names = ("unpigz", "gzip", "xz", "zstd", "nsenter", "ps", "newuidmap", "rm")
+    image = hostile(layer(*(entry(f"usr/bin/{name}", trap, mode=0o755) for name in names)))
+    pod.run("run", "-d", "--name", "c", image, "sleep", "1000")
+    pod.run("exec", "-d", "c", "true")
+    pod.run("rm", "-f", "-t", "0", "c")
+    assert untouched(victim)
+
+
+def test_a_volume_with_content_is_not_filled_again(pod: Pod, hostile: Any) -> None:
+    """CVE-2020-1726: the image's files came back into a volume that had been changed."""
+    image = hostile(layer(entry("data/secret", b"from the image")))
+    pod.run("run", "--rm", "-v", "kept:/data", image, "sh", "-c", "rm /data/secret; echo mine > /data/mine")
+    assert pod.run("run", "--rm", "-v", "kept:/data", image, "ls", "/data").out == "mine"
+    pod.run("volume", "rm", "kept")
+
+
+def test_variables_of_one_process_do_not_reach_the_next(pod: Pod, hostile: Any) -> None:
+    """CVE-2020-14370."""
+    image = hostile()
+    pod.run("run", "-d", "--name", "c", image, "sleep", "1000")
+    pod.run("exec", "-e", "SECRET=1", "c", "true")
+    assert "SECRET" not in pod.run("exec", "c", "env").stdout
+    assert "SECRET" not in pod.run("run", "--rm", image, "env").stdout
+    pod.run("rm", "-f", "-t", "0", "c")
+
+
+def test_no_abstract_socket_is_open_to_containers(pod: Pod, hostile: Any) -> None:
+    """CVE-2020-15257: a container in the host's network reached the engine's abstract sockets."""
+    image = hostile()
+    pod.run("run", "-d", "--name", "c", image, "sleep", "1000")
+    sockets = pod.run("run", "--rm", "--network", "host", image, "cat", "/proc/net/unix").stdout
+    abstract = [line for line in sockets.splitlines() if "@" in line]
+    assert not [line for line in abstract if "pod" in line or "attach" in line]
+    pod.run("rm", "-f", "-t", "0", "c")
