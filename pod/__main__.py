@@ -138,9 +138,9 @@ def complain(text: str) -> None:
 
 
 def _silence() -> int:
-    """Nobody reads stdout any more: end as `podman ps | head` does, without a word."""
+    """Nobody reads stdout any more: end as if SIGPIPE had done it, without a word."""
     dup2(open("/dev/null", O_RDWR), 1)
-    return 125
+    return 141
 
 
 def _settle_streams() -> None:

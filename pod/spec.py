@@ -145,11 +145,7 @@ def _linux(config: ContainerConfig, surroundings: Surroundings) -> dict[str, Any
         "resources": _resources(config, surroundings),
         "cgroupsPath": surroundings.cgroups_path,
     }
-    linux["sysctl"] = {
-        key: value
-        for key, value in surroundings.default_sysctls.items()
-        if config["namespaces"]["network" if key.startswith("net.") else "ipc"] != "host"
-    }
+    linux["sysctl"] = _sysctls(config, surroundings)
     if surroundings.id_mappings is not None:
         for key, mappings in zip(("uidMappings", "gidMappings"), surroundings.id_mappings, strict=True):
             linux[key] = [
@@ -190,6 +186,18 @@ def _namespaces(config: ContainerConfig, surroundings: Surroundings) -> list[dic
     if surroundings.id_mappings is not None:
         found.append({"type": "user"})
     return found
+
+
+def _sysctls(config: ContainerConfig, surroundings: Surroundings) -> dict[str, str]:
+    result = {
+        key: value
+        for key, value in surroundings.default_sysctls.items()
+        if config["namespaces"]["network" if key.startswith("net.") else "ipc"] != "host"
+    }
+    if surroundings.id_mappings is not None and all(inside > 0 for inside, _, _ in surroundings.id_mappings[1]):
+        # Its value would name groups that a namespace of one ID, which is not root's, does not have.
+        result.pop("net.ipv4.ping_group_range", None)
+    return result
 
 
 def _resources(config: ContainerConfig, surroundings: Surroundings) -> dict[str, Any]:

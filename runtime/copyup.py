@@ -10,14 +10,17 @@ _CHUNK = 1 << 20
 _READ_DIRECTORY = posix.O_RDONLY | posix.O_DIRECTORY | posix.O_NOFOLLOW | posix.O_CLOEXEC
 
 
-def copy_tree(source: int, target: int) -> None:
-    """Copy what is in the directory `source` into the directory `target`; both may be O_PATH."""
+def copy_tree(source: int, target: int, given: frozenset[str] = frozenset()) -> None:
+    """Copy what is in the directory `source` into the directory `target`; both may be O_PATH.
+
+    `target` itself becomes like `source` but for what is `given`: of "mode", "uid" and "gid".
+    """
     reading = posix.open(".", _READ_DIRECTORY, dir_fd=source)
     writing = posix.open(".", _READ_DIRECTORY, dir_fd=target)
     try:
         for name in posix.listdir(reading):
             _copy_entry(reading, writing, name)
-        _copy_owner(writing, posix.fstat(reading))
+        _copy_owner(writing, posix.fstat(reading), given)
     finally:
         posix.close(reading)
         posix.close(writing)
@@ -56,18 +59,27 @@ def _copy_file(source: int, target: int, name: str) -> None:
         posix.close(writing)
 
 
-def _copy_owner(fd: int, status: posix.stat_result) -> None:
+def _copy_owner(fd: int, status: posix.stat_result, given: frozenset[str] = frozenset()) -> None:
     # chown first: it clears the set-user-ID bit.
-    _chown(fd, status)
-    posix.fchmod(fd, stat.S_IMODE(status.st_mode))
+    _chown(fd, status, given=given)
+    if "mode" not in given:
+        posix.fchmod(fd, stat.S_IMODE(status.st_mode))
 
 
-def _chown(file: str | int, status: posix.stat_result, directory: int | None = None) -> None:
+def _chown(
+    file: str | int,
+    status: posix.stat_result,
+    directory: int | None = None,
+    *,
+    given: frozenset[str] = frozenset(),
+) -> None:
+    uid = -1 if "uid" in given else status.st_uid
+    gid = -1 if "gid" in given else status.st_gid
     try:
         if isinstance(file, int):
-            posix.fchown(file, status.st_uid, status.st_gid)
+            posix.fchown(file, uid, gid)
         else:
-            posix.chown(file, status.st_uid, status.st_gid, dir_fd=directory, follow_symlinks=False)
+            posix.chown(file, uid, gid, dir_fd=directory, follow_symlinks=False)
     except OSError as error:
         # An owner that the user namespace does not map cannot be given: the copy then belongs to its root.
         if error.errno != EINVAL:

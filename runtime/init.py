@@ -13,7 +13,7 @@ import gc
 import posix
 import stat
 import sys
-from errno import EACCES, EINVAL
+from errno import EACCES, EINVAL, ENOENT
 
 from runtime import (
     command,
@@ -31,7 +31,7 @@ from runtime import (
     trampoline,
 )
 from runtime import terminal as terminals
-from runtime.errors import OCIRuntimeError, SpecError
+from runtime.errors import CommandNotFoundError, NotExecutableError, OCIRuntimeError, SpecError
 from runtime.kernel import (
     CLONE_NEWCGROUP,
     CLONE_NEWNET,
@@ -395,7 +395,8 @@ def enter_directory(root: int, path: str, *, may_wait: bool) -> bool:
     except OSError as error:
         if may_wait and error.errno == EACCES:
             return False
-        raise OCIRuntimeError(f"change to the working directory `{path}`: {error.strerror}") from error
+        kind = CommandNotFoundError if error.errno == ENOENT else NotExecutableError
+        raise kind(f"change to the working directory `{path}`: {error.strerror}") from error
     if not syscalls.getcwd().startswith(b"/"):
         raise OCIRuntimeError(f"change to the working directory `{path}`: it is outside of the container")
     return True

@@ -129,7 +129,7 @@ def _mount(root: int, mount: Mount, new_pid_namespace: bool) -> None:
         target = _target(root, mount, True, -1)
         tree = new_filesystem(mount, target, new_pid_namespace)
     if mount.options.copy_up:
-        copyup.copy_tree(target, tree)
+        copyup.copy_tree(target, tree, frozenset(key for key, _value in mount.options.parameters()))
         if mount.options.attributes.set & MOUNT_ATTR_RDONLY:
             syscalls.mount_setattr(tree, attr_set=MOUNT_ATTR_RDONLY)
     syscalls.attach_mount(tree, target)
@@ -149,7 +149,10 @@ def _target(root: int, mount: Mount, directory: bool, tree: int) -> int:
         target = posix.open(name, posix.O_PATH | posix.O_NOFOLLOW | posix.O_CLOEXEC, dir_fd=above)
         posix.close(above)
         return target
-    target = inroot.make(root, mount.destination, directory=directory)
+    if mount.fstype == "tmpfs" and not _has_mode(mount):
+        target = _scratch_directory(root, mount.destination)
+    else:
+        target = inroot.make(root, mount.destination, directory=directory)
     inside = syscalls.filesystem_type(target) == PROC_SUPER_MAGIC
     if mount.destination == "/proc":
         refused = tree < 0 or syscalls.filesystem_type(tree) != PROC_SUPER_MAGIC
@@ -158,6 +161,20 @@ def _target(root: int, mount: Mount, directory: bool, tree: int) -> int:
     if refused:
         raise OCIRuntimeError(f"{mount}: nothing but procfs may be mounted over or inside of /proc")
     return target
+
+
+def _has_mode(mount: Mount) -> bool:
+    return any(key == "mode" for key, _value in mount.options.parameters())
+
+
+def _scratch_directory(root: int, path: str) -> int:
+    """Open the directory for a tmpfs of no given mode, which takes on its mode; a missing one is made for everybody."""
+    try:
+        return inroot.open_path(root, path)
+    except FileNotFoundError:
+        target = inroot.make(root, path, directory=True)
+        posix.chmod(".", 0o1777, dir_fd=target)
+        return target
 
 
 def _plain_directory(root: int, path: str) -> int:
@@ -185,7 +202,7 @@ def new_filesystem(mount: Mount, target: int, new_pid_namespace: bool) -> int:
 
 def _create(mount: Mount, target: int) -> int:
     parameters = mount.options.parameters()
-    if mount.fstype == "tmpfs" and not any(key == "mode" for key, _value in parameters):
+    if mount.fstype == "tmpfs" and not _has_mode(mount):
         parameters.append(("mode", f"{stat.S_IMODE(posix.fstat(target).st_mode):o}"))
     try:
         context = _configure(mount.fstype, mount.source, parameters)

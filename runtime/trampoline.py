@@ -184,4 +184,9 @@ def execute(
     `by_fd=False` is for a seccomp filter that is already loaded and forbids execveat: then the memfd is named through
     the container's /proc. If a hostile image has something else there, it is run as the container would be anyhow.
     """
-    posix.execve(memfd if by_fd else f"/proc/self/fd/{memfd}", [path, *arguments], environment)
+    try:
+        posix.execve(memfd if by_fd else f"/proc/self/fd/{memfd}", [path, *arguments], environment)
+    except OSError as error:
+        # Such as E2BIG: the number of our descriptor would tell nobody anything.
+        error.filename = path
+        raise

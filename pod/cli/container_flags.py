@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from pod.container_config import Namespaces
 
+_LONGEST_HOSTNAME = 64  # __NEW_UTS_LEN
 _LOG_DRIVERS = ("k8s-file", "none")
 
 
@@ -124,12 +125,12 @@ def create_options(
 ) -> CreateOptions:
     """Return what the flags ask for. Raises PodError for values that make no sense."""
     options = CreateOptions()
-    options.annotations = dict(values.parse_pair(item, "annotation") for item in annotation or [])
+    options.annotations = _annotations(annotation or [])
     options.cap_add, options.cap_drop = _comma_separated(cap_add), _comma_separated(cap_drop)
     options.entrypoint = _entrypoint(entrypoint)
     options.env = _environment(env or [], env_file or [])
     options.group_add = group_add or []
-    options.hostname = hostname
+    options.hostname = _hostname(hostname)
     options.init_path = _init(init_path) if init or init_path else ""
     options.stdin, options.tty = interactive, tty
     options.labels = dict(values.parse_pair(item, "label") for item in label or [])
@@ -149,6 +150,19 @@ def create_options(
     options.user, options.workdir = user, _workdir(workdir)
     options.create_command = sys.argv
     return options
+
+
+def _annotations(items: list[str]) -> dict[str, str]:
+    for item in items:
+        if "=" not in item:
+            raise PodError(f'invalid annotation "{item}": annotations must be formatted KEY=VALUE')
+    return dict(values.parse_pair(item, "annotation") for item in items)
+
+
+def _hostname(name: str) -> str:
+    if len(os.fsencode(name)) > _LONGEST_HOSTNAME:
+        raise PodError(f'invalid hostname "{name}": longer than {_LONGEST_HOSTNAME} bytes')
+    return name
 
 
 def _comma_separated(items: list[str] | None) -> list[str]:
@@ -238,6 +252,6 @@ def float_or_zero(text: str) -> float:
 
 
 def _workdir(path: str | None) -> str | None:
-    if path is not None and not path.startswith("/"):
+    if path and not path.startswith("/"):
         raise PodError(f'the working directory "{path}" is invalid, it needs to be an absolute path')
     return path

@@ -88,6 +88,7 @@ def _row(item: Listed, no_trunc: bool, graphroot: str) -> dict[str, Any]:
     from time import gmtime, strftime
 
     from pod.cli import output
+    from pod.cli.govalues import Map
     from pod.listing import status_text
 
     container, status = item.container, item.status
@@ -108,7 +109,7 @@ def _row(item: Listed, no_trunc: bool, graphroot: str) -> dict[str, Any]:
         "State": status.state,
         "Ports": "",
         "Names": container.name,
-        "Labels": container.config["labels"],
+        "Labels": Map(container.config["labels"]),
         "Mounts": ",".join(mount["target"] for mount in container.config["mounts"]),
         "Networks": "",
         "Pod": "",

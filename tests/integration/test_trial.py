@@ -1,0 +1,82 @@
+"""What came out when pod was tried as podman and docker are used, each mended since."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+import pytest
+
+from tests.fixtures.command import Pod
+
+
+def inside(box: Pod, image: str, script: str, *options: str) -> str:
+    """Run a shell script in a container of its own and return what it prints."""
+    return box.run("run", "--rm", *options, image, "sh", "-c", script).out
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (("--tmpfs", "/new"), "1777 0"),
+        (("--tmpfs", "/new:mode=700,uid=5"), "700 5"),
+        (("--mount", "type=tmpfs,target=/new,tmpfs-mode=1770"), "1770 0"),
+    ],
+)
+def test_owner_and_mode_of_a_tmpfs(box: Pod, busybox: str, options: tuple[str, ...], expected: str) -> None:
+    assert inside(box, busybox, "stat -c '%a %u' /new", *options) == expected
+
+
+def test_given_mode_of_a_tmpfs_over_a_directory_of_the_image(box: Pod, busybox: str) -> None:
+    assert inside(box, busybox, "ls /etc/passwd && stat -c %a /etc", "--tmpfs", "/etc:mode=711") == "/etc/passwd\n711"
+
+
+def test_tmpfs_of_a_container_that_starts_again(box: Pod, busybox: str) -> None:
+    box.run("create", "--name", "again", "--tmpfs", "/new", busybox, "stat", "-c", "%a", "/new")
+    assert [box.run("start", "--attach", "again").out for _ in range(2)] == ["1777", "1777"]
+
+
+def test_labels_in_a_template_of_ps(box: Pod, busybox: str) -> None:
+    box.run("create", "--label", "b=c", "--label", "a", busybox)
+    assert box.run("ps", "--all", "--format", "{{.Labels}}").out == "map[a: b:c]"
+
+
+def test_empty_working_directory_is_the_images(box: Pod, busybox: str) -> None:
+    assert inside(box, busybox, "pwd", "--workdir", "") == "/"
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--hostname", "n" * 65), "longer than 64 bytes"),
+        (("--annotation", "x"), "annotations must be formatted KEY=VALUE"),
+    ],
+)
+def test_nonsense_is_refused(box: Pod, busybox: str, options: tuple[str, ...], told: str) -> None:
+    result = box.run("run", "--rm", *options, busybox, "true", check=False)
+    assert (result.code, told in result.stderr) == (125, True)
+
+
+def test_environment_that_the_kernel_refuses(box: Pod, busybox: str) -> None:
+    path = os.path.join(box.directory, "env")
+    with open(path, "w", encoding="ascii") as file:
+        file.write("BIG=" + "x" * 1_000_000)
+    result = box.run("run", "--rm", "--env-file", path, busybox, "true", check=False)
+    assert result.code != 0
+    assert "Argument list too long" in result.stderr
+    assert "`3`" not in result.stderr
+
+
+def test_exec_in_a_missing_directory(box: Pod, busybox: str) -> None:
+    box.run("run", "--detach", "--name", "here", busybox, "sleep", "100")
+    assert box.run("exec", "--workdir", "/missing", "here", "true", check=False).code == 127
+    assert box.run("exec", "--workdir", "/etc/passwd", "here", "true", check=False).code == 126
+    box.run("rm", "--force", "--time", "0", "here")
+
+
+def test_reader_that_leaves_early(box: Pod, busybox: str) -> None:
+    with box.start("run", "--rm", busybox, "sh", "-c", "seq 100000; true", stderr=subprocess.DEVNULL) as command:
+        assert command.stdout is not None
+        command.stdout.readline()
+        command.stdout.close()
+        assert command.wait(timeout=30) == 141
