@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import json
 import os
+import pwd
 import shutil
 import signal
 import statistics
@@ -205,7 +206,24 @@ def ordinary_user() -> Iterator[str]:
     try:
         yield name
     finally:
+        # Rootless podman leaves a process that holds its user namespace; userdel refuses as long as one lives.
+        uid = pwd.getpwnam(name).pw_uid
+        for _ in range(50):
+            left = [int(pid) for pid in os.listdir("/proc") if pid.isdigit() and _owner(pid) == uid]
+            if not left:
+                break
+            for pid in left:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.1)
         subprocess.run(["userdel", "-r", name], check=False, stderr=subprocess.DEVNULL)
+
+
+def _owner(pid: str) -> int:
+    try:
+        return os.stat(f"/proc/{pid}").st_uid
+    except FileNotFoundError:
+        return -1
 
 
 def busybox_archive(place: str) -> str:
