@@ -43,6 +43,8 @@ _NEVER = {
     _signal.SIGFPE,
     _signal.SIGILL,
 }
+# Not forwarded from a terminal that is in raw mode: it was hung up, or is to be given back for a while.
+_OF_THE_CONSOLE = frozenset((_signal.SIGHUP, _signal.SIGTSTP))
 _FATAL = (_signal.SIGHUP, _signal.SIGINT, _signal.SIGQUIT, _signal.SIGTERM, _signal.SIGUSR1, _signal.SIGUSR2)
 
 
@@ -69,8 +71,8 @@ def attach(
             console.enter(signals)
         elif terminal:
             _pass_size(resize)
-        elif sig_proxy:
-            signals.forward(container_pid)
+        if sig_proxy:
+            signals.forward(container_pid, but=_OF_THE_CONSOLE if console is not None else frozenset())
         return pump.run(signals.wake)
     finally:
         if console is not None:
@@ -140,14 +142,14 @@ class _Signals:
         before = _signal.signal(number, handler)
         self._before.setdefault(number, before)
 
-    def forward(self, pid: int) -> None:
-        """Pass every signal on to a process instead of heeding it."""
+    def forward(self, pid: int, *, but: frozenset[int]) -> None:
+        """Pass every signal, `but` these, on to a process instead of heeding it."""
         try:
             self._pidfd = posix.pidfd_open(pid)
         except OSError:
             return
         for number in _signal.valid_signals():
-            if number not in _NEVER:
+            if number not in _NEVER and number not in but:
                 self.handle(number, self._forward_one)
 
     def restore(self) -> None:

@@ -186,7 +186,7 @@ def test_empty_detach_keys_pass_everything(fake: Fake) -> None:
 
 def test_killing_signal_restores_the_terminal(fake: Fake) -> None:
     master, slave = os.openpty()
-    line = command_line(fake, "echo ready; sleep 30", terminal=True)
+    line = command_line(fake, "echo ready; sleep 30", terminal=True, sig_proxy=False)
 
     def mode() -> bytes:
         return subprocess.run(["stty", "-g"], stdin=slave, capture_output=True, check=True).stdout

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 
+import pexpect
 import pytest
 
 from tests.fixtures.command import Pod
@@ -80,3 +82,18 @@ def test_reader_that_leaves_early(box: Pod, busybox: str) -> None:
         command.stdout.readline()
         command.stdout.close()
         assert command.wait(timeout=30) == 141
+
+
+def test_signals_reach_a_container_with_a_terminal(box: Pod, busybox: str) -> None:
+    script = "trap 'exit 3' TERM; echo ready; while :; do sleep 0.1; done"
+    with box.start("run", "--rm", "--tty", busybox, "sh", "-c", script, stderr=subprocess.DEVNULL) as command:
+        assert command.stdout is not None
+        command.stdout.readline()
+        command.send_signal(signal.SIGTERM)
+        assert command.wait(timeout=30) == 3
+    console = box.spawn("run", "--rm", "--interactive", "--tty", busybox, "sh", "-c", script)
+    console.expect("ready")
+    console.kill(signal.SIGTERM)
+    console.expect(pexpect.EOF)
+    console.close()
+    assert console.exitstatus == 3
