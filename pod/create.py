@@ -11,7 +11,7 @@ from pod.mounts import Mount
 from pod.spec import ALL_CAPABILITIES
 from pod.values import parse_signal
 from runtime import jsontext, process
-from storage import database, images, rootfs
+from storage import database, images, reserve, rootfs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -114,6 +114,7 @@ class CreateOptions:
 
 def create(engine: Engine, options: CreateOptions) -> state.Container:
     """Create a container and return it; nothing is left behind if that fails. Raises NameInUseError."""
+    reserve.check(engine.store, "create container")
     container_id = names.new_id()
     config = configure(engine, options, container_id)
     name = names.check_name(options.name) if options.name else _free_name(engine)
@@ -138,18 +139,26 @@ def create(engine: Engine, options: CreateOptions) -> state.Container:
         state.insert_container(engine.connection, container, [mount["source"] for mount in mounted])
         if options.image is not None:
             images.pin(engine.connection, options.image.id, container_id)
-    for volume in new_volumes:
-        volumes.prepare(engine, volume)
-    make_directories(engine, container_id)
+        for volume in new_volumes:
+            volumes.prepare(engine, volume)
+    try:
+        make_directories(engine, container_id)
+    except BaseException:
+        from pod import remove
+
+        remove.forget(engine, container, volumes=True)
+        raise
     return container
 
 
 def make_directories(engine: Engine, container_id: str) -> None:
-    """Make the persistent directories of a container."""
+    """Make the persistent directories of a container, as far as they are missing."""
     directory = engine.config.container_dir(container_id)
-    os.mkdir(directory, 0o700)
+    if os.path.isdir(f"{directory}/files"):  # the last one made
+        return
+    os.makedirs(directory, 0o700, exist_ok=True)
     for name in ("upper", "work", "rootfs", "files"):
-        os.mkdir(f"{directory}/{name}", 0o755)
+        os.makedirs(f"{directory}/{name}", 0o755, exist_ok=True)
 
 
 def configure(engine: Engine, options: CreateOptions, container_id: str) -> ContainerConfig:

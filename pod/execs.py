@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from runtime.monitor.spawn import MonitorLink, Stdio
 
 
+_NOT_RUNNING = "can only create exec sessions on running containers: container state improper"
+
+
 class ExecOptions:
     """What to run in a container, and how."""
 
@@ -67,8 +70,8 @@ def launch_exec(
     Raises StateError if the container does not run, and what the runtime raises.
     """
     seen = status.observe(engine.config, container.id)
-    if not seen.is_running:
-        raise StateError("can only create exec sessions on running containers: container state improper")
+    if not seen.pid:
+        raise StateError(_NOT_RUNNING)
     session_id = names.new_id()
     directory = f"{engine.config.runroot}/exec/{session_id}"
     process = _process(engine, container, options, seen.pid)
@@ -118,7 +121,10 @@ def _process(engine: Engine, container: Container, options: ExecOptions, pid: in
     surroundings = launch.surroundings(engine, container.id, config)
     process = spec.process(asked, options.args, container.id, surroundings)
     spec.set_console_size(process, options.console_size)
-    root = os.open(f"/proc/{pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        root = os.open(f"/proc/{pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except (FileNotFoundError, ProcessLookupError):
+        raise StateError(_NOT_RUNNING) from None  # it has ended since
     try:
         rootfs.set_user(process, _user(engine, config, options, root), asked)
     finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pod.errors import PodError
-from storage import images
+from storage import images, reserve
 from storage.errors import ImageInUseError
 
 if TYPE_CHECKING:
@@ -21,7 +21,9 @@ def remove(engine: Engine, text: str, *, force: bool, all_names: bool = False) -
     """
     image_id, name = images.find(engine.store, text)
     try:
-        return images.remove(engine.store, image_id, name=name, force=force or all_names)
+        return reserve.removing(
+            engine.store, lambda: images.remove(engine.store, image_id, name=name, force=force or all_names)
+        )
     except ImageInUseError as error:
         owners = images.pins(engine.store, image_id)
         if not owners:  # What stands in the way are further names: podman's status is another one then.
@@ -33,4 +35,4 @@ def remove(engine: Engine, text: str, *, force: bool, all_names: bool = False) -
 
     for owner in owners:
         remove_container(engine, find_container(engine.connection, owner), force=True, volumes=False)
-    return images.remove(engine.store, image_id, name=name, force=force)
+    return reserve.removing(engine.store, lambda: images.remove(engine.store, image_id, name=name, force=force))

@@ -6,9 +6,9 @@ import os
 import sys
 import time
 
-from pod import create, rootfs, rootless, spec, status, users, volumes
+from pod import create, rootfs, rootless, spec, state, status, users, volumes
 from pod.config import DEFAULT_CAPABILITIES, DEFAULT_SYSCTLS
-from pod.errors import PodError, StateError
+from pod.errors import ContainerNotFoundError, PodError, StateError
 from pod.lock import ContainerLock
 from runtime import create as runtime_create
 from runtime import delete as runtime_delete
@@ -44,15 +44,19 @@ def launch(
     Raises what kept the process from being made; then nothing of it is left.
     """
     with ContainerLock(engine.config, container.id):
+        if not state.has_container(engine.connection, container.id):
+            raise ContainerNotFoundError(container.id)  # another command has removed it meanwhile
         seen = status.observe(engine.config, container.id)
         if seen.is_running:
             raise StateError(f"container {container.id} is running already: container state improper")
+        create.make_directories(engine, container.id)
         clear(engine, container.id)
         plan = _Plan(engine, container)
         spec.set_console_size(plan.spec["process"], console_size)
         try:
             link = spawn.spawn(plan.monitor_config(), plan.create, meanwhile)
         except OCIRuntimeError as error:
+            clear(engine, container.id)  # a monitor that was killed may have left a process
             rootless.explain_single_id(engine.config, error)
             raise
         _write(f"{plan.directory}/started", f"{time.time():.9f} {create.boot_id()}\n")
@@ -270,4 +274,5 @@ def _read(path: str) -> str:
 
 def _write(path: str, text: str) -> None:
     with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
+        os.fchmod(file.fileno(), 0o644)  # whatever the umask is: any user of the container reads it
         file.write(text)

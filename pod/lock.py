@@ -16,16 +16,22 @@ class ContainerLock:
     The file is unlinked by whoever holds it at the end, so whoever waited for it looks whether it is still the one.
     """
 
-    __slots__ = ("_descriptor", "_path")
+    __slots__ = ("_descriptor", "_operation", "_path")
 
-    def __init__(self, config: Config, container_id: str) -> None:
+    def __init__(self, config: Config, container_id: str, *, wait: bool = True) -> None:
+        """Name the lock; without `wait`, entering raises BlockingIOError while another process holds it."""
         self._path = f"{config.runroot}/containers/{container_id}.lock"
+        self._operation = fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB
         self._descriptor = -1
 
     def __enter__(self) -> ContainerLock:
         while True:
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(self._descriptor, self._operation)
+            except BaseException:
+                os.close(self._descriptor)
+                raise
             try:
                 named, held = os.stat(self._path), os.fstat(self._descriptor)
                 if (named.st_dev, named.st_ino) == (held.st_dev, held.st_ino):
@@ -35,5 +41,8 @@ class ContainerLock:
             os.close(self._descriptor)
 
     def __exit__(self, *exception: object) -> None:
-        os.unlink(self._path)
+        try:
+            os.unlink(self._path)
+        except FileNotFoundError:
+            pass  # somebody emptied the runroot
         os.close(self._descriptor)

@@ -7,8 +7,9 @@ import os
 from pod import state, status, stop
 from pod.errors import PodError, VolumeInUseError
 from pod.lock import ContainerLock
+from pod.volumes import discard
 from runtime import delete
-from storage import database, gc, images
+from storage import database, gc, images, reserve
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,6 +45,14 @@ def remove_container(
 
 def forget(engine: Engine, container: state.Container, *, volumes: bool) -> None:
     """Delete the row of a container that does not run, its anonymous volumes with `volumes`, and its files."""
+    doomed = reserve.removing(engine.store, lambda: _forget_rows(engine, container, volumes=volumes))
+    delete_files(engine, container.id)
+    if doomed:
+        discard(engine, doomed)
+
+
+def _forget_rows(engine: Engine, container: state.Container, *, volumes: bool) -> list[str]:
+    """Delete the rows in one commit; return the volumes that went."""
     seen = status.observe(engine.config, container.id)
     doomed: list[str] = []
     with database.transaction(engine.connection):
@@ -56,9 +65,7 @@ def forget(engine: Engine, container: state.Container, *, volumes: bool) -> None
         doomed = [name for name in doomed if not state.volume_users(engine.connection, name)]
         for name in doomed:
             state.delete_volume(engine.connection, name)
-    delete_files(engine, container.id)
-    for name in doomed:
-        gc.remove_tree(f"{engine.config.graphroot}/volumes/{name}")
+    return doomed
 
 
 def delete_files(engine: Engine, container_id: str) -> None:
@@ -76,10 +83,14 @@ def remove_volume(engine: Engine, name: str, *, force: bool) -> str:
     if force:
         for user in state.volume_users(engine.connection, volume.name):
             remove_container(engine, state.find_container(engine.connection, user), force=True)
-    with database.transaction(engine.connection):
-        users = state.volume_users(engine.connection, volume.name)
-        if users:
-            raise VolumeInUseError(volume.name, users)
-        state.delete_volume(engine.connection, volume.name)
-    gc.remove_tree(f"{engine.config.graphroot}/volumes/{volume.name}")
+    reserve.removing(engine.store, lambda: _forget_volume(engine, volume.name))
+    discard(engine, [volume.name])
     return volume.name
+
+
+def _forget_volume(engine: Engine, name: str) -> None:
+    with database.transaction(engine.connection):
+        users = state.volume_users(engine.connection, name)
+        if users:
+            raise VolumeInUseError(name, users)
+        state.delete_volume(engine.connection, name)

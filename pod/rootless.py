@@ -1,8 +1,9 @@
 """Entering the user namespace of a rootless user, in-process and while still single-threaded.
 
-All containers of a user share one namespace. Any living process in it keeps it: `<runroot>/userns` names the last one
-known, and every monitor is another. A command joins the namespace of such a process, or makes a new one and
-has the setuid helpers newuidmap(1) and newgidmap(1) write its maps. Nobody stays behind just to hold it.
+All containers of a user share one namespace. Any living process in it keeps it: `<runroot>/userns` names the commands
+that are in it, every monitor is another, and so is a container that outlived its monitor. A command joins the namespace
+of such a process, or makes a new one and has the setuid helpers newuidmap(1) and newgidmap(1) write its maps. Nobody
+stays behind just to hold it.
 """
 
 from __future__ import annotations
@@ -11,13 +12,17 @@ import fcntl
 import os
 
 from pod.errors import PodError
-from pod.status import read_record
+from pod.status import parse_record, read_record
 from runtime import kernel, process, syscalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pod.config import Config
     from runtime.errors import OCIRuntimeError
+
+_NS_GET_PARENT = 0xB702  # ioctl_ns(2)
 
 
 class IdRange:
@@ -52,10 +57,11 @@ def enter(config: Config) -> None:
     lock = os.open(f"{config.runroot}/userns.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not _join_existing(config):
+        holders = [known for known in _commands(config) if process.is_alive(*known)]
+        if not _join_existing(config, holders):
+            holders = []
             _create(config)
-            with open(f"{config.runroot}/userns", "w", encoding="ascii") as file:
-                file.write(f"{os.getpid()} {process.start_time(os.getpid())}\n")
+        _record(config, [*holders, (os.getpid(), process.start_time(os.getpid()) or 0)])
     finally:
         os.close(lock)
     os.setresgid(0, 0, 0)
@@ -105,43 +111,69 @@ def explain_single_id(config: Config, error: OCIRuntimeError) -> None:
         error.hint = f"only one ID is mapped, because {missing[0]}; {missing[1]}"
 
 
-def _join_existing(config: Config) -> bool:
-    for pid, start_time in _candidates(config):
+def _commands(config: Config) -> list[tuple[int, int]]:
+    """Return the commands that entered the namespace, living or not."""
+    try:
+        with open(f"{config.runroot}/userns", encoding="ascii", errors="replace") as file:
+            return [known for line in file if (known := parse_record(line)) is not None]
+    except OSError:
+        return []
+
+
+def _record(config: Config, holders: list[tuple[int, int]]) -> None:
+    """Write down who is in the namespace; the caller holds the lock."""
+    path = f"{config.runroot}/userns"
+    try:
+        with open(f"{path}.new", "w", encoding="ascii") as file:
+            file.write("".join(f"{pid} {start_time}\n" for pid, start_time in holders))
+        os.rename(f"{path}.new", path)
+    except OSError:
+        pass  # full: the monitors are records as well, and what ends or removes containers must go on
+
+
+def _join_existing(config: Config, holders: list[tuple[int, int]]) -> bool:
+    for pid, start_time in _candidates(config, holders):
+        descriptors: list[int] = []
         try:
-            descriptor = os.open(f"/proc/{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
-            continue
-        try:
+            descriptors.append(os.open(f"/proc/{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC))
             # The descriptor holds the namespace; only now is it certain whose it is.
-            if process.is_alive(pid, start_time) and not _is_own_namespace(descriptor):
-                syscalls.setns(descriptor, kernel.CLONE_NEWUSER)
+            if process.is_alive(pid, start_time):
+                _climb(descriptors)
+                syscalls.setns(descriptors[-1], kernel.CLONE_NEWUSER)
                 return True
         except OSError:
             continue
         finally:
-            os.close(descriptor)
+            for descriptor in descriptors:
+                os.close(descriptor)
     return False
 
 
-def _candidates(config: Config) -> list[tuple[int, int]]:
-    paths = [f"{config.runroot}/userns"]
+def _candidates(config: Config, holders: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    yield from holders
     try:
         names = os.listdir(f"{config.runroot}/containers")
     except OSError:
-        names = []
-    paths += [f"{config.runroot}/containers/{name}/monitor" for name in names]
-    found = []
-    for path in paths:
-        known = read_record(path)
-        if known is not None:
-            found.append(known)
-    return found
+        return
+    for kind in ("monitor", "pid"):
+        for name in names:
+            known = read_record(f"{config.runroot}/containers/{name}/{kind}")
+            if known is not None:
+                yield known
 
 
-def _is_own_namespace(descriptor: int) -> bool:
+def _climb(descriptors: list[int]) -> None:
+    """Go up from a namespace to the one that is a child of ours: a container may have one of its own inside of that.
+
+    Raises PermissionError for a namespace that is ours or lies outside of it.
+    """
     own = os.stat("/proc/self/ns/user")
-    other = os.fstat(descriptor)
-    return own.st_ino == other.st_ino
+    while True:
+        parent = fcntl.ioctl(descriptors[-1], _NS_GET_PARENT)
+        if os.path.samestat(own, os.fstat(parent)):
+            os.close(parent)
+            return
+        descriptors.append(parent)
 
 
 def _create(config: Config) -> None:

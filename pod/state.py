@@ -135,6 +135,11 @@ def container_ids(connection: sqlite3.Connection) -> set[str]:
     return {row[0] for row in connection.execute("SELECT id FROM container")}
 
 
+def has_container(connection: sqlite3.Connection, container_id: str) -> bool:
+    """Tell whether the container of this full ID is (still) there."""
+    return connection.execute("SELECT 1 FROM container WHERE id = ?", (container_id,)).fetchone() is not None
+
+
 def is_name_taken(connection: sqlite3.Connection, name: str) -> bool:
     """Tell whether a container has this name."""
     return connection.execute("SELECT 1 FROM container WHERE name = ?", (name,)).fetchone() is not None
@@ -211,6 +216,11 @@ def find_volume(connection: sqlite3.Connection, text: str) -> Volume:
             raise NoSuchVolumeError(text)
         row = rows[0]
     return Volume(row)
+
+
+def has_volume(connection: sqlite3.Connection, name: str) -> bool:
+    """Tell whether the volume of this full name is (still) there."""
+    return connection.execute("SELECT 1 FROM volume WHERE name = ?", (name,)).fetchone() is not None
 
 
 def volume_users(connection: sqlite3.Connection, name: str) -> list[str]:

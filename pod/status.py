@@ -77,9 +77,16 @@ def observe(config: Config, container_id: str) -> Status:
     return Status("created", monitor_pid=monitor)
 
 
+def has_process(config: Config, container_id: str) -> bool:
+    """Tell whether the container's process or its monitor lives, whatever the records in the graphroot say."""
+    directory = config.monitor_dir(container_id)
+    return bool(_living(f"{directory}/monitor") or _living(f"{directory}/pid"))
+
+
 def exit_record(config: Config, container_id: str) -> dict[str, Any] | None:
     """Return what the monitor wrote at the container's end, or None."""
-    text = _read(f"{config.container_dir(container_id)}/exit")
+    # The second is where a monitor puts it when the disk is full.
+    text = _read(f"{config.container_dir(container_id)}/exit") or _read(f"{config.monitor_dir(container_id)}/exit")
     if not text:
         return None
     try:
@@ -91,7 +98,12 @@ def exit_record(config: Config, container_id: str) -> dict[str, Any] | None:
 
 def read_record(path: str) -> tuple[int, int] | None:
     """Return the process ID and start time that a file of a monitor names, or None."""
-    fields = _read(path).split()
+    return parse_record(_read(path))
+
+
+def parse_record(text: str) -> tuple[int, int] | None:
+    """Return the process ID and start time that a line names, or None."""
+    fields = text.split()
     if len(fields) != 2 or not (fields[0].isdigit() and fields[1].isdigit()):
         return None
     return int(fields[0]), int(fields[1])

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 SIGKILL = 9
 # How long a killed process may take to vanish before that is reported: it hangs in the kernel.
 _KILL_SECONDS = 30.0
+# How often to look whether a monitor is done that has yet to end.
+_SETTLE_SECONDS = 0.05
 
 
 def kill(engine: Engine, container: state.Container, signal: int) -> None:
@@ -29,9 +31,7 @@ def kill(engine: Engine, container: state.Container, signal: int) -> None:
             f"can only kill running containers. {container.id} is in state {seen.state}: container state improper"
         )
     try:
-        syscalls.pidfd_send_signal(descriptor, signal)
-    except ProcessLookupError:
-        pass
+        _send(container, descriptor, signal)
     finally:
         os.close(descriptor)
 
@@ -47,13 +47,11 @@ def stop(engine: Engine, container: state.Container, *, timeout: int | None = No
         return False
     seconds = container.config["stop_timeout"] if timeout is None else timeout
     try:
-        syscalls.pidfd_send_signal(descriptor, container.config["stop_signal"] if seconds else SIGKILL)
+        _send(container, descriptor, container.config["stop_signal"] if seconds else SIGKILL)
         if not _ended(descriptor, None if seconds < 0 else float(seconds)):
-            syscalls.pidfd_send_signal(descriptor, SIGKILL)
+            _send(container, descriptor, SIGKILL)
             if not _ended(descriptor, _KILL_SECONDS):
                 raise PodError(f"container {container.id} did not end within {_KILL_SECONDS:.0f} s of SIGKILL")
-    except ProcessLookupError:
-        pass
     finally:
         os.close(descriptor)
     settle(engine.config, container.id)
@@ -61,16 +59,19 @@ def stop(engine: Engine, container: state.Container, *, timeout: int | None = No
 
 
 def settle(config: Config, container_id: str, timeout: float = _KILL_SECONDS) -> None:
-    """Wait until the monitor of an ended container has recorded the end and gone."""
+    """Wait until the monitor of an ended container has recorded the end and removed what is left of it."""
+    deadline = time.monotonic() + timeout
     known = status.read_record(f"{config.monitor_dir(container_id)}/monitor")
-    if known is None:
+    descriptor = -1 if known is None else _pidfd(*known)
+    if descriptor < 0:
         return
-    descriptor = _pidfd(*known)
-    if descriptor >= 0:
-        try:
-            _ended(descriptor, timeout)
-        finally:
-            os.close(descriptor)
+    try:
+        # A monitor whose reader takes nothing lives on, but for its output only: it has withdrawn its record.
+        while not _ended(descriptor, _SETTLE_SECONDS) and time.monotonic() < deadline:
+            if status.read_record(f"{config.monitor_dir(container_id)}/monitor") != known:
+                return
+    finally:
+        os.close(descriptor)
 
 
 def wait(engine: Engine, container: state.Container, *, timeout: float | None = None) -> int | None:
@@ -84,10 +85,22 @@ def wait(engine: Engine, container: state.Container, *, timeout: float | None = 
         finally:
             os.close(descriptor)
     settle(engine.config, container.id, _KILL_SECONDS if deadline is None else max(0, deadline - time.monotonic()))
+    # In this order: what removes the container keeps its exit code before it deletes the files.
+    seen = status.observe(engine.config, container.id)
     kept = state.kept_exit_code(engine.connection, container.id)
-    if kept is not None:
-        return kept
-    return status.observe(engine.config, container.id).exit_code
+    return seen.exit_code if kept is None else kept
+
+
+def _send(container: state.Container, descriptor: int, signal: int) -> None:
+    try:
+        syscalls.pidfd_send_signal(descriptor, signal)
+    except ProcessLookupError:
+        pass  # it has just ended
+    except PermissionError as error:
+        raise PodError(
+            f"cannot signal container {container.id}: its process belongs to another user namespace than this command",
+            hint="end its process from the host, or from a shell in the namespace it was started in",
+        ) from error
 
 
 def _open(config: Config, container_id: str) -> int:

@@ -6,14 +6,22 @@ import fcntl
 import os
 import time
 
-from pod import create, state, status
+from pod import create, state, status, volumes
+from pod.errors import PodError
+from pod.lock import ContainerLock
 from runtime import process
-from storage import gc
+from runtime import status as runtime_status
+from runtime.errors import OCIRuntimeError
+from storage import database, gc, reserve
+from storage.errors import StorageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pod.engine import Engine
 
+_FAILURES = (OSError, PodError, StorageError, OCIRuntimeError, database.Error)
 
 # A session's directory is a little older than its monitor, and outlives it until the command has read the end.
 _YOUNG_SECONDS = 10.0
@@ -21,27 +29,67 @@ _YOUNG_SECONDS = 10.0
 
 def sweep(engine: Engine) -> None:
     """Remove directories without a row, and `--rm` containers whose command and monitor are gone."""
+    for step in (_sweep_containers, _sweep_volumes, _sweep_sessions):
+        _try(step, engine)
+    gc.sweep(engine.store)
+    reserve.keep(engine.store)
+
+
+def _try(action: Callable[..., None], *arguments: object) -> None:
+    """Do one piece of the work; what cannot be removed now must not keep the rest, nor the command."""
     try:
-        # Directories are listed before rows: a row is always there before its directory.
-        found = os.listdir(f"{engine.config.graphroot}/containers")
-        found += [name for name in os.listdir(f"{engine.config.runroot}/containers") if not name.endswith(".lock")]
-        if found:
-            _sweep_containers(engine, set(found))
-        _sweep_sessions(engine)
-        gc.sweep(engine.store)
-    except OSError:
+        action(*arguments)
+    except _FAILURES:
+        pass
+
+
+def _sweep_containers(engine: Engine) -> None:
+    # Directories are listed before rows: a row is always there before its directory.
+    found = set(os.listdir(f"{engine.config.graphroot}/containers"))
+    found.update(name for name in os.listdir(f"{engine.config.runroot}/containers") if not name.endswith(".lock"))
+    if not found:
         return
-
-
-def _sweep_containers(engine: Engine, found: set[str]) -> None:
-    from pod import remove
-
-    known = state.container_ids(engine.connection)
-    for name in found - known:
-        remove.delete_files(engine, name)
+    for name in found - state.container_ids(engine.connection):
+        _try(_remove_orphan, engine, name)
     for container in state.auto_removed(engine.connection):
         if _is_abandoned(engine, container):
+            _try(_remove_abandoned, engine, container)
+
+
+def _remove_orphan(engine: Engine, name: str) -> None:
+    from pod import remove
+
+    with ContainerLock(engine.config, name, wait=False):
+        if not _is_foreign(engine, name):
+            remove.delete_files(engine, name)
+
+
+def _is_foreign(engine: Engine, name: str) -> bool:
+    """Tell whether a container without a row may be that of another graphroot that shares our runroot."""
+    try:
+        bundle = runtime_status.load(engine.config.runtime_root, name).bundle
+    except OCIRuntimeError:
+        bundle = ""
+    if bundle:
+        return bundle != engine.config.container_dir(name)
+    return status.has_process(engine.config, name)
+
+
+def _remove_abandoned(engine: Engine, container: state.Container) -> None:
+    from pod import remove
+
+    with ContainerLock(engine.config, container.id, wait=False):
+        if _is_abandoned(engine, container):  # still: nobody started it before we had the lock
             remove.forget(engine, container, volumes=True)
+
+
+def _sweep_volumes(engine: Engine) -> None:
+    found = os.listdir(f"{engine.config.graphroot}/volumes")
+    if found:
+        known = {volume.name for volume in state.volumes(engine.connection)}
+        orphans = [name for name in found if name not in known]
+        if orphans:
+            volumes.discard(engine, orphans)
 
 
 def _sweep_sessions(engine: Engine) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 
 from pod import names, state
-from pod.errors import VolumeExistsError
+from pod.errors import PodError, VolumeExistsError
 from runtime import kernel, syscalls
 from storage import database, gc
 
@@ -14,6 +15,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pod.config import Config
     from pod.engine import Engine
+
+# A file beside the data for as long as they are copied up.
+_COPYING = "copying"
 
 
 def path(config: Config, name: str) -> str:
@@ -27,20 +31,30 @@ def create(engine: Engine, name: str, *, labels: dict[str, str], options: dict[s
     name = names.check_name(name) if name else names.new_id()
     with database.transaction(engine.connection):
         added = state.insert_volume(engine.connection, name, anonymous=anonymous, labels=labels, options=options)
+        if added:
+            prepare(engine, name)
     if not added and not ignore:
         raise VolumeExistsError(name)
-    if added:
-        prepare(engine, name)
     return name
 
 
 def prepare(engine: Engine, name: str) -> None:
-    """Make the empty directory of a volume whose row has just been added."""
+    """Make the empty directory of a volume, at the end of the transaction that adds its row."""
     directory = f"{engine.config.graphroot}/volumes/{name}"
-    if os.path.isdir(directory):
-        # Left by a crash between the row's deletion and the directory's: its data was given up.
-        gc.remove_tree(directory)
-    os.makedirs(f"{directory}/_data", mode=0o755)
+    # Left by a crash between the row's deletion and the directory's: its data was given up.
+    engine.store.discard(directory)
+    os.mkdir(directory, 0o700)
+    os.mkdir(f"{directory}/_data")
+    os.chmod(f"{directory}/_data", 0o755)
+
+
+def discard(engine: Engine, names: list[str]) -> None:
+    """Delete the directories of volumes whose rows were deleted in a transaction before, unless they are there anew."""
+    with database.transaction(engine.connection):
+        for name in names:
+            if not state.has_volume(engine.connection, name):
+                engine.store.discard(f"{engine.config.graphroot}/volumes/{name}")
+    gc.empty_trash(engine.store)
 
 
 def copy_up(root: int, target: str, volume: str) -> None:
@@ -54,14 +68,41 @@ def copy_up(root: int, target: str, volume: str) -> None:
     except OSError:
         return  # the image has no directory there
     try:
-        destination = os.open(volume, flags | os.O_NOFOLLOW)
-        try:
-            if not os.listdir(destination):
-                _copy_tree(source, destination)
-        finally:
-            os.close(destination)
+        _fill(source, volume)
+    except OSError as error:
+        raise PodError(f"copying {target} of the image into the volume: {(error.strerror or '').lower()}") from error
     finally:
         os.close(source)
+
+
+def _fill(source: int, volume: str) -> None:
+    """Copy into a volume if it is empty: one process at a time, all or nothing."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    parent = os.open(os.path.dirname(volume), flags)  # not the volume itself, which containers could keep locked
+    destination = -1
+    try:
+        fcntl.flock(parent, fcntl.LOCK_EX)
+        destination = os.open(volume, flags)
+        if _COPYING in os.listdir(parent):
+            _empty(volume, destination)  # the copy was killed
+        if not os.listdir(destination):
+            os.close(os.open(_COPYING, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600, dir_fd=parent))
+            try:
+                _copy_tree(source, destination)
+            except BaseException:
+                _empty(volume, destination)
+                raise
+            finally:
+                os.unlink(_COPYING, dir_fd=parent)
+    finally:
+        for descriptor in (parent, destination):
+            if descriptor >= 0:
+                os.close(descriptor)
+
+
+def _empty(volume: str, descriptor: int) -> None:
+    for name in os.listdir(descriptor):
+        gc.remove_tree(f"{volume}/{name}")
 
 
 def _copy_tree(source: int, destination: int) -> None:

@@ -6,7 +6,7 @@ import os
 
 from pod import state
 from pod.create import create
-from pod.errors import ContainerNotFoundError, PodError
+from pod.errors import ContainerNotFoundError, NameInUseError, PodError
 from storage import database, images
 from storage.errors import ImageNotFoundError
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from pod.engine import Engine
     from pod.state import Container
     from storage.images import Image
+
+_TRIES = 10
 
 
 class Request:
@@ -62,16 +64,16 @@ def create_container(engine: Engine, options: CreateOptions, request: Request) -
         options.image_name = options.image.names[0] if options.image.names else options.image.id
         full = [name for name in options.image.names if name.endswith(request.image)]
         options.image_name = full[0] if full else options.image_name
-    if request.replace:
-        _remove_namesake(engine, options.name)
-    container = create(engine, options)
+    container = _create_in_place(engine, options) if request.replace else create(engine, options)
     if request.cidfile:
         try:
             with open(request.cidfile, "x", encoding="ascii") as file:
                 file.write(container.id)
-        except OSError:
+        except BaseException as error:
             from pod import remove
 
+            if not isinstance(error, FileExistsError):
+                _unlink(request.cidfile)  # a full disk may leave an empty one
             remove.remove_container(engine, container, volumes=True)
             raise
     return container
@@ -113,10 +115,29 @@ class removed_on_failure:
         if kind is None:
             return
         if self.cidfile:
-            os.unlink(self.cidfile)
+            _unlink(self.cidfile)
         from pod import remove
 
-        remove.remove_container(self.engine, self.container, force=True, volumes=True)
+        # Nothing has run, or nothing of it is wanted: no grace for a process that waits to be started.
+        remove.remove_container(self.engine, self.container, force=True, volumes=True, timeout=0)
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        pass
+
+
+def _create_in_place(engine: Engine, options: CreateOptions) -> Container:
+    """Create the container instead of its namesake, also while others do the same: the last one stays."""
+    for _ in range(_TRIES):
+        _remove_namesake(engine, options.name)
+        try:
+            return create(engine, options)
+        except NameInUseError:
+            continue
+    return create(engine, options)
 
 
 def _remove_namesake(engine: Engine, name: str) -> None:

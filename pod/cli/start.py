@@ -23,7 +23,7 @@ def main(
     from pod import launch
     from pod.cli import attaching, each, terminal
     from pod.engine import open_engine
-    from pod.errors import PodError
+    from pod.errors import PodError, StateError
     from pod.status import observe
 
     names = each.required(containers or [], all=all, missing="start requires at least one argument")
@@ -34,7 +34,12 @@ def main(
     def start(name: str) -> str:
         container = each.find(engine, name)
         if not observe(engine.config, container.id).is_running:
-            link = launch.launch(engine, container)
+            try:
+                link = launch.launch(engine, container)
+            except StateError:
+                if observe(engine.config, container.id).is_running:
+                    return name  # another command was faster
+                raise
             launch.start(engine, link)
             link.detach()
         return name

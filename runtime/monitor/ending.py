@@ -32,8 +32,8 @@ def exit_code(status: int) -> tuple[int, int | None]:
     return posix.WEXITSTATUS(status), None
 
 
-def write_record(path: bytes, code: int, signal: int | None, *, oom: bool) -> None:
-    """Write the exit record: whole or not at all, for readers that look at any moment."""
+def write_record(path: bytes, code: int, signal: int | None, *, oom: bool) -> bool:
+    """Write the exit record: whole or not at all, for readers that look at any moment; False if the disk is full."""
     number = "null" if signal is None else str(signal)
     killed = "true" if oom else "false"
     text = f'{{"code":{code},"signal":{number},"oom":{killed},"finished":{time.time():.6f},"boot":"{_boot_id()}"}}\n'
@@ -46,7 +46,12 @@ def write_record(path: bytes, code: int, signal: int | None, *, oom: bool) -> No
             posix.close(fd)
         posix.rename(temporary, path)
     except OSError:
-        pass
+        try:
+            posix.unlink(temporary)
+        except OSError:
+            pass
+        return False
+    return True
 
 
 def remove_cgroups(directories: list[bytes]) -> None:
@@ -130,7 +135,9 @@ def finish(loop: Loop) -> NoReturn:
     loop.drain()
     loop.log.close()
     code, signal = exit_code(loop.status or 0)
-    write_record(loop.exit_path, code, signal, oom=oom_killed(loop.cgroups))
+    oom = oom_killed(loop.cgroups)
+    if not write_record(loop.exit_path, code, signal, oom=oom):
+        write_record(loop.directory + b"/exit", code, signal, oom=oom)  # on another file system, as a rule
     told = tell(loop.sync, b'{"exit":%d}' % code)
     withdraw(loop)
     loop.flush_clients()

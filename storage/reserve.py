@@ -1,0 +1,63 @@
+"""A little space kept back, so that what frees space works on a full disk: to delete a row is to write, too."""
+
+from __future__ import annotations
+
+import os
+
+from storage.errors import NoSpaceError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeVar
+
+    from storage.store import Store
+
+    T = TypeVar("T")
+
+_SIZE = 256 << 10
+_AMPLE = 64 << 20
+# With less than this nothing new is begun: what fails half-way may not find the space to undo it.
+_LEAST = 1 << 20
+
+
+def keep(store: Store) -> None:
+    """Make the reserve if it is missing and there is ample space. Best effort."""
+    path = _path(store)
+    if os.path.exists(path) or _free(store) < _AMPLE:
+        return
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.posix_fallocate(fd, 0, _SIZE)
+        finally:
+            os.close(fd)
+    except OSError:
+        pass
+
+
+def check(store: Store, attempt: str) -> None:
+    """Raise NoSpaceError if there is too little space to begin something new."""
+    if _free(store) < _LEAST:
+        raise NoSpaceError(f"{attempt}: no space left on device")
+
+
+def removing(store: Store, action: Callable[[], T]) -> T:
+    """Do what removes something; if the disk is full for even that, once more with the reserve given up."""
+    try:
+        return action()
+    except NoSpaceError:
+        try:
+            os.unlink(_path(store))
+        except OSError:
+            pass  # spent before
+        return action()
+
+
+def _free(store: Store) -> int:
+    status = os.statvfs(store.root)
+    return status.f_bavail * status.f_frsize
+
+
+def _path(store: Store) -> str:
+    return f"{store.root}/reserve"
