@@ -65,7 +65,7 @@ def inspect_container(engine: Engine, container: Container, *, size: bool = Fals
             "Name": "overlay",
             "Data": {"UpperDir": f"{directory}/upper", "WorkDir": f"{directory}/work"},
         },
-        "Mounts": [_mount(engine, mount) for mount in config["mounts"]],
+        "Mounts": [_mount(engine, mount) for mount in config["mounts"] if mount["type"] != "tmpfs"],
         "Dependencies": [],
         "NetworkSettings": {"IPAddress": "", "Ports": {}, "Networks": {}},
         "Namespace": "",
@@ -150,7 +150,7 @@ def _host_config(engine: Engine, container: Container) -> dict[str, Any]:
     security, namespaces, resources = config["security"], config["namespaces"], config["resources"]
     memory, cpu = resources.get("memory", {}), resources.get("cpu", {})
     return {
-        "Binds": [f"{mount['source']}:{mount['target']}" for mount in config["mounts"] if mount["type"] != "tmpfs"],
+        "Binds": [_bind(mount) for mount in config["mounts"] if mount["type"] != "tmpfs"],
         "ContainerIDFile": "",
         "LogConfig": {
             "Type": config["log_driver"],
@@ -203,11 +203,26 @@ def _mount(engine: Engine, mount: dict[str, Any]) -> dict[str, Any]:
         "Destination": mount["target"],
         "Driver": "local" if mount["type"] == "volume" else "",
         "Mode": "",
-        "Options": options,
+        "Options": _plain_options(options),
         "RW": "ro" not in options,
-        "Propagation": next((one for one in options if one.endswith(("private", "shared", "slave"))), ""),
+        "Propagation": _propagation(options),
     }
     return {"Type": "volume", "Name": mount["source"], **described} if mount["type"] == "volume" else described
+
+
+def _bind(mount: dict[str, Any]) -> str:
+    """Return what `--volume` would have to say for the mount."""
+    options: list[str] = mount["options"]
+    words = ["ro" if "ro" in options else "rw", _propagation(options), *_plain_options(options)]
+    return f"{mount['source']}:{mount['target']}:{','.join(word for word in words if word)}"
+
+
+def _plain_options(options: list[str]) -> list[str]:
+    return [one for one in options if one not in ("ro", "rw") and one != _propagation(options)]
+
+
+def _propagation(options: list[str]) -> str:
+    return next((one for one in options if one.endswith(("private", "shared", "slave"))), "")
 
 
 def _add_capabilities(engine: Engine, container: Container, described: dict[str, Any]) -> None:

@@ -25,6 +25,7 @@ from runtime import (
     masks,
     mounts,
     namespaces,
+    rlimits,
     rootfs,
     syscalls,
     sysctl,
@@ -319,6 +320,9 @@ class Program:
     def take_identity(self) -> None:
         """Become the container's user and look with its eyes again."""
         process = self.process
+        late = identity.loads_before_capabilities(process, self.seccomp)
+        if late:
+            rlimits.apply(process.rlimits)  # the filter might forbid it
         if process.apparmor_profile:
             labels.enter_at_execve(self.proc, process.apparmor_profile)
         identity.take(process, self.seccomp)
@@ -326,13 +330,15 @@ class Program:
             root = syscalls.open_directory("/")
             enter_directory(root, process.cwd, may_wait=False)
             posix.close(root)
-        if not identity.loads_before_capabilities(process, self.seccomp):
+        if not late:
             self.path = command.resolve(process.arguments[0], process.environment, as_user=True)
 
     def execute(self) -> NoReturn:
         """Become the program."""
         posix.umask(self.process.umask)
         late = identity.loads_before_capabilities(self.process, self.seccomp)
+        if not late:
+            rlimits.apply(self.process.rlimits)  # as late as can be: they may leave us no file and no memory
         by_fd = self.seccomp.allows_execveat or not late
         trampoline.execute(self.memfd, self.path, self.process.arguments, self.process.environment, by_fd=by_fd)
 

@@ -38,9 +38,8 @@ def read_filter(linux: Document, root: str) -> Filter:
 
 
 def adjust(pid: int, process: Process) -> None:
-    """Set resource limits and the OOM score of a process that waits, with the parent's rights."""
-    if process.rlimits:
-        rlimits.apply(pid, process.rlimits)
+    """Allow resource limits and set the OOM score of a process that waits, with the parent's rights."""
+    rlimits.allow(pid, process.rlimits)
     set_oom_score(pid, process)
 
 

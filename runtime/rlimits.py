@@ -33,7 +33,10 @@ def read_limits(documents: list[dict[str, Any]]) -> list[Limit]:
         if name in seen:
             raise SpecError(f"rlimit `{name}` is there twice")
         seen.add(name)
-        limits.append((name, _value(name, document.get("soft", 0)), _value(name, document.get("hard", 0))))
+        soft, hard = _value(name, document.get("soft", 0)), _value(name, document.get("hard", 0))
+        if soft > hard:
+            raise SpecError(f"rlimit `{name}` has a soft limit above its hard limit")
+        limits.append((name, soft, hard))
     return limits
 
 
@@ -47,16 +50,36 @@ def _shown(value: int) -> str:
     return "unlimited" if value == RLIM_INFINITY else str(value)
 
 
-def apply(pid: int, limits: list[Limit]) -> None:
-    """Set the limits of the process `pid`; raising a hard limit needs CAP_SYS_RESOURCE in the first user namespace."""
+def allow(pid: int, limits: list[Limit]) -> None:
+    """Raise the hard limits of the process `pid` as far as `apply` will need it there.
+
+    That needs CAP_SYS_RESOURCE in the first user namespace. No limit is lowered: the process still has work to do
+    that is not the container's.
+    """
     for name, soft, hard in limits:
+        soft_now, hard_now = syscalls.read_limit(pid, _NUMBERS[name])
+        if hard <= hard_now:
+            continue
         try:
-            syscalls.prlimit(pid, _NUMBERS[name], soft, hard)
+            syscalls.prlimit(pid, _NUMBERS[name], soft_now, hard)
         except PermissionError as error:
-            largest = _shown(syscalls.read_limit(pid, _NUMBERS[name])[1])
             raise OCIRuntimeError(
-                f"set rlimit {name} to {_shown(soft)}:{_shown(hard)}: {error.strerror}",
-                hint=f"the hard limit can be at most {largest} here: ask for no more, or have it raised for this user",
+                _failure(name, soft, hard, error),
+                hint=f"the hard limit can be at most {_shown(hard_now)} here: ask for no more, or have it raised for"
+                " this user",
             ) from error
         except OSError as error:
-            raise OCIRuntimeError(f"set rlimit {name} to {_shown(soft)}:{_shown(hard)}: {error.strerror}") from error
+            raise OCIRuntimeError(_failure(name, soft, hard, error)) from error
+
+
+def apply(limits: list[Limit]) -> None:
+    """Set the limits of this process, which are from then on the container's."""
+    for name, soft, hard in limits:
+        try:
+            syscalls.prlimit(0, _NUMBERS[name], soft, hard)
+        except OSError as error:
+            raise OCIRuntimeError(_failure(name, soft, hard, error)) from error
+
+
+def _failure(name: str, soft: int, hard: int, error: OSError) -> str:
+    return f"set rlimit {name} to {_shown(soft)}:{_shown(hard)}: {error.strerror}"

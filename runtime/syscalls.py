@@ -278,7 +278,7 @@ def setdomainname(name: str) -> None:
 
 
 def prlimit(pid: int, resource: int, soft: int, hard: int) -> None:
-    """prlimit(2): set a limit of another process."""
+    """prlimit(2): set a limit of a process, 0 for this one."""
     call("prlimit64", pid, resource, struct.pack("=2Q", soft, hard), None)
 
 

@@ -49,6 +49,7 @@ MAP_FIELDS = frozenset(
         "Options",
         "Ports",
         "Sysctls",
+        "Tmpfs",
         "Volumes",
         "graphOptions",
         "graphStatus",

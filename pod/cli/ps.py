@@ -59,7 +59,9 @@ def main(
         output.write("".join(f"{_id(item, no_trunc)}\n" for item in items))
         return
     if format:
-        rows = [_row(item, no_trunc, engine.config.graphroot if size else "") for item in items]
+        from pod.cli.govalues import record
+
+        rows = [record(_row(item, no_trunc, engine.config.graphroot if size else "")) for item in items]
         output.print_rows(
             rows,
             format,
@@ -88,7 +90,6 @@ def _row(item: Listed, no_trunc: bool, graphroot: str) -> dict[str, Any]:
     from time import gmtime, strftime
 
     from pod.cli import output
-    from pod.cli.govalues import Map
     from pod.listing import status_text
 
     container, status = item.container, item.status
@@ -109,7 +110,7 @@ def _row(item: Listed, no_trunc: bool, graphroot: str) -> dict[str, Any]:
         "State": status.state,
         "Ports": "",
         "Names": container.name,
-        "Labels": Map(container.config["labels"]),
+        "Labels": container.config["labels"],
         "Mounts": ",".join(mount["target"] for mount in container.config["mounts"]),
         "Networks": "",
         "Pod": "",
