@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import gc
 import posix
+import select
 import time
 
 from runtime import process, syscalls
@@ -156,9 +157,7 @@ def _start(loop: Loop, container: Container) -> None:
     except OSError:
         ending.abort(loop)
     document = dumps({"pid": container.pid, "start_time": container.start_time})
-    if not ending.tell(loop.sync, document.encode()) or _hear(loop.sync) != b"start":
-        posix.close(loop.sync)
-        loop.sync = -1
+    if not ending.tell(loop.sync, document.encode()) or _hear(loop.sync, loop.pidfd) != b"start":
         ending.abort(loop)
     try:
         container.start()
@@ -169,7 +168,13 @@ def _start(loop: Loop, container: Container) -> None:
     posix.set_blocking(loop.sync, False)
 
 
-def _hear(sync: int) -> bytes:
+def _hear(sync: int, pidfd: int) -> bytes:
+    """Return what the command says; nothing if it has gone, or if somebody killed the container meanwhile."""
+    poller = select.poll()
+    for fd in (sync, pidfd):
+        poller.register(fd, select.POLLIN)
+    if sync not in dict(poller.poll()):
+        return b""
     try:
         return posix.read(sync, 4096)
     except OSError:

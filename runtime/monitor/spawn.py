@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import posix
 import select
-from _socket import AF_UNIX, MSG_NOSIGNAL, SOCK_CLOEXEC, SOCK_SEQPACKET, socket, socketpair
+from _socket import AF_UNIX, MSG_NOSIGNAL, SHUT_WR, SOCK_CLOEXEC, SOCK_SEQPACKET, socket, socketpair
 
 from runtime import errors
 from runtime.jsontext import loads
@@ -132,12 +132,21 @@ class MonitorLink:
         self._close_fds()
 
     def close(self) -> None:
-        """Close the connection, and wait until the monitor has gone."""
-        self._close_fds()
+        """End the connection, and wait until the monitor has gone."""
+        if self.attach_fd >= 0:
+            posix.close(self.attach_fd)
+            self.attach_fd = -1
+        try:
+            # Not closed yet: the monitor is to see that somebody is there to remove what is left. If it did that
+            # itself, it would wait for the very locks that we may hold.
+            self._sync.shutdown(SHUT_WR)
+        except OSError:
+            pass
         try:
             posix.waitpid(self.monitor_pid, 0)
         except OSError:
             pass
+        self._close_fds()
 
     def receive_created(self) -> None:
         """Wait until the container is created."""

@@ -144,6 +144,14 @@ def test_stop_does_not_wait_for_a_stalled_reader(box: Pod, busybox: str) -> None
     assert box.run("wait", "loud").out == "137"
 
 
+def test_interrupted_at_any_moment_it_ends(box: Pod, busybox: str) -> None:
+    for delay in range(10, 90, 4):
+        command = box.start("run", "--detach", "--rm", busybox, "sleep", "0.1")
+        time.sleep(delay / 1000)
+        command.send_signal(signal.SIGINT)
+        command.communicate(timeout=20)
+
+
 def test_umask_of_the_caller_is_not_the_containers(box: Pod, busybox: str) -> None:
     script = 'umask 077; exec "$@"'
     line = box.argv("run", "--rm", "--user", "12", "--volume", "data:/data", busybox, "ls", "/data", "/etc/hosts")
