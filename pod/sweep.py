@@ -46,7 +46,7 @@ def _try(action: Callable[..., None], *arguments: object) -> None:
 def _sweep_containers(engine: Engine) -> None:
     # Directories are listed before rows: a row is always there before its directory.
     found = set(os.listdir(f"{engine.config.graphroot}/containers"))
-    found.update(name for name in os.listdir(f"{engine.config.runroot}/containers") if not name.endswith(".lock"))
+    found.update(name.removesuffix(".lock") for name in os.listdir(f"{engine.config.runroot}/containers"))
     if not found:
         return
     for name in found - state.container_ids(engine.connection):
