@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 else:
     import _signal
 
+# Seconds: poll(2) counts milliseconds in an int.
+LONGEST_TIMEOUT = 2_000_000
 _UNITS = {"b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50}
 ULIMITS = ("as core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack").split()
 

@@ -145,7 +145,7 @@ def create_options(
         options.shm_size = values.parse_size(shm_size)
     options.stop_signal = values.parse_signal(stop_signal) if stop_signal else None
     if stop_timeout is not None:
-        options.stop_timeout = stop_timeout
+        options.stop_timeout = min(stop_timeout, values.LONGEST_TIMEOUT)
     options.ulimits = [values.parse_ulimit(item) for item in ulimit or []]
     options.user, options.workdir = user, _workdir(workdir)
     options.create_command = sys.argv

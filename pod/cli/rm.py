@@ -32,7 +32,9 @@ def main(
     from pod.cli import each
     from pod.engine import open_engine
     from pod.errors import ContainerNotFoundError
+    from pod.values import LONGEST_TIMEOUT
 
+    timeout = None if time is None else min(time, LONGEST_TIMEOUT)
     names = each.required(each.with_files(containers or [], cidfile), all=all, flags=ignore)
     engine = open_engine(write=True)
 
@@ -44,7 +46,7 @@ def main(
                 return ""
             error.code = 1  # as podman's `rm`
             raise
-        remove.remove_container(engine, container, force=force, volumes=volumes, timeout=time)
+        remove.remove_container(engine, container, force=force, volumes=volumes, timeout=timeout)
         return name
 
     return each.run([one.id for one in each.everything(engine)] if all else names, delete)

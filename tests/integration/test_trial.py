@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
+import time
 
 import pexpect
 import pytest
@@ -97,3 +99,37 @@ def test_signals_reach_a_container_with_a_terminal(box: Pod, busybox: str) -> No
     console.expect(pexpect.EOF)
     console.close()
     assert console.exitstatus == 3
+
+
+@pytest.mark.parametrize("limit", ["nofile=5", "data=1000000", "fsize=0"])
+def test_limits_are_the_containers_only(box: Pod, busybox: str, limit: str) -> None:
+    name = box.run("run", "--detach", "--ulimit", limit, busybox, "sleep", "100").out
+    assert box.run("exec", name, "echo", "fine").out == "fine"
+    box.run("rm", "--force", "--time", "0", name)
+
+
+def test_mounts_in_inspect(box: Pod, busybox: str) -> None:
+    box.run("create", "--name", "seen", "--volume", "/:/host:ro", "--tmpfs", "/new", busybox)
+    assert box.run("inspect", "--format", "{{.HostConfig.Binds}}", "seen").out == "[/:/host:ro,rprivate,rbind]"
+    [mount] = json.loads(box.run("inspect", "--format", "{{json .Mounts}}", "seen").out)
+    assert (mount["RW"], mount["Options"], mount["Propagation"]) == (False, ["rbind"], "rprivate")
+
+
+def test_several_stop_together(box: Pod, busybox: str) -> None:
+    stubborn = "trap '' TERM; while :; do sleep 0.1; done"
+    names = [box.run("run", "--detach", busybox, "sh", "-c", stubborn).out for _ in range(4)]
+    began = time.monotonic()
+    result = box.run("stop", "--time", "2", names[0], "missing", *names, check=False)
+    assert time.monotonic() - began < 6
+    assert (result.out.split(), result.code) == ([names[0], *names], 125)
+    assert box.run("ps", "--quiet").out == ""
+
+
+def test_endless_timeout(box: Pod, busybox: str) -> None:
+    name = box.run(
+        "run", "--detach", "--stop-timeout", "9" * 15, busybox, "sh", "-c", "trap 'exit 3' TERM; sleep 99 & wait"
+    ).out
+    box.run("stop", name)
+    box.run("start", name)
+    box.run("stop", "--time", "9" * 15, name)
+    assert box.run("wait", name).out == "3"
