@@ -1,6 +1,6 @@
 """The flags that `run` and `create` share: their declaration, and what they come to.
 
-`run` and `create` name `create_options` as their SHARED declaration and hand it the flags that they were given.
+`run` and `create` name `create_options` as their SHARED declaration and hand it all that the command line says.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Annotated
 
-    from typer import Option
+    from typer import Argument, Option
 
     from pod.container_config import Namespaces
 
@@ -24,7 +24,25 @@ _LONGEST_HOSTNAME = 64  # __NEW_UTS_LEN
 _LOG_DRIVERS = ("k8s-file", "none")
 
 
+class Request:
+    """What the command line says beside the container's own options."""
+
+    __slots__ = ("cidfile", "image", "platform", "pull", "quiet", "replace", "rootfs", "tls_verify")
+
+    def __init__(self, image: str) -> None:
+        self.image = image
+        self.rootfs = False
+        self.pull = "missing"
+        self.platform = ""
+        self.quiet = False
+        self.replace = False
+        self.cidfile = ""
+        self.tls_verify: bool | None = None
+
+
 def create_options(
+    image: Annotated[str, Argument(metavar="IMAGE", help="The image, or a directory with --rootfs")],
+    command: Annotated[list[str] | None, Argument(metavar="[COMMAND [ARG...]]", help="What to run in it")] = None,
     *,
     annotation: Annotated[
         list[str] | None, Option("--annotation", metavar="strings", help="Add annotations to container (key=value)")
@@ -35,6 +53,7 @@ def create_options(
     cap_drop: Annotated[
         list[str] | None, Option("--cap-drop", metavar="strings", help="Drop capabilities from the container")
     ] = None,
+    cidfile: Annotated[str, Option("--cidfile", metavar="string", help="Write the container ID to the file")] = "",
     cpus: Annotated[str, Option("--cpus", metavar="float", help="Number of CPUs, 0.000 means no limit")] = "",
     cpuset_cpus: Annotated[
         str, Option("--cpuset-cpus", metavar="string", help="CPUs in which to allow execution (0-3, 0,1)")
@@ -77,6 +96,7 @@ def create_options(
         list[str] | None,
         Option("--mount", metavar="stringArray", help="Attach a filesystem mount (type=bind|volume|tmpfs,target=…)"),
     ] = None,
+    name: Annotated[str, Option("--name", metavar="string", help="Assign a name to the container")] = "",
     network: Annotated[
         str, Option("--network", "--net", metavar="string", help="Connect the container to a network (none, host)")
     ] = "",
@@ -84,8 +104,18 @@ def create_options(
     pids_limit: Annotated[
         int | None, Option("--pids-limit", metavar="int", help="Tune container pids limit (-1 for unlimited)")
     ] = None,
+    platform: Annotated[str, Option("--platform", metavar="string", help="Platform of the image (linux/arm64)")] = "",
     privileged: Annotated[bool, Option("--privileged", help="Give extended privileges to container")] = False,
+    pull: Annotated[
+        str, Option("--pull", metavar="string", help='Pull image policy ("always"|"missing"|"never"|"newer")')
+    ] = "missing",
+    quiet: Annotated[bool, Option("--quiet", "-q", help="Suppress output information when pulling images")] = False,
     read_only: Annotated[bool, Option("--read-only", help="Make containers root filesystem read-only")] = False,
+    replace: Annotated[bool, Option("--replace", help="If a container with the same name exists, replace it")] = False,
+    rm: Annotated[bool, Option("--rm", help="Remove container after exit")] = False,
+    rootfs: Annotated[
+        bool, Option("--rootfs", help="The first argument is not an image but the rootfs to the exploded container")
+    ] = False,
     security_opt: Annotated[
         list[str] | None,
         Option("--security-opt", metavar="stringArray", help="Security options (no-new-privileges, seccomp=FILE, …)"),
@@ -99,6 +129,9 @@ def create_options(
     stop_timeout: Annotated[
         int | None,
         Option("--stop-timeout", metavar="uint", min=0, help="Seconds to wait on stop before the container is killed"),
+    ] = None,
+    tls_verify: Annotated[
+        bool | None, Option("--tls-verify", help="Require HTTPS and verify certificates when contacting registries")
     ] = None,
     tmpfs: Annotated[
         list[str] | None,
@@ -122,9 +155,10 @@ def create_options(
     workdir: Annotated[
         str | None, Option("--workdir", "-w", metavar="string", help="Working directory inside the container")
     ] = None,
-) -> CreateOptions:
-    """Return what the flags ask for. Raises PodError for values that make no sense."""
+) -> tuple[CreateOptions, Request]:
+    """Return what is asked of the container, and what is asked beside. Raises PodError for what makes no sense."""
     options = CreateOptions()
+    options.command, options.name, options.auto_remove = command or [], name, rm
     options.annotations = _annotations(annotation or [])
     options.cap_add, options.cap_drop = _comma_separated(cap_add), _comma_separated(cap_drop)
     options.entrypoint = _entrypoint(entrypoint)
@@ -149,7 +183,10 @@ def create_options(
     options.ulimits = [values.parse_ulimit(item) for item in ulimit or []]
     options.user, options.workdir = user, _workdir(workdir)
     options.create_command = sys.argv
-    return options
+    request = Request(image)
+    request.cidfile, request.platform, request.pull, request.quiet = cidfile, platform, pull, quiet
+    request.replace, request.rootfs, request.tls_verify = replace, rootfs, tls_verify
+    return options, request
 
 
 def _annotations(items: list[str]) -> dict[str, str]:

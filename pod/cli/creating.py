@@ -12,39 +12,13 @@ from storage.errors import ImageNotFoundError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pod.cli.container_flags import Request
     from pod.create import CreateOptions
     from pod.engine import Engine
     from pod.state import Container
     from storage.images import Image
 
 _TRIES = 10
-
-
-class Request:
-    """What the command line says beside the container's own options."""
-
-    __slots__ = ("cidfile", "image", "platform", "pull", "quiet", "replace", "rootfs", "tls_verify")
-
-    def __init__(
-        self,
-        image: str,
-        *,
-        rootfs: bool,
-        pull: str,
-        platform: str,
-        quiet: bool,
-        replace: bool,
-        cidfile: str,
-        tls_verify: bool | None,
-    ) -> None:
-        self.image = image
-        self.rootfs = rootfs
-        self.pull = pull
-        self.platform = platform
-        self.quiet = quiet
-        self.replace = replace
-        self.cidfile = cidfile
-        self.tls_verify = tls_verify
 
 
 def create_container(engine: Engine, options: CreateOptions, request: Request) -> Container:

@@ -61,10 +61,12 @@ def main(
         privileged=privileged,
         console_size=terminal.size(),
     )
+    terminal.check_detach_keys(detach_keys)
     engine = open_engine(write=True)
     session = launch_exec(
         engine, state.find_container(engine.connection, container), options, meanwhile=None if detach else _prepare
     )
+    terminal.hold_signals()
     launch.start(engine, session.link)
     if detach:
         session.link.detach()

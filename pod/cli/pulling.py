@@ -8,7 +8,7 @@ from pod import pulls, registries
 from pod.cli.progress import display
 
 if TYPE_CHECKING:
-    from pod.cli.creating import Request
+    from pod.cli.container_flags import Request
     from pod.engine import Engine
     from storage.images import Image
 

@@ -12,6 +12,7 @@ import select
 import sys
 from errno import EAGAIN, EBADF, EIO, EISDIR, ENOTCONN
 
+from pod.cli.terminal import release_signals
 from pod.errors import PodError
 
 TYPE_CHECKING = False
@@ -73,6 +74,7 @@ def attach(
             _pass_size(resize)
         if sig_proxy:
             signals.forward(container_pid, but=_OF_THE_CONSOLE if console is not None else frozenset())
+        release_signals()
         return pump.run(signals.wake)
     finally:
         if console is not None:

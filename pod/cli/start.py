@@ -29,6 +29,7 @@ def main(
     names = each.required(containers or [], all=all, missing="start requires at least one argument")
     if (attach or interactive) and len(names) > 1:
         raise PodError("you cannot start and attach multiple containers at once")
+    terminal.check_detach_keys(detach_keys)
     engine = open_engine(write=True)
 
     def start(name: str) -> str:
@@ -55,5 +56,6 @@ def main(
             engine, container, stdin=stdin, detach_keys=detach_keys, sig_proxy=sig_proxy, pid=seen.pid
         )
     link = launch.launch(engine, container, terminal.size())
+    terminal.hold_signals()
     launch.start(engine, link)
     return attaching.run_attached(engine, container, link, detach_keys=detach_keys, sig_proxy=sig_proxy, stdin=stdin)

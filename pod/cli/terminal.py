@@ -5,6 +5,16 @@ from __future__ import annotations
 import os
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal as _signal
+else:
+    import _signal
+
+DEFAULT_DETACH_KEYS = "ctrl-p,ctrl-q"
+# What ends a command. Held from the start of a program until its session passes signals on.
+HELD = (_signal.SIGHUP, _signal.SIGINT, _signal.SIGQUIT, _signal.SIGTERM, _signal.SIGUSR1, _signal.SIGUSR2)
+
 
 def check(wanted: bool) -> None:
     """Warn, as podman does, that nobody can type into a container's terminal if stdin is none."""
@@ -19,3 +29,21 @@ def size() -> tuple[int, int]:
     except OSError:
         return 0, 0
     return found.lines, found.columns
+
+
+def hold_signals() -> None:
+    """Keep signals waiting: one that came now would end the command, but not the program that just starts."""
+    _signal.pthread_sigmask(_signal.SIG_BLOCK, HELD)
+
+
+def release_signals() -> None:
+    """Let the signals come that were held."""
+    _signal.pthread_sigmask(_signal.SIG_UNBLOCK, HELD)
+
+
+def check_detach_keys(text: str) -> None:
+    """Raise PodError if the keys are none, before anything is made."""
+    if text != DEFAULT_DETACH_KEYS:
+        from pod.cli.session import parse_detach_keys
+
+        parse_detach_keys(text)
