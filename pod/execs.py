@@ -88,7 +88,7 @@ def launch_exec(
             stderr=stderr,
         )
         # The program runs already: its output waits in the pipes until the command attaches.
-        return spawn.Container(pid=made.pid, start_time=made.start_time, console=made.console, start=lambda: None)
+        return spawn.Container(pid=made.pid, start_time=made.start_time, console=made.console, start=None)
 
     config = spawn.MonitorConfig(
         id=session_id,

@@ -157,10 +157,13 @@ def _start(loop: Loop, container: Container) -> None:
     except OSError:
         ending.abort(loop)
     document = dumps({"pid": container.pid, "start_time": container.start_time})
-    if not ending.tell(loop.sync, document.encode()) or _hear(loop.sync, loop.pidfd) != b"start":
+    # What runs already may well have ended before the word comes.
+    waits = container.start is not None
+    if not ending.tell(loop.sync, document.encode()) or _hear(loop.sync, loop.pidfd if waits else -1) != b"start":
         ending.abort(loop)
     try:
-        container.start()
+        if container.start is not None:
+            container.start()
     except BaseException as error:
         ending.tell(loop.sync, _describe(error))
         ending.abort(loop)
@@ -169,10 +172,11 @@ def _start(loop: Loop, container: Container) -> None:
 
 
 def _hear(sync: int, pidfd: int) -> bytes:
-    """Return what the command says; nothing if it has gone, or if somebody killed the container meanwhile."""
+    """Return what the command says; nothing if it has gone, or if the process of `pidfd` has ended meanwhile."""
     poller = select.poll()
     for fd in (sync, pidfd):
-        poller.register(fd, select.POLLIN)
+        if fd >= 0:
+            poller.register(fd, select.POLLIN)
     if sync not in dict(poller.poll()):
         return b""
     try:

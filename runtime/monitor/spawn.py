@@ -66,7 +66,10 @@ class MonitorConfig:
 
 
 class Container:
-    """What `create` made: a process that waits to be started, and what is to be removed after its end."""
+    """What `create` made: a process, and what is to be removed after its end.
+
+    `start` lets a process run that waits for that; None for one that runs already.
+    """
 
     __slots__ = ("cgroups", "console", "pid", "start", "start_time", "state_dir")
 
@@ -75,7 +78,7 @@ class Container:
         *,
         pid: int,
         start_time: int,
-        start: Callable[[], None],
+        start: Callable[[], None] | None,
         console: int | None = None,
         cgroups: list[str] | None = None,
         state_dir: str = "",

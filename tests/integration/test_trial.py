@@ -133,3 +133,9 @@ def test_endless_timeout(box: Pod, busybox: str) -> None:
     box.run("start", name)
     box.run("stop", "--time", "9" * 15, name)
     assert box.run("wait", name).out == "3"
+
+
+def test_exec_that_ends_at_once(box: Pod, busybox: str) -> None:
+    name = box.run("run", "--detach", busybox, "sleep", "100").out
+    assert [box.run("exec", name, "sh", "-c", "exit 4", check=False).code for _ in range(40)] == [4] * 40
+    box.run("rm", "--force", "--time", "0", name)
