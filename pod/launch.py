@@ -172,13 +172,13 @@ class _Plan:
         rootfs.enter_mount_namespace()
         if self.overlay is not None:
             self._mount()
-        self._copy_up()
         keep_id = None
         if self.config["namespaces"]["user"].startswith("keep-id"):
             keep_id = keep_id_user(self.engine, self.config)
         rootfs.finish_spec(
             self.spec, self.config, self.surroundings.files, keep_id=keep_id, keep_name=self.engine.config.user
         )
+        self._copy_up()
         stdin, stdout, stderr = streams(stdio)
         made = runtime_create.create(
             self.container.id,
@@ -210,9 +210,11 @@ class _Plan:
         if not wanted:
             return
         root = os.open(self.surroundings.rootfs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        user, mappings = self.spec["process"]["user"], self.surroundings.id_mappings or ([], [])
+        owner = spec.outside(user["uid"], mappings[0]), spec.outside(user["gid"], mappings[1])
         try:
             for mount in wanted:
-                volumes.copy_up(root, mount["target"], volumes.path(self.engine.config, mount["source"]))
+                volumes.copy_up(root, mount["target"], volumes.path(self.engine.config, mount["source"]), owner)
         finally:
             os.close(root)
 

@@ -116,6 +116,14 @@ def set_console_size(process: dict[str, Any], size: tuple[int, int]) -> None:
         process["consoleSize"] = {"height": size[0], "width": size[1]}
 
 
+def outside(number: int, mappings: list[IdMapping]) -> int:
+    """Return what an ID of the container is to the engine."""
+    for inside, mapped, count in mappings:
+        if inside <= number < inside + count:
+            return mapped + number - inside
+    return number
+
+
 def bounding(config: ContainerConfig, default: list[str]) -> list[str]:
     """Return the capabilities that the container may ever have."""
     security = config["security"]

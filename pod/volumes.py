@@ -57,22 +57,35 @@ def discard(engine: Engine, names: list[str]) -> None:
     gc.empty_trash(engine.store)
 
 
-def copy_up(root: int, target: str, volume: str) -> None:
+def copy_up(root: int, target: str, volume: str, owner: tuple[int, int]) -> None:
     """Give an empty volume what the image has at `target`, owner and mode of the directory included.
 
+    One for which the image has nothing becomes `owner`'s (user and group): the container's user can write to it.
     `root` is a descriptor of the mounted root file system; nothing outside of it is read (CVE-2022-23648).
     """
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
     try:
         source = syscalls.openat2(root, target, flags, resolve=kernel.RESOLVE_IN_ROOT | kernel.RESOLVE_NO_MAGICLINKS)
     except OSError:
-        return  # the image has no directory there
+        _give(volume, owner)
+        return
     try:
         _fill(source, volume)
     except OSError as error:
         raise PodError(f"copying {target} of the image into the volume: {(error.strerror or '').lower()}") from error
     finally:
         os.close(source)
+
+
+def _give(volume: str, owner: tuple[int, int]) -> None:
+    """Change the owner of a volume that nobody has used."""
+    descriptor = os.open(volume, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        status = os.fstat(descriptor)
+        if (status.st_uid, status.st_gid) == (os.geteuid(), os.getegid()) and not os.listdir(descriptor):
+            os.fchown(descriptor, *owner)
+    finally:
+        os.close(descriptor)
 
 
 def _fill(source: int, volume: str) -> None:

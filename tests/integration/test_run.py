@@ -225,6 +225,11 @@ def test_new_volume_gets_the_content_of_the_image(box: Pod, busybox: str) -> Non
     assert "root:x:0" in inside(box, busybox, "cat /etc/passwd", "-v", "etc:/etc")
 
 
+def test_new_volume_belongs_to_the_user_where_the_image_has_nothing(box: Pod, busybox: str) -> None:
+    script = "touch /fresh/file && stat -c %u:%g /fresh /fresh/file"
+    assert inside(box, busybox, script, "-v", "fresh:/fresh", "-u", "1000:1000").split() == ["1000:1000", "1000:1000"]
+
+
 def test_cidfile(box: Pod, busybox: str) -> None:
     path = os.path.join(box.home, "cid")
     box.run("run", "-d", "--cidfile", path, busybox, "sleep", "100")
