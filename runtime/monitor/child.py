@@ -75,8 +75,7 @@ def _fail(loop: Loop, error: BaseException) -> NoReturn:
     """Tell that there is no container, and leave nothing of it."""
     if loop.pid:
         posix.kill(loop.pid, ending.KILL)
-        ending.remove_cgroups(loop.cgroups)
-        ending.remove_state(loop.state_dir)
+        ending.remove_container(loop.cgroups, loop.state_dir)
     if loop.lock >= 0:
         ending.remove_files(loop.directory, (b"monitor", b"attach", b"ctl"))
     ending.tell(loop.sync, _describe(error))

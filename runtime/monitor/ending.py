@@ -54,21 +54,27 @@ def write_record(path: bytes, code: int, signal: int | None, *, oom: bool) -> bo
     return True
 
 
-def remove_cgroups(directories: list[bytes]) -> None:
-    """Kill what is left in a container's cgroups, and remove them."""
+def remove_container(cgroups: list[bytes], state_dir: bytes) -> None:
+    """Remove a container's cgroups and the runtime's state, by which a later command finds cgroups that stay."""
+    if _remove_cgroups(cgroups) and state_dir:
+        _remove_state(state_dir)
+
+
+def _remove_cgroups(directories: list[bytes]) -> bool:
+    """Kill what is left in a container's cgroups, and remove them; False if that takes too long."""
     deadline = time.monotonic() + _PATIENCE
     left = list(directories)
     while True:
         left = [directory for directory in left if not _remove_cgroup(directory)]
         if not left or time.monotonic() > deadline:
-            return
+            return not left
         for directory in left:
             _kill_all(directory)
         reap()
         time.sleep(0.005)
 
 
-def remove_state(directory: bytes) -> None:
+def _remove_state(directory: bytes) -> None:
     """Remove the runtime's directory of a container; files only, for it holds nothing else."""
     try:
         remove_files(directory, posix.listdir(directory))
@@ -169,9 +175,7 @@ def withdraw(loop: Loop) -> None:
     for fd in (loop.listener, loop.ctl):
         posix.close(fd)
     loop.listener = loop.ctl = -1
-    remove_cgroups(loop.cgroups)
-    if loop.state_dir:
-        remove_state(loop.state_dir)
+    remove_container(loop.cgroups, loop.state_dir)
     remove_files(loop.directory, (b"monitor",))
     # What is left to do concerns clients only; the container may be started again.
     posix.close(loop.lock)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from runtime.monitor.ending import exit_code, remove_state, write_record
+from runtime.monitor import ending
+from runtime.monitor.ending import exit_code, remove_container, write_record
 from runtime.monitor.oom import oom_killed
 
 
@@ -48,13 +49,13 @@ def test_state_directory_goes_with_its_files(tmp_path: Path) -> None:
     state.mkdir()
     (state / "state.json").write_text("{}")
     os.mkfifo(state / "exec.fifo")
-    remove_state(os.fsencode(state))
+    remove_container([], os.fsencode(state))
     assert not state.exists()
 
 
 def test_state_directory_with_something_unknown_stays(tmp_path: Path) -> None:
     (tmp_path / "directory").mkdir()
-    remove_state(os.fsencode(tmp_path))
+    remove_container([], os.fsencode(tmp_path))
     assert (tmp_path / "directory").exists()
 
 
@@ -71,3 +72,17 @@ def test_lean_modules_import_nothing_heavy() -> None:
     ours = {name for name in loaded if name.startswith("runtime")}
     assert set(loaded) - ours <= {"__future__", "select", "signal", "_signal", "marshal", "posix", "time"}
     assert "runtime.syscalls" not in ours
+
+
+def test_state_stays_while_a_cgroup_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the state a later command finds the cgroup."""
+    monkeypatch.setattr(ending, "_PATIENCE", 0.0)
+    state, cgroup = tmp_path / "state", tmp_path / "cgroup"
+    state.mkdir()
+    (cgroup / "busy").mkdir(parents=True)
+    remove_container([os.fsencode(cgroup)], os.fsencode(state))
+    assert state.exists()
+    (cgroup / "busy").rmdir()
+    remove_container([os.fsencode(cgroup)], os.fsencode(state))
+    assert not state.exists()
+    assert not cgroup.exists()
