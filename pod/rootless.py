@@ -14,7 +14,7 @@ import os
 from pod.errors import PodError
 from pod.status import parse_record, read_record
 from runtime import kernel, process, syscalls
-from runtime.errors import CommandNotFoundError, NotExecutableError
+from runtime.errors import CommandNotFoundError, IdNotMappedError, NotExecutableError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -107,7 +107,8 @@ def missing_pieces(config: Config) -> tuple[str, str] | None:
 
 def explain_single_id(config: Config, error: OCIRuntimeError) -> None:
     """Give an error without a better hint the one that it may come of having one ID only, if that is so."""
-    if error.hint or isinstance(error, (CommandNotFoundError, NotExecutableError)):
+    hopeless = error.hint or isinstance(error, (CommandNotFoundError, NotExecutableError))
+    if hopeless and not isinstance(error, IdNotMappedError):
         return
     missing = missing_pieces(config) if config.rootless and has_single_id() else None
     if missing is not None:

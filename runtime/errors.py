@@ -27,6 +27,10 @@ class NotRunningError(OCIRuntimeError):
     """The operation needs a running container."""
 
 
+class IdNotMappedError(OCIRuntimeError):
+    """A user or group ID does not exist in the container's user namespace."""
+
+
 class CommandNotFoundError(OCIRuntimeError):
     """The program of the container does not exist in its root file system (exit code 127)."""
 

@@ -6,7 +6,7 @@ import posix
 from errno import EINVAL, EPERM
 
 from runtime import capabilities, syscalls
-from runtime.errors import OCIRuntimeError
+from runtime.errors import IdNotMappedError, OCIRuntimeError
 from runtime.kernel import PR_SET_KEEPCAPS, PR_SET_NO_NEW_PRIVS
 
 TYPE_CHECKING = False
@@ -42,12 +42,13 @@ def allows_execveat(profile: dict[str, object]) -> bool:
 def take(process: Process, seccomp: Filter) -> None:
     """Become the user that the configuration names. Nothing of the former privileges can be had back."""
     doing = "load the seccomp filter"
+    become = f"become user {process.uid}:{process.gid}"
     try:
         if loads_before_capabilities(process, seccomp):
             syscalls.seccomp_set_filter(seccomp.program, seccomp.flags)
         doing = "drop capabilities from the bounding set"
         capabilities.drop_bounding(process.capabilities.bounding)
-        doing = f"become user {process.uid}:{process.gid}"
+        doing = become
         syscalls.prctl(PR_SET_KEEPCAPS, 1)
         _set_groups(process.additional_gids)
         posix.setresgid(process.gid, process.gid, process.gid)
@@ -58,8 +59,10 @@ def take(process: Process, seccomp: Filter) -> None:
         if process.no_new_privileges:
             syscalls.prctl(PR_SET_NO_NEW_PRIVS, 1)
     except OSError as error:
-        hint = "is the ID mapped in the container's user namespace?" if error.errno == EINVAL else ""
-        raise OCIRuntimeError(f"{doing}: {error.strerror}", hint=hint) from error
+        if error.errno == EINVAL and doing == become:
+            hint = "is the ID mapped in the container's user namespace?"
+            raise IdNotMappedError(f"{doing}: {error.strerror}", hint=hint) from error
+        raise OCIRuntimeError(f"{doing}: {error.strerror}") from error
 
 
 def _set_groups(groups: list[int]) -> None:

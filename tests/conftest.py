@@ -18,6 +18,9 @@ for _name in list(os.environ):
     if _name.startswith(("CONTAINERS_", "CONTAINER_", "PODMAN_", "REGISTRY_", "STORAGE_")):
         del os.environ[_name]
 
+# Nor must nohup, whose children ignore this for good.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
 SECONDS, SECONDS_IF_SLOW = 120, 900
 
 
