@@ -107,6 +107,12 @@ def launch_exec(
         raise
 
 
+def remove_if_ended(session: ExecSession) -> None:
+    """Remove the files of a session that ended before this command detached, as `pod.launch.remove_if_ended` does."""
+    if os.path.exists(f"{session.directory}/exit"):
+        gc.remove_tree(session.directory)
+
+
 def _process(engine: Engine, container: Container, options: ExecOptions, pid: int) -> dict[str, Any]:
     config: ContainerConfig = container.config  # type: ignore[assignment]
     asked: ContainerConfig = {

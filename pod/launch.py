@@ -72,6 +72,17 @@ def start(engine: Engine, link: MonitorLink) -> None:
         raise
 
 
+def remove_if_ended(engine: Engine, container: Container) -> None:
+    """Remove a `--rm` container that ended before this command detached: its monitor left that to us.
+
+    To be called after detaching. The record is written before the monitor looks who is there, so nothing slips through.
+    """
+    if container.auto_remove and status.exit_record(engine.config, container.id) is not None:
+        from pod import remove
+
+        remove.remove_container(engine, container, volumes=True)
+
+
 def clear(engine: Engine, container_id: str) -> None:
     """Remove what an earlier run of the container left: records, sockets, runtime state."""
     config = engine.config

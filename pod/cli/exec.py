@@ -41,7 +41,7 @@ def main(
     from pod.cli import terminal
     from pod.engine import open_engine
     from pod.errors import PodError
-    from pod.execs import ExecOptions, launch_exec
+    from pod.execs import ExecOptions, launch_exec, remove_if_ended
 
     if not container:
         raise PodError("exec requires the name or ID of a container or the --latest flag")
@@ -70,6 +70,7 @@ def main(
     launch.start(engine, session.link)
     if detach:
         session.link.detach()
+        remove_if_ended(session)
         print(session.id)
         return 0
     from pod.cli import attaching

@@ -27,7 +27,7 @@ def main(
     """Run a command in a new container."""
     from pod.cli import creating, terminal
     from pod.engine import open_engine
-    from pod.launch import launch, start
+    from pod.launch import launch, remove_if_ended, start
 
     options, request = container_flags.create_options(**flags)
     options.detach_keys, options.owned_by_command = detach_keys, options.auto_remove
@@ -44,6 +44,7 @@ def main(
     if detach:
         link.detach()
         print(container.id)
+        remove_if_ended(engine, container)
         return 0
     from pod.cli import attaching
 
