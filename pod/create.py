@@ -12,6 +12,7 @@ from pod.spec import ALL_CAPABILITIES
 from pod.values import parse_signal
 from runtime import jsontext, process
 from storage import database, images, reserve, rootfs
+from storage.store import boot_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -249,12 +250,6 @@ def capability(name: str) -> str:
     if full != "ALL" and full not in ALL_CAPABILITIES:
         raise PodError(f'unknown capability "{full}"', hint="capabilities(7) lists them")
     return full
-
-
-def boot_id() -> str:
-    """Return what tells this boot of the machine from others."""
-    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-        return file.read().strip()
 
 
 def _split_option(option: str) -> tuple[str, str, str]:

@@ -17,6 +17,7 @@ from runtime.errors import OCIRuntimeError
 from runtime.monitor import spawn
 from storage import gc, images
 from storage.rootfs import lowers as layer_directories
+from storage.store import boot_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def launch(
             clear(engine, container.id)  # a monitor that was killed may have left a process
             rootless.explain_single_id(engine.config, error)
             raise
-        _write(f"{plan.directory}/started", f"{time.time():.9f} {create.boot_id()}\n")
+        _write(f"{plan.directory}/started", f"{time.time():.9f} {boot_id()}\n")
         return link
 
 

@@ -6,7 +6,7 @@ import fcntl
 import os
 import time
 
-from pod import create, state, status, volumes
+from pod import state, status, volumes
 from pod.errors import PodError
 from pod.lock import ContainerLock
 from runtime import process
@@ -14,6 +14,7 @@ from runtime import status as runtime_status
 from runtime.errors import OCIRuntimeError
 from storage import database, gc, reserve
 from storage.errors import StorageError
+from storage.store import boot_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -124,5 +125,5 @@ def _is_abandoned(engine: Engine, container: state.Container) -> bool:
         return False
     owner = container.creator.split()
     if owner:
-        return owner[2] != create.boot_id() or not process.is_alive(int(owner[0]), int(owner[1]))
+        return owner[2] != boot_id() or not process.is_alive(int(owner[0]), int(owner[1]))
     return seen.state == "exited"
