@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]
 import fcntl
-import os
+import posix
 import select
 import termios
 import tty
@@ -31,20 +31,20 @@ def wait(pid: int, console: int | None) -> int:
 
 def _send(pid: int, signal: int) -> None:
     try:
-        os.kill(pid, signal)
+        posix.kill(pid, signal)
     except ProcessLookupError:
         pass
 
 
 def _reap(pid: int) -> int:
-    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    code = posix.waitstatus_to_exitcode(posix.waitpid(pid, 0)[1])
     return code if code >= 0 else 128 - code
 
 
 def _pump(console: int) -> None:
     """Copy between our standard streams and the container's terminal until that is closed on its side."""
     saved = None
-    if os.isatty(0):
+    if posix.isatty(0):
         saved = termios.tcgetattr(0)
         tty.setraw(0)
         _copy_size(console)
@@ -60,19 +60,19 @@ def _pump(console: int) -> None:
                 if fd == 0 and not _copy(0, console):
                     poll.unregister(0)
     finally:
-        os.close(console)
+        posix.close(console)
         if saved is not None:
             termios.tcsetattr(0, termios.TCSADRAIN, saved)
 
 
 def _copy(source: int, target: int) -> bool:
     try:
-        data = os.read(source, _CHUNK)
+        data = posix.read(source, _CHUNK)
     except OSError:
         # EIO: the last one who had the terminal open has gone.
         return False
     while data:
-        data = data[os.write(target, data) :]
+        data = data[posix.write(target, data) :]
         if not data:
             return True
     return False

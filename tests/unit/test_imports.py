@@ -20,7 +20,15 @@ RUN_PATH = (
     "pod.attach",
     "pod.cli.session",
     "pod.logs",
+    "runtime.__main__",
     "runtime.cgroups",
+    "runtime.cli.create",
+    "runtime.cli.delete",
+    "runtime.cli.exec",
+    "runtime.cli.kill",
+    "runtime.cli.run",
+    "runtime.cli.start",
+    "runtime.cli.state",
     "runtime.create",
     "runtime.delete",
     "runtime.exec",
@@ -159,6 +167,17 @@ def test_no_cycles() -> None:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
         pytest.fail(f"import cycle: {' -> '.join(error.args[1])}")
+
+
+def test_the_runtime_knows_nothing_of_its_command_line() -> None:
+    wrong = [
+        f"{module} imports {name}"
+        for module in MODULES
+        if module.startswith("runtime.") and module != "runtime.__main__" and not module.startswith("runtime.cli")
+        for name in _all_imports(module)
+        if name.startswith("runtime.cli")
+    ]
+    assert not wrong
 
 
 @pytest.mark.parametrize("entry", RUN_PATH)

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from runtime.options import CommandLine, UsageError, signal, user
+from runtime.cli.arguments import CommandLine, UsageError
+from runtime.cli.values import signal, user
 
 
 @pytest.mark.parametrize(
@@ -14,14 +15,16 @@ from runtime.options import CommandLine, UsageError, signal, user
     ],
 )
 def test_the_ways_to_write_options(words: list[str]) -> None:
-    line = CommandLine(words)
+    line = CommandLine().read(words)
     assert line.globals == {"root": "/r", "log-format": "json"}
     assert (line.verb, line.arguments) == ("create", ["x"])
     assert (line.text("bundle"), line.text("pid-file")) == ("/b", "/p")
 
 
 def test_switches_and_repeated_options() -> None:
-    line = CommandLine(["--debug", "--systemd-cgroup=false", "exec", "-t", "-e", "A=1", "--env=B=2", "x", "ls", "-l"])
+    line = CommandLine().read(
+        ["--debug", "--systemd-cgroup=false", "exec", "-t", "-e", "A=1", "--env=B=2", "x", "ls", "-l"]
+    )
     assert line.globals == {"debug": True, "systemd-cgroup": False}
     assert line.is_set("tty")
     assert line.texts("env") == ["A=1", "B=2"]
@@ -40,13 +43,13 @@ def test_switches_and_repeated_options() -> None:
 )
 def test_mistakes(words: list[str]) -> None:
     with pytest.raises(UsageError):
-        CommandLine(words)
+        CommandLine().read(words)
 
 
 def test_numbers() -> None:
-    assert CommandLine(["create", "--preserve-fds", "3", "x"]).number("preserve-fds") == 3
+    assert CommandLine().read(["create", "--preserve-fds", "3", "x"]).count("preserve-fds") == 3
     with pytest.raises(UsageError):
-        CommandLine(["create", "--preserve-fds=-1", "x"]).number("preserve-fds")
+        CommandLine().read(["create", "--preserve-fds=-1", "x"]).count("preserve-fds")
 
 
 @pytest.mark.parametrize(("text", "ids"), [("0", (0, None)), ("1:2", (1, 2)), ("4294967294:0", (4294967294, 0))])

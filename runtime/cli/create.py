@@ -1,0 +1,44 @@
+"""`create`: make a container that waits for `start`."""
+
+from __future__ import annotations
+
+from runtime import spec
+from runtime.cli import values
+from runtime.cli.arguments import UsageError
+from runtime.create import create
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from runtime.cli.arguments import CommandLine
+    from runtime.create import Created
+
+
+def main(line: CommandLine) -> int:
+    """Create a container."""
+    make(line, values.root(line), foreground=False)
+    return 0
+
+
+def make(line: CommandLine, root: str, *, foreground: bool) -> Created:
+    """Create the container that the line asks for; `run` does this too."""
+    bundle = values.absolute(line.text("bundle") or ".")
+    document = spec.load(spec.bundle_path(bundle, line.text("config") or "config.json"))
+    process = document.get("process")
+    terminal = isinstance(process, dict) and bool(process.get("terminal"))
+    if terminal and not line.text("console-socket") and not foreground:
+        raise UsageError("the process has a terminal: --console-socket is needed")
+    manager = line.globals.get("cgroup-manager")
+    return create(
+        line.arguments[0],
+        bundle,
+        document,
+        root=root,
+        preserve_fds=line.count("preserve-fds"),
+        pid_file=line.text("pid-file"),
+        no_pivot=line.is_set("no-pivot"),
+        new_keyring=not line.is_set("no-new-keyring"),
+        console_socket=line.text("console-socket"),
+        pidfd_socket=line.text("pidfd-socket"),
+        systemd_cgroup=bool(line.globals.get("systemd-cgroup")) or manager == "systemd",
+        use_cgroups=manager != "disabled",
+    )

@@ -1,0 +1,16 @@
+"""`start`: let a created container become its program."""
+
+from __future__ import annotations
+
+from runtime.cli import values
+from runtime.start import start
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from runtime.cli.arguments import CommandLine
+
+
+def main(line: CommandLine) -> int:
+    """Start a container."""
+    start(values.root(line), line.arguments[0])
+    return 0

@@ -1,0 +1,115 @@
+"""Every verb and its options: the union of runc's and crun's, so that callers of either find theirs.
+
+Plain constants: the interpreter reads them with the module, and only `help` looks at the words of explanation.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    # long name, short name, what its value is called (empty for a switch), explanation
+    Option = tuple[str, str, str, str]
+    # how its arguments are called, how many at least, how many at most (-1: any number), explanation, options
+    Verb = tuple[str, int, int, str, tuple[Option, ...]]
+
+NAME = "pod-runtime"
+VERSION = "0.1.0"
+
+# These may be given several times.
+REPEATED = ("additional-gids", "cap", "cgroup", "empty-ns", "env")
+# What follows their first argument belongs to another program.
+IN_ORDER = ("exec", "ps")
+
+HELP: Option = ("help", "h", "", "show this help")
+GLOBAL: tuple[Option, ...] = (
+    ("root", "", "DIR", "where the state of containers is kept"),
+    ("log", "", "FILE", "append errors to this file; also file:PATH, journald:NAME or syslog:NAME"),
+    ("log-format", "", "FORMAT", "text or json (default: text)"),
+    ("log-level", "", "LEVEL", "error, warning or debug (default: error)"),
+    ("debug", "", "", "the same as --log-level debug"),
+    ("systemd-cgroup", "", "", "let systemd make the control groups; the same as --cgroup-manager systemd"),
+    ("cgroup-manager", "", "NAME", "cgroupfs, systemd or disabled (default: cgroupfs)"),
+    ("rootless", "", "BOOL", "true, false or auto: keep state where an ordinary user may (default: auto)"),
+    ("criu", "", "PATH", "the criu to checkpoint and restore with"),
+    ("version", "v", "", "show the version"),
+    HELP,
+)
+_PROCESS_FILES: tuple[Option, ...] = (
+    ("console-socket", "", "SOCKET", "send the terminal's master to this AF_UNIX socket"),
+    ("pidfd-socket", "", "SOCKET", "send a pidfd of the process to this AF_UNIX socket"),
+    ("pid-file", "", "FILE", "write the process's ID to this file"),
+    ("preserve-fds", "", "N", "pass N more file descriptors after standard input, output and error"),
+)
+_CREATE: tuple[Option, ...] = (
+    ("bundle", "b", "DIR", "the bundle (default: the current directory)"),
+    ("config", "f", "FILE", "the configuration (default: the bundle's config.json)"),
+    *_PROCESS_FILES,
+    ("no-pivot", "", "", "do not use pivot_root: for a root file system on a ramdisk"),
+    ("no-new-keyring", "", "", "keep the caller's session keyring"),
+    ("no-subreaper", "", "", "do not adopt orphaned processes"),
+)
+_DETACH: Option = ("detach", "d", "", "do not wait for the process")
+VERBS: dict[str, Verb] = {
+    "create": ("CONTAINER", 1, 1, "create a container, ready to be started", _CREATE),
+    "run": (
+        "CONTAINER",
+        1,
+        1,
+        "create and start a container, wait for it, and delete it",
+        (*_CREATE, _DETACH, ("keep", "", "", "do not delete the container when it has ended")),
+    ),
+    "start": ("CONTAINER", 1, 1, "start a created container", ()),
+    "state": ("CONTAINER", 1, 1, "print the state of a container as JSON", ()),
+    "kill": (
+        "CONTAINER [SIGNAL]",
+        1,
+        2,
+        "send a signal (default: TERM) to a container's first process",
+        (
+            ("all", "a", "", "signal all processes of the container"),
+            ("regex", "r", "", "CONTAINER is a regular expression: signal all containers whose ID it matches"),
+        ),
+    ),
+    "delete": (
+        "CONTAINER",
+        1,
+        1,
+        "delete a container that has ended",
+        (
+            ("force", "f", "", "kill it first if it still runs; be content if it is missing"),
+            ("regex", "r", "", "CONTAINER is a regular expression: delete all containers whose ID it matches"),
+        ),
+    ),
+    "list": (
+        "",
+        0,
+        0,
+        "list the containers below the root",
+        (
+            ("format", "f", "FORMAT", "table or json (default: table)"),
+            ("quiet", "q", "", "print IDs only"),
+        ),
+    ),
+    "exec": (
+        "CONTAINER COMMAND [ARGUMENT...]",
+        1,
+        -1,
+        "run a process in a running container",
+        (
+            ("process", "p", "FILE", "the process as JSON, in place of COMMAND and the options about it"),
+            *_PROCESS_FILES,
+            _DETACH,
+            ("tty", "t", "", "give the process a terminal"),
+            ("cwd", "", "DIR", "its working directory"),
+            ("env", "e", "KEY=VALUE", "set a variable of its environment; may be repeated"),
+            ("user", "u", "UID[:GID]", "whom it runs as"),
+            ("additional-gids", "g", "GID", "one more group of its; may be repeated"),
+            ("cap", "c", "CAP", "one more capability; may be repeated"),
+            ("no-new-privs", "", "", "it cannot gain privileges by executing a program"),
+            ("apparmor", "", "PROFILE", "its AppArmor profile"),
+            ("process-label", "", "LABEL", "its SELinux label"),
+            ("cgroup", "", "[CTRL:]PATH", "a control group below the container's to run it in; may be repeated"),
+            ("ignore-paused", "", "", "also in a paused container"),
+        ),
+    ),
+}
