@@ -10,6 +10,10 @@ from runtime import status as states
 from runtime.errors import NotRunningError, OCIRuntimeError
 from runtime.spec import load
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 _REPORT = 65536
 
 
@@ -25,7 +29,18 @@ def start(root: str, container_id: str) -> None:
     _let_go(status, (spec.get("process") or {}).get("args") or [""])
     stage = hooks.read_hooks(spec).get("poststart")
     if stage:
-        hooks.run("poststart", stage, status.state())
+        _run_poststart(status, stage)
+
+
+def _run_poststart(status: states.Status, stage: list[dict[str, Any]]) -> None:
+    """Run the hooks of a program that runs, or has already ended; one that fails stops it (runtime.md, lifecycle 9)."""
+    try:
+        hooks.run("poststart", stage, status.state("running"))
+    except OCIRuntimeError:
+        from runtime.delete import end
+
+        end(status)
+        raise
 
 
 def _let_go(status: states.Status, arguments: list[str]) -> None:

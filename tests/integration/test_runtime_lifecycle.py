@@ -242,6 +242,28 @@ def test_a_hook_that_fails_or_hangs_ends_the_start(runtime: Runtime) -> None:
         assert runtime.leftovers() == []
 
 
+def test_poststart_hooks_see_a_running_container_even_if_it_has_ended(runtime: Runtime) -> None:
+    log = f"{runtime.directory}/hooked"
+    spec = configuration("true")
+    spec["hooks"] = {"poststart": [{"path": "/bin/sh", "args": ["sh", "-c", f"sleep 0.2; cat > {log}"]}]}
+    assert runtime.run(spec).returncode == 0
+    with open(log) as file:
+        state = json.load(file)
+    assert state["status"] == "running"
+    assert state["pid"] > 0
+
+
+def test_a_poststart_hook_that_fails_stops_the_container(runtime: Runtime) -> None:
+    spec = configuration("sleep", "60")
+    spec["hooks"] = {"poststart": [{"path": "/bin/false"}]}
+    assert create(runtime, spec).returncode == 0
+    done = runtime("start", "box")
+    assert done.returncode == 1
+    assert "poststart" in done.stderr
+    assert json.loads(runtime("state", "box").stdout)["status"] == "stopped"
+    assert runtime("delete", "box").returncode == 0
+
+
 def test_control_groups(runtime: Runtime) -> None:
     name = f"podruntimetest{os.getpid()}"
     spec = configuration("sleep", "60")
