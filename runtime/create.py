@@ -127,6 +127,8 @@ class _Creation:
         self._make_directory()
         cgroup_path = linux.get("cgroupsPath") or ""
         self.status = self._initial_status(cgroup_path if use_cgroups else "", systemd_cgroup)
+        if setup.namespaces.shares_mounts():
+            self._mount_visibly()
         setup.state = self.status.state("creating")
         self.listener = launch.listen(self.directory, states.LISTENER)
         setup.listener = self.listener
@@ -166,6 +168,8 @@ class _Creation:
         setup.sysctls = sysctl.check(linux.get("sysctl") or {}, setup.namespaces)
         if setup.namespaces.new & CLONE_NEWUSER and not (self.uids and self.gids):
             raise SpecError("a new user namespace needs linux.uidMappings and linux.gidMappings")
+        if setup.namespaces.new & CLONE_NEWUSER and setup.namespaces.shares_mounts():
+            raise SpecError("a new user namespace needs a mount namespace: it may not mount in the host's")
 
     def _open_sources(self) -> None:
         """Open with the rights of the host what the container's root may not even reach, and map IDs of mounts."""
@@ -181,6 +185,16 @@ class _Creation:
                     mounts.map_ids(mount, (self.uids, self.gids))
             except OSError as error:
                 raise OCIRuntimeError(f"{mount}: {describe(error)}") from error
+
+    def _mount_visibly(self) -> None:
+        """Mount the root file system for a container that has no mount namespace to do that in."""
+        from runtime import shared_mounts
+
+        self.setup.root = rootfs.clone_tree(self.setup.rootfs)
+        # If we are killed from here on, `delete` knows what to unmount.
+        self.status.mount_id = shared_mounts.mount_id(self.setup.root)
+        self.status.save()
+        shared_mounts.attach(self.setup.rootfs, self.setup.root)
 
     def _make_directory(self) -> None:
         launch.make_directories(self.root)
@@ -325,6 +339,11 @@ class _Creation:
                 self.cgroup.remove()
             except (OSError, OCIRuntimeError):
                 pass
+        status = getattr(self, "status", None)
+        if status is not None and status.mount_id:
+            from runtime import shared_mounts
+
+            shared_mounts.detach(status.rootfs, status.mount_id)
         if self.made_directory:
             states.remove_directory(self.directory)
 

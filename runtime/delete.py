@@ -34,6 +34,10 @@ def delete(root: str, container_id: str, *, force: bool = False) -> None:
     cgroup = kill.cgroup_of(status)
     if cgroup is not None:
         _remove_cgroup(cgroup)
+    if status.mount_id:
+        from runtime import shared_mounts
+
+        shared_mounts.detach(status.rootfs, status.mount_id)
     stage = _poststop_hooks(status)
     states.remove_directory(status.directory)
     for hook in stage:

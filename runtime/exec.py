@@ -9,7 +9,7 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found]
 import posix
 
-from runtime import command, init, kill, labels, launch, mounts_cgroup, namespaces, sync, syscalls
+from runtime import command, init, kill, labels, launch, mounts_cgroup, namespaces, rootfs, sync, syscalls
 from runtime import spec as specification
 from runtime import status as states
 from runtime import terminal as terminals
@@ -52,6 +52,7 @@ class _Entry:
         "pidfd",
         "preserve_fds",
         "process",
+        "root",
         "seccomp",
         "stdio",
     )
@@ -62,6 +63,7 @@ class _Entry:
     entrances: list[int]
     flags: int
     pidfd: int
+    root: int
     preserve_fds: int
     process: specification.Process
     seccomp: Filter
@@ -96,7 +98,7 @@ def exec_process(
     entry.stdio, entry.preserve_fds = (stdin, stdout, stderr), preserve_fds
     entry.entrances = []
     entry.cgroup = None
-    entry.pidfd = -1
+    entry.pidfd = entry.root = -1
     try:
         _open(entry, status)
         executed = _launch(entry, pid_file, console_socket)
@@ -106,7 +108,7 @@ def exec_process(
     except (OSError, ValueError) as error:
         raise OCIRuntimeError(f"exec in container `{container_id}`: {describe(error)}") from error
     finally:
-        for fd in (entry.pidfd, *entry.entrances):
+        for fd in (entry.pidfd, entry.root, *entry.entrances):
             if fd >= 0:
                 posix.close(fd)
 
@@ -118,6 +120,9 @@ def _open(entry: _Entry, status: states.Status) -> None:
     except ProcessLookupError:
         raise NotRunningError(f"cannot exec in container `{status.id}`: container not running") from None
     entry.flags = different_namespaces(status.pid)
+    if status.mount_id:
+        # It shares a mount namespace with the host, and has nothing but its root for itself.
+        entry.root = posix.open(f"/proc/{status.pid}/root", posix.O_PATH | posix.O_DIRECTORY | posix.O_CLOEXEC)
     if status.cgroup_path:
         found = mounts_cgroup.cgroups_of(status.pid)
         if list(found) == [""]:
@@ -204,7 +209,7 @@ def _follow(channel: Channel, name: str) -> int | None:
 def _middle(entry: _Entry) -> NoReturn:
     """Enter the container's namespaces, fork the process proper, and end."""
     try:
-        keep = [entry.channel.fileno(), entry.pidfd, *entry.entrances]
+        keep = [fd for fd in (entry.channel.fileno(), entry.pidfd, entry.root, *entry.entrances) if fd >= 0]
         init.release_from_host(entry.stdio, entry.preserve_fds, keep)
         launch.set_oom_score("self", entry.process)
         proc = labels.open_proc() if entry.process.apparmor_profile else -1
@@ -213,6 +218,9 @@ def _middle(entry: _Entry) -> NoReturn:
         init.enter_cgroup(entry.entrances)
         if entry.flags:
             syscalls.setns(entry.pidfd, entry.flags)
+        if entry.root >= 0:
+            rootfs.chroot(entry.root)
+            posix.close(entry.root)
         posix.close(entry.pidfd)
         pid = clone(CLONE_PARENT, 0)
         if pid == 0:

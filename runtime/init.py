@@ -250,7 +250,8 @@ def _make_root(setup: Setup) -> None:
     plan = setup.namespaces
     if setup.root < 0:
         setup.root = rootfs.clone_tree(setup.rootfs)
-    rootfs.attach(setup.rootfs, setup.root, setup.propagation)
+    if not plan.shares_mounts():
+        rootfs.attach(setup.rootfs, setup.root, setup.propagation)
     new_pid = bool(plan.new & CLONE_NEWPID)
     new_cgroup = bool(plan.new & CLONE_NEWCGROUP) or plan.joined(CLONE_NEWCGROUP)
     mounts.mount_all(setup.root, setup.mounts, new_pid_namespace=new_pid, cgroup_namespace=new_cgroup)
@@ -284,7 +285,10 @@ def _enter_root(setup: Setup) -> None:
         posix.close(master)
     masks.mask_all(setup.root, setup.masked)
     masks.make_readonly(setup.root, setup.readonly)
-    rootfs.enter(setup.root, no_pivot=setup.no_pivot)
+    if setup.namespaces.shares_mounts():
+        rootfs.chroot(setup.root)
+    else:
+        rootfs.enter(setup.root, no_pivot=setup.no_pivot)
     rootfs.finish(setup.root, setup.propagation, readonly=setup.readonly_root)
     posix.close(setup.root)
     if slave >= 0:

@@ -73,6 +73,10 @@ class NamespacePlan:
         """Tell whether a namespace of this kind is joined by path."""
         return any(joined == flag for joined, _fd, _path in self.joins)
 
+    def shares_mounts(self) -> bool:
+        """Tell whether the container stays in the runtime's mount namespace."""
+        return not (self.new & CLONE_NEWNS or self.joined(CLONE_NEWNS))
+
     def needs_second_fork(self) -> bool:
         """Tell whether a process must change its own namespaces before it forks the container's.
 

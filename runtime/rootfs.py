@@ -92,6 +92,13 @@ def enter(root: int, *, no_pivot: bool) -> None:
     posix.chdir("/")
 
 
+def chroot(root: int) -> None:
+    """Make the open directory the root of this process, which stays in its mount namespace."""
+    posix.fchdir(root)
+    posix.chroot(".")
+    posix.chdir("/")
+
+
 def finish(root: int, propagation: int, *, readonly: bool) -> None:
     """Apply to the entered root what had to wait: propagation that would have hindered the mounts, and read-only."""
     if propagation != _DEFAULT:

@@ -152,8 +152,6 @@ def validate(spec: Document) -> None:
     types = [namespace.get("type") for namespace in linux.get("namespaces") or ()]
     if len(set(types)) != len(types):
         raise SpecError("a namespace type is there twice")
-    if "mount" not in types:
-        raise SpecError("a container needs a mount namespace")
     _validate_names(spec, types)
 
 

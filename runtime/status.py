@@ -29,6 +29,7 @@ class Status:
         "created",
         "directory",
         "id",
+        "mount_id",
         "owner",
         "pid",
         "rootfs",
@@ -49,6 +50,8 @@ class Status:
         self.cgroup_path: str = document["cgroupPath"]
         self.systemd_cgroup: bool = document["systemdCgroup"]
         self.owner: str = document["owner"]
+        # Of the tree that stays mounted until `delete`, if the container shares the mount namespace of the runtime.
+        self.mount_id: int = document.get("mountId") or 0
 
     def status(self) -> str:
         """Return creating, created, running or stopped, as it is at this moment."""
@@ -73,6 +76,7 @@ class Status:
             "cgroupPath": self.cgroup_path,
             "systemdCgroup": self.systemd_cgroup,
             "owner": self.owner,
+            "mountId": self.mount_id,
         }
 
     def state(self, status: str = "") -> dict[str, Any]:

@@ -29,7 +29,6 @@ def test_the_smallest_configuration_is_valid() -> None:
         ({"root": "x"}, "root is not an object"),
         ({"mounts": [{}]}, "destination"),
         ({"mounts": [{"destination": "/a\0b"}]}, "null character"),
-        ({"linux": {"namespaces": [{"type": "pid"}]}}, "mount namespace"),
         ({"linux": {"namespaces": [{"type": "mount"}, {"type": "mount"}]}}, "twice"),
         ({"hostname": "x"}, "UTS"),
         ({"linux": {"namespaces": [{"type": "mount"}], "uidMappings": [{"size": 1}]}}, "user namespace"),
