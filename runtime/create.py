@@ -16,7 +16,7 @@ from runtime import status as states
 from runtime.clone import clone, clone_into, close_entrances
 from runtime.errors import ContainerExistsError, OCIRuntimeError, SpecError
 from runtime.kernel import CLONE_NEWCGROUP, CLONE_NEWTIME, CLONE_NEWUSER, CLONE_PARENT, PR_SET_DUMPABLE
-from runtime.sync import describe
+from runtime.sync import Channel, describe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from runtime.cgroups import Cgroup
-    from runtime.sync import Channel
 
     Document = dict[str, Any]
 
@@ -100,6 +99,7 @@ class _Creation:
         "setup",
         "spec",
         "status",
+        "twin",
         "uids",
     )
 
@@ -116,6 +116,7 @@ class _Creation:
         self.listener: _socket.socket | None = None
         self.console: int | None = None
         self.pid = 0
+        self.twin = 0  # waits for the seccomp filter to be loaded, at the container's start
         self.uids: list[idmap.Mapping] = []
         self.gids: list[idmap.Mapping] = []
 
@@ -130,9 +131,9 @@ class _Creation:
         if setup.namespaces.shares_mounts():
             self._mount_visibly()
         setup.state = self.status.state("creating")
+        setup.seccomp = launch.read_filter(self.spec, self.root, self.status.state("created"))
         self.listener = launch.listen(self.directory, states.LISTENER)
         setup.listener = self.listener
-        setup.seccomp = launch.read_filter(linux, self.root)
         if cgroup_path and use_cgroups:
             self._make_cgroup(cgroup_path, systemd_cgroup)
         elif use_cgroups and launch.asks_for_limits(self._resources()):
@@ -247,13 +248,15 @@ class _Creation:
         self.channel, self.setup.channel = sync.channel()
         blocked = _signal.pthread_sigmask(_signal.SIG_BLOCK, _ALL_SIGNALS)
         try:
-            if self.setup.namespaces.needs_second_fork():
+            if self.setup.namespaces.needs_second_fork() or self.setup.seccomp.listener:
                 self._fork_twice()
             else:
                 self._fork_once()
         finally:
             _signal.pthread_sigmask(_signal.SIG_SETMASK, blocked)
         self.setup.channel.close()
+        # What the agent waits for may be the end of its connection.
+        self.setup.seccomp.close()
 
     def _fork_once(self) -> None:
         flags = self.setup.namespaces.new & ~CLONE_NEWCGROUP
@@ -269,7 +272,12 @@ class _Creation:
             _middle(self.setup)
         try:
             kind, pid, _fds = self.channel.receive()
-        finally:
+        except BaseException:
+            posix.waitpid(middle, 0)
+            raise
+        if self.setup.seccomp.listener and kind == "pid":
+            self.twin = middle
+        else:
             posix.waitpid(middle, 0)
         if kind != "pid":
             raise OCIRuntimeError("the container's namespaces could not be entered")
@@ -332,6 +340,8 @@ class _Creation:
         """Leave nothing behind."""
         if self.pid:
             launch.kill_child(self.pid)
+        if self.twin:
+            launch.kill_child(self.twin)
         if self.console is not None:
             posix.close(self.console)
         if self.cgroup is not None:
@@ -353,6 +363,8 @@ class _Creation:
             if end is not None:
                 end.close()
         setup = self.setup
+        if hasattr(setup, "seccomp"):
+            setup.seccomp.close()
         if getattr(setup, "entrances", None):
             close_entrances(self.setup.entrances)
         plan = getattr(setup, "namespaces", None)
@@ -380,16 +392,20 @@ def _middle(setup: init.Setup) -> None:
             if setup.process is not None:
                 launch.set_oom_score("self", setup.process)
             syscalls.prctl(PR_SET_DUMPABLE, 0)
-        namespaces.join_all(plan.joins)
+        if plan.needs_second_fork():
+            namespaces.join_all(plan.joins)
         flags = plan.new & ~CLONE_NEWCGROUP
         if plan.time_offsets:
             syscalls.unshare(CLONE_NEWTIME)
             namespaces.write_time_offsets(plan.time_offsets)
             flags &= ~CLONE_NEWTIME
-        pid = clone(flags | CLONE_PARENT, 0)
+        listener = setup.seccomp.listener
+        pid = listener.clone(flags | CLONE_PARENT, 0) if listener else clone(flags | CLONE_PARENT, 0)
         if pid == 0:
             init.run(setup)
         setup.channel.send("pid", pid)
+        if listener:
+            listener.serve(pid, Channel(setup.listener))
     except BaseException as error:  # the parent reports it
         setup.channel.send_error(error, "enter the container's namespaces")
     finally:

@@ -55,6 +55,7 @@ class _Entry:
         "root",
         "seccomp",
         "stdio",
+        "twin",
     )
 
     channel: Channel
@@ -68,6 +69,7 @@ class _Entry:
     process: specification.Process
     seccomp: Filter
     stdio: tuple[int, int, int]
+    twin: int  # waits for the seccomp filter to be loaded
 
 
 def exec_process(
@@ -94,7 +96,7 @@ def exec_process(
     except specification.WRONG_KIND as error:
         raise specification.wrong_kind(error) from error
     document = specification.load(f"{status.directory}/{states.CONFIG}")
-    entry.seccomp = launch.read_filter(document.get("linux") or {}, root)
+    entry.seccomp = launch.read_filter(document, root, status.state("running"))
     entry.stdio, entry.preserve_fds = (stdin, stdout, stderr), preserve_fds
     entry.entrances = []
     entry.cgroup = None
@@ -111,6 +113,7 @@ def exec_process(
         for fd in (entry.pidfd, entry.root, *entry.entrances):
             if fd >= 0:
                 posix.close(fd)
+        entry.seccomp.close()
 
 
 def _open(entry: _Entry, status: states.Status) -> None:
@@ -150,7 +153,7 @@ def different_namespaces(pid: int) -> int:
 
 def _launch(entry: _Entry, pid_file: str | None, console_socket: str | None) -> Executed:
     channel, entry.channel = sync.channel()
-    pid = 0
+    pid = entry.twin = 0
     console: int | None = None
     try:
         pid = _fork(entry, channel)
@@ -173,6 +176,8 @@ def _launch(entry: _Entry, pid_file: str | None, console_socket: str | None) -> 
         raise
     finally:
         channel.close()
+        if entry.twin:
+            posix.waitpid(entry.twin, 0)
 
 
 def _fork(entry: _Entry, channel: Channel) -> int:
@@ -184,9 +189,17 @@ def _fork(entry: _Entry, channel: Channel) -> int:
     finally:
         _signal.pthread_sigmask(_signal.SIG_SETMASK, blocked)
     entry.channel.close()
+    twin = entry.seccomp.listener is not None
+    # What the agent waits for may be the end of its connection.
+    entry.seccomp.close()
     try:
         kind, pid, _fds = channel.receive()
-    finally:
+    except BaseException:
+        posix.waitpid(middle, 0)
+        raise
+    if twin and kind == "pid":
+        entry.twin = middle
+    else:
         posix.waitpid(middle, 0)
     if kind != "pid":
         raise OCIRuntimeError("the container's namespaces could not be entered")
@@ -209,7 +222,8 @@ def _follow(channel: Channel, name: str) -> int | None:
 def _middle(entry: _Entry) -> NoReturn:
     """Enter the container's namespaces, fork the process proper, and end."""
     try:
-        keep = [fd for fd in (entry.channel.fileno(), entry.pidfd, entry.root, *entry.entrances) if fd >= 0]
+        own = (entry.channel.fileno(), entry.pidfd, entry.root, *entry.entrances, *entry.seccomp.fds())
+        keep = [fd for fd in own if fd >= 0]
         init.release_from_host(entry.stdio, entry.preserve_fds, keep)
         launch.set_oom_score("self", entry.process)
         proc = labels.open_proc() if entry.process.apparmor_profile else -1
@@ -222,10 +236,13 @@ def _middle(entry: _Entry) -> NoReturn:
             rootfs.chroot(entry.root)
             posix.close(entry.root)
         posix.close(entry.pidfd)
-        pid = clone(CLONE_PARENT, 0)
+        listener = entry.seccomp.listener
+        pid = listener.clone(CLONE_PARENT, 0) if listener else clone(CLONE_PARENT, 0)
         if pid == 0:
             _run(entry, proc)
         entry.channel.send("pid", pid)
+        if listener:
+            listener.serve(pid, entry.channel)
     except BaseException as error:  # nothing may escape: a traceback would read files of the image
         entry.channel.send_error(error, "enter the container's namespaces")
     finally:

@@ -11,18 +11,35 @@ from runtime.kernel import PR_SET_KEEPCAPS, PR_SET_NO_NEW_PRIVS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from runtime.seccomp.listener import Listener
     from runtime.spec import Process
 
 
 class Filter:
     """A compiled seccomp filter; `program` is empty when there is none."""
 
-    __slots__ = ("allows_execveat", "flags", "program")
+    __slots__ = ("allows_execveat", "flags", "listener", "program")
 
     def __init__(self, program: bytes = b"", flags: int = 0, *, allows_execveat: bool = True) -> None:
         self.program = program
         self.flags = flags
         self.allows_execveat = allows_execveat
+        self.listener: Listener | None = None
+
+    def fds(self) -> list[int]:
+        """Return the descriptors that are needed until the filter is loaded."""
+        return self.listener.fds() if self.listener else []
+
+    def close(self) -> None:
+        """Close the parent's copies of what the process was given."""
+        if self.listener:
+            self.listener.close()
+
+    def load(self) -> None:
+        """Put this process under the filter; its listener is sent by the twin that waits for it."""
+        if self.listener:
+            self.listener.announce()
+        syscalls.seccomp_set_filter(self.program, self.flags)
 
 
 def loads_before_capabilities(process: Process, seccomp: Filter) -> bool:
@@ -45,7 +62,7 @@ def take(process: Process, seccomp: Filter) -> None:
     become = f"become user {process.uid}:{process.gid}"
     try:
         if loads_before_capabilities(process, seccomp):
-            syscalls.seccomp_set_filter(seccomp.program, seccomp.flags)
+            seccomp.load()
         doing = "drop capabilities from the bounding set"
         capabilities.drop_bounding(process.capabilities.bounding)
         doing = become

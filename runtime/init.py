@@ -139,7 +139,7 @@ def _run(setup: Setup) -> NoReturn:
 def _kept_fds(setup: Setup) -> list[int]:
     joined = [fd for _flag, fd, _path in setup.namespaces.joins]
     trees = [mount.tree for mount in setup.mounts]
-    own = (setup.channel.fileno(), setup.listener.fileno(), setup.root)
+    own = (setup.channel.fileno(), setup.listener.fileno(), setup.root, *setup.seccomp.fds())
     return [fd for fd in (*own, *joined, *trees, *setup.entrances) if fd >= 0]
 
 
@@ -316,7 +316,7 @@ class Program:
             posix.close(root)
         give_stdio(process.uid)
         late = identity.loads_before_capabilities(process, seccomp)
-        in_trampoline = bool(seccomp.program) and not late
+        in_trampoline = bool(seccomp.program) and not late and seccomp.listener is None
         self.path = command.resolve(process.arguments[0], process.environment, as_user=False)
         program = seccomp.program if in_trampoline else b""
         self.memfd = trampoline.prepare(error_fd, program, seccomp.flags if in_trampoline else 0)
@@ -343,6 +343,10 @@ class Program:
         late = identity.loads_before_capabilities(self.process, self.seccomp)
         if not late:
             rlimits.apply(self.process.rlimits)  # as late as can be: they may leave us no file and no memory
+        if self.seccomp.listener and not late:
+            # Not in the trampoline, which no longer shares its descriptors with who waits for the listener.
+            self.seccomp.load()
+            late = True
         by_fd = self.seccomp.allows_execveat or not late
         trampoline.execute(self.memfd, self.path, self.process.arguments, self.process.environment, by_fd=by_fd)
 
@@ -357,9 +361,10 @@ class Program:
         _hand_over(setup)
         error_channel = wait_for_start(setup.listener)
         try:
-            hooks.run("startContainer", setup.hooks.get("startContainer", []), setup.state)
             if late:
                 self.take_identity()
+            # Only now: these programs come from the image, and have no more rights than its process.
+            hooks.run("startContainer", setup.hooks.get("startContainer", []), setup.state)
             self.execute()
         except BaseException as error:
             error_channel.send_error(error, "start the container")

@@ -18,23 +18,60 @@ if TYPE_CHECKING:
     Document = dict[str, Any]
 
 _SIGKILL = 9
-_NOTIFY = "SCMP_ACT_NOTIFY"
 _LONGEST_SOCKET_PATH = 100
 
 
-def read_filter(linux: Document, root: str) -> Filter:
-    """Return the compiled seccomp filter of a configuration, from the cache below the runtime's root if possible."""
-    profile = linux.get("seccomp")
+def read_filter(document: Document, root: str, state: Document) -> Filter:
+    """Return the compiled seccomp filter of a configuration, from the cache below the runtime's root if possible.
+
+    If an agent is to decide about some calls, the connection to it is made here: on the host's side, before anything
+    of the container. `state` is what it will be told; a pid of 0 in it stands for the process itself.
+    """
+    profile = (document.get("linux") or {}).get("seccomp")
+    annotations = document.get("annotations") or {}
     if not profile:
         return Filter()
-    actions = [profile.get("defaultAction"), *(rule.get("action") for rule in profile.get("syscalls") or ())]
-    if _NOTIFY in actions:
-        # Without a listener the kernel would answer ENOSYS to these calls: not what the profile asks for.
-        raise SpecError(f"linux.seccomp: {_NOTIFY} is not supported yet")
     from runtime import seccomp
 
-    program = seccomp.cached(profile, f"{root}/.cache")
-    return Filter(program, seccomp.filter_flags(profile), allows_execveat=allows_execveat(profile))
+    strict = annotations.get("run.oci.seccomp_fail_unknown_syscall", "0") not in ("", "0", "false")
+    program = _read_program(annotations)
+    passes = not program and allows_execveat(profile)
+    program = program or seccomp.cached(profile, f"{root}/.cache", strict=strict)
+    result = Filter(program, seccomp.filter_flags(profile), allows_execveat=passes)
+    if seccomp.notifies(profile):
+        from runtime.seccomp.listener import Listener
+
+        path = profile.get("listenerPath") or annotations.get("run.oci.seccomp.receiver")
+        if not path:
+            raise SpecError("linux.seccomp: SCMP_ACT_NOTIFY needs a listenerPath")
+        result.listener = Listener(_connect_agent(path), profile.get("listenerMetadata") or "", state)
+    elif profile.get("listenerMetadata") and not profile.get("listenerPath"):
+        raise SpecError("linux.seccomp: listenerMetadata needs a listenerPath")
+    return result
+
+
+def _read_program(annotations: Document) -> bytes:
+    """Return the filter that crun's annotation brings ready-made, in place of the compiled profile."""
+    text = annotations.get("run.oci.seccomp_bpf_data")
+    if not text:
+        return b""
+    from binascii import a2b_base64
+
+    try:
+        program = a2b_base64(text, strict_mode=True)
+    except ValueError as error:
+        raise SpecError(f"the annotation run.oci.seccomp_bpf_data: {error}") from error
+    if not program or len(program) % 8:
+        raise SpecError("the annotation run.oci.seccomp_bpf_data is no array of struct sock_filter")
+    return program
+
+
+def _connect_agent(path: str) -> _socket.socket:
+    directory, _slash, name = path.rpartition("/")
+    try:
+        return connect(directory or "/", name)
+    except (OSError, ValueError) as error:
+        raise OCIRuntimeError(f"connect to the seccomp agent at `{path}`: {sync.describe(error)}") from error
 
 
 def adjust(pid: int, process: Process) -> None:

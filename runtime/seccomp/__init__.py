@@ -12,6 +12,12 @@ from binascii import crc32
 
 from runtime import jsontext, syscalls
 from runtime.errors import SpecError
+from runtime.kernel import (
+    SECCOMP_FILTER_FLAG_NEW_LISTENER,
+    SECCOMP_FILTER_FLAG_TSYNC,
+    SECCOMP_FILTER_FLAG_TSYNC_ESRCH,
+    SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,16 +30,18 @@ FLAGS = {
     "SECCOMP_FILTER_FLAG_TSYNC": 1,
     "SECCOMP_FILTER_FLAG_LOG": 2,
     "SECCOMP_FILTER_FLAG_SPEC_ALLOW": 4,
-    "SECCOMP_FILTER_FLAG_NEW_LISTENER": 8,
     "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV": 32,
 }
 
 
-def compile_profile(profile: dict[str, Any], arch: str | None = None) -> bytes:
-    """Compile OCI `linux.seccomp` to an array of struct sock_filter; `arch` is a machine as `uname -m` prints it."""
+def compile_profile(profile: dict[str, Any], arch: str | None = None, *, strict: bool = False) -> bytes:
+    """Compile OCI `linux.seccomp` to an array of struct sock_filter; `arch` is a machine as `uname -m` prints it.
+
+    `strict` refuses a name that no architecture has, instead of skipping it.
+    """
     from runtime.seccomp import compiler
 
-    return compiler.compile_profile(profile, arch or posix.uname().machine)
+    return compiler.compile_profile(profile, arch or posix.uname().machine, strict=strict)
 
 
 def filter_flags(profile: dict[str, Any]) -> int:
@@ -43,7 +51,18 @@ def filter_flags(profile: dict[str, Any]) -> int:
         if name not in FLAGS:
             raise SpecError(f"seccomp: unknown flag {name!r}")
         result |= FLAGS[name]
-    return result
+    if not notifies(profile):
+        # The kernel takes this one only together with a listener.
+        return result & ~SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
+    if result & SECCOMP_FILTER_FLAG_TSYNC:
+        # Without it the result could be a thread's ID or the listener.
+        result |= SECCOMP_FILTER_FLAG_TSYNC_ESRCH
+    return result | SECCOMP_FILTER_FLAG_NEW_LISTENER
+
+
+def notifies(profile: dict[str, Any]) -> bool:
+    """Tell whether a profile has an agent decide about some system calls."""
+    return any(rule.get("action") == "SCMP_ACT_NOTIFY" for rule in profile.get("syscalls") or ())
 
 
 def load_filter(program: bytes, flags: int = 0) -> int:
@@ -54,7 +73,7 @@ def load_filter(program: bytes, flags: int = 0) -> int:
     return syscalls.seccomp_set_filter(program, flags)
 
 
-def cached(profile: dict[str, Any] | str, cache_dir: str, arch: str | None = None) -> bytes:
+def cached(profile: dict[str, Any] | str, cache_dir: str, arch: str | None = None, *, strict: bool = False) -> bytes:
     """Return the compiled profile, from `cache_dir` if it is there; best effort on the cache, never on the profile.
 
     The file is named by a checksum and carries the whole key, which must be equal. A cache that others than the
@@ -62,14 +81,14 @@ def cached(profile: dict[str, Any] | str, cache_dir: str, arch: str | None = Non
     """
     uname = posix.uname()
     text = profile if isinstance(profile, str) else jsontext.dumps(profile)
-    key = f"pod-seccomp {COMPILER_VERSION} {arch or uname.machine} {uname.release}\n{text}".encode()
+    key = f"pod-seccomp {COMPILER_VERSION} {int(strict)} {arch or uname.machine} {uname.release}\n{text}".encode()
     head = struct.pack("=I", len(key)) + key
     path = f"{cache_dir}/{crc32(key):08x}.bpf"
     content = _read_own(path)
     if content is not None and content.startswith(head) and _is_program(content, len(head)):
         return content[len(head) :]
     parsed = jsontext.loads(profile) if isinstance(profile, str) else profile
-    program = compile_profile(parsed, arch)
+    program = compile_profile(parsed, arch, strict=strict)
     _write(cache_dir, path, head + program)
     return program
 

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def compile_profile(profile: dict[str, Any], machine: str) -> bytes:
+def compile_profile(profile: dict[str, Any], machine: str, *, strict: bool = False) -> bytes:
     """Compile OCI `linux.seccomp` for a machine (as `uname -m` says) to an array of struct sock_filter."""
     program = bpf.Program()
-    resolved = resolve(profile, machine)
+    resolved = resolve(profile, machine, strict=strict)
     groups: dict[int, list[Abi]] = {}
     for abi in resolved.abis:
         groups.setdefault(abi.audit, []).append(abi)

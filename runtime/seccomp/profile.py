@@ -113,18 +113,34 @@ class Resolved:
         self.newer = newer  # for numbers above all that the profile names
 
 
-def resolve(profile: dict[str, Any], machine: str) -> Resolved:
-    """Resolve a profile for a machine; SpecError for what the specification does not allow."""
+def resolve(profile: dict[str, Any], machine: str, *, strict: bool = False) -> Resolved:
+    """Resolve a profile for a machine; SpecError for what the specification does not allow.
+
+    `strict` also refuses names of system calls that no architecture has.
+    """
     default = _return_value(profile.get("defaultAction"), profile.get("defaultErrnoRet"))
+    if default == NOTIFY:
+        # It would hold for write, too (as runc).
+        raise SpecError("seccomp: SCMP_ACT_NOTIFY cannot be the default action")
     # A profile that knows nothing of a newer system call should not break the programs that probe for it (as runc).
     newer = ERRNO | _ENOSYS if default & 0xFFFF0000 == ERRNO else default
     abis = [Abi(name) for name in _architectures(profile.get("architectures"), machine)]
     rules = [_Rule(entry, default) for entry in profile.get("syscalls") or ()]
+    if strict:
+        _refuse_unknown(rules)
     for abi in abis:
         numbers = parse_table(TABLES[abi.name])
         for rule in rules:
             rule.apply(abi, numbers, default)
     return Resolved(abis, default, newer)
+
+
+def _refuse_unknown(rules: list[_Rule]) -> None:
+    known = {name for text in TABLES.values() for name in text.split()}
+    for rule in rules:
+        for name in rule.names:
+            if name not in known:
+                raise SpecError(f"seccomp: unknown system call {name!r}")
 
 
 def _architectures(names: list[str] | None, machine: str) -> list[str]:
@@ -160,7 +176,7 @@ class _Rule:
         self.names: list[str] = entry.get("names") or []
         self.value = _return_value(entry.get("action"), entry.get("errnoRet"))
         if self.value == NOTIFY and "write" in self.names:
-            # The supervisor's first write of the container would wait for the supervisor (as runc).
+            # What has failed between filter and execve is reported by a write (as runc).
             raise SpecError("seccomp: SCMP_ACT_NOTIFY cannot be used for write")
         conditions = tuple(_condition(argument) for argument in entry.get("args") or ())
         indexes = [condition[0] for condition in conditions]

@@ -167,10 +167,10 @@ def test_whether_limits_are_asked_for(resources: dict[str, Any], limited: bool) 
     assert launch.asks_for_limits(resources) is limited
 
 
-def test_notification_by_seccomp_is_refused_as_long_as_nobody_listens(tmp_path: Any) -> None:
+def test_notification_by_seccomp_needs_somebody_who_listens(tmp_path: Any) -> None:
     profile = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["mkdir"], "action": "SCMP_ACT_NOTIFY"}]}
-    with pytest.raises(SpecError, match="not supported yet"):
-        launch.read_filter({"seccomp": profile}, str(tmp_path))
+    with pytest.raises(SpecError, match="needs a listenerPath"):
+        launch.read_filter({"linux": {"seccomp": profile}}, str(tmp_path), {})
 
 
 def test_namespace_paths_must_be_namespaces_of_that_type(tmp_path: Any) -> None:
