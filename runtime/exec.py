@@ -9,7 +9,7 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found]
 import posix
 
-from runtime import command, init, kill, labels, launch, mounts_cgroup, namespaces, rootfs, sync, syscalls
+from runtime import command, init, kill, labels, launch, mounts_cgroup, namespaces, pause, rootfs, sync, syscalls
 from runtime import spec as specification
 from runtime import status as states
 from runtime import terminal as terminals
@@ -84,8 +84,14 @@ def exec_process(
     pid_file: str | None = None,
     console_socket: str | None = None,
     pidfd_socket: str | None = None,
+    cgroups: dict[str, str] | None = None,
+    ignore_paused: bool = False,
 ) -> Executed:
-    """Run a process in a running container; return once its program runs, raise if it could not be executed."""
+    """Run a process in a running container; return once its program runs, raise if it could not be executed.
+
+    `cgroups`: paths below the container's cgroup, by controller, for others under "". A paused container is refused
+    unless the process shall wait for its end.
+    """
     status = states.load(root, container_id)
     if not is_alive(status.pid, status.start_time):
         raise NotRunningError(f"cannot exec in container `{container_id}`: container not running")
@@ -102,7 +108,7 @@ def exec_process(
     entry.cgroup = None
     entry.pidfd = entry.root = -1
     try:
-        _open(entry, status)
+        _open(entry, status, cgroups, ignore_paused)
         executed = _launch(entry, pid_file, console_socket)
         if pidfd_socket:
             launch.send_pidfd(pidfd_socket, executed.pid)
@@ -116,7 +122,7 @@ def exec_process(
         entry.seccomp.close()
 
 
-def _open(entry: _Entry, status: states.Status) -> None:
+def _open(entry: _Entry, status: states.Status, cgroups: dict[str, str] | None, ignore_paused: bool) -> None:
     """Open the ways into the container, and make sure that they are still this container's."""
     try:
         entry.pidfd = posix.pidfd_open(status.pid)
@@ -128,11 +134,13 @@ def _open(entry: _Entry, status: states.Status) -> None:
         entry.root = posix.open(f"/proc/{status.pid}/root", posix.O_PATH | posix.O_DIRECTORY | posix.O_CLOEXEC)
     if status.cgroup_path:
         found = mounts_cgroup.cgroups_of(status.pid)
-        if list(found) == [""]:
+        if list(found) == [""] and not cgroups:
             # An init that made cgroups of its own (v2) sits in a leaf: beside it is the only place for a process.
             status.cgroup_path = found[""]
         cgroup = kill.cgroup_of(status)
-        entry.cgroup = cgroup
+        if not ignore_paused and pause.is_frozen(cgroup):
+            raise NotRunningError(f"cannot exec in container `{status.id}`: it is paused")
+        entry.cgroup = cgroup.below(cgroups) if cgroup is not None and cgroups else cgroup
     if not is_alive(status.pid, status.start_time):
         raise NotRunningError(f"cannot exec in container `{status.id}`: container not running")
 

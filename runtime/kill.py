@@ -73,6 +73,10 @@ def _kill_all(status: states.Status, signal: int) -> None:
         if status.pid:
             send(status.pid, status.start_time, signal)
         return
+    if signal == _SIGKILL:
+        # At once, or frozen meanwhile: none can fork away.
+        cgroup.kill()
+        return
     for pid in cgroup.pids():
         try:
             posix.kill(pid, signal)

@@ -23,6 +23,12 @@ def start_time(pid: int) -> int | None:
     return int(fields[19]) if fields else None
 
 
+def parent(pid: int) -> int | None:
+    """Return the parent of a process, or None if it is gone (proc(5), field 4)."""
+    fields = _stat_fields(pid)
+    return int(fields[1]) if fields else None
+
+
 def is_alive(pid: int, start_time: int | None) -> bool:
     """Tell whether this very process still runs; a zombie does not."""
     if pid <= 0:

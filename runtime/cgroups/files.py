@@ -119,6 +119,17 @@ def components(path: str) -> list[str]:
     return names
 
 
+def inner(directory: str, path: str) -> str:
+    """Return a cgroup that exists below another one; the path may not lead out of it."""
+    if ".." in path.split("/") or "\0" in path:
+        raise CgroupError(f"{path} is not a sub cgroup path")
+    names = [name for name in path.split("/") if name not in ("", ".")]
+    found = "/".join((directory, *names))
+    if not posix.access(found, posix.F_OK):
+        raise CgroupError(f"enter cgroup {found}: it does not exist")
+    return found
+
+
 def make(base: str, path: str) -> list[str]:
     """Make a cgroup below `base`; return the directories to remove at the end, deepest first.
 

@@ -155,6 +155,26 @@ class CgroupV1:
         except OSError as error:
             raise files.explain(error, path, wanted) from error
 
+    def directories(self) -> dict[str, str]:
+        """Return where the files of each controller are, those of the unified hierarchy under ""."""
+        return {**self._directories, **(self._unified.directories() if self._unified is not None else {})}
+
+    def below(self, places: dict[str, str]) -> CgroupV1:
+        """Return cgroups that exist below this one's; `places`: a path for each controller, "" for all others."""
+        for controller in places:
+            if controller and controller not in self._directories:
+                raise CgroupUnavailableError(f"the cgroup controller {controller} is not available")
+        inner = CgroupV1.__new__(CgroupV1)
+        inner.__dict__.update(self.__dict__)
+        moved = {directory: files.inner(directory, self._place(directory, places)) for directory in self._mountpoints}
+        inner._mountpoints = {moved[directory]: mountpoint for directory, mountpoint in self._mountpoints.items()}
+        inner._directories = {name: moved[directory] for name, directory in self._directories.items()}
+        return inner
+
+    def _place(self, directory: str, places: dict[str, str]) -> str:
+        named = (places[name] for name, other in self._directories.items() if other == directory and name in places)
+        return next(named, places.get("", ""))
+
     def _write_freezer(self, state: str) -> None:
         if "freezer" in self._directories:
             files.write(f"{self._directories['freezer']}/freezer.state", state)

@@ -143,6 +143,19 @@ class CgroupV2:
         except OSError as error:
             raise files.explain(error, path, value) from error
 
+    def directories(self) -> dict[str, str]:
+        """Return where the files are, under "": no controller has a directory of its own."""
+        return {"": self.directory}
+
+    def below(self, places: dict[str, str]) -> CgroupV2:
+        """Return a cgroup that exists below this one; `places`: its path, under the key ""."""
+        if list(places) != [""]:
+            raise CgroupError("cgroup v2 has one hierarchy: name a path, and no controller")
+        inner = CgroupV2.__new__(CgroupV2)
+        inner.__dict__.update(self.__dict__)
+        inner.directory = files.inner(self.directory, places[""])
+        return inner
+
     def _wait_frozen(self, value: str) -> bool:
         """Wait until cgroup.events says so; the kernel announces changes of this file as POLLPRI."""
         deadline = monotonic() + _FREEZE_SECONDS

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from runtime import spec
-from runtime.cli import values
+from runtime.cli import table, values
 from runtime.cli.arguments import UsageError
 from runtime.create import create
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from runtime.cli.arguments import CommandLine
     from runtime.create import Created
 
@@ -28,6 +30,8 @@ def make(line: CommandLine, root: str, *, foreground: bool) -> Created:
     if terminal and not line.text("console-socket") and not foreground:
         raise UsageError("the process has a terminal: --console-socket is needed")
     manager = line.globals.get("cgroup-manager")
+    systemd = bool(line.globals.get("systemd-cgroup")) or manager == "systemd"
+    _choose_cgroup(document, line.arguments[0], systemd)
     return create(
         line.arguments[0],
         bundle,
@@ -39,6 +43,13 @@ def make(line: CommandLine, root: str, *, foreground: bool) -> Created:
         new_keyring=not line.is_set("no-new-keyring"),
         console_socket=line.text("console-socket"),
         pidfd_socket=line.text("pidfd-socket"),
-        systemd_cgroup=bool(line.globals.get("systemd-cgroup")) or manager == "systemd",
+        systemd_cgroup=systemd,
         use_cgroups=manager != "disabled",
     )
+
+
+def _choose_cgroup(document: dict[str, Any], container_id: str, systemd: bool) -> None:
+    """Name a cgroup where the bundle leaves that to the runtime: below the caller's own, or by systemd's defaults."""
+    linux = document.get("linux")
+    if isinstance(linux, dict) and not linux.get("cgroupsPath"):
+        linux["cgroupsPath"] = f":{table.NAME}:{container_id}" if systemd else f"{table.NAME}-{container_id}"

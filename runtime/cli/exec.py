@@ -30,6 +30,8 @@ def main(line: CommandLine) -> int:
         pid_file=line.text("pid-file"),
         console_socket=line.text("console-socket"),
         pidfd_socket=line.text("pidfd-socket"),
+        cgroups=_cgroups(line.texts("cgroup")),
+        ignore_paused=line.is_set("ignore-paused"),
     )
     return 0 if line.is_set("detach") else foreground.wait(executed.pid, executed.console)
 
@@ -44,6 +46,18 @@ def _process(line: CommandLine, root: str, container_id: str) -> dict[str, Any]:
     process: dict[str, Any] = spec.load(f"{container.directory}/{status.CONFIG}").get("process") or {}
     _override(process, line)
     return process
+
+
+def _cgroups(texts: list[str]) -> dict[str, str]:
+    """Read [CONTROLLER[,CONTROLLER...]:]PATH, as often as it was given."""
+    found: dict[str, str] = {}
+    for text in texts:
+        controllers, colon, path = text.partition(":")
+        for controller in controllers.split(",") if colon else ("",):
+            if controller in found:
+                raise UsageError(f"--cgroup `{text}`: another one says the same of `{controller or 'all'}`")
+            found[controller] = path if colon else text
+    return found
 
 
 def _override(process: dict[str, Any], line: CommandLine) -> None:

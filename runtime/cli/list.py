@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from runtime import jsontext, status
+import posix
+
+from runtime import jsontext, pause, status
 from runtime.cli import output, values
 from runtime.cli.arguments import UsageError
+from runtime.errors import ContainerNotFoundError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from runtime.cli.arguments import CommandLine
 
 _COLUMNS = ("id", "pid", "status", "bundle", "created", "owner")
@@ -19,7 +24,7 @@ def main(line: CommandLine) -> int:
     if kind not in ("table", "json"):
         raise UsageError(f"invalid format option `{kind}`: table or json")
     root = values.root(line)
-    states = [status.load(root, name).state() for name in status.list_ids(root)]
+    states = _states(root)
     if line.is_set("quiet"):
         output.write("".join(f"{state['id']}\n" for state in states))
     elif kind == "json":
@@ -28,3 +33,26 @@ def main(line: CommandLine) -> int:
         rows = [[str(state[column]) for column in _COLUMNS] for state in states]
         output.write(output.table([[column.upper() for column in _COLUMNS], *rows]))
     return 0
+
+
+def _states(root: str) -> list[dict[str, Any]]:
+    states = []
+    for container_id in status.list_ids(root):
+        try:
+            container = status.load(root, container_id)
+        except ContainerNotFoundError:
+            # Deleted since its name was read.
+            continue
+        states.append({**pause.state(container), "owner": _owner(container.directory)})
+    return states
+
+
+def _owner(directory: str) -> str:
+    """Return the name of the user whose container it is."""
+    import pwd
+
+    uid = posix.stat(directory).st_uid
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"#{uid}"

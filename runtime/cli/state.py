@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runtime import status
+from runtime import pause, status
 from runtime.cli import output, values
 
 TYPE_CHECKING = False
@@ -12,5 +12,6 @@ if TYPE_CHECKING:
 
 def main(line: CommandLine) -> int:
     """Print the state of a container."""
-    output.write(output.pretty(status.load(values.root(line), line.arguments[0]).state()) + "\n")
+    state = pause.state(status.load(values.root(line), line.arguments[0]))
+    output.write(output.pretty(state) + "\n")
     return 0

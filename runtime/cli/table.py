@@ -90,6 +90,15 @@ VERBS: dict[str, Verb] = {
             ("quiet", "q", "", "print IDs only"),
         ),
     ),
+    "ps": (
+        "CONTAINER [PS-OPTION...]",
+        1,
+        -1,
+        "show the processes of a container, by ps(1) with these options (default: -ef)",
+        (("format", "f", "FORMAT", "table or json: a list of process IDs (default: table)"),),
+    ),
+    "pause": ("CONTAINER", 1, 1, "stop all processes of a container where they are", ()),
+    "resume": ("CONTAINER", 1, 1, "let a paused container go on", ()),
     "exec": (
         "CONTAINER COMMAND [ARGUMENT...]",
         1,

@@ -1,0 +1,201 @@
+"""`pod-runtime` on a container that runs: pause, resume, ps, exec into cgroups, and signals by other names."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.fixtures.bundle import COMMAND, Runtime, configuration
+from tests.fixtures.user import User, current_user
+
+_numbers = itertools.count()
+
+
+@pytest.fixture
+def runtime(workplace: str) -> Iterator[Runtime]:
+    if os.getuid():
+        pytest.skip("needs root")
+    made = Runtime(f"{workplace}/control{next(_numbers)}", current_user())
+    yield made
+    for name in made.leftovers():
+        made("delete", "--force", name)
+
+
+@pytest.fixture
+def running(runtime: Runtime) -> Runtime:
+    """A container `box` with two processes."""
+    spec = configuration("sh", "-c", "sleep 1234 & exec sleep 1234")
+    spec["linux"]["cgroupsPath"] = f"/podruntimecontrol{os.getpid()}/box"
+    runtime.start("box", spec)
+    return runtime
+
+
+def state(runtime: Runtime, name: str = "box") -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(runtime("state", name).stdout)
+    return document
+
+
+def await_status(runtime: Runtime, wanted: str) -> None:
+    deadline = time.monotonic() + 20
+    while state(runtime)["status"] != wanted:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def ticks(pid: int) -> int:
+    """Return the processor time that a process has used."""
+    with open(f"/proc/{pid}/stat") as file:
+        fields = file.read().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
+
+
+def test_pause_stops_all_and_resume_lets_go_on(runtime: Runtime) -> None:
+    spec = configuration("sh", "-c", "while :; do :; done")
+    pid = runtime.start("box", spec)
+    assert runtime("pause", "box").returncode == 0
+    assert state(runtime)["status"] == "paused"
+    assert json.loads(runtime("list", "--format", "json").stdout)[0]["status"] == "paused"
+    before = ticks(pid)
+    time.sleep(0.3)
+    assert ticks(pid) == before
+    refused = runtime("pause", "box")
+    assert (refused.returncode, "paused already" in refused.stderr) == (1, True)
+    assert runtime("resume", "box").returncode == 0
+    assert state(runtime)["status"] == "running"
+    deadline = time.monotonic() + 10
+    while ticks(pid) == before:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    refused = runtime("resume", "box")
+    assert (refused.returncode, "container not paused" in refused.stderr) == (1, True)
+
+
+def test_exec_into_a_paused_container_is_refused_unless_it_may_wait(running: Runtime) -> None:
+    running("pause", "box")
+    assert "it is paused" in running("exec", "box", "true").stderr
+    command = [*COMMAND, "--root", running.state, "exec", "--ignore-paused", "box", "echo", "awake"]
+    waiting = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    with pytest.raises(subprocess.TimeoutExpired):
+        waiting.wait(0.5)
+    running("resume", "box")
+    assert waiting.communicate(timeout=20)[0] == "awake\n"
+    assert waiting.returncode == 0
+
+
+def test_a_paused_container_can_be_killed_and_deleted(running: Runtime) -> None:
+    running("pause", "box")
+    assert running("kill", "box", "KILL").returncode == 0
+    await_status(running, "stopped")
+    assert running("delete", "box").returncode == 0
+    running.start("box", configuration("sleep", "1234"))
+    running("pause", "box")
+    assert "it is running" in running("delete", "box").stderr
+    assert running("delete", "--force", "box").returncode == 0
+    assert running.leftovers() == []
+
+
+@pytest.mark.parametrize("verb", ["pause", "resume"])
+def test_what_has_ended_can_neither_be_paused_nor_resumed(runtime: Runtime, verb: str) -> None:
+    runtime.start("box", configuration("true"))
+    await_status(runtime, "stopped")
+    done = runtime(verb, "box")
+    assert done.returncode == 1
+    assert {"pause": "container not running", "resume": "container not paused"}[verb] in done.stderr
+
+
+def test_ps(running: Runtime) -> None:
+    pids = json.loads(running("ps", "--format", "json", "box").stdout)
+    assert state(running)["pid"] in pids
+    assert len(pids) == 2
+    lines = running("ps", "box").stdout.splitlines()
+    assert lines[0].split()[:3] == ["UID", "PID", "PPID"]
+    assert [int(line.split()[1]) for line in lines[1:]] == pids
+    table = running("ps", "--format=table", "box", "-o", "pid,comm").stdout.split()
+    assert table == ["PID", "COMMAND", str(pids[0]), "sleep", str(pids[1]), "sleep"]
+    assert "no column PID" in running("ps", "box", "-o", "comm").stderr
+    assert "run ps --nonsense" in running("ps", "box", "--nonsense").stderr
+    running("kill", "--all", "box", "KILL")
+    await_status(running, "stopped")
+    assert running("ps", "-f", "json", "box").stdout == "[]\n"
+
+
+def test_exec_in_a_cgroup_below_the_containers(running: Runtime) -> None:
+    with open(f"/proc/{state(running)['pid']}/cgroup") as file:
+        own = dict(line.rstrip("\n").split(":", 2)[1:] for line in file)
+    places = [os.path.join("/sys/fs/cgroup", name, own[name].lstrip("/")) for name in ("pids", "cpu") if name in own]
+    places = places or [f"/sys/fs/cgroup{own['']}"]
+    for place in places:
+        os.mkdir(f"{place}/inner")
+    words = ["--cgroup", "pids:inner", "--cgroup", "cpu:/inner"] if "pids" in own else ["--cgroup", "inner"]
+    lines = running("exec", *words, "box", "cat", "/proc/self/cgroup").stdout.splitlines()
+    entered = {line.split(":", 2)[1] for line in lines if line.endswith("/inner")}
+    assert entered == ({"pids", "cpu"} if "pids" in own else {""})
+    for word, message in (
+        ("../..", "../.. is not a sub cgroup path"),
+        ("pids:a/../../..", "is not a sub cgroup path"),
+        ("missing", "does not exist"),
+        ("nonsense:inner", "nonsense is not available" if "pids" in own else "no controller"),
+    ):
+        done = running("exec", "--cgroup", word, "box", "true")
+        assert (done.returncode, message in done.stderr) == (1, True), done.stderr
+
+
+def test_signals_to_all_processes(running: Runtime) -> None:
+    assert running("kill", "-a", "box", "9").returncode == 0
+    await_status(running, "stopped")
+    assert running("kill", "--all", "box", "9").returncode == 0
+
+
+@pytest.mark.parametrize("name", ["TERM", "SIGTERM", "15", "RTMIN+3", "sigrtmax-1"])
+def test_a_signal_by_each_of_its_names(runtime: Runtime, name: str) -> None:
+    script = "trap 'echo got' TERM; while :; do sleep 0.05; done"
+    pid = runtime.start("box", configuration("sh", "-c", script))
+    with open(f"/proc/{pid}/status") as file:
+        assert "State:" in file.read()
+    assert runtime("kill", "box", name).returncode == 0
+    if "RT" in name.upper():
+        # The default action of a realtime signal is to end the process, but not the init of a pid namespace.
+        assert state(runtime)["status"] == "running"
+        return
+    deadline = time.monotonic() + 20
+    while True:
+        with open(f"{runtime.directory}/box.log") as file:
+            if file.read() == "got\n":
+                break
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_regular_expression_names_several(runtime: Runtime) -> None:
+    for name in ("web1", "web2", "db"):
+        runtime.start(name, configuration("sleep", "1234"))
+    assert runtime("kill", "--regex", "^web", "KILL").returncode == 0
+    deadline = time.monotonic() + 20
+    while {state(runtime, name)["status"] for name in ("web1", "web2")} != {"stopped"}:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert state(runtime, "db")["status"] == "running"
+    assert runtime("delete", "-fr", ".*").returncode == 0
+    assert runtime.leftovers() == []
+    assert "is not a regular expression" in runtime("delete", "--regex", "(").stderr
+
+
+def test_an_ordinary_user_without_control_groups(workplace: str, ordinary_user: User) -> None:
+    runtime = Runtime(f"{workplace}/control{next(_numbers)}", ordinary_user)
+    pid = runtime.start("box", configuration("sh", "-c", "sleep 1234 & exec sleep 1234"))
+    try:
+        assert len(json.loads(runtime("ps", "--format", "json", "box").stdout)) == 2
+        refused = runtime("pause", "box")
+        if refused.returncode:
+            assert "it has no cgroup" in refused.stderr
+            assert "hint: " in refused.stderr
+        assert state(runtime)["pid"] == pid
+    finally:
+        assert runtime("delete", "--force", "box").returncode == 0
