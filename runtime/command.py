@@ -31,7 +31,7 @@ def resolve(name: str, environment: dict[str, str], *, as_user: bool) -> str:
         return path
     if denied:
         raise denied
-    raise CommandNotFoundError(f"executable file `{name}` not found in $PATH: No such file or directory")
+    raise CommandNotFoundError(f"executable file `{name}` not found in $PATH: {reason(ENOENT)}")
 
 
 def _check(path: str, name: str, as_user: bool) -> None:
@@ -39,16 +39,22 @@ def _check(path: str, name: str, as_user: bool) -> None:
         status = posix.stat(path)
     except OSError as error:
         if error.errno in _NOT_FOUND:
-            raise CommandNotFoundError(f"executable file `{name}` not found: {error.strerror}") from error
-        raise NotExecutableError(f"open executable `{path}`: {error.strerror}") from error
+            raise CommandNotFoundError(f"executable file `{name}` not found: {reason(error.errno)}") from error
+        raise NotExecutableError(f"open executable `{path}`: {reason(error.errno)}") from error
     executable = stat.S_ISREG(status.st_mode) and status.st_mode & 0o111
     if not executable or (as_user and not posix.access(path, posix.X_OK)):
-        raise NotExecutableError(f"open executable `{path}`: Permission denied")
+        raise NotExecutableError(f"open executable `{path}`: {reason(EACCES)}")
+
+
+def reason(number: int | None) -> str:
+    """Return an error's name as Go spells it: docker tells 126 and 127 from 125 by these very words."""
+    words = posix.strerror(number or 0)
+    return words[:1].lower() + words[1:]
 
 
 def exec_failure(number: int, path: str) -> OCIRuntimeError:
     """Return what a failed execve means."""
-    message = f"exec `{path}`: {posix.strerror(number)}"
+    message = f"exec `{path}`: {reason(number)}"
     if number in _NOT_FOUND:
         return CommandNotFoundError(message, hint="is the interpreter of the script, or the ELF loader, in the image?")
     if number == EACCES:

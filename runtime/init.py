@@ -411,7 +411,7 @@ def enter_directory(root: int, path: str, *, may_wait: bool) -> bool:
         if may_wait and error.errno == EACCES:
             return False
         kind = CommandNotFoundError if error.errno == ENOENT else NotExecutableError
-        raise kind(f"change to the working directory `{path}`: {error.strerror}") from error
+        raise kind(f"change to the working directory `{path}`: {command.reason(error.errno)}") from error
     if not syscalls.getcwd().startswith(b"/"):
         raise OCIRuntimeError(f"change to the working directory `{path}`: it is outside of the container")
     return True

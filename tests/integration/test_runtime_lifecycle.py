@@ -108,7 +108,7 @@ def test_a_container_without_a_process_can_be_created_but_not_started(runtime: R
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"#!/no/interpreter\n", "No such file or directory"), (b"\x7fELFx", "Exec format error")],
+    [(b"#!/no/interpreter\n", "no such file or directory"), (b"\x7fELFx", "exec format error")],
 )
 def test_what_only_execve_finds_out_is_reported_by_start(runtime: Runtime, content: bytes, message: str) -> None:
     path = f"{runtime.rootfs}/bin/program"

@@ -262,11 +262,11 @@ def test_namespaces_joined_by_path(as_root: Runtime) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"args": ["missing"]}, "executable file `missing` not found in $PATH: No such file or directory"),
-        ({"args": ["/bin/missing"]}, "executable file `/bin/missing` not found: No such file or directory"),
-        ({"args": ["/etc"]}, "open executable `/etc`: Permission denied"),
-        ({"args": ["/etc/passwd"]}, "open executable `/etc/passwd`: Permission denied"),
-        ({"cwd": "/etc/passwd"}, "change to the working directory `/etc/passwd`: Not a directory"),
+        ({"args": ["missing"]}, "executable file `missing` not found in $PATH: no such file or directory"),
+        ({"args": ["/bin/missing"]}, "executable file `/bin/missing` not found: no such file or directory"),
+        ({"args": ["/etc"]}, "open executable `/etc`: permission denied"),
+        ({"args": ["/etc/passwd"]}, "open executable `/etc/passwd`: permission denied"),
+        ({"cwd": "/etc/passwd"}, "change to the working directory `/etc/passwd`: not a directory"),
         ({"user": {"uid": 2**32 - 1}}, "is not between"),
     ],
 )
