@@ -48,7 +48,11 @@ def _copy_entry(source: int, target: int, name: str) -> None:
 
 
 def _copy_file(source: int, target: int, name: str) -> None:
-    reading = posix.open(name, posix.O_RDONLY | posix.O_NOFOLLOW | posix.O_CLOEXEC, dir_fd=source)
+    # In a volume of others it may have become a fifo or a device since: that must neither hang nor be read.
+    reading = posix.open(name, posix.O_RDONLY | posix.O_NOFOLLOW | posix.O_NONBLOCK | posix.O_CLOEXEC, dir_fd=source)
+    if not stat.S_ISREG(posix.fstat(reading).st_mode):
+        posix.close(reading)
+        return
     writing = posix.open(name, posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_CLOEXEC, 0o600, dir_fd=target)
     try:
         while posix.sendfile(writing, reading, None, _CHUNK):

@@ -10,7 +10,21 @@ import _signal  # type: ignore[import-not-found]
 import posix
 import time
 
-from runtime import devices, hooks, idmap, init, launch, mounts, namespaces, process, rootfs, sync, syscalls, sysctl
+from runtime import (
+    devices,
+    hooks,
+    idmap,
+    init,
+    launch,
+    mounts,
+    namespaces,
+    process,
+    procfs,
+    rootfs,
+    sync,
+    syscalls,
+    sysctl,
+)
 from runtime import spec as specification
 from runtime import status as states
 from runtime.clone import clone, clone_into, close_entrances
@@ -64,6 +78,7 @@ def create(
     use_cgroups: bool = True,
 ) -> Created:
     """Create a container below the runtime's `root`; raise an OCIRuntimeError and leave nothing behind if it fails."""
+    launch.check_preserved(preserve_fds)
     creation = _Creation(container_id, bundle, spec, root)
     try:
         creation.prepare(systemd_cgroup, use_cgroups)
@@ -150,7 +165,7 @@ class _Creation:
 
     def _read(self, linux: Document) -> None:
         setup, document = self.setup, self.spec
-        setup.root = -1
+        setup.root = setup.proc = -1
         setup.mounts = []
         setup.process = specification.Process(document["process"]) if document.get("process") else None
         setup.rootfs = specification.bundle_path(self.bundle, document["root"]["path"])
@@ -174,6 +189,9 @@ class _Creation:
 
     def _open_sources(self) -> None:
         """Open with the rights of the host what the container's root may not even reach, and map IDs of mounts."""
+        process = self.setup.process
+        if self.setup.sysctls or self.setup.namespaces.time_offsets or (process and process.apparmor_profile):
+            self.setup.proc = procfs.open_root()
         new_user = bool(self.setup.namespaces.new & CLONE_NEWUSER) and not posix.geteuid()
         if new_user:
             self.setup.root = rootfs.clone_tree(self.setup.rootfs)
@@ -370,7 +388,8 @@ class _Creation:
         plan = getattr(setup, "namespaces", None)
         if plan is not None:
             plan.close()
-        for fd in (getattr(setup, "root", -1), *(mount.tree for mount in getattr(setup, "mounts", ()))):
+        own = (getattr(setup, "root", -1), getattr(setup, "proc", -1))
+        for fd in (*own, *(mount.tree for mount in getattr(setup, "mounts", ()))):
             if fd >= 0:
                 posix.close(fd)
 
@@ -397,7 +416,7 @@ def _middle(setup: init.Setup) -> None:
         flags = plan.new & ~CLONE_NEWCGROUP
         if plan.time_offsets:
             syscalls.unshare(CLONE_NEWTIME)
-            namespaces.write_time_offsets(plan.time_offsets)
+            namespaces.write_time_offsets(setup.proc, plan.time_offsets)
             flags &= ~CLONE_NEWTIME
         listener = setup.seccomp.listener
         pid = listener.clone(flags | CLONE_PARENT, 0) if listener else clone(flags | CLONE_PARENT, 0)

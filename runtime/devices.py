@@ -94,7 +94,7 @@ def _make(parent: int, name: str, mode: int, number: int, bind: bool, path: str)
     """Make one node; False if what is there was kept or a node of the host was bound."""
     try:
         if bind and not stat.S_ISFIFO(mode):
-            _bind(parent, name, path)
+            _bind(parent, name, path, mode, number)
             return False
         try:
             posix.mknod(name, mode, number, dir_fd=parent)
@@ -107,17 +107,20 @@ def _make(parent: int, name: str, mode: int, number: int, bind: bool, path: str)
         except OSError as error:
             if error.errno != EPERM:
                 raise
-            _bind(parent, name, path)
+            _bind(parent, name, path, mode, number)
             return False
         return True
     except OSError as error:
         raise OCIRuntimeError(f"make the device `{path}`: {describe(error)}") from error
 
 
-def _bind(parent: int, name: str, path: str) -> None:
+def _bind(parent: int, name: str, path: str, mode: int, number: int) -> None:
     """Bind the host's node of the same path; the host's paths are still those of the process's root."""
     tree = syscalls.open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC)
     try:
+        status = posix.fstat(tree)
+        if stat.S_IFMT(status.st_mode) != stat.S_IFMT(mode) or status.st_rdev != number:
+            raise OCIRuntimeError(f"make the device `{path}`: the host has another file there")
         flags = posix.O_CREAT | posix.O_NOFOLLOW | posix.O_CLOEXEC | posix.O_NONBLOCK
         try:
             posix.close(posix.open(name, flags | posix.O_EXCL, 0o644, dir_fd=parent))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found]
 import posix
 
-from runtime import command, init, kill, labels, launch, mounts_cgroup, namespaces, pause, rootfs, sync, syscalls
+from runtime import command, init, kill, launch, mounts_cgroup, namespaces, pause, procfs, rootfs, sync, syscalls
 from runtime import spec as specification
 from runtime import status as states
 from runtime import terminal as terminals
@@ -92,6 +92,7 @@ def exec_process(
     `cgroups`: paths below the container's cgroup, by controller, for others under "". A paused container is refused
     unless the process shall wait for its end.
     """
+    launch.check_preserved(preserve_fds)
     status = states.load(root, container_id)
     if not is_alive(status.pid, status.start_time):
         raise NotRunningError(f"cannot exec in container `{container_id}`: container not running")
@@ -168,7 +169,7 @@ def _launch(entry: _Entry, pid_file: str | None, console_socket: str | None) -> 
         started = start_time(pid) or 0
         launch.adjust(pid, entry.process)
         channel.send("go")
-        console = _follow(channel, entry.process.arguments[0])
+        console = _follow(channel, entry.process)
         if console is not None and console_socket:
             sync.send_fd(console_socket, console, "/dev/ptmx")
             posix.close(console)
@@ -214,17 +215,25 @@ def _fork(entry: _Entry, channel: Channel) -> int:
     return int(pid)
 
 
-def _follow(channel: Channel, name: str) -> int | None:
-    """Wait until the program runs, which closes the channel; return the terminal's master."""
+def _follow(channel: Channel, process: specification.Process) -> int | None:
+    """Wait until the program runs, which closes the channel; return the terminal's master.
+
+    The trampoline can be looked into by the container, and the channel be taken from it: nothing more is expected then.
+    """
     console = None
     while True:
         kind, payload, fds = channel.receive()
-        if kind == "terminal":
+        if kind == "terminal" and process.terminal and console is None and len(fds) == 1:
             console = fds[0]
-        elif kind == "errno":
-            raise command.exec_failure(payload, name)
-        else:
-            return console
+            continue
+        for fd in fds if console is None else (*fds, console):
+            if kind:
+                posix.close(fd)
+        if kind == "errno":
+            raise command.exec_failure(payload, process.arguments[0])
+        if kind:
+            raise OCIRuntimeError("the process sent what is no message")
+        return console
 
 
 def _middle(entry: _Entry) -> NoReturn:
@@ -234,7 +243,7 @@ def _middle(entry: _Entry) -> NoReturn:
         keep = [fd for fd in own if fd >= 0]
         init.release_from_host(entry.stdio, entry.preserve_fds, keep)
         launch.set_oom_score("self", entry.process)
-        proc = labels.open_proc() if entry.process.apparmor_profile else -1
+        proc = procfs.open_root() if entry.process.apparmor_profile else -1
         # From the first moment in there a hostile container may look at us (CVE-2016-9962).
         syscalls.prctl(PR_SET_DUMPABLE, 0)
         init.enter_cgroup(entry.entrances)

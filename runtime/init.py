@@ -74,6 +74,7 @@ class Setup:
         "new_keyring",
         "no_pivot",
         "preserve_fds",
+        "proc",
         "process",
         "propagation",
         "readonly",
@@ -100,6 +101,7 @@ class Setup:
     new_keyring: bool
     no_pivot: bool
     preserve_fds: int
+    proc: int  # the host's, if anything is to be written there
     process: Process | None
     propagation: int
     readonly: list[str]
@@ -124,7 +126,6 @@ def run(setup: Setup) -> NoReturn:
 
 def _run(setup: Setup) -> NoReturn:
     release_from_host(setup.stdio, setup.preserve_fds, _kept_fds(setup))
-    proc = labels.open_proc() if setup.process is not None and setup.process.apparmor_profile else -1
     enter_namespaces(setup)
     _make_root(setup)
     _enter_root(setup)
@@ -133,13 +134,13 @@ def _run(setup: Setup) -> NoReturn:
         missing = SpecError("start the container: its configuration has no process")
         wait_for_start(setup.listener).send_error(missing)
         posix._exit(1)
-    Program(setup.process, setup.seccomp, setup.listener.fileno(), proc).run_after_start(setup)
+    Program(setup.process, setup.seccomp, setup.listener.fileno(), setup.proc).run_after_start(setup)
 
 
 def _kept_fds(setup: Setup) -> list[int]:
     joined = [fd for _flag, fd, _path in setup.namespaces.joins]
     trees = [mount.tree for mount in setup.mounts]
-    own = (setup.channel.fileno(), setup.listener.fileno(), setup.root, *setup.seccomp.fds())
+    own = (setup.channel.fileno(), setup.listener.fileno(), setup.root, setup.proc, *setup.seccomp.fds())
     return [fd for fd in (*own, *joined, *trees, *setup.entrances) if fd >= 0]
 
 
@@ -212,7 +213,7 @@ def enter_namespaces(setup: Setup) -> None:
         syscalls.sethostname(setup.hostname)
     if setup.domainname:
         syscalls.setdomainname(setup.domainname)
-    sysctl.write(setup.sysctls)
+    sysctl.write(setup.proc, setup.sysctls)
 
 
 def enter_cgroup(entrances: list[int]) -> None:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import posix
 
-from runtime import syscalls
+from runtime import procfs
 from runtime.errors import OCIRuntimeError
-from runtime.kernel import PROC_SUPER_MAGIC
 
 _APPARMOR = "/sys/module/apparmor/parameters/enabled"
 _SELINUX = "/sys/fs/selinux/enforce"
@@ -31,27 +30,14 @@ def check(profile: str, selinux_label: str, *, apparmor: str = _APPARMOR, selinu
         return ""
 
 
-def open_proc() -> int:
-    """Open the host's /proc, to be used when the container's is all that is left; make sure that it is procfs."""
-    fd = syscalls.open_directory("/proc")
-    if syscalls.filesystem_type(fd) != PROC_SUPER_MAGIC:
-        posix.close(fd)
-        raise OCIRuntimeError("/proc is not a procfs")
-    return fd
-
-
 def enter_at_execve(proc: int, profile: str) -> None:
-    """Ask for an AppArmor profile at the next execve of this process (CVE-2025-52881: on the host's procfs, by fd)."""
+    """Ask for an AppArmor profile at the next execve of this process, on the host's procfs."""
     for name in ("self/attr/apparmor/exec", "self/attr/exec"):
         try:
-            fd = posix.open(name, posix.O_WRONLY | posix.O_CLOEXEC, dir_fd=proc)
+            procfs.write(proc, name, f"exec {profile}".encode())
         except FileNotFoundError:
             continue
-        try:
-            posix.write(fd, f"exec {profile}".encode())
         except OSError as error:
             raise OCIRuntimeError(f"enter the AppArmor profile `{profile}`: {error.strerror}") from error
-        finally:
-            posix.close(fd)
         return
     raise OCIRuntimeError(f"enter the AppArmor profile `{profile}`: the kernel has no place to ask for it")

@@ -74,6 +74,18 @@ def _connect_agent(path: str) -> _socket.socket:
         raise OCIRuntimeError(f"connect to the seccomp agent at `{path}`: {sync.describe(error)}") from error
 
 
+def check_preserved(count: int) -> None:
+    """Refuse to preserve descriptors that the caller has not opened; to be called before any of our own is opened.
+
+    In the gaps our own would come to lie, and be inherited by the container (CVE-2024-21626).
+    """
+    for number in range(3, 3 + count):
+        try:
+            posix.fstat(number)
+        except OSError as error:
+            raise SpecError(f"preserve {count} descriptors: number {number} is not open") from error
+
+
 def adjust(pid: int, process: Process) -> None:
     """Allow resource limits and set the OOM score of a process that waits, with the parent's rights."""
     rlimits.allow(pid, process.rlimits)
@@ -120,7 +132,12 @@ def write_pid_file(path: str, pid: int) -> None:
     """Write a pid file, atomically."""
     directory, _slash, name = path.rpartition("/")
     temporary = f"{directory}/.{name}.new" if directory else f".{name}.new"
-    fd = posix.open(temporary, posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_CLOEXEC, 0o644)
+    try:
+        posix.unlink(temporary)
+    except FileNotFoundError:
+        pass
+    # In a directory like /tmp somebody else may have put a link there.
+    fd = posix.open(temporary, posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_CLOEXEC, 0o644)
     try:
         posix.write(fd, str(pid).encode())
     finally:

@@ -146,7 +146,7 @@ def _target(root: int, mount: Mount, directory: bool, tree: int) -> int:
     if mount.options.nofollow_target:
         parent, _slash, name = mount.destination.rpartition("/")
         above = inroot.make(root, parent, directory=True)
-        target = posix.open(name, posix.O_PATH | posix.O_NOFOLLOW | posix.O_CLOEXEC, dir_fd=above)
+        target = inroot.open_path(above, name, posix.O_PATH | posix.O_NOFOLLOW)
         posix.close(above)
         return target
     if mount.fstype == "tmpfs" and not _has_mode(mount):
@@ -196,6 +196,9 @@ def new_filesystem(mount: Mount, target: int, new_pid_namespace: bool) -> int:
             flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE
             tree = syscalls.open_tree(AT_FDCWD, "/sys" if mount.fstype == "sysfs" else "/proc", flags)
             set_attributes(tree, mount.options)
+            # What is mounted below comes with it, and must not be more writable than was asked for (CVE-2023-25809).
+            flags = AT_EMPTY_PATH | AT_RECURSIVE
+            syscalls.mount_setattr(tree, flags=flags, attr_set=mount.options.attributes.set & MOUNT_ATTR_RDONLY)
             return tree
         raise
 

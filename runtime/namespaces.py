@@ -7,7 +7,7 @@ import fcntl
 import posix
 import struct
 
-from runtime import syscalls
+from runtime import procfs, syscalls
 from runtime.errors import OCIRuntimeError, SpecError
 from runtime.kernel import (
     CLONE_NEWCGROUP,
@@ -140,13 +140,9 @@ def join_all(joins: list[tuple[int, int, str]]) -> None:
         raise OCIRuntimeError(f"join the namespace `{refused[0][2]}`: Operation not permitted")
 
 
-def write_time_offsets(offsets: str) -> None:
-    """Set the clocks of the new time namespace of this process's children."""
-    fd = posix.open("/proc/self/timens_offsets", posix.O_WRONLY | posix.O_CLOEXEC)
-    try:
-        posix.write(fd, offsets.encode())
-    finally:
-        posix.close(fd)
+def write_time_offsets(proc: int, offsets: str) -> None:
+    """Set the clocks of the new time namespace of this process's children, on the host's procfs."""
+    procfs.write(proc, "self/timens_offsets", offsets.encode())
 
 
 def raise_loopback() -> None:

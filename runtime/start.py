@@ -5,7 +5,7 @@ from __future__ import annotations
 import posix
 import struct
 
-from runtime import command, hooks, jsontext, launch, sync
+from runtime import command, hooks, launch, sync
 from runtime import status as states
 from runtime.errors import NotRunningError, OCIRuntimeError
 from runtime.spec import load
@@ -66,8 +66,7 @@ def raise_report(report: bytes, path: str) -> None:
     if len(report) == 4:
         raise command.exec_failure(struct.unpack("=i", report)[0], path)
     if report:
-        _kind, (name, message, hint) = jsontext.loads(report)
-        raise sync.revive(name, message, hint)
+        raise sync.revive(sync.parse(report)[1])
 
 
 def _remove_listener(directory: str) -> None:

@@ -85,11 +85,11 @@ class Channel:
             return "", None, fds
         if len(packet) == 4:
             return "errno", struct.unpack("=i", packet)[0], fds
-        name, payload = jsontext.loads(packet)
+        name, payload = parse(packet)
         if name == _ERROR:
             for fd in fds:
                 posix.close(fd)
-            raise revive(*payload)
+            raise revive(payload)
         return name, payload, fds
 
     def expect(self, kind: str) -> list[int]:
@@ -103,8 +103,22 @@ class Channel:
 MSG_CMSG_CLOEXEC = 0x40000000
 
 
-def revive(name: str, message: str, hint: str) -> OCIRuntimeError:
+def parse(packet: bytes) -> tuple[str, Any]:
+    """Return (kind, payload) of a packet, which may come from a process that a container has taken over."""
+    try:
+        message = jsontext.loads(packet)
+    except (ValueError, RecursionError):
+        message = None
+    if not (isinstance(message, list) and len(message) == 2 and isinstance(message[0], str)):
+        raise OCIRuntimeError("the container's start sent what is no message")
+    return message[0], message[1]
+
+
+def revive(payload: Any) -> OCIRuntimeError:
     """Make the exception again that the other process sent."""
+    if not (isinstance(payload, list) and len(payload) == 3 and all(isinstance(part, str) for part in payload)):
+        return OCIRuntimeError("the container's start failed without a message")
+    name, message, hint = payload
     kind = getattr(errors, name, OCIRuntimeError)
     if not (isinstance(kind, type) and issubclass(kind, OCIRuntimeError)):
         kind = OCIRuntimeError

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import posix
-
+from runtime import procfs
 from runtime.errors import OCIRuntimeError, SpecError
 from runtime.kernel import CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWUTS
 
@@ -51,14 +50,10 @@ def _owner(name: str) -> int:
     return CLONE_NEWUTS if name == "kernel.domainname" else 0
 
 
-def write(parameters: dict[str, str]) -> None:
-    """Write what `check` returned; in the container's namespaces, while /proc is still the host's."""
+def write(proc: int, parameters: dict[str, str]) -> None:
+    """Write what `check` returned, on the host's procfs; the caller is in the container's namespaces."""
     for path, value in parameters.items():
         try:
-            fd = posix.open(f"/proc/sys/{path}", posix.O_WRONLY | posix.O_CLOEXEC | posix.O_NOFOLLOW)
-            try:
-                posix.write(fd, value.encode())
-            finally:
-                posix.close(fd)
+            procfs.write(proc, f"sys/{path}", value.encode())
         except OSError as error:
             raise OCIRuntimeError(f"set sysctl `{path.replace('/', '.')}` to `{value}`: {error.strerror}") from error

@@ -43,8 +43,8 @@ def test_a_failure_is_raised_as_what_it_was() -> None:
 
 @pytest.mark.parametrize("name", ["Exception", "SystemExit", "annotations", "__builtins__", "nonsense"])
 def test_only_errors_of_the_runtime_are_revived(name: str) -> None:
-    assert type(sync.revive(name, "m", "")) is OCIRuntimeError
-    assert type(sync.revive("CommandNotFoundError", "m", "")) is CommandNotFoundError
+    assert type(sync.revive([name, "m", ""])) is OCIRuntimeError
+    assert type(sync.revive(["CommandNotFoundError", "m", ""])) is CommandNotFoundError
 
 
 def test_errno_of_the_trampoline() -> None:
@@ -53,3 +53,16 @@ def test_errno_of_the_trampoline() -> None:
     assert other.receive() == ("errno", 8, [])
     one.close()
     other.close()
+
+
+@pytest.mark.parametrize(
+    "packet", [b"x", b"[]", b"[1,2]", b"{}", b'"ab"', b"[" * 60_000, b'["error"]', b'[["error"],1]', b"\xff" * 9]
+)
+def test_what_a_hostile_process_may_send_is_an_error_of_the_runtime(packet: bytes) -> None:
+    with pytest.raises(OCIRuntimeError, match="no message"):
+        sync.parse(packet)
+
+
+@pytest.mark.parametrize("payload", [None, 1, [], ["a", "b"], ["a", "b", 3], {"a": 1}, ["__init__", "b", "c", "d"]])
+def test_what_is_no_error_is_revived_as_one_all_the_same(payload: object) -> None:
+    assert "without a message" in str(sync.revive(payload))
