@@ -74,14 +74,17 @@ def create(
     new_keyring: bool = True,
     console_socket: str | None = None,
     pidfd_socket: str | None = None,
-    systemd_cgroup: bool = False,
+    systemd_bus: str = "",
     use_cgroups: bool = True,
 ) -> Created:
-    """Create a container below the runtime's `root`; raise an OCIRuntimeError and leave nothing behind if it fails."""
+    """Create a container below the runtime's `root`; raise an OCIRuntimeError and leave nothing behind if it fails.
+
+    With the address of a bus, `systemd_bus`, it is a unit of the systemd there, as `linux.cgroupsPath` says.
+    """
     launch.check_preserved(preserve_fds)
     creation = _Creation(container_id, bundle, spec, root)
     try:
-        creation.prepare(systemd_cgroup, use_cgroups)
+        creation.prepare(systemd_bus, use_cgroups)
         setup = creation.setup
         setup.stdio, setup.preserve_fds = (stdin, stdout, stderr), preserve_fds
         setup.no_pivot, setup.new_keyring = no_pivot, new_keyring
@@ -135,22 +138,24 @@ class _Creation:
         self.uids: list[idmap.Mapping] = []
         self.gids: list[idmap.Mapping] = []
 
-    def prepare(self, systemd_cgroup: bool, use_cgroups: bool) -> None:
+    def prepare(self, systemd_bus: str, use_cgroups: bool) -> None:
         """Check everything that can be checked, then make directory, socket and cgroup."""
         linux = self._read_all()
         setup = self.setup
         self._open_sources()
         self._make_directory()
         cgroup_path = linux.get("cgroupsPath") or ""
-        self.status = self._initial_status(cgroup_path if use_cgroups else "", systemd_cgroup)
+        self.status = self._initial_status(cgroup_path if use_cgroups else "")
         if setup.namespaces.shares_mounts():
             self._mount_visibly()
         setup.state = self.status.state("creating")
         setup.seccomp = launch.read_filter(self.spec, self.root, self.status.state("created"))
         self.listener = launch.listen(self.directory, states.LISTENER)
         setup.listener = self.listener
-        if cgroup_path and use_cgroups:
-            self._make_cgroup(cgroup_path, systemd_cgroup)
+        if use_cgroups and systemd_bus:
+            self._plan_unit(cgroup_path, systemd_bus)
+        elif cgroup_path and use_cgroups:
+            self._make_cgroup(cgroup_path)
         elif use_cgroups and launch.asks_for_limits(self._resources()):
             raise SpecError("linux.resources has limits, but linux.cgroupsPath is missing")
 
@@ -223,7 +228,7 @@ class _Creation:
             raise ContainerExistsError(f"container with ID `{self.setup.container_id}` exists already") from None
         self.made_directory = True
 
-    def _initial_status(self, cgroup_path: str, systemd_cgroup: bool) -> states.Status:
+    def _initial_status(self, cgroup_path: str) -> states.Status:
         return states.Status(
             self.directory,
             {
@@ -236,15 +241,26 @@ class _Creation:
                 "annotations": self.spec.get("annotations") or {},
                 "cgroups": [],
                 "cgroupPath": cgroup_path,
-                "systemdCgroup": systemd_cgroup,
+                "systemdUnit": "",
+                "systemdBus": "",
                 "owner": "",
             },
         )
 
-    def _make_cgroup(self, path: str, systemd_cgroup: bool) -> None:
+    def _plan_unit(self, path: str, bus: str) -> None:
         from runtime import cgroups
 
-        cgroup = cgroups.plan(path, systemd=systemd_cgroup)
+        self.cgroup = cgroup = cgroups.plan_unit(bus, path, self.setup.container_id, self.spec)
+        cgroup.create()
+        status = self.status
+        status.cgroup_path, status.systemd_unit, status.systemd_bus = cgroup.path, cgroup.unit, bus
+        # If we are killed from here on, `delete` knows what to stop.
+        status.save()
+
+    def _make_cgroup(self, path: str) -> None:
+        from runtime import cgroups
+
+        cgroup = cgroups.plan(path)
         # If we are killed from here on, `delete` knows what to remove.
         self.status.save()
         try:
@@ -312,6 +328,9 @@ class _Creation:
             idmap.write(self.pid, self.uids, self.gids)
         if setup.process is not None:
             launch.adjust(self.pid, setup.process)
+        if self.cgroup is not None:
+            self.cgroup.adopt(self.pid)
+            status.cgroups = list(self.cgroup.paths)
         self.channel.send("go")
         if self.cgroup is not None:
             self.cgroup.apply(self._resources())

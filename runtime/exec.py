@@ -168,6 +168,8 @@ def _launch(entry: _Entry, pid_file: str | None, console_socket: str | None) -> 
         pid = _fork(entry, channel)
         started = start_time(pid) or 0
         launch.adjust(pid, entry.process)
+        if entry.cgroup is not None:
+            entry.cgroup.adopt(pid)
         channel.send("go")
         console = _follow(channel, entry.process)
         if console is not None and console_socket:

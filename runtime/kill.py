@@ -64,7 +64,9 @@ def cgroup_of(status: states.Status) -> Cgroup | None:
         return None
     from runtime import cgroups
 
-    return cgroups.plan(status.cgroup_path, systemd=status.systemd_cgroup)
+    if status.systemd_unit:
+        return cgroups.of_unit(status.systemd_bus, status.systemd_unit, status.cgroup_path)
+    return cgroups.plan(status.cgroup_path)
 
 
 def _kill_all(status: states.Status, signal: int) -> None:

@@ -34,7 +34,8 @@ class Status:
         "pid",
         "rootfs",
         "start_time",
-        "systemd_cgroup",
+        "systemd_bus",
+        "systemd_unit",
     )
 
     def __init__(self, directory: str, document: dict[str, Any]) -> None:
@@ -48,7 +49,8 @@ class Status:
         self.annotations: dict[str, str] = document["annotations"]
         self.cgroups: list[str] = document["cgroups"]
         self.cgroup_path: str = document["cgroupPath"]
-        self.systemd_cgroup: bool = document["systemdCgroup"]
+        self.systemd_unit: str = document["systemdUnit"]
+        self.systemd_bus: str = document["systemdBus"]
         self.owner: str = document["owner"]
         # Of the tree that stays mounted until `delete`, if the container shares the mount namespace of the runtime.
         self.mount_id: int = document.get("mountId") or 0
@@ -74,7 +76,8 @@ class Status:
             "annotations": self.annotations,
             "cgroups": self.cgroups,
             "cgroupPath": self.cgroup_path,
-            "systemdCgroup": self.systemd_cgroup,
+            "systemdUnit": self.systemd_unit,
+            "systemdBus": self.systemd_bus,
             "owner": self.owner,
             "mountId": self.mount_id,
         }
@@ -129,7 +132,8 @@ def load(root: str, container_id: str) -> Status:
 def _creating(directory: str, container_id: str) -> Status:
     """Return what is known of a container whose `create` has not ended, or was killed."""
     document = {"id": container_id, "pid": 0, "startTime": 0, "bundle": "", "rootfs": "", "created": "", "owner": ""}
-    return Status(directory, {**document, "annotations": {}, "cgroups": [], "cgroupPath": "", "systemdCgroup": False})
+    cgroup = {"cgroups": [], "cgroupPath": "", "systemdUnit": "", "systemdBus": ""}
+    return Status(directory, {**document, **cgroup, "annotations": {}})
 
 
 def list_ids(root: str) -> list[str]:

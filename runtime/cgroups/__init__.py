@@ -1,8 +1,9 @@
 """Cgroups of containers, by the kernel's files: v1, v2, and v1 with a unified hierarchy beside it (hybrid).
 
-    cgroup = plan(spec["linux"]["cgroupsPath"])
+    cgroup = plan(spec["linux"]["cgroupsPath"])          or plan_unit(...), which systemd makes
     cgroup.create()
     ... a child enters (see `enter_by`), or is moved by `cgroup.enter(pid)` ...
+    cgroup.adopt(pid)
     cgroup.apply(spec["linux"]["resources"])
     cgroup.remove()
 
@@ -22,12 +23,16 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Protocol
 
+    from runtime.cgroups.systemd import SystemdCgroup
+    from runtime.cgroups.systemd_start import NewSystemdCgroup
+
     class Cgroup(Protocol):
         """A container's cgroup, whatever the layout; no method needs the others to have been called."""
 
-        paths: list[str]  # after `create` what is to be removed: directories, each before its parent
-
-        def create(self) -> None: ...
+        @property
+        def paths(self) -> list[str]: ...  # after `adopt` what is to be removed: directories, each before its parent
+        def create(self, *, entered: bool = False) -> None: ...
+        def adopt(self, pid: int) -> None: ...
         def enter(self, pid: int) -> None: ...
         def entrances(self, *, unified: bool) -> list[int]: ...
         def clone_fd(self) -> int: ...
@@ -42,20 +47,23 @@ if TYPE_CHECKING:
         def delegate(self, uid: int, gid: int) -> None: ...
 
 
-__all__ = ["CgroupError", "CgroupUnavailableError", "enter_by", "has_limits", "plan", "remove_paths"]
+__all__ = [
+    "CgroupError",
+    "CgroupUnavailableError",
+    "enter_by",
+    "has_limits",
+    "of_unit",
+    "plan",
+    "plan_unit",
+    "remove_paths",
+]
 
 
-def plan(
-    cgroups_path: str, *, systemd: bool = False, mountpoint: str = "/sys/fs/cgroup", proc: str = "/proc/self"
-) -> Cgroup:
+def plan(cgroups_path: str, *, mountpoint: str = "/sys/fs/cgroup", proc: str = "/proc/self") -> Cgroup:
     """Return the cgroup that a spec's `cgroupsPath` names; nothing is made yet.
 
     An absolute path is one below the mount points, a relative one is below the caller's own cgroup.
     """
-    if systemd:
-        raise CgroupUnavailableError(
-            "the systemd cgroup manager is not supported yet", hint="use --cgroup-manager=cgroupfs"
-        )
     if not cgroups_path:
         raise SpecError("linux.cgroupsPath: it is empty")
     hierarchies = mounts.read(files.read(f"{proc}/mountinfo"), files.read(f"{proc}/cgroup"), mountpoint)
@@ -71,6 +79,20 @@ def plan(
     from runtime.cgroups.v2 import CgroupV2
 
     return CgroupV2(unified, cgroups_path)
+
+
+def plan_unit(bus: str, cgroups_path: str, container_id: str, spec: dict[str, Any]) -> NewSystemdCgroup:
+    """Return the cgroup of a unit that systemd, found on a bus, is to make as `slice:prefix:name` says."""
+    from runtime.cgroups.systemd_start import NewSystemdCgroup
+
+    return NewSystemdCgroup(bus, cgroups_path, container_id, spec)
+
+
+def of_unit(bus: str, unit: str, path: str) -> SystemdCgroup:
+    """Return the cgroup of a unit that systemd has made; without an absolute path one that it may not have made."""
+    from runtime.cgroups.systemd import SystemdCgroup
+
+    return SystemdCgroup(bus, unit, plan(path) if path.startswith("/") else None, path)
 
 
 def enter_by(entrances: list[int]) -> None:

@@ -33,14 +33,17 @@ class CgroupV1:
             self._directories.update(dict.fromkeys(hierarchy.controllers, directory))
         self.paths = [*self._mountpoints, *(unified.paths if unified else ())]
 
-    def create(self) -> None:
-        """Make all directories; hierarchies in which the caller may not are left out, unless that is all of them."""
+    def create(self, *, entered: bool = False) -> None:
+        """Make all directories; hierarchies in which the caller may not are left out, unless that is all of them.
+
+        `entered`: the container's process is in some of them already.
+        """
         made: list[str] = []
         refused: OSError | None = None
         try:
             for directory, mountpoint in list(self._mountpoints.items()):
                 try:
-                    made += files.make(mountpoint, directory[len(mountpoint) :])
+                    made += files.make(mountpoint, directory[len(mountpoint) :], entered=entered)
                 except OSError as error:
                     if error.errno not in files.DENIED:
                         raise
@@ -48,7 +51,7 @@ class CgroupV1:
                     self._leave_out(directory)
             if self._unified is not None:
                 try:
-                    self._unified.create()
+                    self._unified.create(entered=entered)
                     made += self._unified.paths
                 except CgroupUnavailableError:
                     self._unified = None
@@ -71,6 +74,9 @@ class CgroupV1:
     def _leave_out(self, directory: str) -> None:
         del self._mountpoints[directory]
         self._directories = {name: other for name, other in self._directories.items() if other != directory}
+
+    def adopt(self, pid: int) -> None:
+        """Do nothing: by `entrances` a process has entered before its parent could move it."""
 
     def enter(self, pid: int) -> None:
         """Move a process with its threads into all hierarchies.

@@ -37,10 +37,10 @@ class CgroupV2:
         self.directory = "/".join((self._mountpoint, *self._names))
         self.paths = [self.directory]
 
-    def create(self) -> None:
-        """Make the directory, and switch on every controller on the way to it."""
+    def create(self, *, entered: bool = False) -> None:
+        """Make the directory (`entered`: the container's process is there); switch on all controllers on the way."""
         try:
-            self.paths = files.make(self._mountpoint, "/".join(self._names))
+            self.paths = files.make(self._mountpoint, "/".join(self._names), entered=entered)
             if self._alone:
                 self._switch_on(None)
         except OSError as error:
@@ -63,6 +63,8 @@ class CgroupV2:
         path = f"{directory}/cgroup.subtree_control"
         try:
             files.write(path, " ".join(f"+{name}" for name in controllers))
+            for name in controllers:
+                self._refused.pop(name, None)
             return
         except OSError:
             pass  # All or nothing: one by one tells which cannot be had.
@@ -74,6 +76,9 @@ class CgroupV2:
                 if error.errno == EBUSY:
                     reason += f": there are processes in {directory} itself"
                 self._refused[name] = reason
+
+    def adopt(self, pid: int) -> None:
+        """Do nothing: by `clone_fd` or `entrances` a process has entered before its parent could move it."""
 
     def enter(self, pid: int) -> None:
         """Move a process with its threads."""

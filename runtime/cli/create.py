@@ -29,9 +29,8 @@ def make(line: CommandLine, root: str, *, foreground: bool) -> Created:
     terminal = isinstance(process, dict) and bool(process.get("terminal"))
     if terminal and not line.text("console-socket") and not foreground:
         raise UsageError("the process has a terminal: --console-socket is needed")
-    manager = line.globals.get("cgroup-manager")
-    systemd = bool(line.globals.get("systemd-cgroup")) or manager == "systemd"
-    _choose_cgroup(document, line.arguments[0], systemd)
+    manager = _cgroup_manager(line)
+    _choose_cgroup(document, line.arguments[0], manager == "systemd")
     return create(
         line.arguments[0],
         bundle,
@@ -43,7 +42,7 @@ def make(line: CommandLine, root: str, *, foreground: bool) -> Created:
         new_keyring=not line.is_set("no-new-keyring"),
         console_socket=line.text("console-socket"),
         pidfd_socket=line.text("pidfd-socket"),
-        systemd_cgroup=systemd,
+        systemd_bus=_systemd_bus() if manager == "systemd" else "",
         use_cgroups=manager != "disabled",
     )
 
@@ -53,3 +52,18 @@ def _choose_cgroup(document: dict[str, Any], container_id: str, systemd: bool) -
     linux = document.get("linux")
     if isinstance(linux, dict) and not linux.get("cgroupsPath"):
         linux["cgroupsPath"] = f":{table.NAME}:{container_id}" if systemd else f"{table.NAME}-{container_id}"
+
+
+def _cgroup_manager(line: CommandLine) -> str:
+    if line.globals.get("systemd-cgroup"):
+        return "systemd"
+    manager = line.globals.get("cgroup-manager", "cgroupfs")
+    if manager not in ("cgroupfs", "systemd", "disabled"):
+        raise UsageError(f"--cgroup-manager is cgroupfs, systemd or disabled, not `{manager}`")
+    return str(manager)
+
+
+def _systemd_bus() -> str:
+    from runtime.cli import systemd
+
+    return systemd.bus()

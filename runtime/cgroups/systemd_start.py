@@ -1,0 +1,92 @@
+"""Starting a container's unit: see systemd.py for what a unit is once it runs."""
+
+from __future__ import annotations
+
+from runtime.cgroups import plan, systemd_properties
+from runtime.cgroups.errors import CgroupError
+from runtime.cgroups.systemd import SUBGROUP, SystemdCgroup, is_rootless
+from runtime.cgroups.v1 import CgroupV1
+from runtime.dbus.errors import CallError
+from runtime.errors import ContainerExistsError, SpecError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from runtime.cgroups.systemd_properties import Property
+
+_EXISTS = "org.freedesktop.systemd1.UnitExists"
+
+
+class NewSystemdCgroup(SystemdCgroup):
+    """A container's cgroup whose unit starts with the container's first process, which waits for that."""
+
+    def __init__(self, bus: str, cgroups_path: str, container_id: str, spec: dict[str, Any]) -> None:
+        default = "user.slice" if is_rootless() else "system.slice"
+        self._slice, unit = systemd_properties.place(cgroups_path, container_id, default)
+        super().__init__(bus, unit)
+        annotations = spec.get("annotations") or {}
+        self._container_id = container_id
+        self._resources: dict[str, Any] = (spec.get("linux") or {}).get("resources") or {}
+        self._annotated = systemd_properties.annotated(annotations)
+        self._subgroup = annotations.get(SUBGROUP) or ""
+        if "/" in self._subgroup or self._subgroup in (".", ".."):
+            raise SpecError(f"annotation {SUBGROUP}: {self._subgroup!r} is not the name of a directory")
+
+    def create(self, *, entered: bool = False) -> None:
+        """Find out where the cgroup will be, and that systemd is there to make it."""
+        above = self._manager.property("ControlGroup").rstrip("/")
+        self.path = above + systemd_properties.unit_path(self._slice, self.unit)
+        if self._subgroup:
+            self.path += f"/{self._subgroup}"
+        self._inner = plan(self.path)
+
+    def clone_fd(self) -> int:
+        """Say that nothing can be cloned into what is not there yet."""
+        return -1
+
+    def entrances(self, *, unified: bool) -> list[int]:
+        """Open nothing: the first process is moved when it runs."""
+        return []
+
+    def adopt(self, pid: int) -> None:
+        """Start the unit with its first process, under its limits from the first moment."""
+        inner = self._files()
+        properties = [
+            *systemd_properties.start_properties(self._container_id, self._slice, self.unit, pid),
+            *self.limits(self._resources),
+            *self._annotated,
+        ]
+        self._start(properties)
+        if isinstance(inner, CgroupV1) or self._subgroup or self.unit.endswith(".slice"):
+            inner.create(entered=True)
+            inner.enter(pid)
+        if self._subgroup:
+            # Only now is nobody in the unit's own cgroup, so that controllers can be switched on below it.
+            inner.create(entered=True)
+
+    def _start(self, properties: list[Property]) -> None:
+        arguments: tuple[Any, ...] = (self.unit, "replace", properties, [])
+        for attempt in (1, 2):
+            try:
+                result = self._manager.run_job(self.unit, "StartTransientUnit", "ssa(sv)a(sa(sv))", *arguments)
+                break
+            except CallError as error:
+                if error.name != _EXISTS:
+                    raise CgroupError(f"start unit {self.unit}: {error}") from error
+                if attempt == 2:
+                    raise ContainerExistsError(f"start unit {self.unit}: it exists already") from error
+                self._forget_failed()
+        if result != "done":
+            raise CgroupError(f"start unit {self.unit}: systemd's job ended as `{result}`")
+
+    def _forget_failed(self) -> None:
+        """Free the name that a unit holds because it has failed."""
+        try:
+            self._manager.call("ResetFailedUnit", "s", self.unit)
+        except CallError:
+            pass
+
+    def apply(self, resources: dict[str, Any]) -> None:
+        """Write the limits to the files as well: exactly, and those that systemd has no property for."""
+        self._files().apply(resources)
