@@ -33,7 +33,7 @@ _NO_UNIT = (f"{_SYSTEMD}.NoSuchUnit", f"{_SYSTEMD}.LoadFailed")
 
 
 class Manager:
-    """A systemd manager, reached over its bus when it is first needed."""
+    """A systemd manager, reached over its bus when it is first needed; `with` it the connection ends."""
 
     __slots__ = ("_bus", "_connection")
 
@@ -61,7 +61,10 @@ class Manager:
         ended = connection.wait(is_ours, _JOB_SECONDS, f"the job {member} of unit {unit}")
         return str(ended.body[3])
 
-    def close(self) -> None:
+    def __enter__(self) -> None:
+        """Begin what needs the connection."""
+
+    def __exit__(self, *_error: object) -> None:
         """Close the connection, if there is one."""
         if self._connection is not None:
             self._connection.close()
@@ -122,13 +125,15 @@ class SystemdCgroup:
         """
         if self._moves:
             below = self.path.partition(f"/{self.unit}")[2]
-            self._call("AttachProcessesToUnit", "ssau", self.unit, below, [pid])
+            with self._manager:
+                self._call("AttachProcessesToUnit", "ssau", self.unit, below, [pid])
 
     def apply(self, resources: dict[str, Any]) -> None:
         """Set limits and device rules, of the unit and in the files."""
-        properties = self.limits(resources)
-        if properties:
-            self._call("SetUnitProperties", "sba(sv)", self.unit, True, properties)
+        with self._manager:
+            properties = self.limits(resources)
+            if properties:
+                self._call("SetUnitProperties", "sba(sv)", self.unit, True, properties)
         self._files().apply(resources)
 
     def limits(self, resources: dict[str, Any]) -> list[Property]:
@@ -171,12 +176,11 @@ class SystemdCgroup:
             if not self._is_emptied():
                 raise CgroupError(f"remove unit {self.unit}: processes {self._inner.pids()} are still running")
         try:
-            self._stop()
+            with self._manager:
+                self._stop()
         except BusError:
             # systemd is gone, or another instance of it: the files are still to be removed.
             pass
-        finally:
-            self._manager.close()
         if self._inner is not None:
             self._inner.remove()
 

@@ -28,6 +28,7 @@ class NewSystemdCgroup(SystemdCgroup):
         annotations = spec.get("annotations") or {}
         self._container_id = container_id
         self._resources: dict[str, Any] = (spec.get("linux") or {}).get("resources") or {}
+        self._started = False
         self._annotated = systemd_properties.annotated(annotations)
         self._subgroup = annotations.get(SUBGROUP) or ""
         if "/" in self._subgroup or self._subgroup in (".", ".."):
@@ -52,12 +53,13 @@ class NewSystemdCgroup(SystemdCgroup):
     def adopt(self, pid: int) -> None:
         """Start the unit with its first process, under its limits from the first moment."""
         inner = self._files()
-        properties = [
-            *systemd_properties.start_properties(self._container_id, self._slice, self.unit, pid),
-            *self.limits(self._resources),
-            *self._annotated,
-        ]
-        self._start(properties)
+        with self._manager:
+            properties = [
+                *systemd_properties.start_properties(self._container_id, self._slice, self.unit, pid),
+                *self.limits(self._resources),
+                *self._annotated,
+            ]
+            self._start(properties)
         if isinstance(inner, CgroupV1) or self._subgroup or self.unit.endswith(".slice"):
             inner.create(entered=True)
             inner.enter(pid)
@@ -68,10 +70,12 @@ class NewSystemdCgroup(SystemdCgroup):
     def _start(self, properties: list[Property]) -> None:
         arguments: tuple[Any, ...] = (self.unit, "replace", properties, [])
         for attempt in (1, 2):
+            self._started = True
             try:
                 result = self._manager.run_job(self.unit, "StartTransientUnit", "ssa(sv)a(sa(sv))", *arguments)
                 break
             except CallError as error:
+                self._started = False
                 if error.name != _EXISTS:
                     raise CgroupError(f"start unit {self.unit}: {error}") from error
                 if attempt == 2:
@@ -86,6 +90,12 @@ class NewSystemdCgroup(SystemdCgroup):
             self._manager.call("ResetFailedUnit", "s", self.unit)
         except CallError:
             pass
+
+    def remove(self, *, kill: bool = False) -> None:
+        """Stop the unit, if it is ours: one that was there before has only the same name."""
+        with self._manager:
+            if self._started:
+                super().remove(kill=kill)
 
     def apply(self, resources: dict[str, Any]) -> None:
         """Write the limits to the files as well: exactly, and those that systemd has no property for."""

@@ -60,8 +60,6 @@ def test_no_cgroup_is_meant(tmp_path: Path) -> None:
     for path in ("", "/", "/..", "/pod/../../etc", "//./", "/a\0b"):
         with pytest.raises(SpecError, match=r"linux\.cgroupsPath"):
             cgroups.plan(path, **layout)
-    with pytest.raises(CgroupUnavailableError, match="systemd cgroup manager is not supported yet"):
-        cgroups.plan("user.slice:pod:abc", systemd=True)
 
 
 def test_nothing_is_mounted(tmp_path: Path) -> None:
