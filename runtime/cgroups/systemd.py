@@ -213,6 +213,15 @@ class SystemdCgroup:
         """Stop all processes, or let them go on."""
         self._files().freeze(on)
 
+    def directories(self) -> dict[str, str]:
+        """Return where the files of each controller are, those of cgroup v2 under ""."""
+        return self._files().directories()
+
+    def below(self, places: dict[str, str]) -> SystemdCgroup:
+        """Return cgroups that exist below this one's; `places`: a path for each controller, "" for all others."""
+        path = "/".join((self.path, *(name for name in places.get("", "").split("/") if name)))
+        return SystemdCgroup(self.bus, self.unit, self._files().below(places), path)
+
     def pids(self) -> list[int]:
         """Return all processes."""
         return self._files().pids()

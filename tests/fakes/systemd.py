@@ -193,6 +193,7 @@ def main(address: str, control_group: str, notes: str) -> None:
         call = Message(message.CALL, systemd.serial, signature, body)
         call.destination, call.path, call.interface, call.member = BUS, BUS_PATH, BUS, member
         end.sendall(call.encode())
+    print("ready", flush=True)
     while (call_or_none := read_message(end, buffer)) is not None:
         if call_or_none.kind == message.CALL:
             answers = systemd.handle(call_or_none)
