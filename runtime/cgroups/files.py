@@ -130,12 +130,11 @@ def inner(directory: str, path: str) -> str:
     return found
 
 
-def make(base: str, path: str, *, entered: bool = False) -> list[str]:
+def make(base: str, path: str) -> list[str]:
     """Make a cgroup below `base`; return the directories to remove at the end, deepest first.
 
     Directories on the way that do not exist are made and marked with the sticky bit: whoever leaves last removes them.
-    One that another process removes in between is made again. A cgroup with processes is somebody else's, unless the
-    container has `entered` it.
+    One that another process removes in between is made again.
     """
     names = components(path)
     ancestors = ["/".join((base, *names[:count])) for count in range(1, len(names))]
@@ -145,13 +144,15 @@ def make(base: str, path: str, *, entered: bool = False) -> list[str]:
             posix.mkdir(target, 0o755)
             break
         except FileNotFoundError:
+            if not posix.access(base, posix.F_OK):
+                raise
             for ancestor in ancestors:
                 try:
                     posix.mkdir(ancestor, 0o1755)
                 except (FileExistsError, FileNotFoundError):
                     pass
         except FileExistsError:
-            if not entered and _is_occupied(target):
+            if _is_occupied(target):
                 raise CgroupError(f"create cgroup {target}: it exists and has processes") from None
             break
         except OSError:

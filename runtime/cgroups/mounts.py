@@ -45,8 +45,9 @@ def read(mountinfo: str, own_cgroups: str, below: str) -> list[Hierarchy]:
 
 
 def _parse_mountinfo(text: str) -> Iterator[Hierarchy]:
-    for line in text.splitlines():
-        if " - cgroup" not in line:
+    tree = _MountTree(text)
+    for line in tree.lines:
+        if " - cgroup" not in line or tree.is_hidden(line):
             continue
         mount, _, filesystem = line.partition(" - ")
         kind, _, options = filesystem.split(" ", 2)
@@ -58,6 +59,31 @@ def _parse_mountinfo(text: str) -> Iterator[Hierarchy]:
             controllers = tuple(sorted(name for name in names if name in CONTROLLERS or name.startswith("name=")))
             if controllers:
                 yield Hierarchy(_unescape(mountpoint), _unescape(root), controllers, is_v2=False)
+
+
+class _MountTree:
+    """Which mounts of a mountinfo (proc(5)) lie under others, so that no path leads to them."""
+
+    def __init__(self, text: str) -> None:
+        self.lines = text.splitlines()
+        self._places: dict[str, tuple[str, str]] = {}  # ID: (ID of the mount it lies on, mount point)
+        self._above: dict[str, list[str]] = {}  # ID: the mount points of what lies on it
+        for line in self.lines:
+            identity, parent, _device, _root, mountpoint = line.split(" ", 5)[:5]
+            self._places[identity] = parent, mountpoint
+            self._above.setdefault(parent, []).append(mountpoint)
+
+    def is_hidden(self, line: str) -> bool:
+        """Tell whether a later mount covers this one, at its own mount point or somewhere above it."""
+        identity = line.partition(" ")[0]
+        if self._places[identity][1] in self._above.get(identity, ()):
+            return True
+        while identity in self._places:
+            parent, mountpoint = self._places[identity]
+            if any(mountpoint.startswith(other + "/") for other in self._above[parent]):
+                return True
+            identity = parent if parent != identity else ""
+        return False
 
 
 def _unescape(path: str) -> str:

@@ -35,6 +35,21 @@ def test_hierarchies_of_a_hybrid_layout() -> None:
     assert other.mountpoint == "/mnt/other place"
 
 
+def test_hierarchies_under_another_mount_are_none() -> None:
+    over_all = HYBRID + "50 31 0:38 / /sys/fs/cgroup rw,relatime - cgroup2 cgroup2 rw\n"
+    (found,) = mounts.read(over_all, OWN, "/sys/fs/cgroup")
+    assert (found.mountpoint, found.is_v2) == ("/sys/fs/cgroup", True)
+    sysfs = "23 22 0:20 / /sys rw - sysfs sysfs rw\n"
+    assert len(mounts.read(sysfs + HYBRID, OWN, "/sys/fs/cgroup")) == 4
+    over_sys = sysfs + HYBRID + "51 23 0:9 / /sys rw - tmpfs tmpfs rw\n"
+    assert mounts.read(over_sys, OWN, "/sys/fs/cgroup") == []
+
+
+def test_a_hierarchy_that_went_away_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        files.make(str(tmp_path / "missing"), "/pod/abc")
+
+
 def play(tmp_path: Path, mountinfo: str) -> dict[str, Any]:
     """Return the arguments of `plan` for a layout below a directory."""
     proc = tmp_path / "proc"
