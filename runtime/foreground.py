@@ -6,8 +6,6 @@ import _signal  # type: ignore[import-not-found]
 import fcntl
 import posix
 import select
-import termios
-import tty
 
 from runtime.kernel import TIOCSWINSZ
 
@@ -45,6 +43,9 @@ def _pump(console: int) -> None:
     """Copy between our standard streams and the container's terminal until that is closed on its side."""
     saved = None
     if posix.isatty(0):
+        import termios
+        import tty
+
         saved = termios.tcgetattr(0)
         tty.setraw(0)
         _copy_size(console)
