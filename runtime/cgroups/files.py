@@ -130,11 +130,12 @@ def inner(directory: str, path: str) -> str:
     return found
 
 
-def make(base: str, path: str) -> list[str]:
+def make(base: str, path: str, *, entered: bool = False) -> list[str]:
     """Make a cgroup below `base`; return the directories to remove at the end, deepest first.
 
     Directories on the way that do not exist are made and marked with the sticky bit: whoever leaves last removes them.
-    One that another process removes in between is made again.
+    One that another process removes in between is made again. A cgroup with processes is somebody else's, unless the
+    container has `entered` it.
     """
     names = components(path)
     ancestors = ["/".join((base, *names[:count])) for count in range(1, len(names))]
@@ -152,7 +153,7 @@ def make(base: str, path: str) -> list[str]:
                 except (FileExistsError, FileNotFoundError):
                     pass
         except FileExistsError:
-            if _is_occupied(target):
+            if not entered and _is_occupied(target):
                 raise CgroupError(f"create cgroup {target}: it exists and has processes") from None
             break
         except OSError:
