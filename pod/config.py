@@ -31,7 +31,18 @@ _FULL_ID_MAP = ["0", "0", "4294967295"]
 class Config:
     """What a command needs to know of its surroundings."""
 
-    __slots__ = ("containers", "engine", "graphroot", "home", "rootless", "runroot", "uid", "user")
+    __slots__ = (
+        "containers",
+        "engine",
+        "graphroot",
+        "home",
+        "rootless",
+        "runroot",
+        "runtime",
+        "runtime_flags",
+        "uid",
+        "user",
+    )
 
     def __init__(self, *, graphroot: str, runroot: str, uid: int, rootless: bool, home: str, user: str) -> None:
         self.graphroot = graphroot
@@ -42,6 +53,8 @@ class Config:
         self.user = user
         self.containers: dict[str, Any] = {}
         self.engine: dict[str, Any] = {}
+        self.runtime = ""  # the OCI runtime of new containers, by name or path; empty for our own
+        self.runtime_flags: list[str] = []
 
     def container_dir(self, container_id: str) -> str:
         """Return where the persistent files of a container lie."""
@@ -70,6 +83,8 @@ def load(settings: Settings) -> Config:
         user=os.environ.get("USER", ""),
     )
     config.containers, config.engine = containers_conf.load(rootless=rootless, home=home, cache=config.runroot)
+    config.runtime = settings.runtime or config.engine.get("runtime") or ""
+    config.runtime_flags = settings.runtime_flag or []
     return config
 
 

@@ -29,6 +29,13 @@ if TYPE_CHECKING:
         mask: list[str]
         unmask: list[str]  # paths, or "ALL"
 
+    class Program(TypedDict):
+        """A program that is a container's OCI runtime in place of our own library."""
+
+        name: str  # as the user or containers.conf has it
+        path: str
+        flags: list[str]
+
     class ContainerConfig(TypedDict):
         """Everything that is settled when a container is created."""
 
@@ -59,5 +66,6 @@ if TYPE_CHECKING:
         stop_signal: int
         stop_timeout: int
         log_driver: str
+        runtime: Program | None
         detach_keys: str
         create_command: list[str]

@@ -86,5 +86,8 @@ def _parse(paths: list[str]) -> Tables:
         except OSError:
             continue
         containers.update(document.get("containers", {}))
+        runtimes = engine.get("runtimes", {}) | document.get("engine", {}).get("runtimes", {})
         engine.update(document.get("engine", {}))
+        if runtimes:
+            engine["runtimes"] = runtimes  # a table of its own: later files add to it
     return containers, engine

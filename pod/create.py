@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from pod import names, rootless, state, volumes
+from pod import names, rootless, runtimes, state, volumes
 from pod.errors import PodError
 from pod.mounts import Mount
 from pod.spec import ALL_CAPABILITIES
@@ -201,6 +201,7 @@ def configure(engine: Engine, options: CreateOptions, container_id: str) -> Cont
         "stop_signal": options.stop_signal or parse_signal(image_config.get("StopSignal") or str(SIGTERM)),
         "stop_timeout": options.stop_timeout,
         "log_driver": options.log_driver,
+        "runtime": runtimes.choose(engine.config),
         "detach_keys": options.detach_keys,
         "create_command": options.create_command,
     }

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 
-from pod import launch, names, rootfs, spec, status, users
+from pod import launch, names, rootfs, runtimes, spec, status, users
 from pod.errors import StateError
-from runtime import exec as runtime_exec
 from runtime.monitor import spawn
 from storage import gc
 
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from pod.container_config import ContainerConfig
     from pod.engine import Engine
     from pod.state import Container
-    from runtime.monitor.spawn import MonitorLink, Stdio
+    from runtime.monitor.spawn import MonitorLink
 
 
 _NOT_RUNNING = "can only create exec sessions on running containers: container state improper"
@@ -75,20 +74,8 @@ def launch_exec(
     session_id = names.new_id()
     directory = f"{engine.config.runroot}/exec/{session_id}"
     process = _process(engine, container, options, seen.pid)
+    runtime = runtimes.of(engine.config, container, directory)
     os.mkdir(directory, 0o700)
-
-    def create(stdio: Stdio) -> spawn.Container:
-        stdin, stdout, stderr = launch.streams(stdio)
-        made = runtime_exec.exec_process(
-            engine.config.runtime_root,
-            container.id,
-            process,
-            stdin=stdin,
-            stdout=stdout,
-            stderr=stderr,
-        )
-        # The program runs already: its output waits in the pipes until the command attaches.
-        return spawn.Container(pid=made.pid, start_time=made.start_time, console=made.console, start=None)
 
     config = spawn.MonitorConfig(
         id=session_id,
@@ -101,7 +88,8 @@ def launch_exec(
         on_exit=["/bin/rm", "-rf", "--", directory],  # unless a command is there to do it
     )
     try:
-        return ExecSession(session_id, directory, spawn.spawn(config, create, meanwhile))
+        link = spawn.spawn(config, lambda stdio: runtime.exec_process(container.id, process, stdio), meanwhile)
+        return ExecSession(session_id, directory, link)
     except BaseException:
         gc.remove_tree(directory)
         raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from pod import volumes
+from pod import runtimes, volumes
 from pod.status import observe
 
 TYPE_CHECKING = False
@@ -49,7 +49,7 @@ def inspect_container(engine: Engine, container: Container, *, size: bool = Fals
         "HostsPath": f"{directory}/files/hosts",
         "StaticDir": directory,
         "OCIConfigPath": f"{directory}/config.json",
-        "OCIRuntime": "pod-runtime",
+        "OCIRuntime": runtimes.name_of(config),
         "ConmonPidFile": f"{monitor_dir}/monitor",
         "PidFile": f"{monitor_dir}/pid",
         "Name": container.name,

@@ -6,13 +6,10 @@ import os
 import sys
 import time
 
-from pod import create, rootfs, rootless, spec, state, status, users, volumes
+from pod import create, rootfs, rootless, runtimes, spec, state, status, users, volumes
 from pod.config import DEFAULT_CAPABILITIES, DEFAULT_SYSCTLS
 from pod.errors import ContainerNotFoundError, PodError, StateError
 from pod.lock import ContainerLock
-from runtime import create as runtime_create
-from runtime import delete as runtime_delete
-from runtime import start as runtime_start
 from runtime.errors import OCIRuntimeError
 from runtime.monitor import spawn
 from storage import gc, images
@@ -54,6 +51,7 @@ def launch(
         clear(engine, container.id)
         plan = _Plan(engine, container)
         spec.set_console_size(plan.spec["process"], console_size)
+        runtimes.note(engine.config, container, plan.surroundings.cgroups_path)
         try:
             link = spawn.spawn(plan.monitor_config(), plan.create, meanwhile)
         except OCIRuntimeError as error:
@@ -93,8 +91,7 @@ def clear(engine: Engine, container_id: str) -> None:
             os.unlink(f"{directory}/{name}")
         except FileNotFoundError:
             pass
-    if os.path.isdir(f"{config.runtime_root}/{container_id}"):
-        runtime_delete.delete(config.runtime_root, container_id, force=True)
+    runtimes.delete(config, container_id)
     monitor_dir = config.monitor_dir(container_id)
     try:
         os.mkdir(monitor_dir, 0o700)
@@ -142,6 +139,7 @@ class _Plan:
         self.directory = engine.config.container_dir(container.id)
         self.surroundings = surroundings(engine, container.id, self.config)
         self.spec = spec.build(self.config, container.id, self.surroundings)
+        self.runtime = runtimes.of(engine.config, container, engine.config.monitor_dir(container.id))
         self.overlay = self._overlay()
         self._write_files()
 
@@ -191,24 +189,7 @@ class _Plan:
             self.spec, self.config, self.surroundings.files, keep_id=keep_id, keep_name=self.engine.config.user
         )
         self._copy_up()
-        stdin, stdout, stderr = streams(stdio)
-        made = runtime_create.create(
-            self.container.id,
-            self.directory,
-            self.spec,
-            root=self.engine.config.runtime_root,
-            stdin=stdin,
-            stdout=stdout,
-            stderr=stderr,
-        )
-        return spawn.Container(
-            pid=made.pid,
-            start_time=made.start_time,
-            console=made.console,
-            cgroups=made.cgroups,
-            state_dir=made.state_dir,
-            start=lambda: runtime_start.start(self.engine.config.runtime_root, self.container.id),
-        )
+        return self.runtime.create(self.container.id, self.directory, self.spec, stdio)
 
     def _mount(self) -> None:
         assert self.overlay is not None
@@ -242,11 +223,6 @@ class _Plan:
         _write(f"{files}/hostname", f"{hostname}\n")
         _write(f"{files}/containerenv", "")
         _write(f"{files}/resolv.conf", _read("/etc/resolv.conf"))
-
-
-def streams(stdio: Stdio) -> tuple[int, int, int]:
-    """Return what becomes a process's standard streams, until a terminal takes their place."""
-    return (0, 1, 2) if stdio.stdin < 0 else (stdio.stdin, stdio.stdout, stdio.stderr)
 
 
 def engine_command(engine: Engine) -> list[str]:

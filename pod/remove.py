@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
-from pod import state, status, stop
+from pod import runtimes, state, status, stop
 from pod.errors import PodError, VolumeInUseError
 from pod.lock import ContainerLock
 from pod.volumes import discard
-from runtime import delete
 from storage import database, gc, images, reserve
 
 TYPE_CHECKING = False
@@ -71,8 +68,7 @@ def _forget_rows(engine: Engine, container: state.Container, *, volumes: bool) -
 def delete_files(engine: Engine, container_id: str) -> None:
     """Delete what a container without a row has left: runtime state, cgroups, sockets, and its layer."""
     config = engine.config
-    if os.path.isdir(f"{config.runtime_root}/{container_id}"):
-        delete.delete(config.runtime_root, container_id, force=True)
+    runtimes.delete(config, container_id)
     gc.remove_tree(config.monitor_dir(container_id))
     gc.remove_tree(config.container_dir(container_id))
 

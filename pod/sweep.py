@@ -6,11 +6,10 @@ import fcntl
 import os
 import time
 
-from pod import state, status, volumes
+from pod import runtimes, state, status, volumes
 from pod.errors import PodError
 from pod.lock import ContainerLock
 from runtime import process
-from runtime import status as runtime_status
 from runtime.errors import OCIRuntimeError
 from storage import database, gc, reserve
 from storage.errors import StorageError
@@ -67,10 +66,7 @@ def _remove_orphan(engine: Engine, name: str) -> None:
 
 def _is_foreign(engine: Engine, name: str) -> bool:
     """Tell whether a container without a row may be that of another graphroot that shares our runroot."""
-    try:
-        bundle = runtime_status.load(engine.config.runtime_root, name).bundle
-    except OCIRuntimeError:
-        bundle = ""
+    bundle = runtimes.bundle(engine.config, name)
     if bundle:
         return bundle != engine.config.container_dir(name)
     return status.has_process(engine.config, name)

@@ -39,6 +39,14 @@ def mask(names: list[str]) -> int:
     return bits
 
 
+def drop_ungrantable(process: dict[str, Any]) -> None:
+    """Take from a process section what this process cannot give: other runtimes fail of what we only warn of."""
+    _effective, permitted, _inheritable = syscalls.capget()
+    sets = process.get("capabilities") or {}
+    for kind, names in sets.items():
+        sets[kind] = [name for name in names if mask([name]) & permitted]
+
+
 class CapabilitySets:
     """The five sets of `process.capabilities`, as bits."""
 

@@ -51,7 +51,7 @@ def describe_host(engine: Engine, host: Any) -> dict[str, Any]:
     """Return what is known of the machine."""
     import os
 
-    from pod import __version__
+    from pod import runtimes
     from pod.cli.version import architecture
     from pod.config import DEFAULT_CAPABILITIES
 
@@ -70,7 +70,7 @@ def describe_host(engine: Engine, host: Any) -> dict[str, Any]:
         "kernel": machine.release,
         "logDriver": "k8s-file",
         **host.memory(),
-        "ociRuntime": {"name": "pod-runtime", "path": "", "version": f"pod-runtime {__version__}"},
+        "ociRuntime": runtimes.describe(engine.config),
         "os": "linux",
         "security": host.security(rootless=engine.config.rootless, capabilities=list(DEFAULT_CAPABILITIES)),
         "serviceIsRemote": False,

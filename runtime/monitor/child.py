@@ -39,11 +39,15 @@ _LAST_FD = 0x7FFFFFFF
 
 
 class Stdio:
-    """The container's ends of its standard streams; -1 where a terminal takes their place."""
+    """The container's ends of its standard streams; -1 where a terminal takes their place.
 
-    __slots__ = ("stderr", "stdin", "stdout")
+    `caller` is a socket that hangs up when the command which waits for the container has gone; -1 for none.
+    """
+
+    __slots__ = ("caller", "stderr", "stdin", "stdout")
 
     def __init__(self, stdin: int = -1, stdout: int = -1, stderr: int = -1) -> None:
+        self.caller = -1
         self.stdin = stdin
         self.stdout = stdout
         self.stderr = stderr
@@ -75,7 +79,7 @@ def _fail(loop: Loop, error: BaseException) -> NoReturn:
     """Tell that there is no container, and leave nothing of it."""
     if loop.pid:
         posix.kill(loop.pid, ending.KILL)
-        ending.remove_container(loop.cgroups, loop.state_dir)
+        ending.delete_container(loop)
     if loop.lock >= 0:
         ending.remove_files(loop.directory, (b"monitor", b"attach", b"ctl"))
     ending.tell(loop.sync, _describe(error))
@@ -120,6 +124,7 @@ def _create(config: MonitorConfig, create: Callable[[Stdio], Container], loop: L
     loop.listener = listener.listen(directory)
     loop.ctl = _open_control(directory)
     stdio = Stdio() if config.terminal else _pipes(loop, keep_stdin=config.stdin)
+    stdio.caller = loop.sync
     container = create(stdio)
     for fd in {stdio.stdin, stdio.stdout, stdio.stderr} - {-1}:
         posix.close(fd)
@@ -132,6 +137,7 @@ def _take_over(loop: Loop, container: Container) -> None:
     loop.pid = container.pid
     loop.cgroups = [_bytes(path) for path in container.cgroups]
     loop.state_dir = _bytes(container.state_dir)
+    loop.deletion = [_bytes(argument) for argument in container.deletion]
     loop.pidfd = posix.pidfd_open(container.pid)
     if container.console is not None:
         loop.console = loop.stdin = container.console

@@ -6,6 +6,7 @@ All of it is best effort: a monitor has nobody to complain to, and what it leave
 from __future__ import annotations
 
 import posix
+import select
 import time
 
 from runtime.monitor.oom import oom_killed
@@ -21,7 +22,11 @@ else:
     import _signal
 
 KILL = 9
+# The file that tells which program made a container: as long as it is there, something of that may be left.
+RUNTIME = b"runtime"
 _PATIENCE = 2.0  # For the processes of a cgroup to go after they were killed.
+_PROGRAM_PATIENCE = 20.0
+_DEFAULT_FOR_PROGRAMS = [number for number in range(1, 32) if number not in (KILL, _signal.SIGSTOP)]
 
 
 def exit_code(status: int) -> tuple[int, int | None]:
@@ -54,10 +59,35 @@ def write_record(path: bytes, code: int, signal: int | None, *, oom: bool) -> bo
     return True
 
 
-def remove_container(cgroups: list[bytes], state_dir: bytes) -> None:
+def delete_container(loop: Loop) -> None:
+    """Have the container deleted by whatever made it."""
+    deleted = bool(loop.deletion) and _runs_well(loop.deletion)
+    if remove_container(loop.cgroups, loop.state_dir) and deleted:
+        remove_files(loop.directory, (RUNTIME,))
+
+
+def remove_container(cgroups: list[bytes], state_dir: bytes) -> bool:
     """Remove a container's cgroups and the runtime's state, by which a later command finds cgroups that stay."""
-    if _remove_cgroups(cgroups) and state_dir:
+    if not _remove_cgroups(cgroups):
+        return False
+    if state_dir:
         _remove_state(state_dir)
+    return True
+
+
+def _runs_well(command: list[bytes]) -> bool:
+    """Run a program to its end, and tell whether that was a good one; it has some time only."""
+    try:
+        pid = posix.posix_spawn(command[0], command, posix.environ, setsigdef=_DEFAULT_FOR_PROGRAMS)
+    except OSError:
+        return False
+    pidfd = posix.pidfd_open(pid)
+    poller = select.poll()
+    poller.register(pidfd, select.POLLIN)
+    if not poller.poll(_PROGRAM_PATIENCE * 1000):
+        posix.kill(pid, KILL)
+    posix.close(pidfd)
+    return posix.waitpid(pid, 0)[1] == 0
 
 
 def _remove_cgroups(directories: list[bytes]) -> bool:
@@ -175,7 +205,7 @@ def withdraw(loop: Loop) -> None:
     for fd in (loop.listener, loop.ctl):
         posix.close(fd)
     loop.listener = loop.ctl = -1
-    remove_container(loop.cgroups, loop.state_dir)
+    delete_container(loop)
     remove_files(loop.directory, (b"monitor",))
     # What is left to do concerns clients only; the container may be started again.
     posix.close(loop.lock)

@@ -35,7 +35,19 @@ _IGNORED = (_signal.SIGHUP, _signal.SIGINT, _signal.SIGQUIT, _signal.SIGPIPE, _s
 _TIOCSWINSZ = 0x5414
 # The state that moves into the bare interpreter as it is; log and clients are objects of their own.
 _FDS = ("pidfd", "console", "peer", "stdin", "stdout", "stderr", "listener", "ctl", "lock", "sync")
-_VALUES = ("id", "directory", "pid", "cgroups", "state_dir", "exit_path", "on_exit", "unsent", "stdin_ends", "rest")
+_VALUES = (
+    "id",
+    "directory",
+    "pid",
+    "cgroups",
+    "state_dir",
+    "deletion",
+    "exit_path",
+    "on_exit",
+    "unsent",
+    "stdin_ends",
+    "rest",
+)
 
 
 class Loop:
@@ -46,6 +58,7 @@ class Loop:
     pid: int = 0
     cgroups: list[bytes]
     state_dir: bytes
+    deletion: list[bytes]
     exit_path: bytes
     on_exit: list[bytes]
     log: Log

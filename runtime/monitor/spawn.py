@@ -71,7 +71,7 @@ class Container:
     `start` lets a process run that waits for that; None for one that runs already.
     """
 
-    __slots__ = ("cgroups", "console", "pid", "start", "start_time", "state_dir")
+    __slots__ = ("cgroups", "console", "deletion", "pid", "start", "start_time", "state_dir")
 
     def __init__(
         self,
@@ -82,12 +82,14 @@ class Container:
         console: int | None = None,
         cgroups: list[str] | None = None,
         state_dir: str = "",
+        deletion: list[str] | None = None,
     ) -> None:
         self.pid = pid
         self.start_time = start_time
         self.console = console
         self.cgroups = cgroups or []
         self.state_dir = state_dir
+        self.deletion = deletion or []  # the command line that deletes it, where its state is not ours
         self.start = start
 
 

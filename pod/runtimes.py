@@ -1,0 +1,200 @@
+"""Which OCI runtime makes a container's processes: our own library, or a program in its place.
+
+What is chosen when a container is created stays with it (`runtime` of its configuration). While a program may have left
+anything of a container, <runroot>/containers/<id>/runtime tells how to delete it, so that no row is needed for that.
+"""
+
+from __future__ import annotations
+
+import os
+
+from pod.errors import PodError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from pod.config import Config
+    from pod.container_config import Program
+    from pod.state import Container
+    from runtime.external import ExternalRuntime
+    from runtime.monitor import spawn
+
+
+OWN = "pod-runtime"
+_OWN_NAMES = ("", OWN, "pod")
+# Where runtimes lie, whatever the user's $PATH says: Debian has runc in sbin.
+_PLACES = ("/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin", "/sbin", "/bin")
+# What a program is told of our environment. Not NOTIFY_SOCKET or LISTEN_FDS: these are for us.
+_VARIABLES = ("PATH", "HOME", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS")
+
+
+def choose(config: Config) -> Program | None:
+    """Return the program that `--runtime` or containers.conf names, None for our own library.
+
+    By a name: the paths that [engine.runtimes] lists, the usual places, $PATH. Raises PodError, with podman's words.
+    """
+    name = config.runtime
+    if name in _OWN_NAMES:
+        return None
+    if "/" in name:
+        paths, wrong = [os.path.abspath(name)], f"no valid executable found for OCI runtime {name}: invalid argument"
+    else:
+        listed = config.engine.get("runtimes", {}).get(name)
+        searched = os.environ.get("PATH", "").split(":")
+        places = [*(() if listed else _PLACES), *filter(os.path.isabs, searched)]
+        paths = [*(listed or ()), *(f"{place}/{name}" for place in places)]
+        wrong = f'default OCI runtime "{name}" not found: invalid argument'
+    for path in paths:
+        if os.path.isfile(path) and os.access(path, os.X_OK):
+            flags = [flag if flag.startswith("-") else f"--{flag}" for flag in config.runtime_flags]
+            return {"name": name, "path": path, "flags": flags}
+    raise PodError(wrong, hint="name an executable file, or none for pod's own runtime")
+
+
+def name_of(container_config: dict[str, Any]) -> str:
+    """Return what `inspect` calls the runtime of a container."""
+    program: Program | None = container_config.get("runtime")
+    return program["name"] if program else OWN
+
+
+def of(config: Config, container: Container, directory: str) -> _OwnRuntime | ExternalRuntime:
+    """Return the runtime of a container; a program exchanges files with us in `directory`, which is to be removed."""
+    program: Program | None = container.config.get("runtime")
+    if not program:
+        return _OwnRuntime(config.runtime_root)
+    return _external([program["path"], *program["flags"]], _root(config, program), directory)
+
+
+def note(config: Config, container: Container, cgroups_path: str) -> None:
+    """Write down, before a program makes a container, by what `delete` finds all of it."""
+    program: Program | None = container.config.get("runtime")
+    if not program:
+        return
+    from runtime import jsontext
+
+    document = {
+        "command": [program["path"], *program["flags"]],
+        "root": _root(config, program),
+        "bundle": config.container_dir(container.id),
+        "cgroups_path": cgroups_path,
+    }
+    path = _note_path(config, container.id)
+    with open(f"{path}.tmp", "w", encoding="ascii") as file:
+        file.write(jsontext.dumps(document))
+    os.rename(f"{path}.tmp", path)
+
+
+def delete(config: Config, container_id: str) -> None:
+    """Delete what is left of a container at its runtime: state, cgroups, processes. Idempotent."""
+    noted = _noted(config, container_id)
+    if noted is not None:
+        from storage import gc
+
+        runtime = _external(noted["command"], noted["root"], config.monitor_dir(container_id))
+        runtime.delete(container_id, noted["cgroups_path"])
+        gc.remove_tree(f"{noted['root']}/{container_id}")
+        os.unlink(_note_path(config, container_id))
+    if os.path.isdir(f"{config.runtime_root}/{container_id}"):
+        from runtime import delete as own
+
+        own.delete(config.runtime_root, container_id, force=True)
+
+
+def bundle(config: Config, container_id: str) -> str:
+    """Return the bundle of what is left of a container at its runtime; empty if nothing is known of it."""
+    noted = _noted(config, container_id)
+    if noted is not None:
+        return str(noted["bundle"])
+    from runtime import status
+    from runtime.errors import OCIRuntimeError
+
+    try:
+        return status.load(config.runtime_root, container_id).bundle
+    except OCIRuntimeError:
+        return ""
+
+
+def describe(config: Config) -> dict[str, str]:
+    """Return name, path and version of the runtime of new containers, as `info` shows them."""
+    program = choose(config)
+    if program is None:
+        from pod import __version__
+
+        return {"name": OWN, "path": "", "version": f"{OWN} {__version__}"}
+    import subprocess
+
+    try:
+        said = subprocess.run(
+            [program["path"], "--version"], stdin=subprocess.DEVNULL, capture_output=True, timeout=10, check=False
+        ).stdout.decode("utf-8", "replace")
+    except (OSError, subprocess.TimeoutExpired):
+        said = ""
+    return {"name": program["name"], "path": program["path"], "version": said.strip()}
+
+
+class _OwnRuntime:
+    """Our library. Its parts are imported where they are called: a command needs one or two of them."""
+
+    __slots__ = ("_root",)
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+
+    def create(self, container_id: str, bundle: str, spec: dict[str, Any], stdio: spawn.Stdio) -> spawn.Container:
+        """Create a container."""
+        from runtime import create, start
+        from runtime.monitor import spawn
+
+        stdin, stdout, stderr = _streams(stdio)
+        made = create.create(container_id, bundle, spec, root=self._root, stdin=stdin, stdout=stdout, stderr=stderr)
+        return spawn.Container(
+            pid=made.pid,
+            start_time=made.start_time,
+            console=made.console,
+            cgroups=made.cgroups,
+            state_dir=made.state_dir,
+            start=lambda: start.start(self._root, container_id),
+        )
+
+    def exec_process(self, container_id: str, document: dict[str, Any], stdio: spawn.Stdio) -> spawn.Container:
+        """Run a process in a running container; its output waits in the pipes until the command attaches."""
+        from runtime import exec as runtime_exec
+        from runtime.monitor import spawn
+
+        stdin, stdout, stderr = _streams(stdio)
+        made = runtime_exec.exec_process(self._root, container_id, document, stdin=stdin, stdout=stdout, stderr=stderr)
+        return spawn.Container(pid=made.pid, start_time=made.start_time, console=made.console, start=None)
+
+
+def _streams(stdio: spawn.Stdio) -> tuple[int, int, int]:
+    """Return what becomes a process's standard streams, until a terminal takes their place."""
+    return (0, 1, 2) if stdio.stdin < 0 else (stdio.stdin, stdio.stdout, stdio.stderr)
+
+
+def _external(command: list[str], root: str, directory: str) -> ExternalRuntime:
+    from runtime.external import ExternalRuntime
+
+    environment = {name: os.environ[name] for name in _VARIABLES if name in os.environ}
+    return ExternalRuntime(command, root=root, directory=directory, environment=environment)
+
+
+def _root(config: Config, program: Program) -> str:
+    """Return where a program keeps its state: a place for each name, for their formats differ."""
+    return f"{config.runroot}/runtimes/{os.path.basename(program['path'])}"
+
+
+def _note_path(config: Config, container_id: str) -> str:
+    return f"{config.monitor_dir(container_id)}/runtime"  # as runtime.monitor.ending.RUNTIME
+
+
+def _noted(config: Config, container_id: str) -> dict[str, Any] | None:
+    try:
+        with open(_note_path(config, container_id), encoding="ascii") as file:
+            text = file.read()
+    except FileNotFoundError:
+        return None
+    from runtime import jsontext
+
+    noted: dict[str, Any] = jsontext.loads(text)
+    return noted

@@ -1,0 +1,326 @@
+"""Another OCI runtime in place of our library: runc, crun, or any program with their command line.
+
+For the monitor, which must be a subreaper: a program that has made a process ends, and so the process becomes the
+monitor's own child. What fails leaves nothing: no process, no cgroup, and of state only what `delete` finds.
+Source of the command line: what podman and conmon send.
+"""
+
+from __future__ import annotations
+
+import _signal  # type: ignore[import-not-found]
+import posix
+import select
+from errno import ENOENT
+
+from runtime import capabilities, launch, process, syscalls
+from runtime.errors import CommandNotFoundError, NotExecutableError, OCIRuntimeError
+from runtime.jsontext import loads
+from runtime.kernel import CLOSE_RANGE_CLOEXEC, PR_SET_PDEATHSIG
+from runtime.monitor import ending
+from runtime.monitor.spawn import Container
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from runtime.console import ConsoleSocket
+    from runtime.monitor.spawn import Stdio
+
+    Document = dict[str, Any]
+
+_SIGKILL = 9
+_POLLRDHUP = 0x2000  # Linux; the select module does not have it
+# How long a program may go on when nobody waits any more for what it does.
+_START_GRACE = 10.0
+_DELETE_PATIENCE = 20.0
+_LONGEST_MESSAGE = 4096
+# As podman tells them apart (getOCIRuntimeError): the words, the error, what is said of it.
+_KINDS: tuple[tuple[tuple[str, ...], type[OCIRuntimeError], str], ...] = (
+    (("permission denied", "operation not permitted"), NotExecutableError, "OCI runtime permission denied"),
+    (
+        ("executable file not found in", "no such file or directory", "open executable"),
+        CommandNotFoundError,
+        "OCI runtime attempted to invoke a command that was not found",
+    ),
+    (("exec format error",), NotExecutableError, "OCI runtime error"),
+)
+
+
+class ExternalRuntime:
+    """A runtime that is a program."""
+
+    __slots__ = ("_command", "_directory", "_environment", "_name", "_root")
+
+    def __init__(self, command: list[str], *, root: str, directory: str, environment: dict[str, str]) -> None:
+        self._command = command  # the program, by its whole path, and its global options
+        self._root = root  # where it keeps its state
+        self._directory = directory  # a private one for what passes between it and us
+        self._environment = environment
+        self._name = command[0].rpartition("/")[2]
+
+    def create(self, container_id: str, bundle: str, spec: Document, stdio: Stdio) -> Container:
+        """Create a container from the bundle, whose config.json is written here."""
+        cgroup_path = (spec.get("linux") or {}).get("cgroupsPath") or ""
+        capabilities.drop_ungrantable(spec["process"])
+        launch.write(f"{bundle}/config.json", spec)
+        try:
+            pid, console = self._make(["create", "--bundle", bundle], container_id, spec["process"], stdio, bundle)
+        except BaseException:
+            self.delete(container_id, cgroup_path)
+            raise
+        return Container(
+            pid=pid,
+            start_time=process.start_time(pid) or 0,
+            start=lambda: self._run(["start", container_id], caller=stdio.caller, grace=_START_GRACE),
+            console=console,
+            cgroups=_cgroup_directories(cgroup_path),
+            deletion=self._argv("delete", "--force", container_id),
+        )
+
+    def exec_process(self, container_id: str, document: Document, stdio: Stdio) -> Container:
+        """Run a process in a running container."""
+        capabilities.drop_ungrantable(document)
+        file = f"{self._directory}/process.json"
+        launch.write(file, document)
+        words = ["exec", "--process", file, "--detach"]
+        pid, console = self._make(words, container_id, document, stdio, self._directory)
+        return Container(pid=pid, start_time=process.start_time(pid) or 0, start=None, console=console)
+
+    def delete(self, container_id: str, cgroup_path: str) -> None:
+        """Delete a container, running or not, whole or not; what the program leaves in the cgroup goes as well."""
+        try:
+            self._run(["delete", "--force", container_id], grace=_DELETE_PATIENCE)
+        except OCIRuntimeError:
+            pass  # It may be gone, the program with it, or never have been made.
+        if cgroup_path:
+            from runtime import cgroups
+
+            try:
+                cgroups.plan(cgroup_path).remove(kill=True)
+            except cgroups.CgroupUnavailableError:
+                pass
+
+    def _make(
+        self, words: list[str], container_id: str, document: Document, stdio: Stdio, directory: str
+    ) -> tuple[int, int | None]:
+        """Have the program make a process; return its pid and its terminal. `directory` is the program's own."""
+        pid_file = f"{self._directory}/oci-pid"
+        _unlink(pid_file)
+        words = [*words, "--pid-file", pid_file]
+        console: ConsoleSocket | None = None
+        try:
+            if document.get("terminal"):
+                from runtime.console import ConsoleSocket
+
+                console = ConsoleSocket(directory)
+                words += ["--console-socket", console.path]
+            self._run([*words, container_id], stdio=stdio, caller=stdio.caller, directory=directory)
+            pid = self._read_pid(pid_file)
+            return pid, None if console is None else console.receive()
+        except BaseException:
+            _end_children()
+            raise
+        finally:
+            if console is not None:
+                console.close()
+
+    def _read_pid(self, path: str) -> int:
+        try:
+            with open(path, "rb", buffering=0) as file:
+                pid = int(file.read(32))
+        except (FileNotFoundError, ValueError):
+            raise OCIRuntimeError(f"{self._name}: it ended well, but made no process: OCI runtime error") from None
+        if process.parent(pid) != posix.getpid():
+            raise OCIRuntimeError(f"{self._name}: process {pid}, which it says it made, is not ours: OCI runtime error")
+        return pid
+
+    def _argv(self, *words: str) -> list[str]:
+        return [*self._command, "--root", self._root, *words]
+
+    def _run(
+        self,
+        words: list[str],
+        *,
+        stdio: Stdio | None = None,
+        caller: int = -1,
+        grace: float = 0.0,
+        directory: str = "/",
+    ) -> None:
+        """Run the program to its end; raise what it says of a failure.
+
+        When `caller` hangs up, or from the start if there is none, it has `grace` seconds left before it is killed.
+        """
+        log = f"{self._directory}/oci-log"
+        _unlink(log)
+        streams = _Streams(stdio)
+        try:
+            argv = self._argv("--log", log, "--log-format", "json", *words)
+            pid = _spawn(argv, self._environment, streams.fds, directory)
+            ended = _wait(pid, caller, grace)
+            if ended is None:
+                raise OCIRuntimeError(f"{self._name} {words[0]}: it did not come to an end and was killed")
+            if ended:
+                raise self._failure(words[0], ended, _read(log), streams.last_words())
+        except OSError as error:
+            raise OCIRuntimeError(f"execute `{self._command[0]}`: {error.strerror}") from error
+        finally:
+            streams.close()
+
+    def _failure(self, verb: str, ended: int, log: str, said: str) -> OCIRuntimeError:
+        """Return the error that the program wrote into its log, or said, or at least how it ended."""
+        message = " ".join((_logged(log) or said or log).split())[:_LONGEST_MESSAGE]
+        message = "".join(letter if letter.isprintable() else "?" for letter in message)
+        if not message:
+            code = posix.waitstatus_to_exitcode(ended)
+            how = f"was killed by signal {-code}" if code < 0 else f"ended with exit status {code}"
+            return OCIRuntimeError(f"{self._name} {verb}: it {how}, without a word: OCI runtime error")
+        for signs, kind, meaning in _KINDS:
+            if any(sign in message.lower() for sign in signs):
+                return kind(f"{self._name}: {message}: {meaning}")
+        return OCIRuntimeError(f"{self._name}: {message}: OCI runtime error")
+
+
+class _Streams:
+    """The standard streams of the program: the container's, else nothing, and a pipe for what it complains of."""
+
+    __slots__ = ("_own", "fds")
+
+    def __init__(self, stdio: Stdio | None) -> None:
+        self._own: list[int] = []
+        if stdio is not None and stdio.stdin >= 0:
+            self.fds = (stdio.stdin, stdio.stdout, stdio.stderr)
+            return
+        null = posix.open("/dev/null", posix.O_RDWR | posix.O_CLOEXEC)
+        self._own = [null, *posix.pipe2(posix.O_CLOEXEC)]
+        self.fds = (null, null, self._own[2])
+
+    def last_words(self) -> str:
+        """Return what is to be read in the pipe of stderr."""
+        try:
+            # The other end of the container's pipe is not at hand here; opened anew, a pipe has both.
+            fd = posix.open(f"/proc/self/fd/{self.fds[2]}", posix.O_RDONLY | posix.O_NONBLOCK | posix.O_CLOEXEC)
+        except OSError:
+            return ""
+        try:
+            return posix.read(fd, _LONGEST_MESSAGE).decode("utf-8", "replace")
+        except OSError:
+            return ""
+        finally:
+            posix.close(fd)
+
+    def close(self) -> None:
+        """Close what was opened here."""
+        for fd in self._own:
+            posix.close(fd)
+
+
+def _spawn(argv: list[str], environment: dict[str, str], streams: tuple[int, int, int], directory: str) -> int:
+    """Start a program that dies with this process; OSError if it cannot be executed."""
+    parent = posix.getpid()
+    read_end, write_end = posix.pipe2(posix.O_CLOEXEC)
+    pid = posix.fork()
+    if pid == 0:
+        try:
+            ending.default_signals()
+            syscalls.prctl(PR_SET_PDEATHSIG, _SIGKILL)
+            if posix.getppid() != parent:
+                posix._exit(1)
+            for target, fd in enumerate(streams):
+                posix.dup2(fd, target)
+            syscalls.close_range(3, flags=CLOSE_RANGE_CLOEXEC)
+            _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
+            posix.chdir(directory)
+            posix.execve(argv[0], argv, environment)
+        except OSError as error:
+            posix.write(write_end, str(error.errno).encode())
+        finally:
+            posix._exit(127)
+    posix.close(write_end)
+    try:
+        refused = posix.read(read_end, 16)
+    finally:
+        posix.close(read_end)
+    if refused:
+        posix.waitpid(pid, 0)
+        raise OSError(int(refused), posix.strerror(int(refused)))
+    return pid
+
+
+def _wait(pid: int, caller: int, grace: float) -> int | None:
+    """Return the wait status of a child; None if it had to be killed."""
+    pidfd = posix.pidfd_open(pid)
+    try:
+        if caller >= 0:
+            _first(pidfd, caller, None)
+        killed = not _first(pidfd, -1, grace)
+        if killed:
+            posix.kill(pid, _SIGKILL)
+        status = posix.waitpid(pid, 0)[1]
+        return None if killed else status
+    finally:
+        posix.close(pidfd)
+
+
+def _first(pidfd: int, caller: int, seconds: float | None) -> bool:
+    """Wait for the end of a process, or until the caller hangs up or the time is over; tell whether it has ended."""
+    poller = select.poll()
+    poller.register(pidfd, select.POLLIN)
+    if caller >= 0:
+        # It says nothing now: whatever there is to hear is its end.
+        poller.register(caller, select.POLLIN | _POLLRDHUP)
+    return pidfd in dict(poller.poll(None if seconds is None else seconds * 1000))
+
+
+def _end_children() -> None:
+    """Kill what a program that failed, or was killed, has left: all of it has come to this subreaper."""
+    while True:
+        children = _read(f"/proc/self/task/{posix.getpid()}/children").split()
+        for pid in children:
+            launch.kill_child(int(pid))
+        if not children:
+            return
+
+
+def _cgroup_directories(path: str) -> list[str]:
+    """Return where the container's cgroups may be, in every hierarchy."""
+    if not path:
+        return []
+    from runtime import cgroups
+
+    try:
+        return cgroups.plan(path).paths
+    except cgroups.CgroupUnavailableError:
+        return []
+
+
+def _logged(log: str) -> str:
+    """Return the message of the last error in a log of JSON lines; empty if there is none."""
+    for line in reversed(log.splitlines()):
+        try:
+            entry = loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict) and entry.get("level") in ("error", "fatal", "panic"):
+            return str(entry.get("msg") or "")
+    return ""
+
+
+def _read(path: str) -> str:
+    try:
+        fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK)
+    except OSError:
+        return ""
+    try:
+        return posix.read(fd, 65536).decode("utf-8", "replace")
+    except OSError:
+        return ""
+    finally:
+        posix.close(fd)
+
+
+def _unlink(path: str) -> None:
+    try:
+        posix.unlink(path)
+    except OSError as error:
+        if error.errno != ENOENT:
+            raise
