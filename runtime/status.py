@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 STATE, CONFIG, LISTENER = "state.json", "config.json", "start"
 # All that a state directory may hold; nothing else is ever removed from it.
-FILES = (STATE, f"{STATE}.new", CONFIG, LISTENER)
+FILES = (STATE, f"{STATE}.new", CONFIG, f"{CONFIG}.new", LISTENER)
 VERSION = "1.2.0"
 
 

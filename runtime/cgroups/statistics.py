@@ -228,13 +228,13 @@ def _page_sizes(directory: str, ending: str) -> list[str]:
         names = posix.listdir(directory) if directory else []
     except OSError:
         return []
-    sizes = (name.removeprefix("hugetlb.").removesuffix(ending) for name in names if name.endswith(ending))
-    return sorted(size for size in sizes if "." not in size)
+    parts = (name.split(".") for name in names)
+    return sorted(words[1] for words in parts if words[0] == "hugetlb" and words[2:] == [ending])
 
 
 def _hugetlb_v1(directory: str) -> Data:
     result = {}
-    for size in _page_sizes(directory, ".usage_in_bytes"):
+    for size in _page_sizes(directory, "usage_in_bytes"):
         amounts = {"usage": "usage_in_bytes", "max": "max_usage_in_bytes"}
         found = {key: _number(directory, f"hugetlb.{size}.{file}") for key, file in amounts.items()}
         result[size] = {**_without_zeros(found), "failcnt": _number(directory, f"hugetlb.{size}.failcnt")}
@@ -243,7 +243,7 @@ def _hugetlb_v1(directory: str) -> Data:
 
 def _hugetlb_v2(directory: str) -> Data:
     result = {}
-    for size in _page_sizes(directory, ".current"):
+    for size in _page_sizes(directory, "current"):
         usage = _without_zeros({"usage": _number(directory, f"hugetlb.{size}.current")})
         result[size] = {**usage, "failcnt": _pairs(directory, f"hugetlb.{size}.events").get("max", 0)}
     return result

@@ -51,9 +51,10 @@ def _cpu(cpu: dict[str, Any]) -> Iterator[Setting]:
         ("realtimeRuntime", "cpu.rt_runtime_us"),
         ("idle", "cpu.idle"),
     ):
-        amount = limit(cpu, key)
+        # Of these two zero is a value, which is there anyway where the kernel does not know them.
+        amount = number(cpu, key) if key in ("burst", "idle") else limit(cpu, key)
         if amount is not None:
-            yield Setting("cpu", file, str(amount))
+            yield Setting("cpu", file, str(amount), optional=not amount)
 
 
 def _memory(memory: dict[str, Any]) -> Iterator[Setting]:

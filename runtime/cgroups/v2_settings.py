@@ -58,17 +58,17 @@ def _cpu(cpu: dict[str, Any]) -> Iterator[Setting]:
         value = text(cpu, key)
         if value is not None:
             yield Setting("cpuset", f"cpuset.{key}", value)
-    idle = limit(cpu, "idle")
+    idle, burst = number(cpu, "idle"), number(cpu, "burst")
+    # Of these two zero is a value, which is there anyway where the kernel does not know them.
     if idle is not None:
-        yield Setting("cpu", "cpu.idle", str(idle))
-    elif shares is not None:
+        yield Setting("cpu", "cpu.idle", str(idle), optional=not idle)
+    if shares is not None and not idle:
         yield Setting("cpu", "cpu.weight", str(weight_of_shares(shares)))
     if quota is not None or period is not None:
         amount = str(quota) if quota is not None and quota > 0 else "max"
         yield Setting("cpu", "cpu.max", f"{amount} {period or _DEFAULT_PERIOD}")
-    burst = limit(cpu, "burst")
     if burst is not None:
-        yield Setting("cpu", "cpu.max.burst", str(burst))
+        yield Setting("cpu", "cpu.max.burst", str(burst), optional=not burst)
 
 
 def _memory(memory: dict[str, Any]) -> Iterator[Setting]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from binascii import crc32
+
 from runtime import spec
 from runtime.cli import table, values
 from runtime.cli.arguments import UsageError
@@ -30,7 +32,7 @@ def make(line: CommandLine, root: str, *, foreground: bool) -> Created:
     if terminal and not line.text("console-socket") and not foreground:
         raise UsageError("the process has a terminal: --console-socket is needed")
     manager = _cgroup_manager(line)
-    _choose_cgroup(document, line.arguments[0], manager == "systemd")
+    _choose_cgroup(document, f"{line.arguments[0]}-{crc32(root.encode('utf-8', 'surrogateescape')):08x}", manager)
     return create(
         line.arguments[0],
         bundle,
@@ -47,11 +49,14 @@ def make(line: CommandLine, root: str, *, foreground: bool) -> Created:
     )
 
 
-def _choose_cgroup(document: dict[str, Any], container_id: str, systemd: bool) -> None:
-    """Name a cgroup where the bundle leaves that to the runtime: below the caller's own, or by systemd's defaults."""
+def _choose_cgroup(document: dict[str, Any], name: str, manager: str) -> None:
+    """Name a cgroup where the bundle leaves that to the runtime: below the caller's own, or by systemd's defaults.
+
+    IDs are unique below one root only, so the name has a part that tells roots apart.
+    """
     linux = document.get("linux")
     if isinstance(linux, dict) and not linux.get("cgroupsPath"):
-        linux["cgroupsPath"] = f":{table.NAME}:{container_id}" if systemd else f"{table.NAME}-{container_id}"
+        linux["cgroupsPath"] = f":{table.NAME}:{name}" if manager == "systemd" else f"{table.NAME}-{name}"
 
 
 def _cgroup_manager(line: CommandLine) -> str:

@@ -17,6 +17,8 @@ _SIGNAL_NAMES = (
     "XCPU XFSZ VTALRM PROF WINCH IO PWR SYS"
 ).split()
 _REALTIME_MIN, _REALTIME_MAX = 34, 64
+_UNITS = ("", "k", "m", "g", "t", "p")
+_DURATIONS = {"h": 3600, "m": 60, "s": 1, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 # Of a file's mode: what it is (S_IFMT), and what group and others may.
 _KIND_AND_OTHERS, _DIRECTORY = 0o170077, 0o040000
 
@@ -86,6 +88,35 @@ def matching(line: CommandLine, root: str) -> list[str]:
     except re.error as error:
         raise UsageError(f"`{line.arguments[0]}` is not a regular expression: {error}") from error
     return [name for name in list_ids(root) if expression.search(name)]
+
+
+def size(text: str) -> int:
+    """Read an amount of memory as runc does: bytes, or with a unit of 1024: 64m, 1.5GiB; -1 is no limit."""
+    if text == "-1":
+        return -1
+    number = text.rstrip("bBiIkKmMgGtTpP ")
+    unit = text[len(number) :].strip().lower().removesuffix("b").removesuffix("i")
+    whole, _point, fraction = number.partition(".")
+    digits = f"{whole}{fraction}"
+    if unit not in _UNITS or not digits.isascii() or not digits.isdigit():
+        raise UsageError(f"`{text}` is not an amount of memory: bytes, or with a unit as in 64m")
+    return int(float(number) * 1024 ** _UNITS.index(unit)) if fraction else int(whole) * 1024 ** _UNITS.index(unit)
+
+
+def duration(text: str) -> float:
+    """Read a duration as Go writes it, in seconds: 5s, 1m30s, 500ms."""
+    rest, seconds = text, 0.0
+    good = bool(text)
+    while rest and good:
+        number = rest[: len(rest) - len(rest.lstrip("0123456789."))]
+        rest = rest[len(number) :]
+        unit = rest[: len(rest) - len(rest.lstrip("abcdefghijklmnopqrstuvwxyzµ"))]
+        rest = rest[len(unit) :]
+        good = unit in _DURATIONS and number.replace(".", "", 1).isdigit()
+        seconds += float(number) * _DURATIONS[unit] if good else 0
+    if not good:
+        raise UsageError(f"`{text}` is not a duration as 5s or 1m30s")
+    return seconds
 
 
 def user(text: str) -> tuple[int, int | None]:

@@ -1,0 +1,90 @@
+"""What the words of a command line stand for."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runtime.cli.arguments import CommandLine, UsageError
+from runtime.cli.values import absolute, duration, root, size
+from runtime.errors import OCIRuntimeError
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("0", 0),
+        ("123", 123),
+        ("-1", -1),
+        ("64m", 64 << 20),
+        ("64M", 64 << 20),
+        ("1GiB", 1 << 30),
+        ("2kb", 2048),
+        ("1.5g", 3 << 29),
+        ("10 MB", 10 << 20),
+        ("7b", 7),
+        ("9007199254740993", 9007199254740993),
+    ],
+)
+def test_sizes(text: str, number: int) -> None:
+    assert size(text) == number
+
+
+@pytest.mark.parametrize("text", ["", "m", "-2", "1x", "1mm", "1.2.3k", "0x10", "1e3", "١"])
+def test_sizes_that_are_none(text: str) -> None:
+    with pytest.raises(UsageError):
+        size(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("5s", 5), ("500ms", 0.5), ("1m30s", 90), ("1h", 3600), ("1.5s", 1.5), ("0s", 0)]
+)
+def test_durations(text: str, seconds: float) -> None:
+    assert duration(text) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("text", ["", "5", "s", "5 s", "5x", "-5s", "1.2.3s", "5s6"])
+def test_durations_that_are_none(text: str) -> None:
+    with pytest.raises(UsageError):
+        duration(text)
+
+
+@given(st.text(alphabet="ab./", max_size=20))
+def test_absolute_paths_are_those_of_the_library(path: str) -> None:
+    # POSIX leaves it open what two slashes at the beginning mean, and os.path keeps them.
+    assert absolute(path) == os.path.abspath(path).replace("//", "/")
+
+
+def line(*words: str) -> CommandLine:
+    return CommandLine().read([*words, "state", "x"])
+
+
+def test_the_root_is_the_systems_or_the_users(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import posix
+
+    assert root(line("--root", "/a/../b")) == "/b"
+    assert root(line("--rootless", "false")) == "/run/pod-runtime"
+    monkeypatch.setitem(posix.environ, b"XDG_RUNTIME_DIR", str(tmp_path).encode())
+    assert root(line("--rootless=true")) == f"{tmp_path}/pod-runtime"
+    assert root(line()) == ("/run/pod-runtime" if os.geteuid() == 0 else f"{tmp_path}/pod-runtime")
+    with pytest.raises(UsageError, match="--rootless"):
+        root(line("--rootless=perhaps"))
+
+
+def test_a_users_root_of_last_resort_is_his_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from runtime.cli import values
+
+    path = str(tmp_path / "private")
+    assert values._private_directory(path, os.getuid()) == path
+    assert os.stat(path).st_mode & 0o777 == 0o700
+    assert values._private_directory(path, os.getuid()) == path
+    os.chmod(path, 0o750)
+    with pytest.raises(OCIRuntimeError, match="only user"):
+        values._private_directory(path, os.getuid())
+    os.symlink("/root", tmp_path / "link")
+    with pytest.raises(OCIRuntimeError):
+        values._private_directory(str(tmp_path / "link"), os.getuid())
