@@ -50,6 +50,8 @@ def root(line: CommandLine) -> str:
     directory = environment("XDG_RUNTIME_DIR")
     if directory:
         return f"{absolute(directory)}/pod-runtime"
+    if uid == 0 and line.globals.get("rootless", "auto") == "auto":
+        return "/run/pod-runtime"  # a container's root, rather than an ordinary user in a namespace of his engine
     return _private_directory(f"/tmp/pod-runtime-{uid}", uid)
 
 
@@ -57,7 +59,13 @@ def _is_rootless(line: CommandLine, uid: int) -> bool:
     given = line.globals.get("rootless", "auto")
     if given not in ("true", "false", "auto"):
         raise UsageError(f"--rootless is true, false or auto, not `{given}`")
-    return given == "true" or (given == "auto" and uid != 0)
+    return given == "true" or (given == "auto" and (uid != 0 or _in_user_namespace()))
+
+
+def _in_user_namespace() -> bool:
+    """Tell whether user 0 is root of a user namespace alone, as rootless podman starts its runtime."""
+    with open("/proc/self/uid_map", encoding="ascii") as file:
+        return file.read().split() != ["0", "0", "4294967295"]
 
 
 def _private_directory(path: str, uid: int) -> str:

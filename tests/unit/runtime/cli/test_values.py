@@ -88,3 +88,27 @@ def test_a_users_root_of_last_resort_is_his_alone(monkeypatch: pytest.MonkeyPatc
     os.symlink("/root", tmp_path / "link")
     with pytest.raises(OCIRuntimeError):
         values._private_directory(str(tmp_path / "link"), os.getuid())
+
+
+@pytest.mark.parametrize(
+    ("words", "uid", "in_namespace", "directory", "expected"),
+    [
+        (["--root", "/a/../b", "list"], 0, False, "/x", "/b"),
+        (["list"], 0, False, "/x", "/run/pod-runtime"),
+        (["list"], 1000, False, "/x", "/x/pod-runtime"),
+        # Rootless podman starts its runtime as user 0 of the user's namespace.
+        (["list"], 0, True, "/x", "/x/pod-runtime"),
+        (["list"], 0, True, "", "/run/pod-runtime"),
+        (["--rootless", "false", "list"], 0, True, "/x", "/run/pod-runtime"),
+        (["--rootless", "true", "list"], 0, False, "/x", "/x/pod-runtime"),
+    ],
+)
+def test_where_state_is_kept(
+    monkeypatch: pytest.MonkeyPatch, words: list[str], uid: int, in_namespace: bool, directory: str, expected: str
+) -> None:
+    from runtime.cli import values
+
+    monkeypatch.setattr("posix.geteuid", lambda: uid)
+    monkeypatch.setattr(values, "_in_user_namespace", lambda: in_namespace)
+    monkeypatch.setattr(values, "environment", lambda _name: directory)
+    assert root(CommandLine().read(words)) == expected
