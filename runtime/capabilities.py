@@ -25,6 +25,7 @@ NAMES = (
     "CAP_SETFCAP CAP_MAC_OVERRIDE CAP_MAC_ADMIN CAP_SYSLOG CAP_WAKE_ALARM CAP_BLOCK_SUSPEND CAP_AUDIT_READ "
     "CAP_PERFMON CAP_BPF CAP_CHECKPOINT_RESTORE"
 ).split()
+SETS = ("bounding", "effective", "permitted", "inheritable", "ambient")
 _MOST = 64
 _NUMBERS = {name: number for number, name in enumerate(NAMES)}
 
@@ -58,6 +59,22 @@ class CapabilitySets:
         self.permitted = mask(document.get("permitted") or [])
         self.inheritable = mask(document.get("inheritable") or [])
         self.ambient = mask(document.get("ambient") or [])
+
+
+def warnings(document: dict[str, Any], *, in_user_namespace: bool) -> list[str]:
+    """Say which capabilities a configuration asks for in vain: unknown, or not ours to give (config.md).
+
+    In a new user namespace all can be given.
+    """
+    found = []
+    _effective, available, _inheritable = syscalls.capget()
+    for name in dict.fromkeys(name for kind in SETS for name in document.get(kind) or ()):
+        number = _NUMBERS.get(name.upper())
+        if number is None:
+            found.append(f"capability `{name}` is not known and is ignored")
+        elif not in_user_namespace and not available >> number & 1:
+            found.append(f"capability `{name}` cannot be granted: the runtime does not have it itself")
+    return found
 
 
 def drop_bounding(keep: int) -> None:

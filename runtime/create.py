@@ -11,25 +11,31 @@ import posix
 import time
 
 from runtime import (
+    capabilities,
     devices,
     hooks,
     idmap,
+    inherited,
     init,
     launch,
+    middle,
     mounts,
     namespaces,
+    notify,
     process,
     procfs,
     rootfs,
     sync,
-    syscalls,
     sysctl,
 )
 from runtime import spec as specification
 from runtime import status as states
-from runtime.clone import clone, clone_into, close_entrances
-from runtime.errors import ContainerExistsError, OCIRuntimeError, SpecError
-from runtime.kernel import CLONE_NEWCGROUP, CLONE_NEWTIME, CLONE_NEWUSER, CLONE_PARENT, PR_SET_DUMPABLE
+from runtime.clone import clone_into, close_entrances
+from runtime.errors import ContainerExistsError, HookError, OCIRuntimeError, SpecError
+from runtime.kernel import (
+    CLONE_NEWCGROUP,
+    CLONE_NEWUSER,
+)
 from runtime.sync import Channel, describe
 
 TYPE_CHECKING = False
@@ -46,17 +52,21 @@ _ALL_SIGNALS = frozenset(range(1, 65)) - {32, 33}
 
 
 class Created:
-    """A container that waits for `start`. `console` is the terminal's master unless a console socket got it."""
+    """A container that waits for `start`. `console` is the terminal's master unless a console socket got it.
 
-    __slots__ = ("cgroups", "console", "id", "pid", "start_time", "state_dir")
+    `warnings` are what the configuration asks for and the container does without, as the specification has it.
+    """
 
-    def __init__(self, state_dir: str, status: states.Status, console: int | None) -> None:
+    __slots__ = ("cgroups", "console", "id", "pid", "start_time", "state_dir", "warnings")
+
+    def __init__(self, state_dir: str, status: states.Status, console: int | None, warnings: list[str]) -> None:
         self.id = status.id
         self.pid = status.pid
         self.start_time = status.start_time
         self.console = console
         self.cgroups = status.cgroups
         self.state_dir = state_dir
+        self.warnings = warnings
 
 
 def create(
@@ -76,23 +86,31 @@ def create(
     pidfd_socket: str | None = None,
     systemd_bus: str = "",
     use_cgroups: bool = True,
+    listen_fds: int = 0,
+    notify_socket: bool = False,
 ) -> Created:
     """Create a container below the runtime's `root`; raise an OCIRuntimeError and leave nothing behind if it fails.
 
     With the address of a bus, `systemd_bus`, it is a unit of the systemd there, as `linux.cgroupsPath` says.
+    `listen_fds`: how many of the caller's files from 3 on are for sd_listen_fds(3), before those to preserve.
+    `notify_socket`: let the container notify whoever will start it (runtime.notify).
     """
-    launch.check_preserved(preserve_fds)
+    launch.check_preserved(preserve_fds + listen_fds)
     creation = _Creation(container_id, bundle, spec, root)
+    setup = creation.setup
+    setup.stdio, setup.preserve_fds = (stdin, stdout, stderr), preserve_fds + listen_fds
+    setup.no_pivot, setup.new_keyring = no_pivot, new_keyring
+    creation.listen_fds, creation.notify = listen_fds, notify_socket
     try:
         creation.prepare(systemd_bus, use_cgroups)
-        setup = creation.setup
-        setup.stdio, setup.preserve_fds = (stdin, stdout, stderr), preserve_fds
-        setup.no_pivot, setup.new_keyring = no_pivot, new_keyring
         creation.fork()
         creation.complete(pid_file, console_socket, pidfd_socket)
-        return Created(creation.directory, creation.status, creation.console)
+        return Created(creation.directory, creation.status, creation.console, creation.warnings)
     except BaseException as error:
         creation.undo()
+        if isinstance(error, HookError):
+            # Runtime-spec, lifecycle: where a hook fails the life goes on with step 12, which is done, and 13.
+            hooks.run_poststop(spec, creation.status.state("stopped"))
         if isinstance(error, OSError | ValueError):
             raise OCIRuntimeError(f"create container `{container_id}`: {describe(error)}") from error
         raise
@@ -110,8 +128,10 @@ class _Creation:
         "console",
         "directory",
         "gids",
+        "listen_fds",
         "listener",
         "made_directory",
+        "notify",
         "pid",
         "root",
         "setup",
@@ -119,6 +139,7 @@ class _Creation:
         "status",
         "twin",
         "uids",
+        "warnings",
     )
 
     def __init__(self, container_id: str, bundle: str, document: Document, root: str) -> None:
@@ -137,18 +158,23 @@ class _Creation:
         self.twin = 0  # waits for the seccomp filter to be loaded, at the container's start
         self.uids: list[idmap.Mapping] = []
         self.gids: list[idmap.Mapping] = []
+        self.warnings: list[str] = []
+        self.listen_fds = 0
+        self.notify = False
 
     def prepare(self, systemd_bus: str, use_cgroups: bool) -> None:
         """Check everything that can be checked, then make directory, socket and cgroup."""
-        linux = self._read_all()
+        specification.validate(self.spec)
+        linux: Document = self.spec.get("linux") or {}
+        self._read(linux)
         setup = self.setup
-        self._open_sources()
         self._make_directory()
+        self._open_sources()
         cgroup_path = linux.get("cgroupsPath") or ""
         self.status = self._initial_status(cgroup_path if use_cgroups else "")
         if setup.namespaces.shares_mounts():
             self._mount_visibly()
-        setup.state = self.status.state("creating")
+        setup.state = self.status.state("created")
         setup.seccomp = launch.read_filter(self.spec, self.root, self.status.state("created"))
         self.listener = launch.listen(self.directory, states.LISTENER)
         setup.listener = self.listener
@@ -159,20 +185,13 @@ class _Creation:
         elif use_cgroups and launch.asks_for_limits(self._resources()):
             raise SpecError("linux.resources has limits, but linux.cgroupsPath is missing")
 
-    def _read_all(self) -> Document:
-        try:
-            specification.validate(self.spec)
-            linux: Document = self.spec.get("linux") or {}
-            self._read(linux)
-        except specification.WRONG_KIND as error:
-            raise specification.wrong_kind(error) from error
-        return linux
-
     def _read(self, linux: Document) -> None:
         setup, document = self.setup, self.spec
         setup.root = setup.proc = -1
         setup.mounts = []
-        setup.process = specification.Process(document["process"]) if document.get("process") else None
+        setup.process = None
+        if document.get("process"):
+            self._read_process(document["process"])
         setup.rootfs = specification.bundle_path(self.bundle, document["root"]["path"])
         setup.readonly_root = bool(document["root"].get("readonly"))
         setup.mounts = mounts.read_mounts(document, self.bundle)
@@ -183,6 +202,11 @@ class _Creation:
         setup.hostname = document.get("hostname") or ""
         setup.domainname = document.get("domainname") or ""
         setup.hooks = hooks.read_hooks(document)
+        setup.inherited = inherited.Inherited(linux)
+        if linux.get("netDevices"):
+            from runtime import netdevices
+
+            netdevices.read_names(linux["netDevices"])
         self.uids = idmap.read_mappings(linux.get("uidMappings"), "linux.uidMappings")
         self.gids = idmap.read_mappings(linux.get("gidMappings"), "linux.gidMappings")
         setup.namespaces = namespaces.NamespacePlan(linux)
@@ -192,21 +216,35 @@ class _Creation:
         if setup.namespaces.new & CLONE_NEWUSER and setup.namespaces.shares_mounts():
             raise SpecError("a new user namespace needs a mount namespace: it may not mount in the host's")
 
+    def _read_process(self, document: Document) -> None:
+        found = self.setup.process = specification.Process(document)
+        found.keep_groups = specification.keeps_groups(self.spec.get("annotations") or {})
+        found.listen_fds = self.listen_fds
+        if self.notify:
+            key, _equals, value = notify.VARIABLE.partition("=")
+            found.environment[key] = value
+        kinds = [namespace["type"] for namespace in self.spec["linux"]["namespaces"]]
+        asked = document.get("capabilities") or {}
+        self.warnings += capabilities.warnings(asked, in_user_namespace="user" in kinds)
+
     def _open_sources(self) -> None:
         """Open with the rights of the host what the container's root may not even reach, and map IDs of mounts."""
         process = self.setup.process
-        if self.setup.sysctls or self.setup.namespaces.time_offsets or (process and process.apparmor_profile):
+        if self.setup.sysctls or self.setup.namespaces.time_offsets or (process and process.labels):
             self.setup.proc = procfs.open_root()
-        new_user = bool(self.setup.namespaces.new & CLONE_NEWUSER) and not posix.geteuid()
-        if new_user:
+        plan = self.setup.namespaces
+        joined = next((fd for flag, fd, _path in plan.joins if flag == CLONE_NEWUSER), -1)
+        other_user = (bool(plan.new & CLONE_NEWUSER) or joined >= 0) and not posix.geteuid()
+        if other_user:
             self.setup.root = rootfs.clone_tree(self.setup.rootfs)
         for mount in self.setup.mounts:
-            if not mount.options.bind or not (new_user or mount.options.idmap):
+            options = mount.options
+            if not options.bind or options.remount or options.copy_symlink or not (other_user or options.idmap):
                 continue
             try:
                 mount.tree = mounts.clone_tree(mount)
-                if mount.options.idmap:
-                    mounts.map_ids(mount, (self.uids, self.gids))
+                if options.idmap:
+                    mounts.map_ids(mount, (self.uids, self.gids), joined)
             except OSError as error:
                 raise OCIRuntimeError(f"{mount}: {describe(error)}") from error
 
@@ -227,6 +265,11 @@ class _Creation:
         except FileExistsError:
             raise ContainerExistsError(f"container with ID `{self.setup.container_id}` exists already") from None
         self.made_directory = True
+        if self.notify:
+            notify.make_directory(self.directory)
+            self.setup.mounts.append(
+                mounts.Mount({**notify.MOUNT, "source": f"{self.directory}/{notify.DIRECTORY}"}, self.bundle)
+            )
 
     def _initial_status(self, cgroup_path: str) -> states.Status:
         return states.Status(
@@ -244,6 +287,7 @@ class _Creation:
                 "systemdUnit": "",
                 "systemdBus": "",
                 "owner": "",
+                "newKeyring": self.setup.new_keyring,
             },
         )
 
@@ -301,18 +345,18 @@ class _Creation:
     def _fork_twice(self) -> None:
         """Let a child enter the namespaces that only children get; its own child becomes ours by CLONE_PARENT."""
         assert self.channel is not None
-        middle = clone_into(self.cgroup, 0, self.setup.entrances)
-        if middle == 0:
-            _middle(self.setup)
+        between = clone_into(self.cgroup, 0, self.setup.entrances)
+        if between == 0:
+            middle.run(self.setup)
         try:
             kind, pid, _fds = self.channel.receive()
         except BaseException:
-            posix.waitpid(middle, 0)
+            posix.waitpid(between, 0)
             raise
         if self.setup.seccomp.listener and kind == "pid":
-            self.twin = middle
+            self.twin = between
         else:
-            posix.waitpid(middle, 0)
+            posix.waitpid(between, 0)
         if kind != "pid":
             raise OCIRuntimeError("the container's namespaces could not be entered")
         self.pid = pid
@@ -331,15 +375,24 @@ class _Creation:
         if self.cgroup is not None:
             self.cgroup.adopt(self.pid)
             status.cgroups = list(self.cgroup.paths)
+        moved = (document.get("linux") or {}).get("netDevices")
+        if moved:
+            from runtime import netdevices
+
+            netdevices.move(moved, setup.namespaces, self.pid)
         self.channel.send("go")
         if self.cgroup is not None:
             self.cgroup.apply(self._resources())
         launch.write(f"{self.directory}/{states.CONFIG}", document)
         self._follow()
+        if setup.process is not None:
+            # Now that it is in its cgroup, and has nothing left to fork.
+            setup.process.schedule.apply(self.pid)
         if self.console is not None and console_socket:
             sync.send_fd(console_socket, self.console, "/dev/ptmx")
             posix.close(self.console)
             self.console = None
+        pidfd_socket = pidfd_socket or status.annotations.get("run.oci.pidfd_receiver")
         if pidfd_socket:
             launch.send_pidfd(pidfd_socket, self.pid)
         status.save()
@@ -352,11 +405,13 @@ class _Creation:
         """Follow the new process until it is ready."""
         assert self.channel is not None
         while True:
-            kind, _payload, fds = self.channel.receive()
+            kind, payload, fds = self.channel.receive()
             if kind == "ready":
                 return
             if kind == "terminal":
                 self.console = fds[0]
+            elif kind == "warning":
+                self.warnings.append(payload)
             elif kind == "mounted":
                 state = self.status.state("created")
                 hooks.run("prestart", self.setup.hooks.get("prestart", []), state)
@@ -418,33 +473,3 @@ def _now() -> str:
     now = time.time_ns()
     second = time.gmtime(now // 1_000_000_000)
     return f"{time.strftime('%Y-%m-%dT%H:%M:%S', second)}.{now % 1_000_000_000:09d}Z"
-
-
-def _middle(setup: init.Setup) -> None:
-    """Enter the namespaces that hold only children, fork the container's first process into them, and end."""
-    try:
-        plan = setup.namespaces
-        if not plan.new & CLONE_NEWUSER:
-            # What waits in a joined pid namespace may be hostile (CVE-2016-9962). A new user namespace needs its maps
-            # first, which are written to files that would no longer be ours.
-            if setup.process is not None:
-                launch.set_oom_score("self", setup.process)
-            syscalls.prctl(PR_SET_DUMPABLE, 0)
-        if plan.needs_second_fork():
-            namespaces.join_all(plan.joins)
-        flags = plan.new & ~CLONE_NEWCGROUP
-        if plan.time_offsets:
-            syscalls.unshare(CLONE_NEWTIME)
-            namespaces.write_time_offsets(setup.proc, plan.time_offsets)
-            flags &= ~CLONE_NEWTIME
-        listener = setup.seccomp.listener
-        pid = listener.clone(flags | CLONE_PARENT, 0) if listener else clone(flags | CLONE_PARENT, 0)
-        if pid == 0:
-            init.run(setup)
-        setup.channel.send("pid", pid)
-        if listener:
-            listener.serve(pid, Channel(setup.listener))
-    except BaseException as error:  # the parent reports it
-        setup.channel.send_error(error, "enter the container's namespaces")
-    finally:
-        posix._exit(0)

@@ -38,14 +38,9 @@ def delete(root: str, container_id: str, *, force: bool = False) -> None:
         from runtime import shared_mounts
 
         shared_mounts.detach(status.rootfs, status.mount_id)
-    stage = _poststop_hooks(status)
+    spec = _configuration(status)
     states.remove_directory(status.directory)
-    for hook in stage:
-        try:
-            hooks.run("poststop", [hook], status.state("stopped"))
-        except OCIRuntimeError:
-            # Runtime-spec, lifecycle 13: a failed poststop hook is passed over, the others still run.
-            continue
+    hooks.run_poststop(spec, status.state("stopped"))
 
 
 def _remove_cgroup(cgroup: Cgroup) -> None:
@@ -56,12 +51,12 @@ def _remove_cgroup(cgroup: Cgroup) -> None:
         cgroup.remove(kill=True)
 
 
-def _poststop_hooks(status: states.Status) -> list[dict[str, object]]:
+def _configuration(status: states.Status) -> dict[str, object]:
     try:
-        return hooks.read_hooks(load(f"{status.directory}/{states.CONFIG}")).get("poststop", [])
+        return load(f"{status.directory}/{states.CONFIG}")
     except OCIRuntimeError:
         # `create` was killed before it wrote that down, or the file is damaged: there is still a container to delete.
-        return []
+        return {}
 
 
 def end(status: states.Status) -> None:

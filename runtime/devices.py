@@ -36,21 +36,27 @@ class Device:
 
     __slots__ = ("gid", "mode", "number", "path", "uid")
 
-    def __init__(self, document: dict[str, Any]) -> None:
-        self.path = document.get("path") or ""
-        kind = document.get("type")
-        if not self.path.startswith("/") or kind not in _TYPES:
-            raise SpecError(f"linux.devices has an entry without a path or of unknown type: `{self.path}` {kind!r}")
+    def __init__(self, document: dict[str, Any], name: str) -> None:
+        self.path: str = document["path"]
+        kind = document["type"]
+        if not inroot.components(self.path) or self.path.endswith("/"):
+            raise SpecError(f"{name}.path does not name a file: `{self.path}`")
         permissions = document.get("fileMode")
         self.mode = _TYPES[kind] | (0o666 if permissions is None else permissions & 0o7777)
-        self.number = 0 if kind == "p" else posix.makedev(document.get("major", 0), document.get("minor", 0))
+        self.number = 0
+        if kind != "p":
+            for key in ("major", "minor"):
+                if document.get(key) is None:
+                    raise SpecError(f"{name}.{key} is missing")
+            self.number = posix.makedev(document["major"], document["minor"])
         self.uid = document.get("uid") or 0
         self.gid = document.get("gid") or 0
 
 
 def read_devices(linux: dict[str, Any]) -> list[Device]:
     """Return the devices of a configuration; one that is a default device anyhow only changes it."""
-    return [Device(document) for document in linux.get("devices") or ()]
+    documents = linux.get("devices") or ()
+    return [Device(document, f"linux.devices[{index}]") for index, document in enumerate(documents)]
 
 
 def open_dev(root: int) -> int:

@@ -15,6 +15,10 @@ class SpecError(OCIRuntimeError):
     """The bundle's config.json is not one that this runtime can run."""
 
 
+class HookError(OCIRuntimeError):
+    """A hook failed, which ends the container's life where it is."""
+
+
 class ContainerNotFoundError(OCIRuntimeError):
     """No container of this ID below the runtime's root."""
 

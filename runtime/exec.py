@@ -9,12 +9,29 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found]
 import posix
 
-from runtime import command, init, kill, launch, mounts_cgroup, namespaces, pause, procfs, rootfs, sync, syscalls
+from runtime import (
+    capabilities,
+    command,
+    init,
+    keyring,
+    kill,
+    launch,
+    mounts_cgroup,
+    namespaces,
+    pause,
+    procfs,
+    rootfs,
+    schedule,
+    schema,
+    sync,
+    syscalls,
+)
 from runtime import spec as specification
 from runtime import status as states
 from runtime import terminal as terminals
 from runtime.clone import clone, clone_into
 from runtime.errors import NotRunningError, OCIRuntimeError
+from runtime.inherited import Inherited
 from runtime.kernel import CLONE_NEWUSER, CLONE_PARENT, PR_SET_DUMPABLE, PR_SET_PDEATHSIG
 from runtime.process import is_alive, start_time
 from runtime.sync import Channel, describe
@@ -32,23 +49,27 @@ _ALL_SIGNALS = frozenset(range(1, 65)) - {32, 33}
 class Executed:
     """A process that runs its program. `console` is the terminal's master unless a console socket got it."""
 
-    __slots__ = ("console", "pid", "start_time")
+    __slots__ = ("console", "pid", "start_time", "warnings")
 
-    def __init__(self, pid: int, started: int, console: int | None) -> None:
+    def __init__(self, pid: int, started: int, console: int | None, warnings: list[str]) -> None:
         self.pid = pid
         self.start_time = started
         self.console = console
+        self.warnings = warnings
 
 
 class _Entry:
     """What the new process needs to know; the fields are ready before the fork."""
 
     __slots__ = (
+        "capabilities",
         "cgroup",
         "channel",
         "container_id",
         "entrances",
         "flags",
+        "inherited",
+        "new_keyring",
         "pidfd",
         "preserve_fds",
         "process",
@@ -56,13 +77,17 @@ class _Entry:
         "seccomp",
         "stdio",
         "twin",
+        "warnings",
     )
 
+    capabilities: dict[str, Any]
     channel: Channel
     container_id: str
     cgroup: Cgroup | None
     entrances: list[int]
     flags: int
+    inherited: Inherited
+    new_keyring: bool
     pidfd: int
     root: int
     preserve_fds: int
@@ -70,6 +95,7 @@ class _Entry:
     seccomp: Filter
     stdio: tuple[int, int, int]
     twin: int  # waits for the seccomp filter to be loaded
+    warnings: list[str]
 
 
 def exec_process(
@@ -98,12 +124,14 @@ def exec_process(
         raise NotRunningError(f"cannot exec in container `{container_id}`: container not running")
     entry = _Entry()
     entry.container_id = container_id
-    try:
-        entry.process = specification.Process(process)
-    except specification.WRONG_KIND as error:
-        raise specification.wrong_kind(error) from error
+    schema.check_process(process)
+    entry.process = specification.Process(process)
+    entry.process.keep_groups = specification.keeps_groups(status.annotations)
     document = specification.load(f"{status.directory}/{states.CONFIG}")
     entry.seccomp = launch.read_filter(document, root, status.state("running"))
+    entry.inherited = Inherited(document.get("linux") or {})
+    entry.new_keyring = status.new_keyring
+    entry.capabilities = process.get("capabilities") or {}
     entry.stdio, entry.preserve_fds = (stdin, stdout, stderr), preserve_fds
     entry.entrances = []
     entry.cgroup = None
@@ -133,6 +161,8 @@ def _open(entry: _Entry, status: states.Status, cgroups: dict[str, str] | None, 
     if status.mount_id:
         # It shares a mount namespace with the host, and has nothing but its root for itself.
         entry.root = posix.open(f"/proc/{status.pid}/root", posix.O_PATH | posix.O_DIRECTORY | posix.O_CLOEXEC)
+    in_user_namespace = bool(entry.flags & CLONE_NEWUSER)
+    entry.warnings = capabilities.warnings(entry.capabilities, in_user_namespace=in_user_namespace)
     if status.cgroup_path:
         found = mounts_cgroup.cgroups_of(status.pid)
         if list(found) == [""] and not cgroups:
@@ -170,15 +200,16 @@ def _launch(entry: _Entry, pid_file: str | None, console_socket: str | None) -> 
         launch.adjust(pid, entry.process)
         if entry.cgroup is not None:
             entry.cgroup.adopt(pid)
+        entry.process.schedule.apply(pid)
         channel.send("go")
-        console = _follow(channel, entry.process)
+        console = _follow(channel, entry)
         if console is not None and console_socket:
             sync.send_fd(console_socket, console, "/dev/ptmx")
             posix.close(console)
             console = None
         if pid_file:
             launch.write_pid_file(pid_file, pid)
-        return Executed(pid, started, console)
+        return Executed(pid, started, console, entry.warnings)
     except BaseException:
         if pid:
             launch.kill_child(pid)
@@ -194,7 +225,12 @@ def _launch(entry: _Entry, pid_file: str | None, console_socket: str | None) -> 
 def _fork(entry: _Entry, channel: Channel) -> int:
     blocked = _signal.pthread_sigmask(_signal.SIG_BLOCK, _ALL_SIGNALS)
     try:
-        middle = clone_into(entry.cgroup, 0, entry.entrances)
+        if entry.process.schedule.initial_cpus and entry.cgroup is not None:
+            # It must run there before it is in the cgroup.
+            entry.entrances += entry.cgroup.entrances(unified=True)
+            middle = clone(0)
+        else:
+            middle = clone_into(entry.cgroup, 0, entry.entrances)
         if middle == 0:
             _middle(entry)
     finally:
@@ -217,16 +253,22 @@ def _fork(entry: _Entry, channel: Channel) -> int:
     return int(pid)
 
 
-def _follow(channel: Channel, process: specification.Process) -> int | None:
+def _follow(channel: Channel, entry: _Entry) -> int | None:
     """Wait until the program runs, which closes the channel; return the terminal's master.
 
     The trampoline can be looked into by the container, and the channel be taken from it: nothing more is expected then.
     """
+    process = entry.process
     console = None
+    warned = False
     while True:
         kind, payload, fds = channel.receive()
         if kind == "terminal" and process.terminal and console is None and len(fds) == 1:
             console = fds[0]
+            continue
+        if kind == "warning" and isinstance(payload, str) and not fds and not warned:
+            entry.warnings.append(payload)
+            warned = True
             continue
         for fd in fds if console is None else (*fds, console):
             if kind:
@@ -245,10 +287,13 @@ def _middle(entry: _Entry) -> NoReturn:
         keep = [fd for fd in own if fd >= 0]
         init.release_from_host(entry.stdio, entry.preserve_fds, keep)
         launch.set_oom_score("self", entry.process)
-        proc = procfs.open_root() if entry.process.apparmor_profile else -1
+        proc = procfs.open_root() if entry.process.labels else -1
         # From the first moment in there a hostile container may look at us (CVE-2016-9962).
         syscalls.prctl(PR_SET_DUMPABLE, 0)
+        schedule.restrict(entry.process.schedule.initial_cpus, "execCPUAffinity.initial")
         init.enter_cgroup(entry.entrances)
+        schedule.restrict(entry.process.schedule.final_cpus, "execCPUAffinity.final")
+        entry.inherited.apply()
         if entry.flags:
             syscalls.setns(entry.pidfd, entry.flags)
         if entry.root >= 0:
@@ -273,7 +318,10 @@ def _run(entry: _Entry, proc: int) -> NoReturn:
     try:
         syscalls.prctl(PR_SET_PDEATHSIG, init.SIGKILL)
         entry.channel.expect("go")
-        init.join_keyring(entry.container_id)
+        if entry.new_keyring:
+            warning = keyring.join(entry.container_id, entry.process.labels, proc)
+            if warning:
+                entry.channel.send("warning", warning)
         posix.setsid()
         if entry.flags & CLONE_NEWUSER:
             init.become_root()

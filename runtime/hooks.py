@@ -5,56 +5,111 @@ from __future__ import annotations
 import posix
 import select
 
-from runtime import jsontext, syscalls
-from runtime.errors import OCIRuntimeError, SpecError
+from runtime import jsontext
+from runtime.errors import HookError
+from runtime.kernel import MFD_NOEXEC_SEAL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    Hooks = dict[str, list[dict[str, Any]]]
+
 _SIGKILL = 9
+_ALL_SIGNALS = frozenset(range(1, 65)) - {32, 33}
+# What the program that called us may ignore: a hook starts as any program does.
+_DEFAULT_SIGNALS = _ALL_SIGNALS - {9, 19}
 STAGES = ("prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop")
+# crun's annotations: files that take what hooks print.
+OUTPUTS = {"run.oci.hooks.stdout": 1, "run.oci.hooks.stderr": 2}
 
 
-def read_hooks(spec: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+def read_hooks(spec: dict[str, Any]) -> Hooks:
     """Return the hooks by stage; only stages that have some."""
-    found = {}
-    for stage, hooks in (spec.get("hooks") or {}).items():
-        if stage not in STAGES or not hooks:
-            continue
-        for hook in hooks:
-            if not str(hook.get("path", "")).startswith("/"):
-                raise SpecError(f"a {stage} hook has no absolute path")
-        found[stage] = hooks
-    return found
+    hooks = spec.get("hooks") or {}
+    return {stage: hooks[stage] for stage in STAGES if hooks.get(stage)}
 
 
 def run(stage: str, hooks: list[dict[str, Any]], state: dict[str, Any]) -> None:
-    """Run the hooks in order; the first that fails ends it with an OCIRuntimeError."""
-    for hook in hooks:
-        _run_one(stage, hook, jsontext.dumps(state).encode())
-
-
-def _run_one(stage: str, hook: dict[str, Any], state: bytes) -> None:
-    path = hook["path"]
-    reading, writing = posix.pipe2(posix.O_CLOEXEC)
-    environment = dict(entry.partition("=")[::2] for entry in hook.get("env") or ())
+    """Run the hooks in order, the state on their standard input; the first that fails ends it: HookError."""
+    if not hooks:
+        return
+    outputs = open_outputs(state)
     try:
-        # The state fits into a pipe (64 KiB) unless annotations are huge: then the hook does not get it all.
-        posix.set_blocking(writing, False)
-        posix.write(writing, state)
+        run_with(outputs, stage, hooks, state)
+    finally:
+        for fd in outputs.values():
+            posix.close(fd)
+
+
+def run_poststop(spec: dict[str, Any], state: dict[str, Any]) -> list[str]:
+    """Run all hooks for the end, and return what failed (runtime-spec, lifecycle 13: a warning, no more)."""
+    failures = []
+    for hook in read_hooks(spec).get("poststop", []):
+        try:
+            run("poststop", [hook], state)
+        except HookError as error:
+            failures.append(str(error))
+    return failures
+
+
+def run_with(outputs: dict[int, int], stage: str, hooks: list[dict[str, Any]], state: dict[str, Any]) -> None:
+    """Run the hooks as `run` does, with outputs that `open_outputs` has opened."""
+    document = jsontext.dumps(state).encode()
+    for hook in hooks:
+        _run_one(stage, hook, document, outputs)
+
+
+def open_outputs(state: dict[str, Any]) -> dict[int, int]:
+    """Return the descriptors to print to, by the number that the hook knows them under."""
+    annotations = state.get("annotations") or {}
+    outputs: dict[int, int] = {}
+    flags = posix.O_WRONLY | posix.O_CREAT | posix.O_APPEND | posix.O_CLOEXEC
+    try:
+        for annotation, number in OUTPUTS.items():
+            if annotations.get(annotation):
+                outputs[number] = posix.open(annotations[annotation], flags, 0o700)
+    except (OSError, ValueError) as error:
+        for fd in outputs.values():
+            posix.close(fd)
+        reason = getattr(error, "strerror", None) or error
+        raise HookError(f"open `{annotations[annotation]}` for the output of hooks: {reason}") from error
+    return outputs
+
+
+def _run_one(stage: str, hook: dict[str, Any], state: bytes, outputs: dict[int, int]) -> None:
+    path = hook["path"]
+    environment = dict(entry.partition("=")[::2] for entry in hook.get("env") or ())
+    # A file in memory, not a pipe: it holds a state of any size, whether the hook reads it or not.
+    stdin = _memory()
+    try:
+        while state:
+            state = state[posix.write(stdin, state) :]
+        posix.lseek(stdin, 0, 0)
+        actions = [(posix.POSIX_SPAWN_DUP2, stdin, 0)]
+        actions += [(posix.POSIX_SPAWN_DUP2, fd, number) for number, fd in outputs.items()]
         child = posix.posix_spawn(
             path,
             hook.get("args") or [path],
             environment,
-            file_actions=[(posix.POSIX_SPAWN_DUP2, reading, 0)],
+            file_actions=actions,
+            setpgroup=0,
+            setsigmask=[],
+            setsigdef=_DEFAULT_SIGNALS,
         )
     except OSError as error:
-        raise OCIRuntimeError(f"run the {stage} hook `{path}`: {error.strerror}") from error
+        raise HookError(f"run the {stage} hook `{path}`: {error.strerror}") from error
     finally:
-        posix.close(reading)
-        posix.close(writing)
+        posix.close(stdin)
     _wait(stage, path, child, hook.get("timeout"))
+
+
+def _memory() -> int:
+    try:
+        return posix.memfd_create("state", posix.MFD_CLOEXEC | MFD_NOEXEC_SEAL)
+    except OSError:
+        # Linux before 6.3.
+        return posix.memfd_create("state", posix.MFD_CLOEXEC)
 
 
 def _wait(stage: str, path: str, child: int, timeout: int | None) -> None:
@@ -63,14 +118,15 @@ def _wait(stage: str, path: str, child: int, timeout: int | None) -> None:
         pidfd = posix.pidfd_open(child)
         poll = select.poll()
         poll.register(pidfd, select.POLLIN)
-        late = not poll.poll(timeout * 1000)
-        if late:
-            syscalls.pidfd_send_signal(pidfd, _SIGKILL)
+        late = not poll.poll(min(timeout * 1000, 2**31 - 1))
         posix.close(pidfd)
+        if late:
+            # With all that it has started; not yet reaped, it still holds the number of its process group.
+            posix.killpg(child, _SIGKILL)
     status = posix.waitpid(child, 0)[1]
     if late:
-        raise OCIRuntimeError(f"run the {stage} hook `{path}`: still running after {timeout} s")
+        raise HookError(f"run the {stage} hook `{path}`: still running after {timeout} s")
     if status:
         code = posix.waitstatus_to_exitcode(status)
         how = f"exit status {code}" if code >= 0 else f"killed by signal {-code}"
-        raise OCIRuntimeError(f"run the {stage} hook `{path}`: {how}")
+        raise HookError(f"run the {stage} hook `{path}`: {how}")

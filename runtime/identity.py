@@ -67,7 +67,8 @@ def take(process: Process, seccomp: Filter) -> None:
         capabilities.drop_bounding(process.capabilities.bounding)
         doing = become
         syscalls.prctl(PR_SET_KEEPCAPS, 1)
-        _set_groups(process.additional_gids)
+        if not process.keep_groups:
+            _set_groups(process.additional_gids)
         posix.setresgid(process.gid, process.gid, process.gid)
         posix.setresuid(process.uid, process.uid, process.uid)
         doing = "set the capabilities"

@@ -15,20 +15,25 @@ if TYPE_CHECKING:
     Mapping = tuple[int, int, int]
 
 _MOST_LINES = 340
+_ALL_IDS = 2**32
 _SIGCHLD = 17
 _HELPER_PATHS = ("/usr/bin", "/usr/local/bin", "/bin")
 
 
-def read_mappings(entries: list[dict[str, Any]] | None, what: str) -> list[Mapping]:
-    """Return (container, host, count) of each entry."""
-    mappings = []
-    for entry in entries or ():
-        numbers = (entry.get("containerID", 0), entry.get("hostID", 0), entry.get("size", 0))
-        if not all(isinstance(number, int) and 0 <= number < 2**32 for number in numbers) or not numbers[2]:
-            raise SpecError(f"{what} has an entry that is no range of IDs")
-        mappings.append(numbers)
+def read_mappings(entries: list[dict[str, Any]] | None, name: str) -> list[Mapping]:
+    """Return (container, host, count) of each entry; SpecError for what the kernel would not take."""
+    mappings: list[Mapping] = []
+    for index, entry in enumerate(entries or ()):
+        mapping = (entry["containerID"], entry["hostID"], entry["size"])
+        for side, key in enumerate(("containerID", "hostID")):
+            first, count = mapping[side], mapping[2]
+            if first + count > _ALL_IDS:
+                raise SpecError(f"{name}[{index}].size {count} leads beyond the last ID")
+            if any(first < other[side] + other[2] and other[side] < first + count for other in mappings):
+                raise SpecError(f"{name}[{index}].{key} {first} is in another entry's range")
+        mappings.append(mapping)
     if len(mappings) > _MOST_LINES:
-        raise SpecError(f"{what} has more than {_MOST_LINES} entries")
+        raise SpecError(f"{name} has more than {_MOST_LINES} entries")
     return mappings
 
 

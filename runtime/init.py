@@ -21,7 +21,7 @@ from runtime import (
     hooks,
     identity,
     inroot,
-    labels,
+    keyring,
     masks,
     mounts,
     namespaces,
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     import _socket
     from typing import Any, NoReturn
 
+    from runtime.inherited import Inherited
     from runtime.spec import Process
 
 SIGKILL = 9
@@ -65,8 +66,10 @@ class Setup:
         "devices",
         "domainname",
         "entrances",
+        "hook_outputs",
         "hooks",
         "hostname",
+        "inherited",
         "listener",
         "masked",
         "mounts",
@@ -92,8 +95,10 @@ class Setup:
     devices: list[devices.Device]
     domainname: str
     entrances: list[int]
-    hooks: dict[str, list[dict[str, Any]]]
+    hook_outputs: dict[int, int]
+    hooks: hooks.Hooks
     hostname: str
+    inherited: Inherited
     listener: _socket.socket
     masked: list[str]
     mounts: list[mounts.Mount]
@@ -196,8 +201,12 @@ def enter_namespaces(setup: Setup) -> None:
     """Enter the cgroup, wait until the parent has mapped the IDs, and complete the namespaces."""
     plan = setup.namespaces
     enter_cgroup(setup.entrances)
+    setup.inherited.apply()
     if setup.new_keyring:
-        join_keyring(setup.container_id)
+        labels = setup.process.labels if setup.process is not None else None
+        warning = keyring.join(setup.container_id, labels, setup.proc)
+        if warning:
+            setup.channel.send("warning", warning)
     if not plan.needs_second_fork():
         namespaces.join_all(plan.joins)
     setup.channel.expect("go")
@@ -237,15 +246,6 @@ def become_root() -> None:
     syscalls.prctl(PR_SET_PDEATHSIG, SIGKILL)
 
 
-def join_keyring(container_id: str) -> None:
-    """Start a session keyring of our own, so that the host's keys are out of reach; kernels may lack it."""
-    try:
-        syscalls.keyctl_join_session(f"_ses.{container_id}")
-    except OSError:
-        # ENOSYS: no keyrings; EDQUOT: this user has too many. Neither is a reason not to run.
-        pass
-
-
 def _make_root(setup: Setup) -> None:
     """Put the container's tree together: its mounts, devices, masks, still seen from the host's root."""
     plan = setup.namespaces
@@ -255,7 +255,7 @@ def _make_root(setup: Setup) -> None:
         rootfs.attach(setup.rootfs, setup.root, setup.propagation)
     new_pid = bool(plan.new & CLONE_NEWPID)
     new_cgroup = bool(plan.new & CLONE_NEWCGROUP) or plan.joined(CLONE_NEWCGROUP)
-    mounts.mount_all(setup.root, setup.mounts, new_pid_namespace=new_pid, cgroup_namespace=new_cgroup)
+    setup.root = mounts.mount_all(setup.root, setup.mounts, new_pid_namespace=new_pid, cgroup_namespace=new_cgroup)
     bound_dev = any(mount.destination == "/dev" and mount.options.bind for mount in setup.mounts)
     if not bound_dev:
         in_user_namespace = bool(plan.new & CLONE_NEWUSER) or plan.joined(CLONE_NEWUSER)
@@ -265,7 +265,10 @@ def _make_root(setup: Setup) -> None:
     if "prestart" in setup.hooks or "createRuntime" in setup.hooks:
         setup.channel.send("mounted")
         setup.channel.expect("hooked")
+    # As the container sees it, to which the pid of the hooks to come belongs.
+    setup.state["pid"] = posix.getpid()
     hooks.run("createContainer", setup.hooks.get("createContainer", []), setup.state)
+    setup.hook_outputs = hooks.open_outputs(setup.state) if "startContainer" in setup.hooks else {}
 
 
 def _make_directory(root: int, path: str) -> None:
@@ -312,6 +315,9 @@ class Program:
         try:
             if "HOME" not in process.environment:
                 process.environment["HOME"] = command.home(root, process.uid)
+            if process.listen_fds:
+                process.environment["LISTEN_FDS"] = str(process.listen_fds)
+                process.environment["LISTEN_PID"] = str(posix.getpid())
             self.cwd_pending = not enter_directory(root, process.cwd, may_wait=True)
         finally:
             posix.close(root)
@@ -328,8 +334,7 @@ class Program:
         late = identity.loads_before_capabilities(process, self.seccomp)
         if late:
             rlimits.apply(process.rlimits)  # the filter might forbid it
-        if process.apparmor_profile:
-            labels.enter_at_execve(self.proc, process.apparmor_profile)
+        process.labels.enter_at_execve(self.proc)
         identity.take(process, self.seccomp)
         if self.cwd_pending:
             root = syscalls.open_directory("/")
@@ -365,7 +370,7 @@ class Program:
             if late:
                 self.take_identity()
             # Only now: these programs come from the image, and have no more rights than its process.
-            hooks.run("startContainer", setup.hooks.get("startContainer", []), setup.state)
+            hooks.run_with(setup.hook_outputs, "startContainer", setup.hooks.get("startContainer", []), setup.state)
             self.execute()
         except BaseException as error:
             error_channel.send_error(error, "start the container")

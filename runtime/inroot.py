@@ -35,6 +35,13 @@ def make(root: int, path: str, *, directory: bool, mode: int = 0o755) -> int:
         return _make_missing(root, path, directory, mode)
 
 
+def make_unfollowed(root: int, path: str, *, directory: bool) -> int:
+    """Open or make `path` as `make` does, but take its last component for what it is, be it a symbolic link."""
+    *above, name = components(path)
+    posix.close(make(root, "/".join(above) or ".", directory=True))
+    return _open_or_make(root, above, name, directory, 0o755)
+
+
 def _make_missing(root: int, path: str, directory: bool, mode: int) -> int:
     # `done` is free of links: they are replaced by their targets in `pending`, a link that leads nowhere too.
     done: list[str] = []

@@ -1,11 +1,14 @@
-"""The options of a mount, sorted (pure): the kernel's attributes, propagation, what is for the file system itself.
+"""The options of a mount, sorted: the kernel's attributes, propagation, what is for the file system itself.
 
 The names are those of mount(8) and of the runtime specification, config.md "Linux mount options".
 """
 
 from __future__ import annotations
 
+from runtime import syscalls
 from runtime.kernel import (
+    AT_EMPTY_PATH,
+    AT_RECURSIVE,
     MOUNT_ATTR__ATIME,
     MOUNT_ATTR_NOATIME,
     MOUNT_ATTR_NODEV,
@@ -44,9 +47,20 @@ _ATTRIBUTES = {
     "symfollow": (0, MOUNT_ATTR_NOSYMFOLLOW),
 }
 PROPAGATION = {"shared": MS_SHARED, "slave": MS_SLAVE, "private": MS_PRIVATE, "unbindable": MS_UNBINDABLE}
-# Flags of the super block: fsconfig takes them by name.
-_SUPERBLOCK = frozenset(("sync", "dirsync", "lazytime", "mand", "iversion"))
-_DEFAULTS = frozenset(("defaults", "async", "nomand", "noiversion", "silent", "loud"))
+# Without an effect: what is so anyhow, and what only old kernels had (iversion is each file system's own affair).
+_DEFAULTS = frozenset(("defaults", "async", "nomand", "iversion", "noiversion", "silent", "loud", "nolazytime"))
+_TREE = AT_EMPTY_PATH | AT_RECURSIVE
+# What a mount without `options` gets where every container has it.
+USUAL = {
+    ("/proc", "proc"): ["nosuid", "noexec", "nodev"],
+    ("/dev", "tmpfs"): ["nosuid", "noexec", "strictatime", "mode=755", "size=65536k"],
+    ("/dev/shm", "tmpfs"): ["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"],
+    ("/dev/mqueue", "mqueue"): ["nosuid", "noexec", "nodev"],
+    ("/dev/pts", "devpts"): ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
+    ("/sys", "sysfs"): ["nosuid", "noexec", "nodev", "ro"],
+    ("/sys/fs/cgroup", "cgroup"): ["nosuid", "noexec", "nodev", "relatime", "ro"],
+    ("/sys/fs/cgroup", "cgroup2"): ["nosuid", "noexec", "nodev", "relatime", "ro"],
+}
 
 
 class Attributes:
@@ -63,6 +77,20 @@ class Attributes:
         self.set = self.set & ~to_clear | to_set
         self.clear = self.clear & ~(to_set & ~MOUNT_ATTR__ATIME) | to_clear
 
+    def set_unlocked(self, tree: int, flags: int) -> None:
+        """Set, one by one, what the kernel lets a user namespace change (mount_namespaces(7), "Restrictions")."""
+        set_more = self.set & ~MOUNT_ATTR__ATIME
+        if set_more:
+            syscalls.mount_setattr(tree, flags=flags, attr_set=set_more)
+        changes = [(0, 1 << bit) for bit in range(22) if self.clear & ~MOUNT_ATTR__ATIME & 1 << bit]
+        if self.clear & MOUNT_ATTR__ATIME:
+            changes.append((self.set & MOUNT_ATTR__ATIME, MOUNT_ATTR__ATIME))
+        for to_set, to_clear in changes:
+            try:
+                syscalls.mount_setattr(tree, flags=flags, attr_set=to_set, attr_clr=to_clear)
+            except PermissionError:
+                continue
+
 
 class MountOptions:
     """What a list of options means."""
@@ -70,6 +98,7 @@ class MountOptions:
     __slots__ = (
         "attributes",
         "bind",
+        "copy_symlink",
         "copy_up",
         "data",
         "idmap",
@@ -87,7 +116,7 @@ class MountOptions:
         self.recursive_attributes = Attributes()
         self.propagation: list[tuple[int, bool]] = []
         self.data: list[str] = []
-        self.bind = self.recursive = self.remount = self.copy_up = False
+        self.bind = self.recursive = self.remount = self.copy_up = self.copy_symlink = False
         self.idmap = self.recursive_idmap = False
         self.nofollow_source = self.nofollow_target = False
         for option in options:
@@ -115,7 +144,9 @@ class MountOptions:
             self.copy_up = True
         elif option in ("idmap", "ridmap"):
             self.idmap, self.recursive_idmap = True, option == "ridmap"
-        elif option in ("src-nofollow", "copy-symlink"):
+        elif option == "copy-symlink":
+            self.copy_symlink = True
+        elif option == "src-nofollow":
             self.nofollow_source = True
         elif option == "dest-nofollow":
             self.nofollow_target = True
@@ -127,13 +158,35 @@ class MountOptions:
         """Return what is for fsconfig: (key, value), or (flag, None)."""
         pairs: list[tuple[str, str | None]] = []
         for entry in self.data:
-            for option in entry.split(","):
+            for option in _split(entry):
                 key, equals, value = option.partition("=")
                 if key:
-                    pairs.append((key, value if equals else None))
+                    pairs.append((key, value.strip('"') if equals else None))
         return pairs
 
+    def set_attributes(self, tree: int) -> None:
+        """Set the attributes of a copied tree; those that a user namespace has locked stay as they are."""
+        for attributes, flags in ((self.attributes, AT_EMPTY_PATH), (self.recursive_attributes, _TREE)):
+            if not attributes.set and not attributes.clear:
+                continue
+            try:
+                syscalls.mount_setattr(tree, flags=flags, attr_set=attributes.set, attr_clr=attributes.clear)
+            except PermissionError:
+                attributes.set_unlocked(tree, flags)
 
-def is_superblock_flag(option: str) -> bool:
-    """Tell whether an option is one that every file system has."""
-    return option in _SUPERBLOCK
+    def set_propagation(self, tree: int) -> None:
+        """Set the propagation of an attached mount: one call each, as the kernel takes only one at a time."""
+        for propagation, recursive in self.propagation:
+            if propagation == MS_PRIVATE and not self.bind and not self.remount:
+                # A new file system is private from the beginning.
+                continue
+            syscalls.mount_setattr(tree, flags=_TREE if recursive else AT_EMPTY_PATH, propagation=propagation)
+
+
+def _split(entry: str) -> list[str]:
+    """Split parameters at their commas, except at those of a label in quotes."""
+    parts = entry.split('"')
+    if len(parts) == 1:
+        return entry.split(",")
+    quoted = "".join(part.replace(",", "\0") if index % 2 else part for index, part in enumerate(parts))
+    return [option.replace("\0", ",") for option in quoted.split(",")]

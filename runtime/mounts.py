@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import posix
 import stat
-from errno import EINVAL, EPERM
+from errno import EINVAL
 
-from runtime import copyup, idmap, inroot, mounts_cgroup, syscalls
+from runtime import copyup, filesystems, idmap, inroot, labels, mounts_cgroup, syscalls
 from runtime.errors import OCIRuntimeError, SpecError
 from runtime.kernel import (
     AT_EMPTY_PATH,
@@ -19,14 +19,13 @@ from runtime.kernel import (
     AT_SYMLINK_NOFOLLOW,
     MOUNT_ATTR_IDMAP,
     MOUNT_ATTR_RDONLY,
-    MS_PRIVATE,
     OPEN_TREE_CLOEXEC,
     OPEN_TREE_CLONE,
     PROC_SUPER_MAGIC,
     RESOLVE_NO_MAGICLINKS,
     RESOLVE_NO_SYMLINKS,
 )
-from runtime.mount_options import MountOptions
+from runtime.mount_options import USUAL, MountOptions
 from runtime.sync import describe
 
 TYPE_CHECKING = False
@@ -38,7 +37,8 @@ _ALLOWED_IN_PROC = frozenset(
     "/proc/cpuinfo /proc/diskstats /proc/meminfo /proc/stat /proc/swaps /proc/uptime /proc/loadavg /proc/slabinfo "
     "/proc/net/dev /proc/sys/kernel/ns_last_pid /proc/sys/crypto/fips_enabled /proc/sys/kernel/hostname".split()
 )
-_LONGEST_PARAMETER = 255
+# File systems that take no label of their own for all files.
+_WITHOUT_LABEL = frozenset(("proc", "sysfs", "cgroup", "cgroup2"))
 
 
 class Mount:
@@ -46,24 +46,40 @@ class Mount:
 
     __slots__ = ("destination", "fstype", "gid_mappings", "options", "source", "tree", "uid_mappings")
 
-    def __init__(self, document: dict[str, Any], bundle: str) -> None:
+    def __init__(self, document: dict[str, Any], bundle: str, name: str = "mount") -> None:
         self.destination = "/" + "/".join(inroot.components(document["destination"]))
-        self.options = MountOptions(document.get("options") or [])
-        self.fstype = document.get("type") or ""
-        self.source = document.get("source") or ""
+        options = document.get("options")
+        self.fstype: str = document.get("type") or ""
+        if options is None:
+            options = USUAL.get((self.destination, self.fstype))
+        self.options = MountOptions(options or [])
+        self.source: str = document.get("source") or ""
         self.tree = -1
-        self.uid_mappings = document.get("uidMappings")
-        self.gid_mappings = document.get("gidMappings")
-        self.options.idmap |= bool(self.uid_mappings or self.gid_mappings)
+        self.uid_mappings = idmap.read_mappings(document.get("uidMappings"), f"{name}.uidMappings")
+        self.gid_mappings = idmap.read_mappings(document.get("gidMappings"), f"{name}.gidMappings")
+        if bool(self.uid_mappings) != bool(self.gid_mappings):
+            raise SpecError(f"{name} has but one of uidMappings and gidMappings")
+        self.options.idmap |= bool(self.uid_mappings)
         if self.fstype in ("bind", "rbind"):
             self.options.bind = True
             self.options.recursive |= self.fstype == "rbind"
+        self._check(name)
         if self.options.bind:
-            if not self.source or "\0" in self.source:
-                raise SpecError(f"the bind mount on `{self.destination}` has no source")
             self.source = self.source if self.source.startswith("/") else f"{bundle}/{self.source}"
-        elif not self.fstype and not self.options.remount:
-            raise SpecError(f"the mount on `{self.destination}` has no type")
+
+    def _check(self, name: str) -> None:
+        if self.options.bind and not self.source and not self.options.remount:
+            raise SpecError(f"{name}.source: the bind mount on `{self.destination}` has no source")
+        if not self.options.bind and not self.fstype and not self.options.remount:
+            raise SpecError(f"{name}.type: the mount on `{self.destination}` has no type")
+        if self.options.idmap and not self.options.bind:
+            raise SpecError(f"{name}: IDs can be mapped for a bind mount only")
+        if self.destination == "/" and (self.options.copy_symlink or self.options.nofollow_target):
+            raise SpecError(f"{name}.destination: `/` cannot be a link")
+
+    def has_mode(self) -> bool:
+        """Tell whether the mode of the root directory of a new file system is given."""
+        return any(key == "mode" for key, _value in self.options.parameters())
 
     def __str__(self) -> str:
         what = f"`{self.source}`" if self.options.bind else self.fstype
@@ -71,8 +87,16 @@ class Mount:
 
 
 def read_mounts(spec: dict[str, Any], bundle: str) -> list[Mount]:
-    """Return the mounts of a configuration in their order."""
-    return [Mount(document, bundle) for document in spec.get("mounts") or ()]
+    """Return the mounts of a configuration in their order, new file systems with its label where that counts."""
+    found = [Mount(document, bundle, f"mounts[{index}]") for index, document in enumerate(spec.get("mounts") or ())]
+    label = (spec.get("linux") or {}).get("mountLabel")
+    if label and labels.has_selinux():
+        kind = (spec.get("annotations") or {}).get("run.oci.mount_context_type") or "context"
+        for mount in found:
+            given = any(key in filesystems.CONTEXTS for key, _value in mount.options.parameters())
+            if not (mount.options.bind or mount.options.remount or mount.fstype in _WITHOUT_LABEL or given):
+                mount.options.data.append(f'{kind}="{label}"')
+    return found
 
 
 def clone_tree(mount: Mount) -> int:
@@ -90,53 +114,64 @@ def clone_tree(mount: Mount) -> int:
         return syscalls.open_tree(AT_FDCWD, mount.source, flags | AT_RECURSIVE)
 
 
-def map_ids(mount: Mount, container: tuple[list[idmap.Mapping], list[idmap.Mapping]]) -> None:
-    """Give the opened tree of a mount the mappings that it names, or else those of the container."""
-    uids = idmap.read_mappings(mount.uid_mappings, "uidMappings of a mount") or container[0]
-    gids = idmap.read_mappings(mount.gid_mappings, "gidMappings of a mount") or container[1]
-    if not uids or not gids:
+def map_ids(mount: Mount, container: tuple[list[idmap.Mapping], list[idmap.Mapping]], joined: int) -> None:
+    """Give the opened tree of a mount the mappings that it names, or else those of the container.
+
+    `joined` is the user namespace that the container joins, -1 if it has none or one of its own.
+    """
+    uids, gids = mount.uid_mappings or container[0], mount.gid_mappings or container[1]
+    own = -1
+    if uids and gids:
+        own = idmap.open_namespace(uids, gids)
+    elif joined < 0:
         raise SpecError(f"the mount on `{mount.destination}` has no uidMappings and gidMappings to map IDs by")
-    namespace = idmap.open_namespace(uids, gids)
     try:
-        recursive = AT_RECURSIVE if mount.options.recursive_idmap else 0
-        flags = AT_EMPTY_PATH | recursive
+        flags = AT_EMPTY_PATH | (AT_RECURSIVE if mount.options.recursive_idmap else 0)
+        namespace = own if own >= 0 else joined
         syscalls.mount_setattr(mount.tree, flags=flags, attr_set=MOUNT_ATTR_IDMAP, userns_fd=namespace)
     finally:
-        posix.close(namespace)
+        if own >= 0:
+            posix.close(own)
 
 
-def mount_all(root: int, mounts: list[Mount], *, new_pid_namespace: bool, cgroup_namespace: bool) -> None:
-    """Make all mounts below the directory `root`, in order."""
+def mount_all(root: int, mounts: list[Mount], *, new_pid_namespace: bool, cgroup_namespace: bool) -> int:
+    """Make all mounts below the directory `root`, in order; return the root, another one if a mount covers it."""
     for mount in mounts:
         try:
             if mount.options.remount:
                 _change(root, mount)
             elif mount.fstype in ("cgroup", "cgroup2") and not mount.options.bind:
                 mounts_cgroup.mount(root, mount.destination, mount.options, cgroup_namespace=cgroup_namespace)
-            else:
-                _mount(root, mount, new_pid_namespace)
+            elif not mount.options.copy_symlink or not _copy_link(root, mount):
+                root = _mount(root, mount, new_pid_namespace)
         except (OSError, ValueError) as error:
             raise OCIRuntimeError(f"{mount}: {describe(error)}") from error
+    return root
 
 
-def _mount(root: int, mount: Mount, new_pid_namespace: bool) -> None:
+def _mount(root: int, mount: Mount, new_pid_namespace: bool) -> int:
     if mount.options.bind:
         tree = mount.tree if mount.tree >= 0 else clone_tree(mount)
         directory = stat.S_ISDIR(posix.fstat(tree).st_mode)
         target = _target(root, mount, directory, tree)
-        set_attributes(tree, mount.options)
+        mount.options.set_attributes(tree)
     else:
         target = _target(root, mount, True, -1)
-        tree = new_filesystem(mount, target, new_pid_namespace)
+        tree = filesystems.make(mount, target, new_pid_namespace)
     if mount.options.copy_up:
         copyup.copy_tree(target, tree, frozenset(key for key, _value in mount.options.parameters()))
         if mount.options.attributes.set & MOUNT_ATTR_RDONLY:
             syscalls.mount_setattr(tree, attr_set=MOUNT_ATTR_RDONLY)
     syscalls.attach_mount(tree, target)
-    set_propagation(tree, mount.options)
+    mount.options.set_propagation(tree)
     posix.close(target)
-    posix.close(tree)
     mount.tree = -1
+    if mount.destination == "/":
+        # From here on this is the container's root: the old one lies below it.
+        posix.close(root)
+        return tree
+    posix.close(tree)
+    return root
 
 
 def _target(root: int, mount: Mount, directory: bool, tree: int) -> int:
@@ -144,12 +179,8 @@ def _target(root: int, mount: Mount, directory: bool, tree: int) -> int:
     if mount.fstype in ("proc", "sysfs") and not mount.options.bind:
         return _plain_directory(root, mount.destination)
     if mount.options.nofollow_target:
-        parent, _slash, name = mount.destination.rpartition("/")
-        above = inroot.make(root, parent, directory=True)
-        target = inroot.open_path(above, name, posix.O_PATH | posix.O_NOFOLLOW)
-        posix.close(above)
-        return target
-    if mount.fstype == "tmpfs" and not _has_mode(mount):
+        target = inroot.make_unfollowed(root, mount.destination, directory=directory)
+    elif mount.fstype == "tmpfs" and not mount.has_mode():
         target = _scratch_directory(root, mount.destination)
     else:
         target = inroot.make(root, mount.destination, directory=directory)
@@ -161,10 +192,6 @@ def _target(root: int, mount: Mount, directory: bool, tree: int) -> int:
     if refused:
         raise OCIRuntimeError(f"{mount}: nothing but procfs may be mounted over or inside of /proc")
     return target
-
-
-def _has_mode(mount: Mount) -> bool:
-    return any(key == "mode" for key, _value in mount.options.parameters())
 
 
 def _scratch_directory(root: int, path: str) -> int:
@@ -185,90 +212,34 @@ def _plain_directory(root: int, path: str) -> int:
     return syscalls.openat2(root, path.lstrip("/"), flags, resolve=resolve | 0x08)
 
 
-def new_filesystem(mount: Mount, target: int, new_pid_namespace: bool) -> int:
-    """Return a detached mount of a new file system."""
-    try:
-        return _create(mount, target)
-    except PermissionError:
-        # The kernel mounts sysfs only for the owner of the network namespace, procfs only for that of the pid namespace
-        # that sees all of /proc: what we see ourselves may be shown instead.
-        if mount.fstype == "sysfs" or (mount.fstype == "proc" and not new_pid_namespace):
-            flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE
-            tree = syscalls.open_tree(AT_FDCWD, "/sys" if mount.fstype == "sysfs" else "/proc", flags)
-            set_attributes(tree, mount.options)
-            # What is mounted below comes with it, and must not be more writable than was asked for (CVE-2023-25809).
-            flags = AT_EMPTY_PATH | AT_RECURSIVE
-            syscalls.mount_setattr(tree, flags=flags, attr_set=mount.options.attributes.set & MOUNT_ATTR_RDONLY)
-            return tree
-        raise
-
-
-def _create(mount: Mount, target: int) -> int:
-    parameters = mount.options.parameters()
-    if mount.fstype == "tmpfs" and not _has_mode(mount):
-        parameters.append(("mode", f"{stat.S_IMODE(posix.fstat(target).st_mode):o}"))
-    try:
-        context = _configure(mount.fstype, mount.source, parameters)
-    except OSError as error:
-        if mount.fstype != "devpts" or error.errno != EINVAL:
-            raise
-        # Group 5 is not mapped in a user namespace with few IDs.
-        context = _configure(mount.fstype, mount.source, [pair for pair in parameters if pair[0] != "gid"])
-    try:
-        attributes = mount.options.attributes.set
-        if mount.options.copy_up:
-            attributes &= ~MOUNT_ATTR_RDONLY
-        return syscalls.fsmount(context, attributes)
-    finally:
-        posix.close(context)
-
-
-def _configure(fstype: str, source: str, parameters: list[tuple[str, str | None]]) -> int:
-    context = syscalls.fsopen(fstype)
-    try:
-        if source:
-            syscalls.fsconfig_set_string(context, "source", source[:_LONGEST_PARAMETER])
-        for key, value in parameters:
-            if value is None:
-                syscalls.fsconfig_set_flag(context, key)
-            elif key != "context":
-                syscalls.fsconfig_set_string(context, key, value)
-        syscalls.fsconfig_create(context)
-    except BaseException:
-        posix.close(context)
-        raise
-    return context
-
-
-def set_attributes(tree: int, options: MountOptions) -> None:
-    """Set the attributes of a copied tree; in a user namespace some are locked: then they stay as they are."""
-    for attributes, flags in ((options.attributes, 0), (options.recursive_attributes, AT_RECURSIVE)):
-        if not attributes.set and not attributes.clear:
-            continue
-        try:
-            syscalls.mount_setattr(
-                tree, flags=AT_EMPTY_PATH | flags, attr_set=attributes.set, attr_clr=attributes.clear
-            )
-        except OSError as error:
-            if error.errno != EPERM or not attributes.clear:
-                raise
-            syscalls.mount_setattr(tree, flags=AT_EMPTY_PATH | flags, attr_set=attributes.set & ~0x70)
-
-
-def set_propagation(tree: int, options: MountOptions) -> None:
-    """Set the propagation of an attached mount: one call each, as the kernel takes only one at a time."""
-    for propagation, recursive in options.propagation:
-        if propagation == MS_PRIVATE and not options.bind and not options.remount:
-            # A new file system is private from the beginning.
-            continue
-        flags = AT_EMPTY_PATH | (AT_RECURSIVE if recursive else 0)
-        syscalls.mount_setattr(tree, flags=flags, propagation=propagation)
-
-
 def _change(root: int, mount: Mount) -> None:
+    """Change a mount (`remount`): its attributes, its propagation, the parameters of what is mounted there."""
     target = inroot.open_path(root, mount.destination)
     try:
-        set_attributes(target, mount.options)
-        set_propagation(target, mount.options)
+        if mount.options.data and not mount.options.bind:
+            filesystems.reconfigure(target, mount.options.parameters())
+        mount.options.set_attributes(target)
+        mount.options.set_propagation(target)
     finally:
         posix.close(target)
+
+
+def _copy_link(root: int, mount: Mount) -> bool:
+    """Make a link like that which the source is (`copy-symlink`); False if the source is no link."""
+    try:
+        content = posix.readlink(mount.source)
+    except OSError as error:
+        if error.errno != EINVAL:
+            raise
+        return False
+    above, _slash, name = mount.destination.rpartition("/")
+    parent = inroot.make(root, above, directory=True)
+    try:
+        posix.symlink(content, name, dir_fd=parent)
+    except FileExistsError:
+        status = posix.stat(name, dir_fd=parent, follow_symlinks=False)
+        if not stat.S_ISLNK(status.st_mode) or posix.readlink(name, dir_fd=parent) != content:
+            raise
+    finally:
+        posix.close(parent)
+    return True

@@ -47,14 +47,12 @@ class NamespacePlan:
     def __init__(self, linux: dict[str, Any]) -> None:
         self.new = 0
         self.joins: list[tuple[int, int, str]] = []
-        wanted = {namespace.get("type"): namespace.get("path") for namespace in linux.get("namespaces") or ()}
-        for kind in wanted:
-            if kind not in KINDS:
-                raise SpecError(f"namespace type `{kind}` is not known")
+        listed = list(enumerate(linux.get("namespaces") or ()))
+        wanted = {namespace["type"]: (index, namespace.get("path")) for index, namespace in listed}
         try:
             for kind, (flag, _name) in KINDS.items():
                 if kind in wanted:
-                    self._add(kind, flag, wanted[kind])
+                    self._add(kind, flag, *wanted[kind])
         except BaseException:
             self.close()
             raise
@@ -63,11 +61,13 @@ class NamespacePlan:
             self.close()
             raise SpecError("linux.timeOffsets needs a new time namespace")
 
-    def _add(self, kind: str, flag: int, path: str | None) -> None:
+    def _add(self, kind: str, flag: int, index: int, path: str | None) -> None:
         if not path:
             self.new |= flag
             return
-        self.joins.append((flag, open_namespace(kind, flag, path), path))
+        if not path.startswith("/"):
+            raise SpecError(f"linux.namespaces[{index}].path is not an absolute path: `{path}`")
+        self.joins.append((flag, open_namespace(kind, flag, path, f"linux.namespaces[{index}].path"), path))
 
     def joined(self, flag: int) -> bool:
         """Tell whether a namespace of this kind is joined by path."""
@@ -93,19 +93,19 @@ class NamespacePlan:
         self.joins = []
 
 
-def open_namespace(kind: str, flag: int, path: str) -> int:
-    """Open a namespace's file and make sure that it is one of this kind."""
+def open_namespace(kind: str, flag: int, path: str, name: str) -> int:
+    """Open a namespace's file and make sure that it is one of this kind; `name` is the field that has the path."""
     try:
         fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK)
     except OSError as error:
-        raise OCIRuntimeError(f"open the {kind} namespace `{path}`: {error.strerror}") from error
+        raise OCIRuntimeError(f"{name}: open the {kind} namespace `{path}`: {error.strerror}") from error
     try:
         found = fcntl.ioctl(fd, _NS_GET_NSTYPE)
     except OSError:
         found = 0
     if found != flag:
         posix.close(fd)
-        raise SpecError(f"`{path}` is not a {kind} namespace")
+        raise SpecError(f"{name}: `{path}` is not a {kind} namespace")
     return fd
 
 
@@ -113,7 +113,7 @@ def _time_offsets(offsets: dict[str, Any]) -> str:
     lines = []
     for clock, offset in offsets.items():
         if clock not in ("monotonic", "boottime"):
-            raise SpecError(f"linux.timeOffsets has the unknown clock `{clock}`")
+            raise SpecError(f"linux.timeOffsets has an unknown clock: `{clock}`")
         lines.append(f"{clock} {int(offset.get('secs') or 0)} {int(offset.get('nanosecs') or 0)}\n")
     return "".join(lines)
 
@@ -132,8 +132,13 @@ def join(joins: list[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
 
 
 def join_all(joins: list[tuple[int, int, str]]) -> None:
-    """Enter the namespaces, each as soon as it is allowed: what is refused first is tried again after the others."""
-    refused = join(joins)
+    """Enter the namespaces.
+
+    The user namespace comes last, because it takes the host's rights away, and what was refused comes once more after
+    it, because it gives the rights over what belongs to it.
+    """
+    refused = join([entry for entry in joins if entry[0] != CLONE_NEWUSER])
+    refused += join([entry for entry in joins if entry[0] == CLONE_NEWUSER])
     if refused:
         refused = join(refused)
     if refused:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     Limit = tuple[str, int, int]
 
-_NUMBERS = {
+NUMBERS = {
     name: number
     for number, name in enumerate(
         "RLIMIT_CPU RLIMIT_FSIZE RLIMIT_DATA RLIMIT_STACK RLIMIT_CORE RLIMIT_RSS RLIMIT_NPROC RLIMIT_NOFILE "
@@ -26,24 +26,16 @@ def read_limits(documents: list[dict[str, Any]]) -> list[Limit]:
     """Return (name, soft, hard) of each entry of `process.rlimits`."""
     limits: list[Limit] = []
     seen = set()
-    for document in documents:
-        name = document.get("type")
-        if name not in _NUMBERS:
-            raise SpecError(f"rlimit `{name}` is not known")
+    for index, document in enumerate(documents):
+        name = document["type"]
         if name in seen:
-            raise SpecError(f"rlimit `{name}` is there twice")
+            raise SpecError(f"process.rlimits[{index}].type `{name}` is there twice")
         seen.add(name)
-        soft, hard = _value(name, document.get("soft", 0)), _value(name, document.get("hard", 0))
+        soft, hard = (RLIM_INFINITY if document[key] == -1 else document[key] for key in ("soft", "hard"))
         if soft > hard:
-            raise SpecError(f"rlimit `{name}` has a soft limit above its hard limit")
+            raise SpecError(f"process.rlimits[{index}].soft of `{name}` is above its hard limit")
         limits.append((name, soft, hard))
     return limits
-
-
-def _value(name: str, value: Any) -> int:
-    if not isinstance(value, int) or not -1 <= value <= RLIM_INFINITY:
-        raise SpecError(f"rlimit `{name}` has the value {value!r}, which is no number of the kernel's")
-    return RLIM_INFINITY if value == -1 else value
 
 
 def _shown(value: int) -> str:
@@ -57,11 +49,11 @@ def allow(pid: int, limits: list[Limit]) -> None:
     that is not the container's.
     """
     for name, soft, hard in limits:
-        soft_now, hard_now = syscalls.read_limit(pid, _NUMBERS[name])
+        soft_now, hard_now = syscalls.read_limit(pid, NUMBERS[name])
         if hard <= hard_now:
             continue
         try:
-            syscalls.prlimit(pid, _NUMBERS[name], soft_now, hard)
+            syscalls.prlimit(pid, NUMBERS[name], soft_now, hard)
         except PermissionError as error:
             raise OCIRuntimeError(
                 _failure(name, soft, hard, error),
@@ -76,7 +68,7 @@ def apply(limits: list[Limit]) -> None:
     """Set the limits of this process, which are from then on the container's."""
     for name, soft, hard in limits:
         try:
-            syscalls.prlimit(0, _NUMBERS[name], soft, hard)
+            syscalls.prlimit(0, NUMBERS[name], soft, hard)
         except OSError as error:
             raise OCIRuntimeError(_failure(name, soft, hard, error)) from error
 

@@ -6,7 +6,7 @@ import posix
 from errno import EINVAL
 
 from runtime import syscalls
-from runtime.errors import OCIRuntimeError, SpecError
+from runtime.errors import OCIRuntimeError
 from runtime.kernel import (
     AT_EMPTY_PATH,
     AT_FDCWD,
@@ -34,9 +34,7 @@ def read_propagation(linux: dict[str, str]) -> int:
         return _DEFAULT
     if name in PROPAGATION:
         return PROPAGATION[name]
-    if name[0] == "r" and name[1:] in PROPAGATION:
-        return PROPAGATION[name[1:]] | MS_REC
-    raise SpecError(f"linux.rootfsPropagation `{name}` is not known")
+    return PROPAGATION[name[1:]] | MS_REC
 
 
 def clone_tree(path: str) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posix
 
-from runtime import jsontext, labels
+from runtime import jsontext, labels, schedule
 from runtime.capabilities import CapabilitySets
 from runtime.errors import SpecError
 from runtime.rlimits import read_limits
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     Document = dict[str, Any]
 
-# 2**32 - 1 means "no change" to the kernel (CVE-2024-40635: larger ones wrap around to root).
-LARGEST_ID = 2**32 - 2
 _LARGEST_CONFIG = 16 * 1024 * 1024
 _ID_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+-.")
 
@@ -30,80 +28,59 @@ class Process:
 
     __slots__ = (
         "additional_gids",
-        "apparmor_profile",
         "arguments",
         "capabilities",
         "console_size",
         "cwd",
         "environment",
         "gid",
+        "keep_groups",
+        "labels",
+        "listen_fds",
         "no_new_privileges",
         "oom_score_adj",
         "rlimits",
+        "schedule",
         "terminal",
         "uid",
         "umask",
     )
 
     def __init__(self, document: Document) -> None:
-        user = _section(document, "user")
-        self.arguments = _strings(document, "args")
-        if not self.arguments or not all("\0" not in argument for argument in self.arguments):
-            raise SpecError("process.args is empty or has a null character")
-        self.environment = read_environment(_strings(document, "env"))
+        """Read a document that `runtime.schema` has found to be well-formed."""
+        user = document.get("user") or {}
+        self.arguments: list[str] = document.get("args") or []
+        if not self.arguments:
+            raise SpecError("process.args is missing or empty")
+        self.environment = read_environment(document.get("env") or [], "process.env")
         self.cwd = document.get("cwd") or "/"
-        if not self.cwd.startswith("/") or "\0" in self.cwd:
-            raise SpecError(f"process.cwd `{self.cwd}` is not an absolute path")
-        self.uid = _id(user.get("uid", 0), "process.user.uid")
-        self.gid = _id(user.get("gid", 0), "process.user.gid")
-        self.additional_gids = [_id(gid, "process.user.additionalGids") for gid in user.get("additionalGids") or ()]
-        self.umask = user.get("umask", 0o022)
+        if not self.cwd.startswith("/"):
+            raise SpecError(f"process.cwd is not an absolute path: `{self.cwd}`")
+        self.uid: int = user.get("uid") or 0
+        self.gid: int = user.get("gid") or 0
+        self.additional_gids: list[int] = user.get("additionalGids") or []
+        self.keep_groups = False  # those of the caller, by crun's annotation (podman's --group-add keep-groups)
+        self.listen_fds = 0  # how many files of socket activation there are (sd_listen_fds(3))
+        umask = user.get("umask")
+        self.umask: int = 0o022 if umask is None else umask
         self.terminal = bool(document.get("terminal"))
         size = document.get("consoleSize") or {}
-        self.console_size = (size.get("height", 0), size.get("width", 0))
+        self.console_size = (size.get("height") or 0, size.get("width") or 0)
         self.no_new_privileges = bool(document.get("noNewPrivileges"))
         self.oom_score_adj: int | None = document.get("oomScoreAdj")
         self.rlimits = read_limits(document.get("rlimits") or [])
-        self.capabilities = CapabilitySets(_section(document, "capabilities"))
-        self.apparmor_profile = labels.check(document.get("apparmorProfile") or "", document.get("selinuxLabel") or "")
+        self.capabilities = CapabilitySets(document.get("capabilities") or {})
+        self.labels = labels.read_labels(document)
+        self.schedule = schedule.read_schedule(document)
 
 
-# What the wrong kind of JSON value ends in, wherever it is met while a configuration is read.
-WRONG_KIND = (TypeError, AttributeError, KeyError, IndexError, OverflowError)
-
-
-def wrong_kind(error: BaseException) -> SpecError:
-    """Return the SpecError for an exception of WRONG_KIND."""
-    return SpecError(f"the configuration has a value of the wrong kind: {error}")
-
-
-def _section(document: Document, name: str) -> Document:
-    value = document.get(name) or {}
-    if not isinstance(value, dict):
-        raise SpecError(f"{name} is not an object")
-    return value
-
-
-def _strings(document: Document, name: str) -> list[str]:
-    value = document.get(name) or []
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise SpecError(f"process.{name} is not a list of strings")
-    return value
-
-
-def _id(value: Any, what: str) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= LARGEST_ID:
-        raise SpecError(f"{what} {value!r} is not between 0 and {LARGEST_ID}")
-    return value
-
-
-def read_environment(entries: list[str]) -> dict[str, str]:
-    """Return KEY=VALUE entries as a dict; of two with one key the last one counts."""
+def read_environment(entries: list[str], name: str) -> dict[str, str]:
+    """Return KEY=VALUE entries as a dict; of two with one key the last one counts. `name` says where they are."""
     environment: dict[str, str] = {}
-    for entry in entries:
+    for index, entry in enumerate(entries):
         key, equals, value = entry.partition("=")
-        if not key or not equals or "\0" in entry:
-            raise SpecError(f"environment variable `{key}` is not of the form KEY=VALUE")
+        if not key or not equals:
+            raise SpecError(f"{name}[{index}] is not of the form KEY=VALUE: `{key}`")
         environment[key] = value
     return environment
 
@@ -136,31 +113,31 @@ def load_object(path: str, what: str) -> Document:
 
 
 def validate(spec: Document) -> None:
-    """Check what no later step checks by itself."""
-    version = spec.get("ociVersion")
-    if not isinstance(version, str) or not version.startswith("1."):
-        raise SpecError(f"ociVersion {version!r} is not supported: 1.x is")
-    root = _section(spec, "root").get("path")
-    if not isinstance(root, str) or not root or "\0" in root:
-        raise SpecError("root.path is missing")
-    for mount in spec.get("mounts") or ():
-        if not isinstance(mount, dict) or not isinstance(mount.get("destination"), str):
-            raise SpecError("a mount has no destination")
-        if "\0" in mount["destination"]:
-            raise SpecError("a mount's destination has a null character")
-    linux = _section(spec, "linux")
-    types = [namespace.get("type") for namespace in linux.get("namespaces") or ()]
-    if len(set(types)) != len(types):
-        raise SpecError("a namespace type is there twice")
-    _validate_names(spec, types)
+    """Check a whole configuration: from here on its fields have the types that the specification gives them."""
+    from runtime import schema
+
+    schema.check_document(spec)
+    if not spec["ociVersion"].startswith("1."):
+        raise SpecError(f"ociVersion `{spec['ociVersion']}` is not supported: 1.x is")
+    linux = spec.get("linux") or {}
+    types = [namespace["type"] for namespace in linux.get("namespaces") or ()]
+    for index, kind in enumerate(types):
+        if kind in types[:index]:
+            raise SpecError(f"linux.namespaces[{index}].type `{kind}` is there twice")
+    for name, value, kind, called in (
+        ("hostname", spec.get("hostname"), "uts", "UTS"),
+        ("domainname", spec.get("domainname"), "uts", "UTS"),
+        ("linux.uidMappings", linux.get("uidMappings"), "user", "user"),
+        ("linux.gidMappings", linux.get("gidMappings"), "user", "user"),
+        ("linux.netDevices", linux.get("netDevices"), "network", "network"),
+    ):
+        if value and kind not in types:
+            raise SpecError(f"{name} needs a {called} namespace in linux.namespaces")
 
 
-def _validate_names(spec: Document, namespaces: list[str]) -> None:
-    if "uts" not in namespaces and (spec.get("hostname") or spec.get("domainname")):
-        raise SpecError("hostname and domainname need a UTS namespace")
-    for mapping in ("uidMappings", "gidMappings"):
-        if _section(spec, "linux").get(mapping) and "user" not in namespaces:
-            raise SpecError(f"linux.{mapping} needs a user namespace")
+def keeps_groups(annotations: Document) -> bool:
+    """Tell whether the caller's supplementary groups are to stay (crun's annotation)."""
+    return annotations.get("run.oci.keep_original_groups") in ("1", "true")
 
 
 def bundle_path(bundle: str, path: str) -> str:

@@ -7,18 +7,24 @@ import struct
 
 from runtime import command, hooks, launch, sync
 from runtime import status as states
-from runtime.errors import NotRunningError, OCIRuntimeError
+from runtime.errors import HookError, NotRunningError, OCIRuntimeError
 from runtime.spec import load
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from runtime.notify import Proxy
+
 _REPORT = 65536
 
 
-def start(root: str, container_id: str) -> None:
-    """Start a created container; return when its program runs, raise if it could not be executed."""
+def start(root: str, container_id: str, *, notify_socket: str | None = None) -> None:
+    """Start a created container; return when its program runs, raise if it could not be executed.
+
+    With `notify_socket`, where the container was created for that: return when it has told that it is ready, or has
+    ended, and pass on to the socket what it tells until then.
+    """
     status = states.load(root, container_id)
     now = status.status()
     if now == "stopped":
@@ -26,17 +32,30 @@ def start(root: str, container_id: str) -> None:
     if now != "created":
         raise OCIRuntimeError(f"cannot start container `{container_id}`: it is {now}")
     spec = load(f"{status.directory}/{states.CONFIG}")
-    _let_go(status, (spec.get("process") or {}).get("args") or [""])
-    stage = hooks.read_hooks(spec).get("poststart")
-    if stage:
-        _run_poststart(status, stage)
+    proxy = _listen(status, notify_socket) if notify_socket else None
+    try:
+        _let_go(status, (spec.get("process") or {}).get("args") or [""])
+        _run_poststart(status, hooks.read_hooks(spec).get("poststart", []))
+        if proxy is not None:
+            proxy.pass_on(status.pid)
+    finally:
+        if proxy is not None:
+            proxy.close()
+
+
+def _listen(status: states.Status, host: str) -> Proxy | None:
+    from runtime import notify
+
+    if not posix.access(f"{status.directory}/{notify.DIRECTORY}", posix.F_OK):
+        return None
+    return notify.Proxy(status.directory, host)
 
 
 def _run_poststart(status: states.Status, stage: list[dict[str, Any]]) -> None:
     """Run the hooks of a program that runs, or has already ended; one that fails stops it (runtime.md, lifecycle 9)."""
     try:
         hooks.run("poststart", stage, status.state("running"))
-    except OCIRuntimeError:
+    except HookError:
         from runtime.delete import end
 
         end(status)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posix
+from errno import ENOTEMPTY
 
 from runtime import jsontext, process
 from runtime.errors import ContainerNotFoundError, OCIRuntimeError
@@ -30,6 +31,7 @@ class Status:
         "directory",
         "id",
         "mount_id",
+        "new_keyring",
         "owner",
         "pid",
         "rootfs",
@@ -54,6 +56,7 @@ class Status:
         self.owner: str = document["owner"]
         # Of the tree that stays mounted until `delete`, if the container shares the mount namespace of the runtime.
         self.mount_id: int = document.get("mountId") or 0
+        self.new_keyring: bool = document.get("newKeyring", True)
 
     def status(self) -> str:
         """Return creating, created, running or stopped, as it is at this moment."""
@@ -80,6 +83,7 @@ class Status:
             "systemdBus": self.systemd_bus,
             "owner": self.owner,
             "mountId": self.mount_id,
+            "newKeyring": self.new_keyring,
         }
 
     def state(self, status: str = "") -> dict[str, Any]:
@@ -156,3 +160,11 @@ def remove_directory(directory: str) -> None:
         posix.rmdir(directory)
     except FileNotFoundError:
         pass
+    except OSError as error:
+        if error.errno != ENOTEMPTY:
+            raise
+        # Only few containers have a directory for their notifications.
+        from runtime import notify
+
+        notify.remove(directory)
+        posix.rmdir(directory)

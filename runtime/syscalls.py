@@ -39,12 +39,17 @@ _NUMBERS = {
     "getcwd": (79, 17),
     "bpf": (321, 280),
     "mknodat": (259, 33),
+    "sched_setattr": (314, 274),
+    "ioprio_set": (251, 30),
+    "personality": (135, 92),
+    "set_mempolicy": (238, 237),
     "pidfd_send_signal": (424, 424),
     "open_tree": (428, 428),
     "move_mount": (429, 429),
     "fsopen": (430, 430),
     "fsconfig": (431, 431),
     "fsmount": (432, 432),
+    "fspick": (433, 433),
     "pidfd_open": (434, 434),
     "clone3": (435, 435),
     "close_range": (436, 436),
@@ -206,6 +211,16 @@ def fsconfig_create(fd: int) -> None:
     call("fsconfig", fd, 6, None, None, 0)
 
 
+def fsconfig_reconfigure(fd: int) -> None:
+    """fsconfig(FSCONFIG_CMD_RECONFIGURE)."""
+    call("fsconfig", fd, 7, None, None, 0)
+
+
+def fspick(directory: int, path: Path) -> int:
+    """fspick(2): the configuration of a mounted file system; close-on-exec, without following links."""
+    return call("fspick", directory, _path(path), 0x1 | 0x2 | 0x8, filename=path or None)
+
+
 def fsmount(fd: int, attributes: int = 0, flags: int = 1) -> int:
     """fsmount(2): a detached mount, close-on-exec."""
     return call("fsmount", fd, flags, attributes)
@@ -261,8 +276,45 @@ def seccomp_set_filter(program: bytes, flags: int = 0) -> int:
 
 
 def keyctl_join_session(name: str) -> int:
-    """keyctl(KEYCTL_JOIN_SESSION_KEYRING): a new session keyring, its serial number."""
+    """keyctl(KEYCTL_JOIN_SESSION_KEYRING): the session keyring of that name, made if there is none; its number."""
     return call("keyctl", 1, _path(name), 0, 0, 0)
+
+
+def keyctl_describe(key: int) -> bytes:
+    """keyctl(KEYCTL_DESCRIBE): `type;uid;gid;permissions;description`, the permissions in hexadecimal."""
+    memory = buffer(4096)
+    length = call("keyctl", 6, key, memory, _Long(4096), 0)
+    text: bytes = memory.raw[: length - 1]
+    return text
+
+
+def keyctl_set_permissions(key: int, permissions: int) -> None:
+    """keyctl(KEYCTL_SETPERM)."""
+    call("keyctl", 5, key, _Long(permissions), 0, 0)
+
+
+def sched_setattr(pid: int, attributes: bytes) -> None:
+    """sched_setattr(2) with a struct sched_attr."""
+    call("sched_setattr", pid, attributes, 0)
+
+
+def ioprio_set(which: int, who: int, priority: int) -> None:
+    """ioprio_set(2)."""
+    call("ioprio_set", which, who, priority)
+
+
+def personality(domain: int) -> None:
+    """personality(2)."""
+    call("personality", _Long(domain))
+
+
+def set_mempolicy(mode: int, nodes: list[int]) -> None:
+    """set_mempolicy(2); the kernel counts one bit less than it is told of (its BUGS section)."""
+    bits = 0
+    for node in nodes:
+        bits |= 1 << node
+    size = (bits.bit_length() + 63) // 64 * 8
+    call("set_mempolicy", mode, bits.to_bytes(size, "little") or None, _Long(size * 8 + 1 if size else 0))
 
 
 def sethostname(name: str) -> None:

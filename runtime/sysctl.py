@@ -18,18 +18,18 @@ def check(parameters: dict[str, str], namespaces: NamespacePlan) -> dict[str, st
     """Return path -> value of what to write; SpecError for a parameter that is the host's."""
     checked = {}
     for name, value in parameters.items():
-        if not isinstance(value, str) or "\0" in value or "\n" in value:
-            raise SpecError(f"sysctl `{name}` has a value that is no line of text")
+        if "\n" in value:
+            raise SpecError(f"linux.sysctl[{name!r}] is not one line of text")
         dotted = _dotted(name)
         flag = _owner(dotted)
         if not flag:
-            raise SpecError(f"sysctl `{name}` belongs to no namespace: it would change the host")
+            raise SpecError(f"linux.sysctl[{name!r}] belongs to no namespace: it would change the host")
         if not namespaces.new & flag and not namespaces.joined(flag):
-            raise SpecError(f"sysctl `{name}` is not allowed in the host's namespace")
+            raise SpecError(f"linux.sysctl[{name!r}] is not allowed in the host's namespace")
         # In the written name a slash stands for a dot within a component, as in `net.ipv4.conf.eth0/1.forwarding`.
         path = dotted.translate({ord("."): "/", ord("/"): "."})
         if not _CHARACTERS.issuperset(name) or ".." in path.split("/") or "//" in path:
-            raise SpecError(f"sysctl `{name}` is not the name of a parameter")
+            raise SpecError(f"linux.sysctl[{name!r}] is not the name of a parameter")
         checked[path] = value
     return checked
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import posix
 
-from runtime import kill, launch
+from runtime import kill, launch, schema
 from runtime import spec as specification
 from runtime import status as states
 from runtime.errors import NotRunningError, OCIRuntimeError, SpecError
@@ -24,6 +24,7 @@ _KEYS = ("major", "minor", "pageSize", "name")
 
 def update(root: str, container_id: str, changes: Resources) -> None:
     """Change what `changes`, parts of a `linux.resources`, gives; what it does not mention stays as it is."""
+    schema.check_resources(changes)
     status = states.load(root, container_id)
     if status.status() not in ("created", "running"):
         raise NotRunningError(f"cannot update container `{container_id}`: container not running")
@@ -46,8 +47,6 @@ def update(root: str, container_id: str, changes: Resources) -> None:
             if isinstance(memory, dict) and "limit" in memory and "swap" not in changes["memory"]:
                 error.hint = error.hint or "swap includes memory: set its limit too"
             raise
-        except specification.WRONG_KIND as error:
-            raise specification.wrong_kind(error) from error
         linux["resources"] = new
         launch.write(f"{path}.new", document)
         posix.rename(f"{path}.new", path)

@@ -47,7 +47,8 @@ def compile_profile(profile: dict[str, Any], arch: str | None = None, *, strict:
 def filter_flags(profile: dict[str, Any]) -> int:
     """Return the flags for `load_filter`; without any in the profile SPEC_ALLOW, as runc and crun do."""
     result = 0
-    for name in profile.get("flags", ("SECCOMP_FILTER_FLAG_SPEC_ALLOW",)):
+    flags = profile.get("flags")
+    for name in ("SECCOMP_FILTER_FLAG_SPEC_ALLOW",) if flags is None else flags:
         if name not in FLAGS:
             raise SpecError(f"seccomp: unknown flag {name!r}")
         result |= FLAGS[name]

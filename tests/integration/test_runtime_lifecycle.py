@@ -225,7 +225,7 @@ def test_hooks(runtime: Runtime) -> None:
         lines = file.read().splitlines()
     assert lines[::2] == [f"{stage} 1" for stage in stages]
     states = [json.loads(line)["status"] for line in lines[1::2]]
-    assert states == ["created", "created", "creating", "running", "stopped"]
+    assert states == ["created", "created", "created", "running", "stopped"]
     with open(f"{runtime.rootfs}/inside") as file:
         assert file.read() == "box\n"
 

@@ -4,10 +4,12 @@ from typing import Any
 
 import pytest
 
-from runtime import capabilities, identity, idmap, launch, rlimits, spec, sysctl
+from runtime import capabilities, identity, idmap, launch, rlimits, schema, spec, sysctl
 from runtime.errors import SpecError
 from runtime.kernel import CLONE_NEWIPC, CLONE_NEWNET, RLIM_INFINITY
 from runtime.namespaces import NamespacePlan
+
+MAPPING = [{"containerID": 0, "hostID": 0, "size": 1}]
 
 
 def document(**changes: Any) -> dict[str, Any]:
@@ -25,13 +27,14 @@ def test_the_smallest_configuration_is_valid() -> None:
         ({"ociVersion": "2.0.0"}, "ociVersion"),
         ({"ociVersion": None}, "ociVersion"),
         ({"root": {}}, "root.path"),
-        ({"root": []}, "root.path"),
+        ({"root": []}, "root is not an object"),
         ({"root": "x"}, "root is not an object"),
         ({"mounts": [{}]}, "destination"),
         ({"mounts": [{"destination": "/a\0b"}]}, "null character"),
         ({"linux": {"namespaces": [{"type": "mount"}, {"type": "mount"}]}}, "twice"),
         ({"hostname": "x"}, "UTS"),
-        ({"linux": {"namespaces": [{"type": "mount"}], "uidMappings": [{"size": 1}]}}, "user namespace"),
+        ({"linux": {"namespaces": [{"type": "mount"}], "uidMappings": MAPPING}}, "linux.uidMappings needs a user"),
+        ({"linux": {"namespaces": [{"type": "mount"}], "netDevices": {"a": {}}}}, "linux.netDevices needs a network"),
     ],
 )
 def test_refuses_configurations(changes: dict[str, Any], message: str) -> None:
@@ -67,8 +70,13 @@ def test_reads_a_process() -> None:
     ],
 )
 def test_refuses_processes(changes: dict[str, Any]) -> None:
-    with pytest.raises(SpecError):
-        spec.Process({"args": ["true"], **changes})
+    with pytest.raises(SpecError, match=rf"^process\.{next(iter(changes))}"):
+        read_process({"args": ["true"], **changes})
+
+
+def read_process(document: dict[str, Any]) -> spec.Process:
+    schema.check_process(document)
+    return spec.Process(document)
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a b", ".hidden", "x" * 2000, "é"])
@@ -88,13 +96,28 @@ def test_unknown_capabilities_are_skipped() -> None:
 
 
 def test_mappings() -> None:
-    mappings = idmap.read_mappings([{"containerID": 0, "hostID": 1000, "size": 10}], "x")
+    first = {"containerID": 0, "hostID": 1000, "size": 10}
+    mappings = idmap.read_mappings([first], "x")
     assert mappings == [(0, 1000, 10)]
     assert idmap.maps(mappings, 9)
     assert not idmap.maps(mappings, 10)
-    for bad in ({"size": 0}, {"hostID": -1, "size": 1}, {"containerID": 2**32, "size": 1}):
-        with pytest.raises(SpecError):
-            idmap.read_mappings([bad], "x")
+    for bad, message in (
+        ({**first, "size": 0}, "size"),
+        ({**first, "hostID": -1}, "hostID"),
+        ({**first, "containerID": 2**32}, "containerID"),
+        ({"containerID": 10, "hostID": 2**32 - 5, "size": 10}, "leads beyond the last ID"),
+        ({"containerID": 9, "hostID": 0, "size": 1}, r"\[1\].containerID 9 is in another entry's range"),
+        ({"containerID": 10, "hostID": 999, "size": 2}, r"\[1\].hostID 999 is in another entry's range"),
+    ):
+        with pytest.raises(SpecError, match=message):
+            read_mappings([first, bad])
+
+
+def read_mappings(mappings: list[dict[str, int]]) -> None:
+    spec.validate(
+        document(linux={"namespaces": [{"type": "mount"}, {"type": "user"}], "uidMappings": mappings}),
+    )
+    idmap.read_mappings(mappings, "linux.uidMappings")
 
 
 @pytest.mark.parametrize(
@@ -123,7 +146,6 @@ def test_kernel_parameters_of_own_namespaces(name: str, path: str) -> None:
         ("net/../kernel/core_pattern", "1"),
         ("net./.././.kernel.core_pattern", "1"),
         ("net.core.somaxconn", "1\nkernel.core_pattern"),
-        ("net.core.somaxconn", 5),
         ("kernel.domainname", "x"),
         ("kernel.shm_next_id", "1"),
     ],
@@ -184,5 +206,10 @@ def test_namespace_paths_must_be_namespaces_of_that_type(tmp_path: Any) -> None:
 
 
 def test_unknown_namespaces_are_refused() -> None:
-    with pytest.raises(SpecError):
-        NamespacePlan({"namespaces": [{"type": "solaris"}]})
+    with pytest.raises(SpecError, match=r"linux.namespaces\[1\].type `solaris` is not known"):
+        spec.validate(document(linux={"namespaces": [{"type": "mount"}, {"type": "solaris"}]}))
+
+
+def test_namespace_paths_must_be_absolute() -> None:
+    with pytest.raises(SpecError, match=r"linux.namespaces\[0\].path is not an absolute path"):
+        NamespacePlan({"namespaces": [{"type": "network", "path": "self/ns/net"}]})
