@@ -48,8 +48,12 @@ def mask_all(root: int, paths: list[str]) -> None:
                 continue
             try:
                 if stat.S_ISDIR(posix.fstat(target).st_mode):
-                    empty = empty if empty >= 0 else _empty_directory()
-                    _cover(empty, target)
+                    if empty >= 0:
+                        _cover(empty, target)
+                    else:
+                        # Before Linux 6.15 only of what is attached can copies be made: so the first is no copy.
+                        empty = _empty_directory()
+                        syscalls.attach_mount(empty, target)
                 else:
                     null = null if null >= 0 else open_null(root)
                     _cover(null, target)
