@@ -6,7 +6,7 @@ import os
 import sys
 import time
 
-from pod import create, rootfs, rootless, runtimes, spec, state, status, users, volumes
+from pod import create, rootfs, rootless, runtimes, spec, state, status, systemd, users, volumes
 from pod.config import DEFAULT_CAPABILITIES, DEFAULT_SYSCTLS
 from pod.errors import ContainerNotFoundError, PodError, StateError
 from pod.lock import ContainerLock
@@ -238,6 +238,8 @@ def package_path() -> str:
 
 
 def _cgroups_path(engine: Engine, container_id: str, config: ContainerConfig) -> str:
+    if systemd.bus(engine.config):
+        return systemd.cgroups_path(engine.config, container_id)
     if not engine.config.rootless:
         return f"/pod-{container_id}"
     from pod.delegation import rootless_cgroup

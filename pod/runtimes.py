@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 
+from pod import systemd
 from pod.errors import PodError
 
 TYPE_CHECKING = False
@@ -62,8 +63,8 @@ def of(config: Config, container: Container, directory: str) -> _OwnRuntime | Ex
     """Return the runtime of a container; a program exchanges files with us in `directory`, which is to be removed."""
     program: Program | None = container.config.get("runtime")
     if not program:
-        return _OwnRuntime(config.runtime_root)
-    return _external([program["path"], *program["flags"]], _root(config, program), directory)
+        return _OwnRuntime(config.runtime_root, systemd.bus(config))
+    return _external(_command(config, program), _root(config, program), directory)
 
 
 def note(config: Config, container: Container, cgroups_path: str) -> None:
@@ -74,7 +75,7 @@ def note(config: Config, container: Container, cgroups_path: str) -> None:
     from runtime import jsontext
 
     document = {
-        "command": [program["path"], *program["flags"]],
+        "command": _command(config, program),
         "root": _root(config, program),
         "bundle": config.container_dir(container.id),
         "cgroups_path": cgroups_path,
@@ -136,10 +137,11 @@ def describe(config: Config) -> dict[str, str]:
 class _OwnRuntime:
     """Our library. Its parts are imported where they are called: a command needs one or two of them."""
 
-    __slots__ = ("_root",)
+    __slots__ = ("_root", "_systemd_bus")
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, systemd_bus: str) -> None:
         self._root = root
+        self._systemd_bus = systemd_bus
 
     def create(self, container_id: str, bundle: str, spec: dict[str, Any], stdio: spawn.Stdio) -> spawn.Container:
         """Create a container."""
@@ -147,7 +149,16 @@ class _OwnRuntime:
         from runtime.monitor import spawn
 
         stdin, stdout, stderr = _streams(stdio)
-        made = create.create(container_id, bundle, spec, root=self._root, stdin=stdin, stdout=stdout, stderr=stderr)
+        made = create.create(
+            container_id,
+            bundle,
+            spec,
+            root=self._root,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            systemd_bus=self._systemd_bus,
+        )
         return spawn.Container(
             pid=made.pid,
             start_time=made.start_time,
@@ -177,6 +188,11 @@ def _external(command: list[str], root: str, directory: str) -> ExternalRuntime:
 
     environment = {name: os.environ[name] for name in _VARIABLES if name in os.environ}
     return ExternalRuntime(command, root=root, directory=directory, environment=environment)
+
+
+def _command(config: Config, program: Program) -> list[str]:
+    manager = ["--systemd-cgroup"] if systemd.bus(config) else []
+    return [program["path"], *program["flags"], *manager]
 
 
 def _root(config: Config, program: Program) -> str:

@@ -12,7 +12,7 @@ import posix
 import select
 from errno import ENOENT
 
-from runtime import capabilities, launch, process, syscalls
+from runtime import capabilities, launch, mounts_cgroup, process, syscalls
 from runtime.errors import CommandNotFoundError, NotExecutableError, OCIRuntimeError
 from runtime.jsontext import loads
 from runtime.kernel import CLOSE_RANGE_CLOEXEC, PR_SET_PDEATHSIG
@@ -73,7 +73,7 @@ class ExternalRuntime:
             start_time=process.start_time(pid) or 0,
             start=lambda: self._run(["start", container_id], caller=stdio.caller, grace=_START_GRACE),
             console=console,
-            cgroups=_cgroup_directories(cgroup_path),
+            cgroups=_cgroup_directories(cgroup_path, pid),
             deletion=self._argv("delete", "--force", container_id),
         )
 
@@ -92,7 +92,7 @@ class ExternalRuntime:
             self._run(["delete", "--force", container_id], grace=_DELETE_PATIENCE)
         except OCIRuntimeError:
             pass  # It may be gone, the program with it, or never have been made.
-        if cgroup_path:
+        if cgroup_path.startswith("/"):
             from runtime import cgroups
 
             try:
@@ -281,9 +281,12 @@ def _end_children() -> None:
             return
 
 
-def _cgroup_directories(path: str) -> list[str]:
-    """Return where the container's cgroups may be, in every hierarchy."""
-    if not path:
+def _cgroup_directories(path: str, pid: int) -> list[str]:
+    """Return where the container's cgroups may be, in every hierarchy; of a unit the program and systemd know it."""
+    if path and not path.startswith("/"):
+        found = mounts_cgroup.cgroups_of(pid)
+        path = found.get("") or found.get("name=systemd") or ""
+    if path in ("", "/"):
         return []
     from runtime import cgroups
 

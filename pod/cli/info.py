@@ -51,7 +51,7 @@ def describe_host(engine: Engine, host: Any) -> dict[str, Any]:
     """Return what is known of the machine."""
     import os
 
-    from pod import runtimes
+    from pod import runtimes, systemd
     from pod.cli.version import architecture
     from pod.config import DEFAULT_CAPABILITIES
 
@@ -59,7 +59,7 @@ def describe_host(engine: Engine, host: Any) -> dict[str, Any]:
     return {
         "arch": architecture(machine.machine),
         "cgroupControllers": host.cgroup_controllers(),
-        "cgroupManager": "cgroupfs",
+        "cgroupManager": systemd.name(engine.config),
         "cgroupVersion": host.cgroup_version(),
         "cpuUtilization": host.cpu_utilization(),
         "cpus": os.cpu_count() or 1,

@@ -27,6 +27,7 @@ RUNTIME = b"runtime"
 _PATIENCE = 2.0  # For the processes of a cgroup to go after they were killed.
 _PROGRAM_PATIENCE = 20.0
 _DEFAULT_FOR_PROGRAMS = [number for number in range(1, 32) if number not in (KILL, _signal.SIGSTOP)]
+_SYSTEMD_PATIENCE = 1.0  # For systemd to remove what is its own.
 
 
 def exit_code(status: int) -> tuple[int, int | None]:
@@ -92,10 +93,12 @@ def _runs_well(command: list[bytes]) -> bool:
 
 def _remove_cgroups(directories: list[bytes]) -> bool:
     """Kill what is left in a container's cgroups, and remove them; False if that takes too long."""
-    deadline = time.monotonic() + _PATIENCE
+    start = time.monotonic()
+    deadline = start + _PATIENCE
     left = list(directories)
     while True:
-        left = [directory for directory in left if not _remove_cgroup(directory)]
+        waits = time.monotonic() < start + _SYSTEMD_PATIENCE
+        left = [directory for directory in left if not _remove_cgroup(directory, waits=waits)]
         if not left or time.monotonic() > deadline:
             return not left
         for directory in left:
@@ -131,7 +134,14 @@ def reap() -> None:
         pass
 
 
-def _remove_cgroup(directory: bytes) -> bool:
+def _remove_cgroup(directory: bytes, *, waits: bool) -> bool:
+    """Remove a cgroup, unless we wait for systemd to remove it; False if it is still there.
+
+    systemd is told by cgroup.events that a unit's last process has gone. Without that file it would take the unit for
+    a living one.
+    """
+    if waits and directory.endswith((b".scope", b".slice")) and _read(directory + b"/cgroup.events"):
+        return False
     try:
         posix.rmdir(directory)
     except FileNotFoundError:

@@ -1,7 +1,9 @@
 import json
 import os
+import posix
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -86,3 +88,24 @@ def test_state_stays_while_a_cgroup_does(tmp_path: Path, monkeypatch: pytest.Mon
     remove_container([os.fsencode(cgroup)], os.fsencode(state))
     assert not state.exists()
     assert not cgroup.exists()
+
+
+def test_the_cgroup_of_a_unit_is_left_to_systemd_for_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ending, "_SYSTEMD_PATIENCE", 0.2)
+    unit, other = tmp_path / "pod-abc.scope", tmp_path / "pod-abc"
+    for directory in (unit, other):
+        directory.mkdir()
+        (directory / "cgroup.events").write_text("populated 0\n")
+    removed: list[bytes] = []
+
+    def rmdir(directory: bytes) -> None:
+        # As in cgroupfs, the files go with their directory.
+        removed.append(directory)
+        os.unlink(directory + b"/cgroup.events")
+        os.rmdir(directory)
+
+    monkeypatch.setattr(posix, "rmdir", rmdir)
+    start = time.monotonic()
+    remove_container([os.fsencode(unit), os.fsencode(other)], b"")
+    assert removed == [os.fsencode(other), os.fsencode(unit)]
+    assert time.monotonic() - start >= 0.2

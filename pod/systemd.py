@@ -1,0 +1,55 @@
+"""Whether systemd makes the containers' control groups, and on which bus it is asked to."""
+
+from __future__ import annotations
+
+import os
+
+from pod.errors import PodError
+from runtime.dbus import addresses
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pod.config import Config
+
+CGROUPFS, SYSTEMD = "cgroupfs", "systemd"
+
+
+def bus(config: Config) -> str:
+    """Return the address of the bus on which systemd is, empty if we make control groups ourselves.
+
+    What --cgroup-manager or containers.conf says; else systemd where it runs, for a user where a session of his does.
+    """
+    wanted = config.cgroup_manager
+    if wanted not in ("", CGROUPFS, SYSTEMD):
+        raise PodError(f"{wanted} is not a cgroup manager: invalid argument", hint="it is systemd or cgroupfs")
+    if wanted == CGROUPFS or not (wanted or _runs(config)):
+        return ""
+    if not config.rootless:
+        return addresses.of_system(os.environ.get("DBUS_SYSTEM_BUS_ADDRESS", ""))
+    session = os.environ.get("DBUS_SESSION_BUS_ADDRESS", "")
+    return addresses.of_user(session, os.environ.get("XDG_RUNTIME_DIR", ""), config.uid)
+
+
+def name(config: Config) -> str:
+    """Return the name of the manager that is used."""
+    return SYSTEMD if bus(config) else CGROUPFS
+
+
+def cgroups_path(config: Config, container_id: str) -> str:
+    """Return where systemd is to make the unit of a container: `slice:prefix:name`, in podman's slices."""
+    return f"{'user' if config.rootless else 'machine'}.slice:pod:{container_id}"
+
+
+def _runs(config: Config) -> bool:
+    # sd_booted(3)
+    if not os.path.isdir("/run/systemd/system"):
+        return False
+    if not config.rootless:
+        return os.path.exists("/run/dbus/system_bus_socket")
+    # To a user nothing of cgroup v1 is ever delegated.
+    directory = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{config.uid}"
+    return (
+        os.path.exists("/sys/fs/cgroup/cgroup.controllers")
+        and os.path.exists(f"{directory}/systemd/private")
+        and os.path.exists(f"{directory}/bus")
+    )
