@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 
 from pod.errors import PodError
-from runtime.dbus import addresses
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +23,8 @@ def bus(config: Config) -> str:
         raise PodError(f"{wanted} is not a cgroup manager: invalid argument", hint="it is systemd or cgroupfs")
     if wanted == CGROUPFS or not (wanted or _runs(config)):
         return ""
+    from runtime.dbus import addresses
+
     if not config.rootless:
         return addresses.of_system(os.environ.get("DBUS_SYSTEM_BUS_ADDRESS", ""))
     session = os.environ.get("DBUS_SESSION_BUS_ADDRESS", "")
