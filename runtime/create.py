@@ -17,6 +17,7 @@ from runtime import (
     idmap,
     inherited,
     init,
+    keyring,
     launch,
     middle,
     mounts,
@@ -36,7 +37,7 @@ from runtime.kernel import (
     CLONE_NEWCGROUP,
     CLONE_NEWUSER,
 )
-from runtime.sync import Channel, describe
+from runtime.sync import Channel, ChannelClosedError, describe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -99,20 +100,23 @@ def create(
     creation = _Creation(container_id, bundle, spec, root)
     setup = creation.setup
     setup.stdio, setup.preserve_fds = (stdin, stdout, stderr), preserve_fds + listen_fds
-    setup.no_pivot, setup.new_keyring = no_pivot, new_keyring
-    creation.listen_fds, creation.notify = listen_fds, notify_socket
+    setup.no_pivot = no_pivot
+    creation.listen_fds, creation.notify, creation.new_keyring = listen_fds, notify_socket, new_keyring
     try:
         creation.prepare(systemd_bus, use_cgroups)
         creation.fork()
         creation.complete(pid_file, console_socket, pidfd_socket)
         return Created(creation.directory, creation.status, creation.console, creation.warnings)
     except BaseException as error:
+        cause = creation.cause(error)
         creation.undo()
-        if isinstance(error, HookError):
+        if isinstance(cause, HookError):
             # Runtime-spec, lifecycle: where a hook fails the life goes on with step 12, which is done, and 13.
             hooks.run_poststop(spec, creation.status.state("stopped"))
-        if isinstance(error, OSError | ValueError):
-            raise OCIRuntimeError(f"create container `{container_id}`: {describe(error)}") from error
+        if isinstance(cause, OSError | ValueError):
+            raise OCIRuntimeError(f"create container `{container_id}`: {describe(cause)}") from error
+        if cause is not error:
+            raise cause from error
         raise
     finally:
         creation.close()
@@ -131,6 +135,7 @@ class _Creation:
         "listen_fds",
         "listener",
         "made_directory",
+        "new_keyring",
         "notify",
         "pid",
         "root",
@@ -161,6 +166,7 @@ class _Creation:
         self.warnings: list[str] = []
         self.listen_fds = 0
         self.notify = False
+        self.new_keyring = True
 
     def prepare(self, systemd_bus: str, use_cgroups: bool) -> None:
         """Check everything that can be checked, then make directory, socket and cgroup."""
@@ -174,6 +180,7 @@ class _Creation:
         self.status = self._initial_status(cgroup_path if use_cgroups else "")
         if setup.namespaces.shares_mounts():
             self._mount_visibly()
+        setup.keyring = keyring.name(self.status.id, self.status.created) if self.new_keyring else ""
         setup.state = self.status.state("created")
         setup.seccomp = launch.read_filter(self.spec, self.root, self.status.state("created"))
         self.listener = launch.listen(self.directory, states.LISTENER)
@@ -287,7 +294,7 @@ class _Creation:
                 "systemdUnit": "",
                 "systemdBus": "",
                 "owner": "",
-                "newKeyring": self.setup.new_keyring,
+                "newKeyring": self.new_keyring,
             },
         )
 
@@ -427,6 +434,12 @@ class _Creation:
         how = f"was killed by signal {-code}" if code < 0 else f"ended with exit status {code}"
         memory = " (is the memory limit too small?)" if code == -_SIGKILL else ""
         return f"the container's first process {how} while it was set up{memory}"
+
+    def cause(self, error: BaseException) -> BaseException:
+        """Return why the first process ended, if that is what made our own work with it fail; else the error itself."""
+        if self.channel is None or not isinstance(error, OSError | ChannelClosedError):
+            return error
+        return self.channel.last_error() or error
 
     def undo(self) -> None:
         """Leave nothing behind."""

@@ -34,7 +34,7 @@ from runtime.errors import NotRunningError, OCIRuntimeError
 from runtime.inherited import Inherited
 from runtime.kernel import CLONE_NEWUSER, CLONE_PARENT, PR_SET_DUMPABLE, PR_SET_PDEATHSIG
 from runtime.process import is_alive, start_time
-from runtime.sync import Channel, describe
+from runtime.sync import Channel, ChannelClosedError, describe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,11 +65,10 @@ class _Entry:
         "capabilities",
         "cgroup",
         "channel",
-        "container_id",
         "entrances",
         "flags",
         "inherited",
-        "new_keyring",
+        "keyring",
         "pidfd",
         "preserve_fds",
         "process",
@@ -82,12 +81,11 @@ class _Entry:
 
     capabilities: dict[str, Any]
     channel: Channel
-    container_id: str
     cgroup: Cgroup | None
     entrances: list[int]
     flags: int
     inherited: Inherited
-    new_keyring: bool
+    keyring: str
     pidfd: int
     root: int
     preserve_fds: int
@@ -123,14 +121,13 @@ def exec_process(
     if not is_alive(status.pid, status.start_time):
         raise NotRunningError(f"cannot exec in container `{container_id}`: container not running")
     entry = _Entry()
-    entry.container_id = container_id
     schema.check_process(process)
     entry.process = specification.Process(process)
     entry.process.keep_groups = specification.keeps_groups(status.annotations)
     document = specification.load(f"{status.directory}/{states.CONFIG}")
     entry.seccomp = launch.read_filter(document, root, status.state("running"))
     entry.inherited = Inherited(document.get("linux") or {})
-    entry.new_keyring = status.new_keyring
+    entry.keyring = keyring.name(status.id, status.created) if status.new_keyring else ""
     entry.capabilities = process.get("capabilities") or {}
     entry.stdio, entry.preserve_fds = (stdin, stdout, stderr), preserve_fds
     entry.entrances = []
@@ -210,11 +207,14 @@ def _launch(entry: _Entry, pid_file: str | None, console_socket: str | None) -> 
         if pid_file:
             launch.write_pid_file(pid_file, pid)
         return Executed(pid, started, console, entry.warnings)
-    except BaseException:
+    except BaseException as error:
+        cause = channel.last_error() if isinstance(error, OSError | ChannelClosedError) else None
         if pid:
             launch.kill_child(pid)
         if console is not None:
             posix.close(console)
+        if cause is not None:
+            raise cause from error
         raise
     finally:
         channel.close()
@@ -318,8 +318,8 @@ def _run(entry: _Entry, proc: int) -> NoReturn:
     try:
         syscalls.prctl(PR_SET_PDEATHSIG, init.SIGKILL)
         entry.channel.expect("go")
-        if entry.new_keyring:
-            warning = keyring.join(entry.container_id, entry.process.labels, proc)
+        if entry.keyring:
+            warning = keyring.join(entry.keyring, entry.process.labels, proc)
             if warning:
                 entry.channel.send("warning", warning)
         posix.setsid()

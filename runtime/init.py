@@ -70,11 +70,11 @@ class Setup:
         "hooks",
         "hostname",
         "inherited",
+        "keyring",
         "listener",
         "masked",
         "mounts",
         "namespaces",
-        "new_keyring",
         "no_pivot",
         "preserve_fds",
         "proc",
@@ -99,11 +99,11 @@ class Setup:
     hooks: hooks.Hooks
     hostname: str
     inherited: Inherited
+    keyring: str
     listener: _socket.socket
     masked: list[str]
     mounts: list[mounts.Mount]
     namespaces: namespaces.NamespacePlan
-    new_keyring: bool
     no_pivot: bool
     preserve_fds: int
     proc: int  # the host's, if anything is to be written there
@@ -202,9 +202,9 @@ def enter_namespaces(setup: Setup) -> None:
     plan = setup.namespaces
     enter_cgroup(setup.entrances)
     setup.inherited.apply()
-    if setup.new_keyring:
+    if setup.keyring:
         labels = setup.process.labels if setup.process is not None else None
-        warning = keyring.join(setup.container_id, labels, setup.proc)
+        warning = keyring.join(setup.keyring, labels, setup.proc)
         if warning:
             setup.channel.send("warning", warning)
     if not plan.needs_second_fork():

@@ -14,15 +14,20 @@ if TYPE_CHECKING:
 _KEY_USR_SEARCH = 0x080000
 
 
-def join(container_id: str, labels: Labels | None, proc: int) -> str:
-    """Enter the keyring of this container, made if it is missing; return a warning if that is impossible.
+def name(container_id: str, created: str) -> str:
+    """Return the name of a container's keyring: no other container has it, not even one of the same ID."""
+    return f"_ses.{container_id}.{created}"
+
+
+def join(name: str, labels: Labels | None, proc: int) -> str:
+    """Enter the keyring of this name, made if it is missing; return a warning if that is impossible.
 
     A process that enters later finds it by its name, for which its user must be allowed to search it.
     """
     if labels is not None:
         labels.label_keys(proc, True)
     try:
-        key = syscalls.keyctl_join_session(f"_ses.{container_id}")
+        key = syscalls.keyctl_join_session(name)
         permissions = int(syscalls.keyctl_describe(key).split(b";")[3], 16)
         syscalls.keyctl_set_permissions(key, permissions | _KEY_USR_SEARCH)
     except OSError as error:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _PACKET = 128 * 1024
+_RIGHTS = _socket.CMSG_SPACE(253 * 4)
 _ERROR = "error"
 
 
@@ -76,7 +77,11 @@ class Channel:
 
         `errno` is what the trampoline sends after a failed execve: 4 bytes, shorter than any packet of ours.
         """
-        packet, ancillary, _flags, _address = self._end.recvmsg(_PACKET, _socket.CMSG_SPACE(253 * 4), MSG_CMSG_CLOEXEC)
+        try:
+            packet, ancillary, _flags, _address = self._end.recvmsg(_PACKET, _RIGHTS, MSG_CMSG_CLOEXEC)
+        except ConnectionResetError:
+            # The other side went with a packet of ours unread: it is told once, before what it had sent until then.
+            packet, ancillary, _flags, _address = self._end.recvmsg(_PACKET, _RIGHTS, MSG_CMSG_CLOEXEC)
         fds: list[int] = []
         for level, kind, data in ancillary:
             if level == _socket.SOL_SOCKET and kind == _socket.SCM_RIGHTS:
@@ -91,6 +96,18 @@ class Channel:
                 posix.close(fd)
             raise revive(payload)
         return name, payload, fds
+
+    def last_error(self) -> OCIRuntimeError | None:
+        """Return the failure that the other side sent before it went, if it did: the cause of what failed here."""
+        self._end.setblocking(False)
+        try:
+            while self.receive()[0]:
+                pass
+        except OCIRuntimeError as error:
+            return error
+        except OSError:
+            pass
+        return None
 
     def expect(self, kind: str) -> list[int]:
         """Wait for a packet of this kind and return its file descriptors."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from binascii import crc32
 
 from runtime import spec
-from runtime.cli import table, values
+from runtime.cli import activation, table, values
 from runtime.cli.arguments import UsageError
 from runtime.create import create
 
@@ -33,7 +33,7 @@ def make(line: CommandLine, root: str, *, foreground: bool) -> Created:
         raise UsageError("the process has a terminal: --console-socket is needed")
     manager = _cgroup_manager(line)
     _choose_cgroup(document, f"{line.arguments[0]}-{crc32(root.encode('utf-8', 'surrogateescape')):08x}", manager)
-    return create(
+    created = create(
         line.arguments[0],
         bundle,
         document,
@@ -46,7 +46,14 @@ def make(line: CommandLine, root: str, *, foreground: bool) -> Created:
         pidfd_socket=line.text("pidfd-socket"),
         systemd_bus=_systemd_bus() if manager == "systemd" else "",
         use_cgroups=manager != "disabled",
+        listen_fds=activation.listen_fds(document),
+        notify_socket=bool(activation.notify_socket()),
     )
+    if created.warnings:
+        from runtime.cli import log
+
+        log.warn(line, created.warnings)
+    return created
 
 
 def _choose_cgroup(document: dict[str, Any], name: str, manager: str) -> None:

@@ -33,6 +33,10 @@ def main(line: CommandLine) -> int:
         cgroups=_cgroups(line.texts("cgroup")),
         ignore_paused=line.is_set("ignore-paused"),
     )
+    if executed.warnings:
+        from runtime.cli import log
+
+        log.warn(line, executed.warnings)
     return 0 if line.is_set("detach") else foreground.wait(executed.pid, executed.console)
 
 

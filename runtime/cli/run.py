@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from runtime import foreground
-from runtime.cli import create, values
+from runtime.cli import activation, create, values
 from runtime.delete import delete
 from runtime.start import start
 
@@ -18,7 +18,7 @@ def main(line: CommandLine) -> int:
     detach = line.is_set("detach")
     created = create.make(line, root, foreground=not detach)
     try:
-        start(root, container_id)
+        start(root, container_id, notify_socket=activation.notify_socket())
         if detach:
             return 0
         code = foreground.wait(created.pid, created.console)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runtime.cli import values
+from runtime.cli import activation, values
 from runtime.start import start
 
 TYPE_CHECKING = False
@@ -12,5 +12,5 @@ if TYPE_CHECKING:
 
 def main(line: CommandLine) -> int:
     """Start a container."""
-    start(values.root(line), line.arguments[0])
+    start(values.root(line), line.arguments[0], notify_socket=activation.notify_socket())
     return 0

@@ -66,3 +66,17 @@ def test_what_a_hostile_process_may_send_is_an_error_of_the_runtime(packet: byte
 @pytest.mark.parametrize("payload", [None, 1, [], ["a", "b"], ["a", "b", 3], {"a": 1}, ["__init__", "b", "c", "d"]])
 def test_what_is_no_error_is_revived_as_one_all_the_same(payload: object) -> None:
     assert "without a message" in str(sync.revive(payload))
+
+
+def test_the_last_word_of_who_has_gone_is_heard() -> None:
+    one, other = sync.channel()
+    assert one.last_error() is None
+    other.send("mounted")
+    other.send_error(NotExecutableError("no"))
+    one.send("go")
+    other.close()  # with that unread, which resets the connection
+    with pytest.raises(sync.ChannelClosedError):
+        one.send("more")
+    assert isinstance(one.last_error(), NotExecutableError)
+    assert one.last_error() is None
+    one.close()
