@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import posix
 import sys
+import time
 
 from runtime.cli import table
 from runtime.cli.arguments import CommandLine, UsageError
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 _INTERRUPTED = 128 + 2
+_ABOUT_THE_LOG = frozenset(("log", "log-format", "log-level", "debug"))
 
 
 def main() -> NoReturn:
@@ -35,7 +37,7 @@ def run(words: list[str]) -> int:
     line = CommandLine()
     try:
         _open_standard_streams()
-        return _run(line.read(words))
+        return _run(line.read(words), words)
     except KeyboardInterrupt:
         return _INTERRUPTED
     except (UsageError, OCIRuntimeError) as error:
@@ -44,7 +46,7 @@ def run(words: list[str]) -> int:
         return _fail(line, error, f"unexpected {type(error).__name__}: {error}")
 
 
-def _run(line: CommandLine) -> int:
+def _run(line: CommandLine, words: list[str]) -> int:
     if line.globals.get("version"):
         from runtime.cli import output, version
 
@@ -57,6 +59,19 @@ def _run(line: CommandLine) -> int:
         return 0
     if not line.verb:
         raise UsageError(f"a verb is missing: `{table.NAME} --help` lists them")
+    if line.globals.keys().isdisjoint(_ABOUT_THE_LOG):
+        return _dispatch(line)
+    from runtime.cli import log
+
+    report = log.Log(line)
+    report.debug(f"{table.NAME} {table.VERSION}, user {posix.geteuid()}, in {posix.getcwd()}: {words}")
+    started = time.monotonic()
+    code = _dispatch(line)
+    report.debug(f"{line.verb}: exit status {code} after {(time.monotonic() - started) * 1000:.1f} ms")
+    return code
+
+
+def _dispatch(line: CommandLine) -> int:
     module = __import__(f"runtime.cli.{line.verb}", fromlist=("main",))
     code: int = module.main(line)
     return code
@@ -65,12 +80,12 @@ def _run(line: CommandLine) -> int:
 def _fail(line: CommandLine, error: BaseException, message: str) -> int:
     from runtime.cli import log
 
-    details = ""
-    if line.globals.get("debug") or line.globals.get("log-level") == "debug":
-        import traceback
-
-        details = "".join(traceback.format_exception(error))
-    log.error(line, message, error.hint if isinstance(error, OCIRuntimeError) else "", details)
+    try:
+        report = log.Log(line)
+    except UsageError:
+        report = log.Log(CommandLine())
+    hint = error.hint if isinstance(error, OCIRuntimeError) else ""
+    report.error(message, hint, error)
     return 1
 
 

@@ -35,7 +35,11 @@ def _send(pid: int, signal: int) -> None:
 
 
 def _reap(pid: int) -> int:
-    code = posix.waitstatus_to_exitcode(posix.waitpid(pid, 0)[1])
+    ended = 0
+    while ended != pid:
+        # Orphans of a container come to us if we are a subreaper.
+        ended, status = posix.waitpid(-1, 0)
+    code = posix.waitstatus_to_exitcode(status)
     return code if code >= 0 else 128 - code
 
 
@@ -47,7 +51,8 @@ def _pump(console: int) -> None:
         import tty
 
         saved = termios.tcgetattr(0)
-        tty.setraw(0)
+        # What was typed before belongs to the container: do not flush it.
+        tty.setraw(0, termios.TCSANOW)
         _copy_size(console)
         _signal.signal(_SIGWINCH, lambda _signal_number, _frame: _copy_size(console))
     poll = select.poll()
@@ -72,10 +77,14 @@ def _copy(source: int, target: int) -> bool:
     except OSError:
         # EIO: the last one who had the terminal open has gone.
         return False
-    while data:
-        data = data[posix.write(target, data) :]
-        if not data:
-            return True
+    try:
+        while data:
+            data = data[posix.write(target, data) :]
+            if not data:
+                return True
+    except OSError:
+        # Nobody reads on.
+        pass
     return False
 
 

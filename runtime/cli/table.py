@@ -46,9 +46,22 @@ _CREATE: tuple[Option, ...] = (
     *_PROCESS_FILES,
     ("no-pivot", "", "", "do not use pivot_root: for a root file system on a ramdisk"),
     ("no-new-keyring", "", "", "keep the caller's session keyring"),
-    ("no-subreaper", "", "", "do not adopt orphaned processes"),
+    ("no-subreaper", "", "", "with run in the foreground: do not adopt orphaned processes"),
 )
 _DETACH: Option = ("detach", "d", "", "do not wait for the process")
+_IMAGES: tuple[Option, ...] = (
+    ("image-path", "", "DIR", "where the images are (default: checkpoint in the current directory)"),
+    ("work-path", "", "DIR", "where criu keeps its log and other files (default: as --image-path)"),
+    ("tcp-established", "", "", "with open TCP connections"),
+    ("ext-unix-sk", "", "", "with UNIX sockets to the outside"),
+    ("shell-job", "", "", "with the terminal of a shell's job"),
+    ("file-locks", "", "", "with file locks"),
+    ("link-remap", "", "", "with files that are open and removed"),
+    ("lazy-pages", "", "", "with memory that is fetched when it is first used"),
+    ("auto-dedup", "", "", "without what parent images have too"),
+    ("manage-cgroups-mode", "", "MODE", "how to treat control groups: soft, full, strict or ignore (default: soft)"),
+    ("empty-ns", "", "NAMESPACE", "do not save or restore what is in a namespace: network; may be repeated"),
+)
 VERBS: dict[str, Verb] = {
     "create": ("CONTAINER", 1, 1, "create a container, ready to be started", _CREATE),
     "run": (
@@ -145,6 +158,40 @@ VERBS: dict[str, Verb] = {
             ("bundle", "b", "DIR", "the bundle (default: the current directory)"),
             ("file", "f", "FILE", "write this file instead of the bundle's config.json"),
             ("rootless", "", "", "for an ordinary user, who becomes root in the container"),
+        ),
+    ),
+    "checkpoint": (
+        "CONTAINER",
+        1,
+        1,
+        "save a running container to images, with criu, and end it",
+        (
+            *_IMAGES,
+            ("parent-path", "", "DIR", "images of a pre-dump, relative to --image-path"),
+            ("pre-dump", "", "", "save memory only, and let the container run"),
+            ("leave-running", "", "", "let the container run"),
+            ("tcp-skip-in-flight", "", "", "without TCP connections that are not established yet"),
+            ("page-server", "", "ADDRESS:PORT", "send memory to a page server"),
+            ("status-fd", "", "FD", "write a null byte there when lazy pages can be served"),
+        ),
+    ),
+    "restore": (
+        "CONTAINER",
+        1,
+        1,
+        "start a container from the images of a checkpoint",
+        (
+            *_IMAGES,
+            ("bundle", "b", "DIR", "the bundle (default: the current directory)"),
+            ("console-socket", "", "SOCKET", "send the terminal's master to this AF_UNIX socket"),
+            ("pid-file", "", "FILE", "write the process's ID to this file"),
+            _DETACH,
+            ("tcp-close", "", "", "close TCP connections that were open"),
+            ("no-subreaper", "", "", "in the foreground: do not adopt orphaned processes"),
+            ("no-pivot", "", "", "do not use pivot_root: for a root file system on a ramdisk"),
+            ("no-new-keyring", "", "", "keep the caller's session keyring"),
+            ("lsm-profile", "", "TYPE:NAME", "another LSM profile: apparmor:NAME or selinux:LABEL"),
+            ("lsm-mount-context", "", "CONTEXT", "another SELinux context of mounts"),
         ),
     ),
     "exec": (
