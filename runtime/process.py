@@ -1,4 +1,4 @@
-"""Which process is meant: a pid together with the time at which that process started."""
+"""Which process is meant: a pid together with the time at which that process started; and whose root we are."""
 
 from __future__ import annotations
 
@@ -37,3 +37,9 @@ def is_alive(pid: int, start_time: int | None) -> bool:
     if fields is None or fields[0] in _ZOMBIE_STATES:
         return False
     return start_time is None or int(fields[19]) == start_time
+
+
+def in_user_namespace() -> bool:
+    """Tell whether this process's root is not the host's: its user namespace does not map every ID to itself."""
+    with open("/proc/self/uid_map", encoding="ascii") as file:
+        return file.read().split() != ["0", "0", "4294967295"]

@@ -10,10 +10,9 @@ import posix
 import struct
 from errno import EPERM
 
-from runtime import syscalls
+from runtime import process, syscalls
 from runtime.cgroups.device_rules import WILDCARD, reduce_rules
 from runtime.cgroups.errors import CgroupError
-from runtime.cgroups.files import read
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -87,7 +86,7 @@ def guard(directory: str, rules: list[dict[str, Any]]) -> None:
     try:
         program = _load(assemble(reduce_rules(rules)))
     except PermissionError as error:
-        if _in_user_namespace():
+        if process.in_user_namespace():
             return
         raise CgroupError(f"load the device rules of {directory}: {error.strerror}") from error
     try:
@@ -161,7 +160,3 @@ def _try_load(code: bytes) -> int:
 
 def _bpf(command: int, attributes: bytes) -> int:
     return syscalls.call("bpf", command, syscalls.buffer(len(attributes), attributes), len(attributes))
-
-
-def _in_user_namespace() -> bool:
-    return read("/proc/self/uid_map").split() != ["0", "0", "4294967295"]

@@ -15,6 +15,7 @@ from runtime.cgroups import files, systemd_properties
 from runtime.cgroups.errors import CgroupError
 from runtime.dbus.connection import Connection
 from runtime.dbus.errors import BusError, CallError
+from runtime.process import in_user_namespace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -248,4 +249,4 @@ class SystemdCgroup:
 
 def is_rootless() -> bool:
     """Say whether we have not the rights of the host's root."""
-    return bool(posix.geteuid()) or files.read("/proc/self/uid_map").split() != ["0", "0", "4294967295"]
+    return bool(posix.geteuid()) or in_user_namespace()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posix
 
+from runtime import process
 from runtime.cli.arguments import UsageError
 from runtime.errors import OCIRuntimeError
 
@@ -59,13 +60,8 @@ def _is_rootless(line: CommandLine, uid: int) -> bool:
     given = line.globals.get("rootless", "auto")
     if given not in ("true", "false", "auto"):
         raise UsageError(f"--rootless is true, false or auto, not `{given}`")
-    return given == "true" or (given == "auto" and (uid != 0 or _in_user_namespace()))
-
-
-def _in_user_namespace() -> bool:
-    """Tell whether user 0 is root of a user namespace alone, as rootless podman starts its runtime."""
-    with open("/proc/self/uid_map", encoding="ascii") as file:
-        return file.read().split() != ["0", "0", "4294967295"]
+    # Rootless podman starts its runtime as user 0 of a namespace.
+    return given == "true" or (given == "auto" and (uid != 0 or process.in_user_namespace()))
 
 
 def _private_directory(path: str, uid: int) -> str:

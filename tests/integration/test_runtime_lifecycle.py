@@ -9,6 +9,7 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 
 from runtime import process, trampoline
+from tests.fixtures import all_ids
 from tests.fixtures.bundle import COMMAND, Runtime, configuration
 from tests.fixtures.user import current_user
 
@@ -278,6 +280,16 @@ def test_control_groups(runtime: Runtime) -> None:
     runtime("delete", "--force", "box")
     left = [place for place, names, _files in os.walk("/sys/fs/cgroup") if name in names]
     assert left == []
+
+
+def test_device_rules_are_left_out_in_a_user_namespace(runtime: Runtime) -> None:
+    spec = configuration("cat", "/dev/null")
+    spec["linux"]["cgroupsPath"] = f"/podruntimetest{os.getpid()}"
+    spec["linux"]["resources"] = {"devices": [{"allow": False, "access": "rwm"}]}
+    runtime.configure(spec)
+    command = [sys.executable, "-IS", all_ids.__file__, *COMMAND, "--root", runtime.state, "run", "box"]
+    done = subprocess.run(command, cwd=runtime.bundle, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05])

@@ -109,6 +109,6 @@ def test_where_state_is_kept(
     from runtime.cli import values
 
     monkeypatch.setattr("posix.geteuid", lambda: uid)
-    monkeypatch.setattr(values, "_in_user_namespace", lambda: in_namespace)
+    monkeypatch.setattr("runtime.process.in_user_namespace", lambda: in_namespace)
     monkeypatch.setattr(values, "environment", lambda _name: directory)
     assert root(CommandLine().read(words)) == expected
