@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _DOMAINS = {"LINUX": 0x0, "LINUX32": 0x8}
-_MODES = {
+MODES = {
     "MPOL_DEFAULT": 0,
     "MPOL_PREFERRED": 1,
     "MPOL_BIND": 2,
@@ -23,7 +23,7 @@ _MODES = {
     "MPOL_PREFERRED_MANY": 5,
     "MPOL_WEIGHTED_INTERLEAVE": 6,
 }
-_FLAGS = {"MPOL_F_NUMA_BALANCING": 1 << 13, "MPOL_F_RELATIVE_NODES": 1 << 14, "MPOL_F_STATIC_NODES": 1 << 15}
+FLAGS = {"MPOL_F_NUMA_BALANCING": 1 << 13, "MPOL_F_RELATIVE_NODES": 1 << 14, "MPOL_F_STATIC_NODES": 1 << 15}
 _MOST_NODES = 1024
 
 
@@ -42,9 +42,9 @@ class Inherited:
                 raise SpecError(f"linux.personality.flags has `{domain['flags'][0]}`: the specification knows none yet")
             self.personality = _DOMAINS[domain["domain"]]
         if policy:
-            self.memory_mode = _MODES[policy["mode"]]
+            self.memory_mode = MODES[policy["mode"]]
             for flag in policy.get("flags") or ():
-                self.memory_mode |= _FLAGS[flag]
+                self.memory_mode |= FLAGS[flag]
             self.nodes = read_list(policy.get("nodes") or "", "linux.memoryPolicy.nodes", _MOST_NODES)
 
     def apply(self) -> None:

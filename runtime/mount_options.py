@@ -49,6 +49,18 @@ _ATTRIBUTES = {
 PROPAGATION = {"shared": MS_SHARED, "slave": MS_SLAVE, "private": MS_PRIVATE, "unbindable": MS_UNBINDABLE}
 # Without an effect: what is so anyhow, and what only old kernels had (iversion is each file system's own affair).
 _DEFAULTS = frozenset(("defaults", "async", "nomand", "iversion", "noiversion", "silent", "loud", "nolazytime"))
+# The runtime's own: which fields they set.
+_SWITCHES = {
+    "bind": {"bind": True, "recursive": False},
+    "rbind": {"bind": True, "recursive": True},
+    "remount": {"remount": True},
+    "tmpcopyup": {"copy_up": True},
+    "idmap": {"idmap": True, "recursive_idmap": False},
+    "ridmap": {"idmap": True, "recursive_idmap": True},
+    "copy-symlink": {"copy_symlink": True},
+    "src-nofollow": {"nofollow_source": True},
+    "dest-nofollow": {"nofollow_target": True},
+}
 _TREE = AT_EMPTY_PATH | AT_RECURSIVE
 # What a mount without `options` gets where every container has it.
 USUAL = {
@@ -61,6 +73,12 @@ USUAL = {
     ("/sys/fs/cgroup", "cgroup"): ["nosuid", "noexec", "nodev", "relatime", "ro"],
     ("/sys/fs/cgroup", "cgroup2"): ["nosuid", "noexec", "nodev", "relatime", "ro"],
 }
+
+
+def known() -> list[str]:
+    """Return all options that mean something here, and not to a file system alone."""
+    for_trees = (f"r{option}" for option in (*_ATTRIBUTES, *PROPAGATION))
+    return sorted({*_ATTRIBUTES, *PROPAGATION, *for_trees, *_DEFAULTS, *_SWITCHES})
 
 
 class Attributes:
@@ -131,28 +149,11 @@ class MountOptions:
             self.recursive_attributes.add(*_ATTRIBUTES[option[1:]])
         elif option[:1] == "r" and option[1:] in PROPAGATION:
             self.propagation.append((PROPAGATION[option[1:]], True))
-        elif option not in _DEFAULTS and not self._add_switch(option):
+        elif option in _SWITCHES:
+            for name, value in _SWITCHES[option].items():
+                setattr(self, name, value)
+        elif option not in _DEFAULTS:
             self.data.append(option)
-
-    def _add_switch(self, option: str) -> bool:
-        if option in ("bind", "rbind"):
-            self.bind = True
-            self.recursive = option == "rbind"
-        elif option == "remount":
-            self.remount = True
-        elif option == "tmpcopyup":
-            self.copy_up = True
-        elif option in ("idmap", "ridmap"):
-            self.idmap, self.recursive_idmap = True, option == "ridmap"
-        elif option == "copy-symlink":
-            self.copy_symlink = True
-        elif option == "src-nofollow":
-            self.nofollow_source = True
-        elif option == "dest-nofollow":
-            self.nofollow_target = True
-        else:
-            return False
-        return True
 
     def parameters(self) -> list[tuple[str, str | None]]:
         """Return what is for fsconfig: (key, value), or (flag, None)."""

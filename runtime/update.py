@@ -8,7 +8,8 @@ import posix
 from runtime import kill, launch, schema
 from runtime import spec as specification
 from runtime import status as states
-from runtime.errors import NotRunningError, OCIRuntimeError, SpecError
+from runtime.errors import NotRunningError, OCIRuntimeError
+from runtime.schema import check_resources
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def update(root: str, container_id: str, changes: Resources) -> None:
     cgroup = kill.cgroup_of(status)
     if cgroup is None:
         raise OCIRuntimeError(f"cannot update container `{container_id}`: it has no cgroup")
+    check_resources(changes)
     lock = posix.open(status.directory, posix.O_RDONLY | posix.O_DIRECTORY | posix.O_CLOEXEC)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -57,9 +59,6 @@ def update(root: str, container_id: str, changes: Resources) -> None:
 def plan(old: Resources, changes: Resources) -> tuple[Resources, Resources]:
     """Return the resources after a change, and what of them is to be put into force (pure)."""
     given = _given(changes)
-    for name in given:
-        if name == "intelRdt":
-            raise SpecError("linux.intelRdt is not supported")
     if given.get("devices") == old.get("devices"):
         # To set the rules anew would deny the container its devices for a moment.
         given.pop("devices", None)

@@ -149,6 +149,7 @@ VERBS: dict[str, Verb] = {
             ("stats", "", "", "print one such line, and end"),
         ),
     ),
+    "features": ("", 0, 0, "print what this runtime can do, as JSON (runtime-spec, features.md)", ()),
     "spec": (
         "",
         0,

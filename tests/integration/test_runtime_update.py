@@ -120,7 +120,14 @@ def test_what_cannot_be_is_refused_and_changes_nothing(runtime: Runtime, words: 
 
 def test_malformed_resources_are_refused(runtime: Runtime) -> None:
     runtime.start("box", bundle("sleep", "1234", pids={"limit": 50}))
-    for document in ("{", "[]", '{"memory": 5}', '{"memory": {"limit": "x"}}', '{"pids": {"limit": 1.5}}'):
+    for document in (
+        "{",
+        "[]",
+        '{"memory": 5}',
+        '{"memory": {"limit": "x"}}',
+        '{"pids": {"limit": 1.5}}',
+        '{"intelRdt": {}}',
+    ):
         command = [*COMMAND, "--root", runtime.state, "update", "-r", "-", "box"]
         done = subprocess.run(command, input=document, text=True, capture_output=True, check=False)
         assert done.returncode == 1

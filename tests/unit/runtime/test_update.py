@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from runtime.errors import SpecError
 from runtime.update import plan
 
 OLD: dict[str, Any] = {
@@ -79,8 +78,3 @@ def test_the_plan_leaves_its_arguments_alone() -> None:
     old, changes = {"memory": {"limit": 1}}, {"memory": {"limit": -1}}
     plan(old, changes)
     assert (old, changes) == ({"memory": {"limit": 1}}, {"memory": {"limit": -1}})
-
-
-def test_rdt_is_refused() -> None:
-    with pytest.raises(SpecError, match="intelRdt"):
-        plan({}, {"intelRdt": {"l3CacheSchema": "L3:0=f"}})
