@@ -9,6 +9,7 @@ from __future__ import annotations
 import _socket
 import posix
 import struct
+from errno import EIO
 
 from runtime import syscalls
 from runtime.errors import OCIRuntimeError, SpecError
@@ -16,7 +17,7 @@ from runtime.kernel import CLONE_NEWNET
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, NoReturn
 
     from runtime.namespaces import NamespacePlan
 
@@ -33,15 +34,16 @@ _IFA_F_SETTABLE = 0x02 | 0x04 | 0x10 | 0x100 | 0x200 | 0x400
 _IFF_UP = 1
 _LONGEST_NAME = 15
 _CHUNK = 1 << 18
+_MSG_CMSG_CLOEXEC = 0x40000000
 
 Address = tuple[int, int, dict[int, bytes]]  # family, length of the prefix, attributes
 
 
 class Netlink:
-    """A socket for rtnetlink, in the network namespace of the process at the time."""
+    """Requests to the network namespace in which a socket was opened."""
 
-    def __init__(self) -> None:
-        self._end = _socket.socket(_AF_NETLINK, _socket.SOCK_RAW | _socket.SOCK_CLOEXEC, _NETLINK_ROUTE)
+    def __init__(self, end: _socket.socket) -> None:
+        self._end = end
         self._sequence = 0
 
     def close(self) -> None:
@@ -115,6 +117,10 @@ class Netlink:
         self.request(_RTM_NEWADDR, _NLM_F_ACK | _NLM_F_EXCL_CREATE, body)
 
 
+def _open() -> _socket.socket:
+    return _socket.socket(_AF_NETLINK, _socket.SOCK_RAW | _socket.SOCK_CLOEXEC, _NETLINK_ROUTE)
+
+
 def _attribute(kind: int, value: bytes) -> bytes:
     return struct.pack("=HH", 4 + len(value), kind) + value + b"\0" * (-len(value) % 4)
 
@@ -169,14 +175,16 @@ def move(devices: dict[str, Any], plan: NamespacePlan, pid: int) -> None:
 def move_to(devices: dict[str, Any], namespace: int) -> None:
     """Move devices to the network namespace `namespace` (its fd); needs CAP_NET_ADMIN here and there."""
     names = read_names(devices)
-    here = Netlink()
+    here = Netlink(_open())
     there = None
     try:
-        there = _open_in(namespace)
-        indexes, taken = here.links(), there.links()
-        for host, wanted in names.items():
+        indexes = here.links()
+        for host in names:
             if host not in indexes:
                 raise OCIRuntimeError(f"linux.netDevices: there is no network device `{host}`")
+        there = _open_in(namespace)
+        taken = there.links()
+        for wanted in names.values():
             if wanted in taken:
                 raise OCIRuntimeError(f"linux.netDevices: the container already has a network device `{wanted}`")
         for host, wanted in names.items():
@@ -211,13 +219,30 @@ def _move_one(here: Netlink, there: Netlink, namespace: int, device: tuple[int, 
 
 
 def _open_in(namespace: int) -> Netlink:
-    """Open a socket in another network namespace, by a short visit."""
-    own = posix.open("/proc/self/ns/net", posix.O_RDONLY | posix.O_CLOEXEC)
+    """Open a socket in another network namespace: by a child that goes there, as we might not find back."""
+    ours, childs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
+    child = posix.fork()
+    if child == 0:
+        _send_socket(namespace, childs)
+    childs.close()
+    try:
+        data, ancillary, _flags, _address = ours.recvmsg(1, _socket.CMSG_SPACE(4), _MSG_CMSG_CLOEXEC)
+    finally:
+        posix.waitpid(child, 0)
+        ours.close()
+    if not ancillary:
+        number = data[0] if data else EIO
+        raise OSError(number, posix.strerror(number))
+    return Netlink(_socket.socket(fileno=struct.unpack("=i", ancillary[0][2])[0]))
+
+
+def _send_socket(namespace: int, to: _socket.socket) -> NoReturn:
     try:
         syscalls.setns(namespace, CLONE_NEWNET)
-        try:
-            return Netlink()
-        finally:
-            syscalls.setns(own, CLONE_NEWNET)
+        end = _open()
+        rights = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, struct.pack("=i", end.fileno()))]
+        to.sendmsg([b"\0"], rights)
+    except OSError as error:
+        to.send(bytes([error.errno or EIO]))
     finally:
-        posix.close(own)
+        posix._exit(0)
