@@ -66,7 +66,7 @@ def cgroup_of(status: states.Status) -> Cgroup | None:
 
     if status.systemd_unit:
         return cgroups.of_unit(status.systemd_bus, status.systemd_unit, status.cgroup_path)
-    return cgroups.plan(status.cgroup_path)
+    return cgroups.plan(status.cgroup_path, status.cgroups)
 
 
 def _kill_all(status: states.Status, signal: int) -> None:

@@ -21,6 +21,7 @@ from runtime.errors import SpecError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any, Protocol
 
     from runtime.cgroups.systemd import SystemdCgroup
@@ -59,14 +60,20 @@ __all__ = [
 ]
 
 
-def plan(cgroups_path: str, *, mountpoint: str = "/sys/fs/cgroup", proc: str = "/proc/self") -> Cgroup:
-    """Return the cgroup that a spec's `cgroupsPath` names; nothing is made yet.
+def plan(
+    cgroups_path: str, made: Sequence[str] = (), *, mountpoint: str = "/sys/fs/cgroup", proc: str = "/proc/self"
+) -> Cgroup:
+    """Return the cgroup that a spec's `cgroupsPath` names; nothing is made yet, or the directories `made`.
 
-    An absolute path is one below the mount points, a relative one is below the caller's own cgroup.
+    An absolute path is one below the mount points, a relative one is below the cgroup of the caller: of the one who
+    made the cgroup, so later callers, who may be elsewhere, must say what was made.
     """
     if not cgroups_path:
         raise SpecError("linux.cgroupsPath: it is empty")
     hierarchies = mounts.read(files.read(f"{proc}/mountinfo"), files.read(f"{proc}/cgroup"), mountpoint)
+    if made and not cgroups_path.startswith("/"):
+        for hierarchy in hierarchies:
+            mounts.place(hierarchy, cgroups_path, made)
     unified = next((hierarchy for hierarchy in hierarchies if hierarchy.is_v2), None)
     legacy = [hierarchy for hierarchy in hierarchies if not hierarchy.is_v2]
     if legacy:

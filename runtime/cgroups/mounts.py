@@ -4,7 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 CONTROLLERS = frozenset(
     "blkio cpu cpuacct cpuset devices freezer hugetlb memory misc net_cls net_prio perf_event pids rdma".split()
@@ -42,6 +42,14 @@ def read(mountinfo: str, own_cgroups: str, below: str) -> list[Hierarchy]:
             path = path[len(hierarchy.root) :] or "/"
         hierarchy.own = path
     return list(result.values())
+
+
+def place(hierarchy: Hierarchy, path: str, made: Sequence[str]) -> None:
+    """Note as the caller's own the cgroup below which `path` was made, as the list of directories `made` shows."""
+    ending = "/" + "/".join(name for name in path.split("/") if name not in ("", "."))
+    for directory in made:
+        if directory.startswith(f"{hierarchy.mountpoint}/") and directory.endswith(ending):
+            hierarchy.own = directory[len(hierarchy.mountpoint) : -len(ending)] or "/"
 
 
 def _parse_mountinfo(text: str) -> Iterator[Hierarchy]:

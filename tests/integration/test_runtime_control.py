@@ -147,6 +147,31 @@ def test_exec_in_a_cgroup_below_the_containers(running: Runtime) -> None:
         assert (done.returncode, message in done.stderr) == (1, True), done.stderr
 
 
+def test_a_relative_cgroup_is_found_from_elsewhere(runtime: Runtime) -> None:
+    """Whoever deletes a container may sit in another cgroup than who made it."""
+    spec = configuration("sleep", "1234")
+    spec["linux"]["cgroupsPath"] = name = f"relative{os.getpid()}"
+    pid = runtime.start("box", spec)
+    with open(f"/proc/{pid}/cgroup") as file:
+        controllers = [line.split(":")[1] for line in file]
+    elsewhere = "/sys/fs/cgroup/pids" if "pids" in controllers else "/sys/fs/cgroup"
+    elsewhere = f"{elsewhere}/elsewhere{os.getpid()}"
+    os.mkdir(elsewhere)
+    script = f'echo $$ > {elsewhere}/cgroup.procs; exec "$@"'
+    verb = ["/bin/sh", "-c", script, "sh", *COMMAND, "--root", runtime.state]
+    try:
+        subprocess.run([*verb, "update", "--pids-limit", "77", "box"], check=True)
+        with open(f"/proc/{pid}/cgroup") as file:
+            own = {line.split(":")[1]: line.rstrip().split(":", 2)[2] for line in file}
+        place = f"/sys/fs/cgroup/pids{own['pids']}" if "pids" in own else f"/sys/fs/cgroup{own['']}"
+        with open(f"{place}/pids.max") as file:
+            assert file.read() == "77\n"
+        subprocess.run([*verb, "delete", "--force", "box"], check=True)
+    finally:
+        os.rmdir(elsewhere)
+    assert [place for place, names, _files in os.walk("/sys/fs/cgroup") if name in names] == []
+
+
 def test_signals_to_all_processes(running: Runtime) -> None:
     assert running("kill", "-a", "box", "9").returncode == 0
     await_status(running, "stopped")
