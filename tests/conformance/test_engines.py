@@ -244,6 +244,97 @@ def test_a_signal_reaches_the_container_of_an_attached_client(engine: Engine) ->
     assert running.returncode == (0 if engine.rootless else 6)
 
 
+def test_namespaces_of_another_container(engine: Engine) -> None:
+    engine.sleeper("first", "--hostname=first", *(["--ipc=shareable"] if engine.name == "docker" else []))
+    options = [f"--{kind}=container:first" for kind in ("pid", "network", "ipc")]
+    files = [f"/proc/self/ns/{kind}" for kind in ("pid", "net", "ipc")]
+    script = f"ps | grep -c sleep; for file in {' '.join(files)}; do readlink $file; done"
+    seen = engine.run("run", "--rm", *options, engine.image, "sh", "-c", script).out.split()
+    assert int(seen[0]) >= 1
+    first = engine.pid("first")
+    assert seen[1:] == [os.readlink(file.replace("self", str(first))) for file in files]
+
+
+def test_namespaces_of_the_host(engine: Engine) -> None:
+    kinds = {"pid": "pid", "uts": "uts", "network": "net", "ipc": "ipc"}
+    if not os.path.exists("/dev/mqueue"):
+        del kinds["ipc"]  # podman binds that directory
+    files = [f"/proc/self/ns/{name}" for name in kinds.values()]
+    options = [f"--{kind}=host" for kind in kinds]
+    script = f"for file in {' '.join(files)}; do readlink $file; done"
+    seen = engine.run("run", "--rm", *options, engine.image, "sh", "-c", script).out.split()
+    assert seen == [os.readlink(file) for file in files]
+
+
+def test_an_init_and_resource_limits_of_the_process(engine: Engine) -> None:
+    assert "init" in engine.run(*BOX, "--init", engine.image, "cat", "/proc/1/cmdline").out
+    limits = ["--ulimit=nofile=100:200", "--ulimit=nproc=5000:5000"]
+    assert engine.run(*BOX, *limits, engine.image, "sh", "-c", "ulimit -n; ulimit -Hn").out.split() == ["100", "200"]
+
+
+def test_a_privileged_container(engine: Engine) -> None:
+    script = "mount -t tmpfs none /tmp && grep -c ' /tmp ' /proc/mounts; grep Seccomp: /proc/self/status"
+    assert engine.run(*BOX, "--privileged", engine.image, "sh", "-c", script).out.split() == ["1", "Seccomp:", "0"]
+    script = "mount -t tmpfs none /tmp; grep Seccomp: /proc/self/status"
+    done = engine.run(*BOX, engine.image, "sh", "-c", script)
+    assert done.out.split() == ["Seccomp:", "2"]
+    assert "denied" in done.stderr or "not permitted" in done.stderr
+
+
+def test_sysctls_and_shared_memory(engine: Engine) -> None:
+    options = ["--sysctl", "kernel.msgmax=9000", "--shm-size", "1m"]
+    script = "cat /proc/sys/kernel/msgmax; df -k /dev/shm | tail -1"
+    assert engine.run(*BOX, *options, engine.image, "sh", "-c", script).out.split()[:3] == ["9000", "shm", "1024"]
+
+
+def test_copy_and_commit(engine: Engine) -> None:
+    source = os.path.join(engine.home, "file")
+    with open(source, "w") as file:
+        file.write("copied\n")
+    os.chown(source, engine.user.uid, engine.user.gid)
+    engine.sleeper("box")
+    engine.run("cp", source, "box:/tmp/file")
+    assert engine.run("exec", "box", "cat", "/tmp/file").out == "copied"
+    engine.run("commit", "box", "changed")
+    assert engine.run(*BOX, "changed", "cat", "/tmp/file").out == "copied"
+    engine.run("rm", "--force", "box")
+    engine.run("rmi", "changed")
+
+
+def test_a_user_namespace(engine: Engine) -> None:
+    if engine.name == "docker":
+        pytest.skip("docker takes one for all of a daemon's containers")
+    first = 1 if engine.rootless else 100_000
+    options = [f"--uidmap=0:{first}:5000", f"--gidmap=0:{first}:5000"]
+    script = "cat /proc/self/uid_map; id -u; touch /tmp/x && stat -c %u /tmp/x"
+    seen = engine.run(*BOX, *options, engine.image, "sh", "-c", script).out.split()
+    assert (seen[0], seen[2:]) == ("0", ["5000", "0", "0"])
+    engine.sleeper("box", *options)
+    assert engine.run("exec", "-u", "7", "box", "id", "-u").out == "7"
+
+
+def test_a_pod(engine: Engine) -> None:
+    if engine.name == "docker":
+        pytest.skip("docker has no pods")
+    engine.run("pod", "create", "--name", "group", "--network=none")
+    engine.run("run", "-d", "--pod", "group", "--name", "one", engine.image, "sh", "-c", "hostname; sleep 60")
+    command = ["sh", "-c", "hostname; readlink /proc/self/ns/net"]
+    seen = engine.run("run", "--rm", "--pod", "group", engine.image, *command).out.split()
+    assert seen == ["group", os.readlink(f"/proc/{engine.pid('one')}/ns/net")]
+    engine.run("pod", "rm", "--force", "--time=0", "group")
+
+
+def test_files_that_are_handed_on(engine: Engine) -> None:
+    if engine.name == "docker":
+        pytest.skip("docker's containers are not its client's children")
+    script = 'exec 3<"$0"; exec "$@"'
+    inner = engine.argv(*BOX, "--preserve-fds=1", engine.image, "sh", "-c", "cat <&3")
+    assert engine.execute(["sh", "-c", script, "/etc/debian_version", *inner]).out
+    engine.sleeper("box")
+    inner = engine.argv("exec", "--preserve-fds=1", "box", "sh", "-c", "cat <&3")
+    assert engine.execute(["sh", "-c", script, "/etc/debian_version", *inner]).out
+
+
 @pytest.mark.slow
 def test_fifty_at_once(engine: Engine) -> None:
     script = "trap 'exit 0' TERM; echo here; sleep 600 & wait"
