@@ -16,7 +16,7 @@ import time
 from runtime import process, syscalls
 from runtime.errors import OCIRuntimeError
 from runtime.jsontext import dumps
-from runtime.monitor import bare, ending, listener
+from runtime.monitor import bare, ending, listener, oom
 from runtime.monitor.clients import Client
 from runtime.monitor.log import Log
 from runtime.monitor.loop import Loop
@@ -136,6 +136,7 @@ def _take_over(loop: Loop, container: Container) -> None:
     """Note what the loop needs to know of the container."""
     loop.pid = container.pid
     loop.cgroups = [_bytes(path) for path in container.cgroups]
+    loop.memory = oom.watch(loop.cgroups)
     loop.state_dir = _bytes(container.state_dir)
     loop.deletion = [_bytes(argument) for argument in container.deletion]
     loop.pidfd = posix.pidfd_open(container.pid)

@@ -181,7 +181,7 @@ def finish(loop: Loop) -> NoReturn:
     loop.drain()
     loop.log.close()
     code, signal = exit_code(loop.status or 0)
-    oom = oom_killed(loop.cgroups)
+    oom = loop.oom or oom_killed(loop.cgroups)
     if not write_record(loop.exit_path, code, signal, oom=oom):
         write_record(loop.directory + b"/exit", code, signal, oom=oom)  # on another file system, as a rule
     told = tell(loop.sync, b'{"exit":%d}' % code)

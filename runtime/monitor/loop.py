@@ -14,6 +14,7 @@ import time
 
 from runtime.monitor.clients import MAXIMUM, Client
 from runtime.monitor.log import STDERR, STDOUT, Log
+from runtime.monitor.oom import kills
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,12 +35,13 @@ _HANGUP = select.POLLHUP | select.POLLERR
 _IGNORED = (_signal.SIGHUP, _signal.SIGINT, _signal.SIGQUIT, _signal.SIGPIPE, _signal.SIGUSR1, _signal.SIGUSR2)
 _TIOCSWINSZ = 0x5414
 # The state that moves into the bare interpreter as it is; log and clients are objects of their own.
-_FDS = ("pidfd", "console", "peer", "stdin", "stdout", "stderr", "listener", "ctl", "lock", "sync")
+_FDS = ("pidfd", "console", "peer", "stdin", "stdout", "stderr", "listener", "ctl", "lock", "sync", "memory")
 _VALUES = (
     "id",
     "directory",
     "pid",
     "cgroups",
+    "oom",
     "state_dir",
     "deletion",
     "exit_path",
@@ -65,7 +67,8 @@ class Loop:
 
     def __init__(self) -> None:
         self.pidfd = self.console = self.peer = self.stdin = self.stdout = self.stderr = -1
-        self.listener = self.ctl = self.lock = self.sync = -1
+        self.listener = self.ctl = self.lock = self.sync = self.memory = -1
+        self.oom = False  # The kernel has killed for want of memory.
         self.clients: list[Client] = []
         self.unsent = b""  # Input that the container has not taken yet.
         self.stdin_ends = False  # Close the container's input once `unsent` is gone.
@@ -185,6 +188,8 @@ class Loop:
         wanted = {fd: _IN for fd in (self.wake, self.sync, self.ctl, self.listener) if fd >= 0}
         if self.listener >= 0 and (self.full or len(self.clients) >= MAXIMUM):
             del wanted[self.listener]
+        if self.memory >= 0:
+            wanted[self.memory] = select.POLLPRI
         if self.status is None:
             wanted[self.pidfd] = _IN
             if not any(client.pending for client in self.clients):
@@ -231,8 +236,17 @@ class Loop:
             self._control()
         elif fd == self.sync:
             self._command()
+        elif fd == self.memory:
+            self._watch_memory()
         else:
             self._client(fd, event)
+
+    def _watch_memory(self) -> None:
+        count = kills(self.memory)
+        if count:  # Once is enough; -1 when the cgroup is gone.
+            self.oom = count > 0
+            self._forget(self.memory)
+            self.memory = -1
 
     def _output(self, fd: int) -> None:
         data = _read(fd)

@@ -1,8 +1,8 @@
 """Whether the kernel's out-of-memory killer struck in a container's cgroup.
 
 Both versions of the memory controller count the kills: v1 in memory.oom_control (since Linux 4.13), v2 in
-memory.events. The cgroup is the container's alone, so the counter needs only to be read once, at the end; an event fd
-would cost an idle monitor memory and would also fire for a cgroup that is merely removed.
+memory.events. The cgroup is the container's alone, so it is enough to read the counter at the end, if it is still there
+then. systemd removes a cgroup of its own the moment that the last process has ended, so v2's file is watched as well.
 """
 
 from __future__ import annotations
@@ -17,19 +17,37 @@ def oom_killed(cgroups: list[bytes]) -> bool:
     return any(_kills(directory + name) > 0 for directory in cgroups for name in _FILES)
 
 
+def watch(cgroups: list[bytes]) -> int:
+    """Open v2's counter so that poll(2) tells of the next kill by POLLPRI; -1 if there is none."""
+    for directory in cgroups:
+        try:
+            fd = posix.open(directory + b"/memory.events", posix.O_RDONLY | posix.O_CLOEXEC)
+        except OSError:
+            continue
+        kills(fd)  # what is told is what changed since the last read
+        return fd
+    return -1
+
+
+def kills(fd: int) -> int:
+    """Return how many processes were killed; -1 when the cgroup is gone."""
+    try:
+        text = posix.pread(fd, 4096, 0)
+    except OSError:
+        return -1
+    for line in text.split(b"\n"):
+        key, _, value = line.partition(b" ")
+        if key == b"oom_kill" and value.isdigit():
+            return int(value)
+    return 0
+
+
 def _kills(path: bytes) -> int:
     try:
         fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
     except OSError:
         return 0
     try:
-        text = posix.read(fd, 4096)
-    except OSError:
-        return 0
+        return kills(fd)
     finally:
         posix.close(fd)
-    for line in text.split(b"\n"):
-        key, _, value = line.partition(b" ")
-        if key == b"oom_kill" and value.isdigit():
-            return int(value)
-    return 0
