@@ -1,0 +1,49 @@
+"""What is found after the machine went down: by a power cut, and in order."""
+
+from __future__ import annotations
+
+import time
+
+from tests.system.machine import Machine
+from tests.system.project import IMAGE
+
+# Ends at once when it is asked to, or never.
+_POLITE = "trap exit TERM; sleep 1000 & wait"
+_STUBBORN = "trap '' TERM; while :; do sleep 1000; done"
+
+
+def _status(machine: Machine, user: str) -> dict[str, str]:
+    lines = machine.run(user, "pod", "ps", "-a", "--format", "{{.Names}}|{{.Status}}").stdout.splitlines()
+    return dict(line.split("|", 1) for line in lines)
+
+
+def test_power_cut(machine: Machine) -> None:
+    for user in ("root", "alice"):
+        machine.shell(user, f'pod run -d --name runs -v kept:/data {IMAGE} sh -c "echo data > /data/file; sleep 1000"')
+        machine.shell(user, f"pod run --name ended {IMAGE} sh -c 'exit 3' || true; pod create --name made {IMAGE}")
+    # What was reported done a moment ago must be there; only the content of a volume is the container's own affair.
+    machine.cut_power()
+    for user in ("root", "alice"):
+        status = _status(machine, user)
+        assert set(status) == {"runs", "ended", "made"}
+        assert status["runs"].startswith("Exited"), status
+        assert status["ended"].startswith("Exited (3)"), status
+        assert status["made"] == "Created", status
+        machine.shell(user, "pod start runs; pod exec runs cat /data/file; pod start -a made")
+        machine.shell(user, "pod rm -f -t 0 runs; pod rm ended made; pod volume rm kept")
+        assert _status(machine, user) == {}
+        assert machine.run(user, "pod", "images", "-q").stdout.split()
+
+
+def test_shutdown_ends_containers_in_time(machine: Machine) -> None:
+    for user in ("root", "alice"):
+        machine.run(user, "pod", "run", "-d", "--name", "polite", IMAGE, "sh", "-c", _POLITE)
+        machine.run(user, "pod", "run", "-d", "--name", "stubborn", IMAGE, "sh", "-c", _STUBBORN)
+    began = time.monotonic()
+    machine.reboot()
+    assert time.monotonic() - began < 100
+    for user in ("root", "alice"):
+        status = _status(machine, user)
+        assert set(status) == {"polite", "stubborn"}
+        assert all(text.startswith("Exited") for text in status.values()), status
+        machine.run(user, "pod", "rm", "polite", "stubborn")
