@@ -227,9 +227,10 @@ class _Creation:
         found = self.setup.process = specification.Process(document)
         found.keep_groups = specification.keeps_groups(self.spec.get("annotations") or {})
         found.listen_fds = self.listen_fds
+        # A configuration that has one already has made other arrangements.
+        self.notify &= notify.VARIABLE not in found.environment
         if self.notify:
-            key, _equals, value = notify.VARIABLE.partition("=")
-            found.environment[key] = value
+            found.environment[notify.VARIABLE] = notify.SOCKET
         kinds = [namespace["type"] for namespace in self.spec["linux"]["namespaces"]]
         asked = document.get("capabilities") or {}
         self.warnings += capabilities.warnings(asked, in_user_namespace="user" in kinds)

@@ -21,7 +21,7 @@ MOUNT = {
     "type": "bind",
     "options": ["bind", "ro", "nosuid", "noexec", "nodev"],
 }
-VARIABLE = "NOTIFY_SOCKET=/run/notify/notify"
+VARIABLE, SOCKET = "NOTIFY_SOCKET", "/run/notify/notify"
 _READY = b"READY=1"
 _PASSED_ON = (_READY, b"RELOADING=1", b"STOPPING=1", b"STATUS=", b"ERRNO=", b"BUSERROR=", b"MONOTONIC_USEC=")
 _LONGEST = 65536

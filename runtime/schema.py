@@ -130,8 +130,14 @@ _seccomp = record(
     {
         "defaultAction": _seccomp_action,
         "defaultErrnoRet": _errno,
-        "architectures": texts,
-        "flags": texts,
+        "architectures": items(
+            _words(
+                "SCMP_ARCH_",
+                "X86 X86_64 X32 ARM AARCH64 LOONGARCH64 M68K MIPS MIPS64 MIPS64N32 MIPSEL MIPSEL64 MIPSEL64N32 PPC "
+                "PPC64 PPC64LE S390 S390X SH SHEB PARISC PARISC64 RISCV64",
+            )
+        ),
+        "flags": items(_words("SECCOMP_FILTER_FLAG_", "TSYNC LOG SPEC_ALLOW NEW_LISTENER WAIT_KILLABLE_RECV")),
         "listenerPath": text,
         "listenerMetadata": text,
         "syscalls": items(
@@ -161,12 +167,22 @@ _seccomp = record(
 
 # Zero is none here: callers in Go write it for what was not asked for.
 _weight = number(0, 1000)
+_device_number = number(-1, 2**31 - 1)
 _block_device: dict[str, Any] = {"major": _uint32, "minor": _uint32}
 _rates = items(record({**_block_device, "rate": _uint64}, ("major", "minor")))
 _resources = record(
     {
         "devices": items(
-            record({"allow": flag, "type": text, "major": _int64, "minor": _int64, "access": text}, ("allow",)),
+            record(
+                {
+                    "allow": flag,
+                    "type": one_of(("", *"abcu")),
+                    "major": _device_number,
+                    "minor": _device_number,
+                    "access": text,
+                },
+                ("allow",),
+            )
         ),
         "memory": record(
             {

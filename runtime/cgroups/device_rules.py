@@ -58,8 +58,8 @@ class DeviceAccess:
 def reduce_rules(rules: list[dict[str, Any]]) -> DeviceAccess:
     """Reduce the rules, in their order, from a start where nothing is allowed; add what is always allowed."""
     result = DeviceAccess()
-    for rule in rules:
-        access = _parse_access(rule.get("access"))
+    for index, rule in enumerate(rules):
+        access = _parse_access(rule.get("access"), f"linux.resources.devices[{index}].access")
         kind = rule.get("type") or "a"
         major, minor = _parse_number(rule.get("major")), _parse_number(rule.get("minor"))
         allow = bool(rule.get("allow"))
@@ -92,11 +92,11 @@ def _covers(wider: Device, narrower: Device) -> bool:
     return wider[0] == narrower[0] and wider[1] in (WILDCARD, narrower[1]) and wider[2] in (WILDCARD, narrower[2])
 
 
-def _parse_access(text: Any) -> int:
+def _parse_access(text: Any, name: str) -> int:
     access = 0
     for letter in text or "rwm":
         if letter not in _LETTERS:
-            raise SpecError(f"linux.resources.devices: unknown access {text!r}")
+            raise SpecError(f"{name}: unknown access {text!r}")
         access |= _LETTERS[letter]
     return access
 

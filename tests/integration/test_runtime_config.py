@@ -154,6 +154,17 @@ def test_the_execution_domain(runtime: Runtime) -> None:
     assert "linux.personality.flags has `ADDR_NO_RANDOMIZE`" in runtime.run(spec).stderr
 
 
+def test_an_executed_process_has_what_the_first_one_has(as_root: Runtime) -> None:
+    spec = configuration("sleep", "60")
+    spec["linux"]["personality"] = {"domain": "LINUX32"}
+    spec["linux"]["memoryPolicy"] = {"mode": "MPOL_BIND", "nodes": "0"}
+    with running(as_root, "box", spec):
+        assert as_root("exec", "box", "busybox", "uname", "-m").stdout.strip() in ("i686", "armv8l")
+        if os.path.exists("/proc/self/numa_maps"):
+            seen = as_root("exec", "box", "head", "-n", "1", "/proc/self/numa_maps").stdout
+            assert seen.split()[1] == "bind:0"
+
+
 def test_the_memory_policy(runtime: Runtime) -> None:
     if not os.path.exists("/proc/self/numa_maps"):
         pytest.skip("the kernel has no memory policies")
@@ -439,6 +450,23 @@ def test_a_container_that_ends_before_it_is_ready_does_not_hang_its_start(as_roo
     done = as_root("run", "box", env=environment)
     assert "NOTIFY_SOCKET=/run/notify/notify" in done.stdout.splitlines()
     assert done.returncode == 0
+    # One that the configuration has already is left alone.
+    as_root.configure(configuration("env", env=["PATH=/bin", "NOTIFY_SOCKET=/its/own"]))
+    assert "NOTIFY_SOCKET=/its/own" in as_root("run", "box", env=environment).stdout.splitlines()
+
+
+def test_devices_in_a_user_namespace_are_those_of_the_host(as_root: Runtime) -> None:
+    spec = with_user_namespace(
+        configuration("sh", "-c", "stat -c '%F %t:%T' /dev/null /dev/fuse /dev/pipe; echo > /dev/null")
+    )
+    spec["linux"]["devices"] = [
+        {"path": "/dev/fuse", "type": "c", "major": 10, "minor": 229},
+        {"path": "/dev/pipe", "type": "p", "fileMode": 0o600},
+    ]
+    if not os.path.exists("/dev/fuse"):
+        pytest.skip("needs /dev/fuse")
+    seen = as_root.output(spec=spec).splitlines()
+    assert seen == ["character special file 1:3", "character special file a:e5", "fifo 0:0"]
 
 
 def test_socket_activation(runtime: Runtime) -> None:
