@@ -393,6 +393,7 @@ class _Creation:
             self.cgroup.apply(self._resources())
         launch.write(f"{self.directory}/{states.CONFIG}", document)
         self._follow()
+        self._delegate()
         if setup.process is not None:
             # Now that it is in its cgroup, and has nothing left to fork.
             setup.process.schedule.apply(self.pid)
@@ -427,6 +428,13 @@ class _Creation:
                 self.channel.send("hooked")
             else:
                 raise OCIRuntimeError(self._early_end())
+
+    def _delegate(self) -> None:
+        """Give its cgroup, or a part of it, to a container that sees it as a root of its own."""
+        if self.cgroup is not None and self.setup.namespaces.new & CLONE_NEWCGROUP:
+            from runtime.cgroups import delegation
+
+            delegation.delegate(self.cgroup, self.status.cgroup_path, self.spec, self.pid)
 
     def _early_end(self) -> str:
         ended = posix.waitpid(self.pid, 0)[1]

@@ -65,8 +65,8 @@ def plan(
 ) -> Cgroup:
     """Return the cgroup that a spec's `cgroupsPath` names; nothing is made yet, or the directories `made`.
 
-    An absolute path is one below the mount points, a relative one is below the cgroup of the caller: of the one who
-    made the cgroup, so later callers, who may be elsewhere, must say what was made.
+    An absolute path is one below the mount points, a relative one is below the cgroup of the caller, in v2 beside it,
+    as with runc: of the one who made the cgroup, so later callers, who may be elsewhere, must say what was made.
     """
     if not cgroups_path:
         raise SpecError("linux.cgroupsPath: it is empty")
@@ -83,6 +83,9 @@ def plan(
         return CgroupV1(legacy, cgroups_path, None if unified is None else CgroupV2(unified, cgroups_path, alone=False))
     if unified is None:
         raise CgroupUnavailableError(f"no cgroup hierarchy is mounted at or below {mountpoint}")
+    if not made:
+        # The caller's own has a process, the caller: so no controllers could be switched on below it.
+        unified.own = unified.own.rpartition("/")[0]
     from runtime.cgroups.v2 import CgroupV2
 
     return CgroupV2(unified, cgroups_path)

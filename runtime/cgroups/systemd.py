@@ -13,6 +13,7 @@ from time import monotonic, sleep
 
 from runtime.cgroups import files, systemd_properties
 from runtime.cgroups.errors import CgroupError
+from runtime.cgroups.v2 import CgroupV2
 from runtime.dbus.connection import Connection
 from runtime.dbus.errors import BusError, CallError
 from runtime.process import in_user_namespace
@@ -131,11 +132,14 @@ class SystemdCgroup:
 
     def apply(self, resources: dict[str, Any]) -> None:
         """Set limits and device rules, of the unit and in the files."""
+        inner = self._files()
+        if isinstance(inner, CgroupV2):
+            inner.check(resources)
         with self._manager:
             properties = self.limits(resources)
             if properties:
                 self._call("SetUnitProperties", "sba(sv)", self.unit, True, properties)
-        self._files().apply(resources)
+        inner.apply(resources)
 
     def limits(self, resources: dict[str, Any]) -> list[Property]:
         """Return what of `linux.resources` a unit can have as properties."""
@@ -161,8 +165,6 @@ class SystemdCgroup:
 
     def is_v2(self) -> bool:
         """Say whether all controllers are in the unified hierarchy."""
-        from runtime.cgroups.v2 import CgroupV2
-
         return isinstance(self._files(), CgroupV2)
 
     def enter(self, pid: int) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import posix
-from errno import EBUSY
 from select import POLLPRI, poll
 from time import monotonic
 
@@ -17,8 +16,8 @@ if TYPE_CHECKING:
     from runtime.cgroups.mounts import Hierarchy
 
 _FREEZE_SECONDS = 5.0
-# What a container may do itself in a cgroup that is given to it (/sys/kernel/cgroup/delegate).
-_DELEGATED = ("", "/cgroup.procs", "/cgroup.threads", "/cgroup.subtree_control", "/memory.oom.group")
+# What is given along with a cgroup, where the kernel does not tell.
+_DELEGATED = "cgroup.procs cgroup.threads cgroup.subtree_control memory.oom.group"
 
 
 class CgroupV2:
@@ -61,6 +60,11 @@ class CgroupV2:
 
     def _write_subtree_control(self, directory: str, controllers: list[str]) -> None:
         path = f"{directory}/cgroup.subtree_control"
+        if _is_inhabited(directory):
+            # What the kernel does not refuse here, as for cpu and pids, would let no process into the cgroups below.
+            reason = f"switch on controllers in {path}: there are processes in {directory} itself"
+            self._refused.update(dict.fromkeys(controllers, reason))
+            return
         try:
             files.write(path, " ".join(f"+{name}" for name in controllers))
             for name in controllers:
@@ -72,10 +76,7 @@ class CgroupV2:
             try:
                 files.write(path, f"+{name}")
             except OSError as error:
-                reason = f"write +{name} to {path}: {error.strerror}"
-                if error.errno == EBUSY:
-                    reason += f": there are processes in {directory} itself"
-                self._refused[name] = reason
+                self._refused[name] = f"write +{name} to {path}: {error.strerror}"
 
     def adopt(self, pid: int) -> None:
         """Do nothing: by `clone_fd` or `entrances` a process has entered before its parent could move it."""
@@ -96,6 +97,7 @@ class CgroupV2:
         """Set limits and device rules; what is not mentioned is left as it is."""
         from runtime.cgroups.v2_settings import settings
 
+        self.check(resources)
         wanted = settings(resources)
         controllers = {setting.controller for setting in wanted}
         if not self._alone and wanted:
@@ -186,9 +188,34 @@ class CgroupV2:
         return files.counter(f"{self.directory}/memory.events", "oom_kill")
 
     def delegate(self, uid: int, gid: int) -> None:
-        """Give the cgroup to the root of a user namespace, limits excepted."""
-        for name in _DELEGATED:
+        """Give the cgroup to a user, limits excepted."""
+        try:
+            names = files.read("/sys/kernel/cgroup/delegate")
+        except FileNotFoundError:
+            names = _DELEGATED
+        for name in ("", *names.split()):
             try:
-                posix.chown(self.directory + name, uid, gid)
+                posix.chown(f"{self.directory}/{name}", uid, gid)
             except FileNotFoundError:
                 pass
+
+    def check(self, resources: dict[str, Any]) -> None:
+        """Refuse a memory limit below what is in use, if it says `checkBeforeUpdate`: the kernel would kill for it."""
+        memory = resources.get("memory") or {}
+        wanted = memory.get("limit") or -1
+        if not memory.get("checkBeforeUpdate") or wanted < 0:
+            return
+        try:
+            used = int(files.read(f"{self.directory}/memory.current"))
+        except FileNotFoundError:
+            return
+        if wanted <= used:
+            raise CgroupError(f"linux.resources.memory.limit: {wanted} is not more than the {used} bytes in use")
+
+
+def _is_inhabited(directory: str) -> bool:
+    """Tell whether a cgroup, not the root of all, has processes (cgroup-v2.rst, "No Internal Process Constraint")."""
+    try:
+        return posix.access(f"{directory}/cgroup.type", posix.F_OK) and bool(files.read(f"{directory}/cgroup.procs"))
+    except OSError:
+        return False

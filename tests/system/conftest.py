@@ -15,8 +15,9 @@ _LEFT = """
 for directory in /run/pod /run/user/1000/pod /run/pod-runtime /run/user/1000/pod-runtime; do
     for name in containers exec runtime .; do
         [ ! -d $directory/$name ] || find $directory/$name -mindepth 1 -maxdepth 1 \\
-            ! -name .cache ! -name containers ! -name exec ! -name runtime ! -name userns\\* ! -name \\*.json
+            ! -name .cache ! -name containers ! -name exec ! -name runtime\\* ! -name userns\\* ! -name \\*.json
     done
+    [ ! -d $directory/runtimes ] || find $directory/runtimes -mindepth 2 -maxdepth 2
 done
 find /var/lib/pod/containers /home/alice/.local/share/pod/containers -mindepth 1 -maxdepth 1 2>/dev/null || true
 find /sys/fs/cgroup -type d | grep -E '/(libpod|pod|box)[^/]*$|[0-9a-f]{64}' || true

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from runtime import cgroups
-from runtime.cgroups import CgroupError, CgroupUnavailableError, files, mounts
+from runtime.cgroups import CgroupError, CgroupUnavailableError, delegation, files, mounts
 from runtime.errors import SpecError
 
 HYBRID = """\
@@ -249,3 +249,76 @@ class TestDirectories:
         paths = files.make(str(tmp_path), "/one")
         (tmp_path / "one/file").write_text("")  # keeps it from being removed, as a process does
         assert files.remove(paths, seconds=0.01) == paths
+
+
+def test_v2_refuses_less_memory_than_is_used_if_asked_to_look(unified: Unified) -> None:
+    limit = unified.file("memory.max")
+    unified.file("memory.swap.max")
+    unified.file("memory.current", "4096\n")
+    with pytest.raises(CgroupError, match=r"linux.resources.memory.limit: 4096 is not more than the 4096 bytes in use"):
+        unified.cgroup.apply({"memory": {"limit": 4096, "checkBeforeUpdate": True}})
+    assert limit.read_text() == ""
+    unified.cgroup.apply({"memory": {"limit": 4096}})
+    unified.cgroup.apply({"memory": {"limit": 4097, "checkBeforeUpdate": True}})
+    unified.cgroup.apply({"memory": {"limit": -1, "checkBeforeUpdate": True}})
+
+
+CGROUP_MOUNT = {"type": "cgroup", "options": ["nosuid"]}
+
+
+@pytest.mark.parametrize(
+    ("spec", "uid"),
+    [
+        ({}, -1),
+        ({"mounts": [{"type": "cgroup", "options": ["ro"]}]}, -1),
+        ({"mounts": [{"type": "proc"}, CGROUP_MOUNT]}, 0),
+        ({"mounts": [{"type": "cgroup"}], "process": {"user": {"uid": 7}}}, 7),
+        (
+            {
+                "mounts": [CGROUP_MOUNT],
+                "process": {"user": {"uid": 1001}},
+                "linux": {
+                    "uidMappings": [
+                        {"containerID": 0, "hostID": 5, "size": 1},
+                        {"containerID": 1000, "hostID": 70000, "size": 2},
+                    ]
+                },
+            },
+            70001,
+        ),
+        (
+            {
+                "mounts": [CGROUP_MOUNT],
+                "process": {"user": {"uid": 1}},
+                "linux": {"uidMappings": [{"containerID": 0, "hostID": 5, "size": 1}]},
+            },
+            -1,
+        ),
+    ],
+)
+def test_to_whom_a_cgroup_is_given(spec: dict[str, Any], uid: int) -> None:
+    assert delegation.owner(spec) == uid
+
+
+def test_v2_relative_paths_are_beside_the_caller(tmp_path: Path) -> None:
+    layout = play(tmp_path, "31 23 0:28 / /sys/fs/cgroup rw,relatime - cgroup2 cgroup2 rw\n")
+    (tmp_path / "proc" / "cgroup").write_text("0::/user.slice/session-1.scope\n")
+    made = cgroups.plan("a/b", **layout)
+    assert made.paths == [f"{tmp_path}/cgroup/user.slice/a/b"]
+    (tmp_path / "proc" / "cgroup").write_text("0::/elsewhere/deep\n")
+    assert cgroups.plan("a/b", made.paths, **layout).paths == made.paths
+    (tmp_path / "proc" / "cgroup").write_text("0::/\n")
+    assert cgroups.plan("a/b", **layout).paths == [f"{tmp_path}/cgroup/a/b"]
+
+
+def test_v2_switches_nothing_on_where_processes_are(unified: Unified) -> None:
+    (unified.directory.parent / "cgroup.type").write_text("domain\n")
+    (unified.directory.parent / "cgroup.procs").write_text("1\n")
+    unified.cgroup.create()
+    assert (unified.directory.parent / "cgroup.subtree_control").read_text() == "cpu\n"
+    with pytest.raises(CgroupUnavailableError, match="there are processes in"):
+        unified.cgroup.apply({"pids": {"limit": 5}})
+    (unified.directory.parent / "cgroup.procs").write_text("")
+    unified.file("pids.max")
+    unified.cgroup.create()
+    unified.cgroup.apply({"pids": {"limit": 5}})
