@@ -231,7 +231,7 @@ class _Creation:
         self.notify &= notify.VARIABLE not in found.environment
         if self.notify:
             found.environment[notify.VARIABLE] = notify.SOCKET
-        kinds = [namespace["type"] for namespace in self.spec["linux"]["namespaces"]]
+        kinds = [namespace["type"] for namespace in (self.spec.get("linux") or {}).get("namespaces") or ()]
         asked = document.get("capabilities") or {}
         self.warnings += capabilities.warnings(asked, in_user_namespace="user" in kinds)
 

@@ -46,6 +46,16 @@ def test_the_mounts_are_seen_by_the_host_until_delete(runtime: Runtime) -> None:
     runtime("kill", "box", "KILL")
 
 
+@pytest.mark.parametrize("linux", [None, {}, {"namespaces": []}])
+def test_a_container_without_any_namespace(runtime: Runtime, linux: dict[str, Any] | None) -> None:
+    spec = configuration("true")
+    del spec["linux"], spec["hostname"]
+    if linux is not None:
+        spec["linux"] = linux
+    done = runtime.run(spec)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_what_lay_there_before_stays(runtime: Runtime) -> None:
     subprocess.run(["mount", "--bind", runtime.rootfs, runtime.rootfs], check=True)
     before = mounts(runtime)
