@@ -23,6 +23,8 @@ _HELPER_PATHS = ("/usr/bin", "/usr/local/bin", "/bin")
 def read_mappings(entries: list[dict[str, Any]] | None, name: str) -> list[Mapping]:
     """Return (container, host, count) of each entry; SpecError for what the kernel would not take."""
     mappings: list[Mapping] = []
+    if len(entries or ()) > _MOST_LINES:
+        raise SpecError(f"{name} has more than {_MOST_LINES} entries")
     for index, entry in enumerate(entries or ()):
         mapping = (entry["containerID"], entry["hostID"], entry["size"])
         for side, key in enumerate(("containerID", "hostID")):
@@ -32,8 +34,6 @@ def read_mappings(entries: list[dict[str, Any]] | None, name: str) -> list[Mappi
             if any(first < other[side] + other[2] and other[side] < first + count for other in mappings):
                 raise SpecError(f"{name}[{index}].{key} {first} is in another entry's range")
         mappings.append(mapping)
-    if len(mappings) > _MOST_LINES:
-        raise SpecError(f"{name} has more than {_MOST_LINES} entries")
     return mappings
 
 

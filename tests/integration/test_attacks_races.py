@@ -244,10 +244,10 @@ def test_the_console_is_no_other_file_though_it_is_exchanged(as_root: Runtime) -
     assert succeeded
 
 
-@pytest.mark.parametrize("name", ["pts/ptmx", "pts", "console"])
+@pytest.mark.parametrize("name", ["pts/ptmx", "pts"])
 @pytest.mark.parametrize("target", ["/proc/sys/kernel/core_pattern", "{outside}/kept", "{outside}"])
 def test_terminals_through_links(as_root: Runtime, outside: str, name: str, target: str) -> None:
-    """CVE-2025-52565 without a race: links where the terminal, its master and the console should be."""
+    """CVE-2025-52565 without a race: links where the terminal and its master should be."""
     spec, directory = own_dev(as_root)
     spec["mounts"] = [mount for mount in spec["mounts"] if mount["destination"] != "/dev/pts"]
     if name == "pts":
@@ -257,6 +257,18 @@ def test_terminals_through_links(as_root: Runtime, outside: str, name: str, targ
     done = as_root.run(spec)
     assert done.returncode == 1
     assert "terminal" in done.stderr
+
+
+@pytest.mark.parametrize("target", ["/proc/sys/kernel/core_pattern", "{outside}/kept", "{outside}/new", "/dev/null"])
+def test_a_link_as_console_is_covered_itself(as_root: Runtime, outside: str, target: str) -> None:
+    """CVE-2025-52565: what the link leads to is neither made nor covered."""
+    spec, directory = own_dev(as_root)
+    os.symlink(target.format(outside=outside), f"{directory}/console")
+    spec["process"].update(args=["stat", "-c", "%F %t", "/dev/console", "/dev/null"], terminal=True)
+    done = as_root.run(spec)
+    assert done.returncode == 0, done.stderr
+    # 0x88: a pseudo-terminal
+    assert done.stdout.splitlines() == ["character special file 88", "character special file 1"]
 
 
 def test_copying_up_from_a_changing_volume(runtime: Runtime, outside: str) -> None:
