@@ -72,8 +72,9 @@ def _override(process: dict[str, Any], line: CommandLine) -> None:
     if line.text("cwd"):
         process["cwd"] = line.text("cwd")
     identity = process.setdefault("user", {})
-    if line.text("user"):
-        uid, gid = values.user(line.text("user") or "")
+    user = line.text("user")
+    if user is not None:
+        uid, gid = values.user(user)
         identity["uid"] = uid
         identity["gid"] = identity.get("gid", 0) if gid is None else gid
     groups = [values.user(text)[0] for text in line.texts("additional-gids")]

@@ -330,3 +330,23 @@ def test_a_host_file_is_no_device(runtime: Runtime) -> None:
     assert done.returncode == 1
     assert "another file" in done.stderr
     assert "secret" not in done.stdout
+
+
+@pytest.mark.parametrize("kind", ["no filter", "filter", "no new privileges"])
+def test_hooks_of_the_image_have_no_more_rights_than_its_program(as_root: Runtime, kind: str) -> None:
+    """A startContainer hook is found in the image: it must not run before the capabilities are dropped."""
+    script = "#!/bin/sh\ngrep -E 'CapEff|CapPrm|CapBnd|Uid|Groups' /proc/self/status > /tmp/$1\n"
+    put(as_root, "/bin/report", script.encode())
+    os.chmod(f"{as_root.rootfs}/tmp", 0o777)
+    spec = configuration("/bin/report", "program", user={"uid": 5, "gid": 6}, noNewPrivileges=kind.startswith("no new"))
+    spec["hooks"] = {"startContainer": [{"path": "/bin/report", "args": ["report", "hook"], "env": ["PATH=/bin"]}]}
+    if kind != "no filter":
+        rules = [{"names": ["acct"], "action": "SCMP_ACT_ERRNO"}]
+        spec["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": rules}
+    assert as_root.run(spec).returncode == 0
+    seen = []
+    for name in ("hook", "program"):
+        with open(f"{as_root.rootfs}/tmp/{name}") as file:
+            seen.append(file.read())
+    assert seen[0] == seen[1]
+    assert "Uid:\t5" in seen[0]

@@ -261,8 +261,25 @@ def test_exec_gives_no_inheritable_capabilities(as_root: Runtime, words: list[st
 def test_users_of_exec_are_numbers(as_root: Runtime) -> None:
     as_root.start("box", configuration("sleep", "60"))
     try:
-        for text in ("1x", "0x0", "", "-0", "4294967296", "1:2:3"):
-            assert "is not of the form UID[:GID]" in as_root("exec", "--user", text, "box", "id").stderr or not text
+        for text in (
+            "1x",
+            "0x0",
+            "",
+            "-0",
+            "+0",
+            " 1",
+            "1:",
+            ":1",
+            "4294967295",
+            "4294967296",
+            "1:2:3",
+            "1_0",
+            "\u0661",
+        ):
+            done = as_root("exec", "--user", text, "box", "id")
+            assert "is not of the form UID[:GID]" in done.stderr, (text, done)
+            assert (done.returncode, done.stdout) == (1, "")
+        assert as_root("exec", "--user", "1", "box", "id", "-u").stdout == "1\n"
     finally:
         as_root("delete", "--force", "box")
 
@@ -323,6 +340,24 @@ def test_other_roots_cgroups_are_not_writable(runtime: Runtime) -> None:
     options = ["ro", "nosuid", "noexec", "nodev"]
     spec["mounts"].append({"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup", "options": options})
     assert runtime.output(spec=spec) == ""
+
+
+def test_cgroups_of_others_are_not_in_sight(as_root: Runtime) -> None:
+    """CVE-2023-25809: without a cgroup namespace, and writable, the mount shows the container's own cgroups only."""
+    other = f"/sys/fs/cgroup/pids/of-others-{os.getpid()}"
+    if not os.path.isdir("/sys/fs/cgroup/pids"):
+        other = f"/sys/fs/cgroup/of-others-{os.getpid()}"
+    os.mkdir(other)
+    try:
+        spec = configuration("sh", "-c", "ls -d /sys/fs/cgroup/* /sys/fs/cgroup/*/*")
+        spec["mounts"].append(
+            {"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup", "options": ["rw"]}
+        )
+        seen = as_root.output(spec=spec)
+    finally:
+        os.rmdir(other)
+    assert "cgroup.procs" in seen
+    assert "of-others" not in seen
 
 
 # bad bundles
