@@ -64,7 +64,8 @@ def of(config: Config, container: Container, directory: str) -> _OwnRuntime | Ex
     program: Program | None = container.config.get("runtime")
     if not program:
         return _OwnRuntime(config.runtime_root, systemd.bus(config))
-    return _external(_command(config, program), _root(config, program), directory)
+    user_bus = systemd.bus(config) if config.rootless else ""
+    return _external(_command(config, program), _root(config, program), directory, user_bus)
 
 
 def note(config: Config, container: Container, cgroups_path: str) -> None:
@@ -183,11 +184,11 @@ def _streams(stdio: spawn.Stdio) -> tuple[int, int, int]:
     return (0, 1, 2) if stdio.stdin < 0 else (stdio.stdin, stdio.stdout, stdio.stderr)
 
 
-def _external(command: list[str], root: str, directory: str) -> ExternalRuntime:
+def _external(command: list[str], root: str, directory: str, user_bus: str = "") -> ExternalRuntime:
     from runtime.external import ExternalRuntime
 
     environment = {name: os.environ[name] for name in _VARIABLES if name in os.environ}
-    return ExternalRuntime(command, root=root, directory=directory, environment=environment)
+    return ExternalRuntime(command, root=root, directory=directory, environment=environment, user_bus=user_bus)
 
 
 def _command(config: Config, program: Program) -> list[str]:

@@ -49,13 +49,16 @@ _KINDS: tuple[tuple[tuple[str, ...], type[OCIRuntimeError], str], ...] = (
 class ExternalRuntime:
     """A runtime that is a program."""
 
-    __slots__ = ("_command", "_directory", "_environment", "_name", "_root")
+    __slots__ = ("_command", "_directory", "_environment", "_name", "_root", "_user_bus")
 
-    def __init__(self, command: list[str], *, root: str, directory: str, environment: dict[str, str]) -> None:
+    def __init__(
+        self, command: list[str], *, root: str, directory: str, environment: dict[str, str], user_bus: str = ""
+    ) -> None:
         self._command = command  # the program, by its whole path, and its global options
         self._root = root  # where it keeps its state
         self._directory = directory  # a private one for what passes between it and us
         self._environment = environment
+        self._user_bus = user_bus  # of the systemd of the user for whom we run, if that has the containers
         self._name = command[0].rpartition("/")[2]
 
     def create(self, container_id: str, bundle: str, spec: Document, stdio: Stdio) -> Container:
@@ -79,6 +82,10 @@ class ExternalRuntime:
 
     def exec_process(self, container_id: str, document: Document, stdio: Stdio) -> Container:
         """Run a process in a running container."""
+        if self._user_bus:
+            from runtime.cgroups import systemd
+
+            systemd.leave_session(self._user_bus)
         capabilities.drop_ungrantable(document)
         file = f"{self._directory}/process.json"
         launch.write(file, document)

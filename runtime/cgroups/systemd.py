@@ -16,6 +16,8 @@ from runtime.cgroups.errors import CgroupError
 from runtime.cgroups.v2 import CgroupV2
 from runtime.dbus.connection import Connection
 from runtime.dbus.errors import BusError, CallError
+from runtime.dbus.wire import Variant
+from runtime.mounts_cgroup import cgroups_of
 from runtime.process import in_user_namespace
 
 TYPE_CHECKING = False
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from runtime.cgroups.systemd_properties import Property
     from runtime.dbus.message import Message
 
+START_SIGNATURE = "ssa(sv)a(sa(sv))"
 SUBGROUP = "run.oci.systemd.subgroup"
 _SYSTEMD, _PATH = "org.freedesktop.systemd1", "/org/freedesktop/systemd1"
 _MANAGER = f"{_SYSTEMD}.Manager"
@@ -247,6 +250,27 @@ class SystemdCgroup:
             self._manager.call(member, signature, *values)
         except CallError as error:
             raise CgroupError(f"unit {self.unit}: {error}") from error
+
+
+def leave_session(bus: str) -> None:
+    """Move this process below a user's own systemd, into a scope that lives as long as it does, if it is elsewhere.
+
+    From a login session the kernel lets a user move no process into what his systemd manages, nor start one there.
+    """
+    if "/user@" in cgroups_of().get("", ""):
+        return
+    unit = f"pod-exec-{posix.getpid()}.scope"
+    properties = [
+        ("Description", Variant("s", "a process that enters a container")),
+        ("Slice", Variant("s", "user.slice")),
+        ("PIDs", Variant("au", [posix.getpid()])),
+        ("CollectMode", Variant("s", "inactive-or-failed")),
+    ]
+    manager = Manager(bus)
+    with manager:
+        result = manager.run_job(unit, "StartTransientUnit", START_SIGNATURE, unit, "replace", properties, [])
+    if result != "done":
+        raise CgroupError(f"start unit {unit}: systemd's job ended as `{result}`")
 
 
 def is_rootless() -> bool:

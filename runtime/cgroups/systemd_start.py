@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from runtime.cgroups import plan, systemd_properties
 from runtime.cgroups.errors import CgroupError
-from runtime.cgroups.systemd import SUBGROUP, SystemdCgroup, is_rootless
+from runtime.cgroups.systemd import START_SIGNATURE, SUBGROUP, SystemdCgroup, is_rootless
 from runtime.cgroups.v1 import CgroupV1
 from runtime.dbus.errors import CallError
 from runtime.errors import ContainerExistsError, SpecError
@@ -72,7 +72,7 @@ class NewSystemdCgroup(SystemdCgroup):
         for attempt in (1, 2):
             self._started = True
             try:
-                result = self._manager.run_job(self.unit, "StartTransientUnit", "ssa(sv)a(sa(sv))", *arguments)
+                result = self._manager.run_job(self.unit, "StartTransientUnit", START_SIGNATURE, *arguments)
                 break
             except CallError as error:
                 self._started = False

@@ -229,3 +229,17 @@ def test_versions(host: Host, text: str, number: int) -> None:
     cgroup = later(host)
     with cgroup._manager:
         assert cgroup.version() == number
+
+
+def test_a_session_is_left_for_a_scope_of_ones_own(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(systemd, "cgroups_of", lambda: {"": "/user.slice/user-5.slice/user@5.service/app.slice/x"})
+    systemd.leave_session(host.bus)
+    assert host.clients == 0
+    monkeypatch.setattr(systemd, "cgroups_of", lambda: {"": "/user.slice/user-5.slice/session-1.scope"})
+    monkeypatch.setattr(host, "make", lambda unit, properties: None)
+    systemd.leave_session(host.bus)
+    assert host.units[f"pod-exec-{os.getpid()}.scope"]["PIDs"] == [os.getpid()]
+    host.units.clear()
+    host.result = "failed"
+    with pytest.raises(CgroupError, match="systemd's job ended as `failed`"):
+        systemd.leave_session(host.bus)
