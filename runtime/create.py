@@ -19,10 +19,8 @@ from runtime import (
     init,
     keyring,
     launch,
-    middle,
     mounts,
     namespaces,
-    notify,
     process,
     procfs,
     rootfs,
@@ -227,10 +225,8 @@ class _Creation:
         found = self.setup.process = specification.Process(document)
         found.keep_groups = specification.keeps_groups(self.spec.get("annotations") or {})
         found.listen_fds = self.listen_fds
-        # A configuration that has one already has made other arrangements.
-        self.notify &= notify.VARIABLE not in found.environment
-        if self.notify:
-            found.environment[notify.VARIABLE] = notify.SOCKET
+        # A configuration that has a socket already has made other arrangements.
+        self.notify &= "NOTIFY_SOCKET" not in found.environment
         kinds = [namespace["type"] for namespace in (self.spec.get("linux") or {}).get("namespaces") or ()]
         asked = document.get("capabilities") or {}
         self.warnings += capabilities.warnings(asked, in_user_namespace="user" in kinds)
@@ -273,11 +269,11 @@ class _Creation:
         except FileExistsError:
             raise ContainerExistsError(f"container with ID `{self.setup.container_id}` exists already") from None
         self.made_directory = True
-        if self.notify:
-            notify.make_directory(self.directory)
-            self.setup.mounts.append(
-                mounts.Mount({**notify.MOUNT, "source": f"{self.directory}/{notify.DIRECTORY}"}, self.bundle)
-            )
+        if self.notify and self.setup.process is not None:
+            from runtime import notify
+
+            self.setup.mounts.append(mounts.Mount(notify.prepare(self.directory), self.bundle))
+            self.setup.process.environment["NOTIFY_SOCKET"] = notify.SOCKET
 
     def _initial_status(self, cgroup_path: str) -> states.Status:
         return states.Status(
@@ -352,6 +348,8 @@ class _Creation:
 
     def _fork_twice(self) -> None:
         """Let a child enter the namespaces that only children get; its own child becomes ours by CLONE_PARENT."""
+        from runtime import middle
+
         assert self.channel is not None
         between = clone_into(self.cgroup, 0, self.setup.entrances)
         if between == 0:

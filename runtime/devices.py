@@ -39,7 +39,7 @@ class Device:
     def __init__(self, document: dict[str, Any], name: str) -> None:
         self.path: str = document["path"]
         kind = document["type"]
-        if not inroot.components(self.path) or self.path.endswith("/"):
+        if self.path.rpartition("/")[2] in ("", ".", ".."):
             raise SpecError(f"{name}.path does not name a file: `{self.path}`")
         permissions = document.get("fileMode")
         self.mode = _TYPES[kind] | (0o666 if permissions is None else permissions & 0o7777)

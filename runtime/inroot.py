@@ -38,8 +38,13 @@ def make(root: int, path: str, *, directory: bool, mode: int = 0o755) -> int:
 def make_unfollowed(root: int, path: str, *, directory: bool) -> int:
     """Open or make `path` as `make` does, but take its last component for what it is, be it a symbolic link."""
     *above, name = components(path)
-    posix.close(make(root, "/".join(above) or ".", directory=True))
-    return _open_or_make(root, above, name, directory, 0o755)
+    parent = make(root, "/".join(above) or ".", directory=True)
+    try:
+        return open_path(parent, name, posix.O_PATH | posix.O_NOFOLLOW)
+    except FileNotFoundError:
+        return _open_or_make(root, above, name, directory, 0o755)
+    finally:
+        posix.close(parent)
 
 
 def _make_missing(root: int, path: str, directory: bool, mode: int) -> int:

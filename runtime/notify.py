@@ -14,24 +14,26 @@ from runtime import launch
 from runtime.errors import OCIRuntimeError
 from runtime.sync import describe
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 DIRECTORY = "notify"
 _SOCKET = "notify"
-MOUNT = {
-    "destination": "/run/notify",
-    "type": "bind",
-    "options": ["bind", "ro", "nosuid", "noexec", "nodev"],
-}
-VARIABLE, SOCKET = "NOTIFY_SOCKET", "/run/notify/notify"
+_PLACE = "/run/notify"
+SOCKET = f"{_PLACE}/{_SOCKET}"  # as the container sees it
 _READY = b"READY=1"
 _PASSED_ON = (_READY, b"RELOADING=1", b"STOPPING=1", b"STATUS=", b"ERRNO=", b"BUSERROR=", b"MONOTONIC_USEC=")
 _LONGEST = 65536
 
 
-def make_directory(state_directory: str) -> None:
-    """Make what will be mounted; the container may enter it, whoever its users are on the host."""
+def prepare(state_directory: str) -> dict[str, Any]:
+    """Make the directory, which any user of the container may enter; return the mount of it."""
     path = f"{state_directory}/{DIRECTORY}"
     posix.mkdir(path, 0o755)
     posix.chmod(path, 0o755)
+    options = ["bind", "ro", "nosuid", "noexec", "nodev"]
+    return {"destination": _PLACE, "type": "bind", "source": path, "options": options}
 
 
 def remove(state_directory: str) -> None:

@@ -74,3 +74,17 @@ def test_small_files_only(root: int, tmp_path: Path) -> None:
     assert inroot.read_small_file(root, "text", 10) == b"x" * 10
     for name in ("fifo", "zero", "missing", "."):
         assert inroot.read_small_file(root, name) == b""
+
+
+@pytest.mark.parametrize("directory", [True, False])
+def test_the_last_component_is_taken_for_what_it_is(root: int, tmp_path: Path, directory: bool) -> None:
+    link(root, "way", str(tmp_path / "outside"))
+    link(root, "inner", "/sub")
+    for path, expected in (("/way", "root/way"), ("/inner/new", "root/sub/new"), ("/a/..", "root/a"), ("/..", "root")):
+        fd = inroot.make_unfollowed(root, path, directory=directory)
+        try:
+            assert os.readlink(f"/proc/self/fd/{fd}") == str(tmp_path / expected)
+        finally:
+            os.close(fd)
+    assert stat.S_ISDIR(os.stat(tmp_path / "root/sub/new").st_mode) == directory
+    assert os.listdir(tmp_path / "outside") == []

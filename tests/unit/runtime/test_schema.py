@@ -185,6 +185,12 @@ def test_any_document_at_all_is_an_error_of_ours(document: Any) -> None:
             check(document)
 
 
+@pytest.mark.parametrize("path", ["/", "/..", "/dev/..", "/dev/x/", "/dev/."])
+def test_a_device_needs_a_name(path: str) -> None:
+    with pytest.raises(SpecError, match=r"linux.devices\[0\].path does not name a file"):
+        devices.read_devices({"devices": [{"path": path, "type": "p"}]})
+
+
 def test_what_is_shown_is_short_and_printable() -> None:
     assert shape.shown("x" * 1000) == f"`{'x' * 59}…"
     assert shape.shown("a\nb") == "'a\\nb'"
