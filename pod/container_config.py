@@ -67,5 +67,6 @@ if TYPE_CHECKING:
         stop_timeout: int
         log_driver: str
         runtime: Program | None
+        cgroups: str  # "default" or "disabled"
         detach_keys: str
         create_command: list[str]

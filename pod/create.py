@@ -36,6 +36,7 @@ class CreateOptions:
         "auto_remove",
         "cap_add",
         "cap_drop",
+        "cgroups",
         "command",
         "create_command",
         "detach_keys",
@@ -97,6 +98,7 @@ class CreateOptions:
         self.no_new_privileges = False
         self.cap_add: list[str] = []
         self.cap_drop: list[str] = []
+        self.cgroups = True
         self.security_options: list[str] = []
         self.ulimits: list[tuple[str, int, int]] = []
         self.resources: dict[str, Any] = {}
@@ -173,6 +175,8 @@ def configure(engine: Engine, options: CreateOptions, container_id: str) -> Cont
     mounts = _with_image_volumes(options, image_config)
     for mount in mounts:
         _check_mount(mount)
+    if not options.cgroups:
+        _check_no_cgroups(options)
     return {
         "image": image.id if image is not None else "",
         "image_name": options.image_name,
@@ -201,7 +205,8 @@ def configure(engine: Engine, options: CreateOptions, container_id: str) -> Cont
         "stop_signal": options.stop_signal or parse_signal(image_config.get("StopSignal") or str(SIGTERM)),
         "stop_timeout": options.stop_timeout,
         "log_driver": options.log_driver,
-        "runtime": runtimes.choose(engine.config),
+        "runtime": runtimes.choose(engine.config, cgroups=options.cgroups),
+        "cgroups": "default" if options.cgroups else "disabled",
         "detach_keys": options.detach_keys,
         "create_command": options.create_command,
     }
@@ -305,6 +310,11 @@ def _check_mount(mount: Mount) -> None:
                 f"statfs {mount.source}: {(error.strerror or '').lower()}",
                 hint="the source of a bind mount must exist on the host: create it first",
             ) from error
+
+
+def _check_no_cgroups(options: CreateOptions) -> None:
+    if options.resources or (options.pids_limit or 0) > 0:
+        raise PodError("cannot set resource limits when cgroups are disabled", hint="leave out --cgroups=disabled")
 
 
 def _hostname(options: CreateOptions, container_id: str) -> str:

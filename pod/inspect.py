@@ -190,7 +190,7 @@ def _host_config(engine: Engine, container: Container) -> dict[str, Any]:
         ],
         "Init": bool(config["init_path"]),
         "CgroupManager": "cgroupfs",
-        "Cgroups": "default",
+        "Cgroups": config.get("cgroups", "default"),
     }
 
 

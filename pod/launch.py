@@ -238,6 +238,8 @@ def package_path() -> str:
 
 
 def _cgroups_path(engine: Engine, container_id: str, config: ContainerConfig) -> str:
+    if config.get("cgroups") == "disabled":
+        return ""
     if systemd.bus(engine.config):
         return systemd.cgroups_path(engine.config, container_id)
     if not engine.config.rootless:

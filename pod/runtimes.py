@@ -26,11 +26,13 @@ OWN = "pod-runtime"
 _OWN_NAMES = ("", OWN, "pod")
 # Where runtimes lie, whatever the user's $PATH says: Debian has runc in sbin.
 _PLACES = ("/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin", "/sbin", "/bin")
+# Those that know `--cgroup-manager disabled` (runtime_supports_nocgroups of containers.conf(5)).
+_WITHOUT_CGROUPS = ("crun", "krun", OWN)
 # What a program is told of our environment. Not NOTIFY_SOCKET or LISTEN_FDS: these are for us.
 _VARIABLES = ("PATH", "HOME", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS")
 
 
-def choose(config: Config) -> Program | None:
+def choose(config: Config, *, cgroups: bool = True) -> Program | None:
     """Return the program that `--runtime` or containers.conf names, None for our own library.
 
     By a name: the paths that [engine.runtimes] lists, the usual places, $PATH. Raises PodError, with podman's words.
@@ -49,8 +51,17 @@ def choose(config: Config) -> Program | None:
     for path in paths:
         if os.path.isfile(path) and os.access(path, os.X_OK):
             flags = [flag if flag.startswith("-") else f"--{flag}" for flag in config.runtime_flags]
+            if not cgroups:
+                _check_without_cgroups(config, name)
+                flags += ["--cgroup-manager", "disabled"]
             return {"name": name, "path": path, "flags": flags}
     raise PodError(wrong, hint="name an executable file, or none for pod's own runtime")
+
+
+def _check_without_cgroups(config: Config, name: str) -> None:
+    able = config.engine.get("runtime_supports_nocgroups", _WITHOUT_CGROUPS)
+    if os.path.basename(name) not in able:
+        raise PodError(f"requested OCI runtime {name} is not compatible with NoCgroups: invalid argument")
 
 
 def name_of(container_config: dict[str, Any]) -> str:

@@ -53,6 +53,9 @@ def create_options(
     cap_drop: Annotated[
         list[str] | None, Option("--cap-drop", metavar="strings", help="Drop capabilities from the container")
     ] = None,
+    cgroups: Annotated[
+        str, Option("--cgroups", metavar="string", help='Control groups of the container ("enabled"|"disabled")')
+    ] = "enabled",
     cidfile: Annotated[str, Option("--cidfile", metavar="string", help="Write the container ID to the file")] = "",
     cpus: Annotated[str, Option("--cpus", metavar="float", help="Number of CPUs, 0.000 means no limit")] = "",
     cpuset_cpus: Annotated[
@@ -161,6 +164,7 @@ def create_options(
     options.command, options.name, options.auto_remove = command or [], name, rm
     options.annotations = _annotations(annotation or [])
     options.cap_add, options.cap_drop = _comma_separated(cap_add), _comma_separated(cap_drop)
+    options.cgroups = _cgroups(cgroups)
     options.entrypoint = _entrypoint(entrypoint)
     options.env = _environment(env or [], env_file or [])
     options.group_add = group_add or []
@@ -200,6 +204,12 @@ def _hostname(name: str) -> str:
     if len(os.fsencode(name)) > _LONGEST_HOSTNAME:
         raise PodError(f'invalid hostname "{name}": longer than {_LONGEST_HOSTNAME} bytes')
     return name
+
+
+def _cgroups(mode: str) -> bool:
+    if mode not in ("enabled", "no-conmon", "disabled"):
+        raise PodError(f'invalid cgroup mode "{mode}"', hint="known are enabled and disabled")
+    return mode != "disabled"
 
 
 def _comma_separated(items: list[str] | None) -> list[str]:
