@@ -10,6 +10,7 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found]
 import posix
 import select
+import time
 from errno import ENOENT
 
 from runtime import capabilities, launch, mounts_cgroup, process, syscalls
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
 
 _SIGKILL = 9
 _POLLRDHUP = 0x2000  # Linux; the select module does not have it
-# How long a program may go on when nobody waits any more for what it does.
-_START_GRACE = 10.0
+# How long a program may take for what cannot be interrupted: the command holds its signals during the start.
+_START_PATIENCE = 30.0
 _DELETE_PATIENCE = 20.0
 _LONGEST_MESSAGE = 4096
 # As podman tells them apart (getOCIRuntimeError): the words, the error, what is said of it.
@@ -74,7 +75,7 @@ class ExternalRuntime:
         return Container(
             pid=pid,
             start_time=process.start_time(pid) or 0,
-            start=lambda: self._run(["start", container_id], caller=stdio.caller, grace=_START_GRACE),
+            start=lambda: self._run(["start", container_id], patience=_START_PATIENCE),
             console=console,
             cgroups=_cgroup_directories(cgroup_path, pid),
             deletion=self._argv("delete", "--force", container_id),
@@ -96,7 +97,7 @@ class ExternalRuntime:
     def delete(self, container_id: str, cgroup_path: str) -> None:
         """Delete a container, running or not, whole or not; what the program leaves in the cgroup goes as well."""
         try:
-            self._run(["delete", "--force", container_id], grace=_DELETE_PATIENCE)
+            self._run(["delete", "--force", container_id], patience=_DELETE_PATIENCE)
         except OCIRuntimeError:
             pass  # It may be gone, the program with it, or never have been made.
         if cgroup_path.startswith("/"):
@@ -121,7 +122,7 @@ class ExternalRuntime:
 
                 console = ConsoleSocket(directory)
                 words += ["--console-socket", console.path]
-            self._run([*words, container_id], stdio=stdio, caller=stdio.caller, directory=directory)
+            self._run([*words, container_id], stdio=stdio, directory=directory)
             pid = self._read_pid(pid_file)
             return pid, None if console is None else console.receive()
         except BaseException:
@@ -149,21 +150,20 @@ class ExternalRuntime:
         words: list[str],
         *,
         stdio: Stdio | None = None,
-        caller: int = -1,
-        grace: float = 0.0,
         directory: str = "/",
+        patience: float | None = None,
     ) -> None:
         """Run the program to its end; raise what it says of a failure.
 
-        When `caller` hangs up, or from the start if there is none, it has `grace` seconds left before it is killed.
+        It is killed after `patience` seconds, and as soon as the caller behind `stdio` hangs up.
         """
         log = f"{self._directory}/oci-log"
         _unlink(log)
-        streams = _Streams(stdio)
+        streams = _Streams(stdio, hears=words[0] != "exec")
         try:
             argv = self._argv("--log", log, "--log-format", "json", *words)
             pid = _spawn(argv, self._environment, streams.fds, directory)
-            ended = _wait(pid, caller, grace)
+            ended = _wait(pid, streams, -1 if stdio is None else stdio.caller, patience)
             if ended is None:
                 raise OCIRuntimeError(f"{self._name} {words[0]}: it did not come to an end and was killed")
             if ended:
@@ -188,37 +188,51 @@ class ExternalRuntime:
 
 
 class _Streams:
-    """The standard streams of the program: the container's, else nothing, and a pipe for what it complains of."""
+    """The standard streams of the program: the container's, else nothing, and what is to be heard of the program.
 
-    __slots__ = ("_own", "fds")
+    With `hears` all that it says is taken away, so that it never waits for a reader: not for an exec, whose process
+    writes into the same pipes before the program has ended.
+    """
 
-    def __init__(self, stdio: Stdio | None) -> None:
-        self._own: list[int] = []
+    __slots__ = ("_own", "_said", "fds", "heard")
+
+    def __init__(self, stdio: Stdio | None, *, hears: bool = True) -> None:
+        self._said = b""
         if stdio is not None and stdio.stdin >= 0:
+            self._own: list[int] = []
             self.fds = (stdio.stdin, stdio.stdout, stdio.stderr)
+            self.heard = [_reading_end(fd) for fd in self.fds[1:]] if hears else []
             return
         null = posix.open("/dev/null", posix.O_RDWR | posix.O_CLOEXEC)
-        self._own = [null, *posix.pipe2(posix.O_CLOEXEC)]
-        self.fds = (null, null, self._own[2])
+        read_end, write_end = posix.pipe2(posix.O_CLOEXEC | posix.O_NONBLOCK)
+        posix.set_blocking(write_end, True)
+        self._own = [null, write_end]
+        self.fds = (null, null, write_end)
+        self.heard = [read_end]
+
+    def take(self) -> None:
+        """Take what has been said, of which only the beginning on stderr is kept."""
+        for fd in self.heard:
+            data = _read_fd(fd)
+            if fd == self.heard[-1] and len(self._said) < _LONGEST_MESSAGE:
+                self._said += data
 
     def last_words(self) -> str:
-        """Return what is to be read in the pipe of stderr."""
-        try:
-            # The other end of the container's pipe is not at hand here; opened anew, a pipe has both.
-            fd = posix.open(f"/proc/self/fd/{self.fds[2]}", posix.O_RDONLY | posix.O_NONBLOCK | posix.O_CLOEXEC)
-        except OSError:
-            return ""
-        try:
-            return posix.read(fd, _LONGEST_MESSAGE).decode("utf-8", "replace")
-        except OSError:
-            return ""
-        finally:
-            posix.close(fd)
+        """Return what a program that has failed said on stderr."""
+        if not self.heard:
+            self.heard = [_reading_end(self.fds[2])]
+        self.take()
+        return self._said[:_LONGEST_MESSAGE].decode("utf-8", "replace")
 
     def close(self) -> None:
         """Close what was opened here."""
-        for fd in self._own:
+        for fd in self._own + self.heard:
             posix.close(fd)
+
+
+def _reading_end(pipe: int) -> int:
+    """Return the other end of a pipe, which can be had by opening it anew."""
+    return posix.open(f"/proc/self/fd/{pipe}", posix.O_RDONLY | posix.O_NONBLOCK | posix.O_CLOEXEC)
 
 
 def _spawn(argv: list[str], environment: dict[str, str], streams: tuple[int, int, int], directory: str) -> int:
@@ -253,13 +267,11 @@ def _spawn(argv: list[str], environment: dict[str, str], streams: tuple[int, int
     return pid
 
 
-def _wait(pid: int, caller: int, grace: float) -> int | None:
+def _wait(pid: int, streams: _Streams, caller: int, patience: float | None) -> int | None:
     """Return the wait status of a child; None if it had to be killed."""
     pidfd = posix.pidfd_open(pid)
     try:
-        if caller >= 0:
-            _first(pidfd, caller, None)
-        killed = not _first(pidfd, -1, grace)
+        killed = not _ends(pidfd, streams, caller, patience)
         if killed:
             posix.kill(pid, _SIGKILL)
         status = posix.waitpid(pid, 0)[1]
@@ -268,14 +280,22 @@ def _wait(pid: int, caller: int, grace: float) -> int | None:
         posix.close(pidfd)
 
 
-def _first(pidfd: int, caller: int, seconds: float | None) -> bool:
-    """Wait for the end of a process, or until the caller hangs up or the time is over; tell whether it has ended."""
+def _ends(pidfd: int, streams: _Streams, caller: int, patience: float | None) -> bool:
+    """Wait for the end of a process while taking what it says; False if it does not come."""
     poller = select.poll()
-    poller.register(pidfd, select.POLLIN)
+    for fd in (pidfd, *streams.heard):
+        poller.register(fd, select.POLLIN)
     if caller >= 0:
         # It says nothing now: whatever there is to hear is its end.
         poller.register(caller, select.POLLIN | _POLLRDHUP)
-    return pidfd in dict(poller.poll(None if seconds is None else seconds * 1000))
+    deadline = None if patience is None else time.monotonic() + patience
+    while True:
+        ready = dict(poller.poll(None if deadline is None else max(0, deadline - time.monotonic()) * 1000))
+        if pidfd in ready:
+            return True
+        if caller in ready or (deadline is not None and time.monotonic() >= deadline):
+            return False
+        streams.take()
 
 
 def _end_children() -> None:
@@ -321,11 +341,16 @@ def _read(path: str) -> str:
     except OSError:
         return ""
     try:
-        return posix.read(fd, 65536).decode("utf-8", "replace")
-    except OSError:
-        return ""
+        return _read_fd(fd).decode("utf-8", "replace")
     finally:
         posix.close(fd)
+
+
+def _read_fd(fd: int) -> bytes:
+    try:
+        return posix.read(fd, 65536)
+    except OSError:
+        return b""
 
 
 def _unlink(path: str) -> None:

@@ -60,6 +60,7 @@ def run(config: MonitorConfig, create: Callable[[Stdio], Container], sync: int, 
         loop = Loop()
         loop.sync = sync
         loop.directory = _bytes(config.directory)
+        loop.on_exit = [_bytes(argument) for argument in config.on_exit]
         loop.clients.append(Client(primary, primary=True, feeds=config.stdin))
         try:
             container = _create(config, create, loop)
@@ -82,8 +83,7 @@ def _fail(loop: Loop, error: BaseException) -> NoReturn:
         ending.delete_container(loop)
     if loop.lock >= 0:
         ending.remove_files(loop.directory, (b"monitor", b"attach", b"ctl"))
-    ending.tell(loop.sync, _describe(error))
-    posix._exit(1)
+    ending.leave([] if ending.tell(loop.sync, _describe(error)) else loop.on_exit)
 
 
 def _leave_parent(kept: list[int]) -> None:
@@ -114,7 +114,6 @@ def _create(config: MonitorConfig, create: Callable[[Stdio], Container], loop: L
     directory = loop.directory
     loop.id = config.id
     loop.exit_path = _bytes(config.exit_path)
-    loop.on_exit = [_bytes(argument) for argument in config.on_exit]
     loop.log = Log(_bytes(config.log_path) if config.log_driver != "none" else b"")
     loop.lock = _lock(directory)
     ending.remove_files(directory, (b"pid", b"attach", b"ctl"))

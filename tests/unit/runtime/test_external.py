@@ -119,6 +119,18 @@ def test_program_is_killed_when_the_caller_goes(tmp_path: Path) -> None:
     assert not pid.exists() or not os.path.exists(f"/proc/{pid.read_text().strip()}")
 
 
+def test_start_is_patient_but_not_for_ever(tmp_path: Path, stdio: Stdio, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(external, "_START_PATIENCE", 0.2)
+    monkeypatch.setattr("runtime.process.parent", lambda _pid: os.getpid())
+    script = (
+        'while [ $# -gt 0 ]; do case "$1" in --pid-file) echo 5 >"$2"; exit;; start) exec sleep 100;; esac; shift; done'
+    )
+    container = program(tmp_path, script).create("c", str(tmp_path), SPEC, stdio)
+    assert container.start is not None
+    with pytest.raises(OCIRuntimeError, match="runc start: it did not come to an end and was killed"):
+        container.start()
+
+
 def test_delete_is_patient_but_not_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(external, "_DELETE_PATIENCE", 0.2)
     program(tmp_path, "exec sleep 1000").delete("c", "")

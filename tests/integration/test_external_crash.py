@@ -1,0 +1,174 @@
+"""`pod --runtime` when things go wrong: programs that are no runtime, and kill -9 of command and monitor.
+
+That nothing is left, no process, mount, control group or file, is what the fixture `pod` looks for after each test.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import time
+
+import pytest
+
+from tests.fixtures.command import Pod
+from tests.fixtures.external import External, external, script
+from tests.integration.test_crash import Killer
+
+KILLS = 3 if os.environ.get("POD_TEST_QUICK") else 15
+
+
+@pytest.fixture(params=["runc", "crun", "pod-runtime"])
+def other(box: Pod, request: pytest.FixtureRequest) -> External:
+    return external(box, request.param)
+
+
+def refused(box: Pod, runtime: str, image: str, *options: str) -> str:
+    """Return the error of a `run` that cannot work; nothing may be left of it."""
+    result = box.run("--runtime", runtime, "run", *options, image, "true", check=False, timeout=30)
+    assert (result.code, result.stdout) == (125, "")
+    if "--name" in options:
+        box.run("rm", options[-1])
+    assert box.run("ps", "-aq").out == ""
+    return result.stderr
+
+
+def test_missing(box: Pod, busybox: str) -> None:
+    text = "Error: no valid executable found for OCI runtime /no/such: invalid argument\n"
+    assert refused(box, "/no/such", busybox, "--rm").startswith(text)
+    assert refused(box, "/no/such", busybox).startswith(text)
+    assert 'default OCI runtime "none" not found: invalid argument' in refused(box, "none", busybox)
+
+
+def test_not_executable(box: Pod, busybox: str) -> None:
+    path = script(box, "plain", "exit 0", mode=0o644)
+    assert f"no valid executable found for OCI runtime {path}: invalid argument" in refused(box, path, busybox)
+    path = script(box, "no-interpreter", "", mode=0o755)
+    with open(path, "w") as file:
+        file.write("#!/no/such/interpreter\n")
+    assert f"execute `{path}`: No such file or directory" in refused(box, path, busybox, "--rm")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("echo this is not JSON >&2; exit 1", "this is not JSON: OCI runtime error"),
+        ("head -c 100000 /dev/urandom >&2; exit 1", "OCI runtime error"),
+        ("yes garbage | head -c 1000000; exit 2", "ended with exit status 2, without a word"),
+        ("kill -SEGV $$", "was killed by signal 11"),
+        ("exit 0", "it ended well, but made no process"),
+        ('while [ "$1" != --pid-file ]; do shift || exit 0; done; echo 1 >"$2"', "is not ours"),
+        ("sleep 1000 & exit 0", "it ended well, but made no process"),
+    ],
+)
+def test_no_runtime_at_all(box: Pod, busybox: str, text: str, told: str) -> None:
+    path = script(box, "bad", text)
+    assert told in refused(box, path, busybox, "--rm")
+
+
+def test_fails_to_start(box: Pod, busybox: str) -> None:
+    path = script(box, "bad", f'case "$*" in *" start "*) exit 1;; esac; exec {box.command}-runtime "$@"')
+    assert "bad start: it ended with exit status 1" in refused(box, path, busybox, "--rm")
+
+
+@pytest.mark.parametrize("verb", ["create", "exec"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_hangs(box: Pod, busybox: str, verb: str, number: signal.Signals) -> None:
+    """A runtime that never comes to an end is killed once its command has gone."""
+    mark = os.path.join(box.home, "hangs")
+    hang = f'case "$*" in *" {verb} "*) touch {mark}; exec sleep 1000;; esac'
+    path = script(box, "slow", f'{hang}; exec {box.command}-runtime "$@"')
+    words = ["run", "--rm", busybox, "true"]
+    if verb == "exec":
+        box.run("--runtime", path, "run", "-d", "--name", "c", busybox, "sleep", "1000")
+        words = ["exec", "c", "true"]
+    with box.start("--runtime", path, *words) as process:
+        deadline = time.monotonic() + 20
+        while not os.path.exists(mark):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        time.sleep(0.1)
+        process.send_signal(number)
+        process.wait(timeout=25)
+    if verb == "exec":
+        box.run("rm", "-f", "-t", "0", "c")
+    time.sleep(0.2)
+    box.run("run", "--rm", busybox, "true")  # sweeps
+
+
+def test_program_that_was_removed_meanwhile(box: Pod, busybox: str) -> None:
+    path = script(box, "gone", f'exec {box.command}-runtime "$@"')
+    box.run("--runtime", path, "run", "-d", "--name", "c", busybox, "sleep", "1000")
+    os.unlink(path)
+    result = box.run("exec", "c", "true", check=False)
+    assert (result.code, f"execute `{path}`" in result.stderr) == (125, True)
+    box.run("rm", "-f", "-t", "0", "c")
+    assert box.run("ps", "-aq").out == ""
+
+
+@pytest.mark.slow
+def test_killed_commands(other: External, busybox: str) -> None:
+    pod = other.pod
+    killer = Killer(pod, *other.new("--rm", busybox, "sleep", "0.1"))
+    while killer.hits < KILLS:
+        options = ["--name", f"c{killer.hits}", "--replace"] if killer.hits % 2 else ["--rm"]
+        killer.strike(*other.new(*options, busybox, "sleep", "0.1"))
+        if killer.hits % 5 == 0:
+            pod.run("ps", "-a")
+            assert pod.run(*other.new("--rm", busybox, "echo", "fine")).out == "fine"
+    pod.remove_containers()
+    assert pod.run(*other.new("--rm", busybox, "echo", "fine")).out == "fine"
+
+
+@pytest.mark.slow
+def test_killed_monitors(other: External, busybox: str) -> None:
+    """Whenever a monitor is killed: its command ends, and `rm -f` leaves nothing."""
+    pod = other.pod
+    hits = 0
+    for number in range(10 * KILLS):
+        name = f"c{number}"
+        with pod.start(*other.new("--name", name, busybox, "sleep", "0.1"), stdout=subprocess.DEVNULL) as process:
+            hits += kill_monitor(process.pid, random.uniform(0, 0.4))
+            process.communicate(timeout=30)
+        pod.run("rm", "-f", "-t", "0", name, check=False)
+        assert pod.run("ps", "-aq").out == ""
+        if hits >= KILLS:
+            break
+    assert hits >= KILLS
+    assert pod.run(*other.new("--rm", busybox, "echo", "fine")).out == "fine"
+
+
+@pytest.mark.slow
+def test_killed_execs_and_removals(other: External, busybox: str) -> None:
+    pod = other.pod
+    killer = Killer(pod, *other.new("--rm", busybox, "sleep", "0.1"))
+    for _ in range(max(2, KILLS // 3)):
+        pod.run(*other.new("-d", "--name", "c", busybox, "sleep", "1000"))
+        killer.strike("exec", "c", "sleep", "0.1")
+        with pod.start("exec", "c", "sleep", "0.1", stdout=subprocess.DEVNULL) as process:
+            kill_monitor(process.pid, random.uniform(0, 0.3))
+            process.communicate(timeout=30)
+        killer.strike("stop", "-t", "0", "c")
+        killer.strike("rm", "-f", "-t", "0", "c")
+        pod.run("rm", "-f", "-t", "0", "c", check=False)
+        assert pod.run("ps", "-aq").out == ""
+    time.sleep(10.5)  # a session without an owner is swept once it is ten seconds old
+    pod.run(*other.new("--rm", busybox, "true"))
+
+
+def kill_monitor(command: int, seconds: float) -> bool:
+    """Kill the monitor that a command has forked, after a while; tell whether there was one."""
+    time.sleep(seconds)
+    try:
+        with open(f"/proc/{command}/task/{command}/children") as file:
+            children = [int(pid) for pid in file.read().split()]
+        for pid in children:
+            with open(f"/proc/{pid}/comm") as file:
+                if file.read().strip() == "pod-monitor":
+                    os.kill(pid, signal.SIGKILL)
+                    return True
+    except (FileNotFoundError, ProcessLookupError):
+        pass
+    return False
