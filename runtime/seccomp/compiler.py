@@ -42,9 +42,17 @@ def _segments(abis: list[Abi], resolved: Resolved) -> list[Segment]:
     for abi in abis:
         base = X32_BIT if abi.name == "X32" else 0
         _append(segments, (base, resolved.default, abi.wide))
+        previous: Outcome = resolved.default
+        following = base
         for number in sorted(abi.outcomes):
-            _append(segments, (number, abi.outcomes[number], abi.wide))
-            _append(segments, (number + 1, resolved.default, abi.wide))
+            outcome = abi.outcomes[number]
+            if number != following and previous != resolved.default:
+                _append(segments, (following, resolved.default, abi.wide))
+                previous = resolved.default
+            if outcome != previous:
+                _append(segments, (number, outcome, abi.wide))
+            previous, following = outcome, number + 1
+        _append(segments, (following, resolved.default, abi.wide))
         if abi.highest >= 0:
             _append(segments, (abi.highest + 1, resolved.newer, abi.wide))
     if abis[-1].name == "X86_64":

@@ -185,14 +185,25 @@ class _Rule:
             self.alternatives = tuple((condition,) for condition in conditions)
 
     def apply(self, abi: Abi, numbers: dict[str, int], default: int) -> None:
+        """Add what this entry says to an ABI."""
+        multiplexed = abi.name == "X86"
+        simple = self.alternatives == ((),)
         for name in self.names:
             number = numbers.get(name)
+            if simple and not (multiplexed and name in _MULTIPLEXED):
+                # The same as below, for the many entries that are a list of names.
+                if number is not None:
+                    if number > abi.highest:
+                        abi.highest = number
+                    if self.value != default and not isinstance(abi.outcomes.get(number), int):
+                        abi.outcomes[number] = self.value
+                continue
             if number is not None:
                 abi.highest = max(abi.highest, number)
             if self.value == default:
                 continue
             for conditions in self.alternatives:
-                if abi.name == "X86":
+                if multiplexed:
                     self._apply_multiplexed(abi, numbers, name, conditions, default)
                 if number is not None:
                     abi.add(number, conditions if abi.wide else _narrow(conditions), self.value)
@@ -213,6 +224,7 @@ class _Rule:
 
 _SOCKET_CALLS = parse_table("1 " + _SOCKETCALL)
 _IPC_CALLS = parse_table(_IPC)
+_MULTIPLEXED = frozenset((*_SOCKET_CALLS, *_IPC_CALLS))
 
 
 def _strictness(value: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 import errno
 import itertools
 import json
@@ -16,7 +17,7 @@ import pytest
 
 from runtime import seccomp
 from tests.fixtures.agent import NUMBERS, Agent
-from tests.fixtures.bundle import Runtime, configuration
+from tests.fixtures.bundle import Runtime, configuration, with_user_namespace
 from tests.fixtures.user import User
 
 _numbers = itertools.count()
@@ -116,6 +117,22 @@ def test_the_process_that_is_told_is_the_container(as_root: Runtime, agent: Agen
         assert not [link for link in links if "seccomp" in link or "socket" in link], links
     finally:
         as_root("delete", "--force", "box")
+
+
+def test_namespaces_that_are_new_or_joined(as_root: Runtime, agent: Agent, no_new_privileges: bool) -> None:
+    spec = notifying(agent, "mkdir", args=["mkdir", "/tmp/made"], noNewPrivileges=no_new_privileges)
+    agent.answers = {"mkdir": (0, errno.EDOM)}
+    assert "Numerical argument" in as_root.run(with_user_namespace(copy.deepcopy(spec))).stderr
+    pid = as_root.start("other", configuration("sleep", "60"))
+    try:
+        for namespace in spec["linux"]["namespaces"]:
+            if namespace["type"] in ("pid", "network", "ipc"):
+                name = namespace["type"].removesuffix("work")
+                namespace["path"] = f"/proc/{pid}/ns/{name}"
+        assert "Numerical argument" in as_root.run(spec).stderr
+    finally:
+        as_root("delete", "--force", "other")
+    assert [document["pid"] for document in agent.documents] == agent.pids
 
 
 def wait_for(condition: Any, seconds: float = 10) -> None:

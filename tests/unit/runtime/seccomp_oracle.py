@@ -6,9 +6,8 @@ import ctypes
 import ctypes.util
 import os
 import struct
+import unittest
 from typing import Any
-
-import pytest
 
 TOKENS = {"X86_64": 0xC000003E, "X86": 0x40000003, "X32": 0x4000003E, "AARCH64": 0xC00000B7, "ARM": 0x40000028}
 COMPARE = {"NE": 1, "LT": 2, "LE": 3, "EQ": 4, "GE": 5, "GT": 6, "MASKED_EQ": 7}
@@ -65,7 +64,7 @@ class _Argument(ctypes.Structure):
 def load_libseccomp() -> Any:
     name = ctypes.util.find_library("seccomp")
     if name is None:
-        pytest.skip("libseccomp.so.2 is not installed")
+        raise unittest.SkipTest("libseccomp.so.2 is not installed")
     library = ctypes.CDLL(name)
     library.seccomp_init.restype = ctypes.c_void_p
     return library
