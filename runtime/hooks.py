@@ -6,7 +6,7 @@ import posix
 import select
 
 from runtime import jsontext
-from runtime.errors import HookError
+from runtime.errors import HookError, SpecError
 from runtime.kernel import MFD_NOEXEC_SEAL
 
 TYPE_CHECKING = False
@@ -27,7 +27,20 @@ OUTPUTS = {"run.oci.hooks.stdout": 1, "run.oci.hooks.stderr": 2}
 def read_hooks(spec: dict[str, Any]) -> Hooks:
     """Return the hooks by stage; only stages that have some."""
     hooks = spec.get("hooks") or {}
-    return {stage: hooks[stage] for stage in STAGES if hooks.get(stage)}
+    found = {stage: hooks[stage] for stage in STAGES if hooks.get(stage)}
+    for stage, listed in found.items():
+        for index, hook in enumerate(listed):
+            _check(hook, f"hooks.{stage}[{index}]")
+    return found
+
+
+def _check(hook: dict[str, Any], name: str) -> None:
+    """Refuse what no program could be started with."""
+    if (hook.get("args") or ["x"])[0] == "":
+        raise SpecError(f"{name}.args[0] is empty")
+    for index, entry in enumerate(hook.get("env") or ()):
+        if entry.find("=") < 1:
+            raise SpecError(f"{name}.env[{index}] is not of the form KEY=VALUE: `{entry.partition('=')[0]}`")
 
 
 def run(stage: str, hooks: list[dict[str, Any]], state: dict[str, Any]) -> None:

@@ -43,6 +43,9 @@ _int32 = number(-(2**31), 2**31 - 1)
 _uint32 = number(0, 2**32 - 1)
 _int64 = number(-(2**63), 2**63 - 1)
 _uint64 = number(0, 2**64 - 1)
+# How the kernel divides the 32 bits of a device's number.
+_major = number(0, 2**12 - 1)
+_minor = number(0, 2**20 - 1)
 # A limit is at least -1, which is none.
 _amount = number(-1, 2**63 - 1)
 
@@ -116,8 +119,8 @@ _device = record(
     {
         "path": absolute,
         "type": one_of("cubp"),
-        "major": _uint32,
-        "minor": _uint32,
+        "major": _major,
+        "minor": _minor,
         "fileMode": _uint32,
         "uid": _id,
         "gid": _id,
@@ -167,8 +170,7 @@ _seccomp = record(
 
 # Zero is none here: callers in Go write it for what was not asked for.
 _weight = number(0, 1000)
-_device_number = number(-1, 2**31 - 1)
-_block_device: dict[str, Any] = {"major": _uint32, "minor": _uint32}
+_block_device: dict[str, Any] = {"major": _major, "minor": _minor}
 _rates = items(record({**_block_device, "rate": _uint64}, ("major", "minor")))
 _resources = record(
     {
@@ -177,8 +179,8 @@ _resources = record(
                 {
                     "allow": flag,
                     "type": one_of(("", *"abcu")),
-                    "major": _device_number,
-                    "minor": _device_number,
+                    "major": number(-1, 2**31 - 1),
+                    "minor": number(-1, 2**31 - 1),
                     "access": text,
                 },
                 ("allow",),

@@ -195,7 +195,9 @@ def test_a_hook_killed_by_a_signal_and_one_that_cannot_be_run(runtime: Runtime) 
         f"run the prestart hook `{path}`: No such file"
         in runtime.run(with_hooks(configuration("true"), prestart=[{"path": path}])).stderr
     )
-    assert (
-        "hooks.prestart[0].path is not an absolute path"
-        in runtime.run(with_hooks(configuration("true"), prestart=[{"path": "true"}])).stderr
-    )
+    for wrong, message in (
+        ({"path": "true"}, "hooks.prestart[0].path is not an absolute path"),
+        ({"path": "/bin/true", "args": [""]}, "hooks.prestart[0].args[0] is empty"),
+        ({"path": "/bin/true", "env": ["A=1", "B"]}, "hooks.prestart[0].env[1] is not of the form KEY=VALUE: `B`"),
+    ):
+        assert message in runtime.run(with_hooks(configuration("true"), prestart=[wrong])).stderr

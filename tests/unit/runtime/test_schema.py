@@ -61,6 +61,8 @@ def test_a_wrong_value_is_named_by_its_path(path: Any) -> None:
         (("annotations", ""), "x"),
         (("linux", "namespaces", 2, "type"), "net"),
         (("linux", "devices", 0, "type"), "x"),
+        (("linux", "devices", 0, "major"), 4096),
+        (("linux", "devices", 0, "minor"), 2**31),
         (("linux", "devices", 0, "path"), "dev/fuse"),
         (("linux", "rootfsPropagation"), "rrshared"),
         (("linux", "timeOffsets", "boottime", "nanosecs"), 10**9),
