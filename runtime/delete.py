@@ -18,13 +18,16 @@ _SIGKILL = 9
 _PATIENCE = 10_000
 
 
-def delete(root: str, container_id: str, *, force: bool = False) -> None:
-    """Delete a container that has ended or not been started; with `force` also one that runs, or that is missing."""
+def delete(root: str, container_id: str, *, force: bool = False) -> list[str]:
+    """Delete a container that has ended or not been started; with `force` also one that runs, or that is missing.
+
+    Return warnings: which poststop hooks failed.
+    """
     try:
         status = states.load(root, container_id)
     except ContainerNotFoundError:
         if force:
-            return
+            return []
         raise
     now = status.status()
     if now == "running" and not force:
@@ -40,7 +43,7 @@ def delete(root: str, container_id: str, *, force: bool = False) -> None:
         shared_mounts.detach(status.rootfs, status.mount_id)
     spec = _configuration(status)
     states.remove_directory(status.directory)
-    hooks.run_poststop(spec, status.state("stopped"))
+    return hooks.run_poststop(spec, status.state("stopped"))
 
 
 def _remove_cgroup(cgroup: Cgroup) -> None:

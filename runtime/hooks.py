@@ -11,6 +11,7 @@ from runtime.kernel import MFD_NOEXEC_SEAL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
     Hooks = dict[str, list[dict[str, Any]]]
@@ -92,7 +93,7 @@ def open_outputs(state: dict[str, Any]) -> dict[int, int]:
 
 def _run_one(stage: str, hook: dict[str, Any], state: bytes, outputs: dict[int, int]) -> None:
     path = hook["path"]
-    environment = dict(entry.partition("=")[::2] for entry in hook.get("env") or ())
+    environment = _environment(stage, hook)
     # A file in memory, not a pipe: it holds a state of any size, whether the hook reads it or not.
     stdin = _memory()
     try:
@@ -115,6 +116,13 @@ def _run_one(stage: str, hook: dict[str, Any], state: bytes, outputs: dict[int, 
     finally:
         posix.close(stdin)
     _wait(stage, path, child, hook.get("timeout"))
+
+
+def _environment(stage: str, hook: dict[str, Any]) -> Mapping[str, str] | Mapping[bytes, bytes]:
+    """Return the variables of a hook: without `env` those of ours, as with runc and crun, unless it is the image's."""
+    if hook.get("env") is None and stage != "startContainer":
+        return posix.environ
+    return dict(entry.partition("=")[::2] for entry in hook.get("env") or ())
 
 
 def _memory() -> int:

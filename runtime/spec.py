@@ -133,6 +133,8 @@ def validate(spec: Document) -> None:
     ):
         if value and kind not in types:
             raise SpecError(f"{name} needs a {called} namespace in linux.namespaces")
+    if spec.get("domainname") and "kernel.domainname" in (linux.get("sysctl") or {}):
+        raise SpecError("domainname and linux.sysctl['kernel.domainname'] set the same name")
 
 
 def keeps_groups(annotations: Document) -> bool:

@@ -35,7 +35,7 @@ def start(root: str, container_id: str, *, notify_socket: str | None = None) -> 
     proxy = _listen(status, notify_socket) if notify_socket else None
     try:
         _let_go(status, (spec.get("process") or {}).get("args") or [""])
-        _run_poststart(status, hooks.read_hooks(spec).get("poststart", []))
+        _run_poststart(root, status, hooks.read_hooks(spec).get("poststart", []))
         if proxy is not None:
             proxy.pass_on(status.pid)
     finally:
@@ -51,14 +51,14 @@ def _listen(status: states.Status, host: str) -> Proxy | None:
     return notify.Proxy(status.directory, host)
 
 
-def _run_poststart(status: states.Status, stage: list[dict[str, Any]]) -> None:
-    """Run the hooks of a program that runs, or has already ended; one that fails stops it (runtime.md, lifecycle 9)."""
+def _run_poststart(root: str, status: states.Status, stage: list[dict[str, Any]]) -> None:
+    """Run the hooks of a program that runs or has ended; one that fails ends the container (lifecycle, 9 and 12)."""
     try:
         hooks.run("poststart", stage, status.state("running"))
     except HookError:
-        from runtime.delete import end
+        from runtime.delete import delete
 
-        end(status)
+        delete(root, status.id, force=True)
         raise
 
 

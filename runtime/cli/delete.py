@@ -14,5 +14,9 @@ def main(line: CommandLine) -> int:
     """Delete a container."""
     root = values.root(line)
     for container_id in values.matching(line, root):
-        delete(root, container_id, force=line.is_set("force"))
+        warnings = delete(root, container_id, force=line.is_set("force"))
+        if warnings:
+            from runtime.cli import log
+
+            log.warn(line, warnings)
     return 0

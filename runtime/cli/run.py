@@ -29,6 +29,9 @@ def main(line: CommandLine) -> int:
     except BaseException:
         delete(root, container_id, force=True)
         raise
-    if not line.is_set("keep"):
-        delete(root, container_id, force=True)
+    warnings = [] if line.is_set("keep") else delete(root, container_id, force=True)
+    if warnings:
+        from runtime.cli import log
+
+        log.warn(line, warnings)
     return code

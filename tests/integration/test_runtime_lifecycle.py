@@ -255,15 +255,44 @@ def test_poststart_hooks_see_a_running_container_even_if_it_has_ended(runtime: R
     assert state["pid"] > 0
 
 
-def test_a_poststart_hook_that_fails_stops_the_container(runtime: Runtime) -> None:
+def test_a_poststart_hook_that_fails_ends_and_deletes_the_container(runtime: Runtime) -> None:
     spec = configuration("sleep", "60")
     spec["hooks"] = {"poststart": [{"path": "/bin/false"}]}
     assert create(runtime, spec).returncode == 0
     done = runtime("start", "box")
     assert done.returncode == 1
     assert "poststart" in done.stderr
-    assert json.loads(runtime("state", "box").stdout)["status"] == "stopped"
-    assert runtime("delete", "box").returncode == 0
+    assert runtime.leftovers() == []
+
+
+def test_a_poststop_hook_that_fails_is_a_warning(runtime: Runtime) -> None:
+    spec = configuration("true")
+    spec["hooks"] = {
+        "poststop": [{"path": "/bin/false"}, {"path": "/bin/touch", "args": ["touch", f"{runtime.directory}/ran"]}]
+    }
+    done = runtime.run(spec)
+    assert done.returncode == 0
+    assert "warning: run the poststop hook `/bin/false`: exit status 1" in done.stderr
+    assert os.path.exists(f"{runtime.directory}/ran")
+    os.unlink(f"{runtime.directory}/ran")
+    create(runtime, spec)
+    done = runtime("delete", "box")
+    assert (done.returncode, done.stderr.count("warning: ")) == (0, 1)
+    assert os.path.exists(f"{runtime.directory}/ran")
+
+
+def test_hooks_without_variables_inherit_ours_but_none_of_the_image(runtime: Runtime) -> None:
+    stages = ("prestart", "createRuntime", "createContainer", "poststart", "poststop")
+    spec = configuration("true")
+    show = f"echo $WHERE >> {runtime.directory}/seen"
+    spec["hooks"] = {stage: [{"path": "/bin/sh", "args": ["sh", "-c", show]}] for stage in stages}
+    spec["hooks"]["startContainer"] = [{"path": "/bin/sh", "args": ["sh", "-c", "echo $WHERE- > /inside"]}]
+    runtime.configure(spec)
+    assert runtime("run", "box", env={**os.environ, "WHERE": "host"}).returncode == 0
+    with open(f"{runtime.directory}/seen") as file:
+        assert file.read().split() == ["host"] * len(stages)
+    with open(f"{runtime.rootfs}/inside") as file:
+        assert file.read() == "-\n"
 
 
 def test_control_groups(runtime: Runtime) -> None:

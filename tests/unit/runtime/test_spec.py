@@ -33,6 +33,10 @@ def test_the_smallest_configuration_is_valid() -> None:
         ({"mounts": [{"destination": "/a\0b"}]}, "null character"),
         ({"linux": {"namespaces": [{"type": "mount"}, {"type": "mount"}]}}, "twice"),
         ({"hostname": "x"}, "UTS"),
+        (
+            {"domainname": "x", "linux": {"namespaces": [{"type": "uts"}], "sysctl": {"kernel.domainname": "y"}}},
+            "set the same name",
+        ),
         ({"linux": {"namespaces": [{"type": "mount"}], "uidMappings": MAPPING}}, "linux.uidMappings needs a user"),
         ({"linux": {"namespaces": [{"type": "mount"}], "netDevices": {"a": {}}}}, "linux.netDevices needs a network"),
     ],
