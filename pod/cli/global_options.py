@@ -47,7 +47,7 @@ def main(
     ] = None,
     runtime: Annotated[
         str | None,
-        Option("--runtime", metavar="string", help="Path to the OCI-compatible binary used to run containers"),
+        Option("--runtime", metavar="string", help="OCI runtime of new containers: runc, crun, or a program's path"),
     ] = None,
     runtime_flag: Annotated[
         list[str] | None,
