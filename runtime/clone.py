@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import posix
 
-from runtime import syscalls
+from runtime import process, syscalls
 from runtime.errors import OCIRuntimeError
+from runtime.kernel import CLONE_NEWUSER, PR_SET_DUMPABLE
 from runtime.sync import describe
 
 TYPE_CHECKING = False
@@ -17,6 +18,18 @@ if TYPE_CHECKING:
     from runtime.cgroups import Cgroup
 
 SIGCHLD = 17
+
+
+def hide_forks(flags: int) -> bool:
+    """Make this process, and so its forks, not dumpable if they are to be in a new user namespace; False if not.
+
+    Its owner may trace what is in it, and a hostile container may run as that user (CVE-2016-9962). Only the host's
+    root can still write the maps of such a process: others hide it later.
+    """
+    if not flags & CLONE_NEWUSER or posix.geteuid() or process.in_user_namespace():
+        return False
+    syscalls.prctl(PR_SET_DUMPABLE, 0)
+    return True
 
 
 def clone_into(cgroup: Cgroup | None, flags: int, entrances: list[int]) -> int:

@@ -25,16 +25,14 @@ from runtime import (
     procfs,
     rootfs,
     sync,
+    syscalls,
     sysctl,
 )
 from runtime import spec as specification
 from runtime import status as states
-from runtime.clone import clone_into, close_entrances
+from runtime.clone import clone_into, close_entrances, hide_forks
 from runtime.errors import ContainerExistsError, HookError, OCIRuntimeError, SpecError
-from runtime.kernel import (
-    CLONE_NEWCGROUP,
-    CLONE_NEWUSER,
-)
+from runtime.kernel import CLONE_NEWCGROUP, CLONE_NEWUSER, PR_SET_DUMPABLE
 from runtime.sync import Channel, ChannelClosedError, describe
 
 TYPE_CHECKING = False
@@ -329,12 +327,15 @@ class _Creation:
         self.setup.entrances = []
         self.channel, self.setup.channel = sync.channel()
         blocked = _signal.pthread_sigmask(_signal.SIG_BLOCK, _ALL_SIGNALS)
+        hidden = hide_forks(self.setup.namespaces.new)
         try:
             if self.setup.namespaces.needs_second_fork() or self.setup.seccomp.listener:
                 self._fork_twice()
             else:
                 self._fork_once()
         finally:
+            if hidden:
+                syscalls.prctl(PR_SET_DUMPABLE, 1)
             _signal.pthread_sigmask(_signal.SIG_SETMASK, blocked)
         self.setup.channel.close()
         # What the agent waits for may be the end of its connection.
