@@ -102,7 +102,7 @@ def _remove_cgroups(directories: list[bytes]) -> bool:
         if not left or time.monotonic() > deadline:
             return not left
         for directory in left:
-            _kill_all(directory)
+            _empty(directory)
         reap()
         time.sleep(0.005)
 
@@ -151,12 +151,21 @@ def _remove_cgroup(directory: bytes, *, waits: bool) -> bool:
     return True
 
 
-def _kill_all(directory: bytes) -> None:
+def _empty(directory: bytes) -> None:
+    """Kill the processes of a cgroup and of all that the container made below it, and remove the latter."""
     for pid in _read(directory + b"/cgroup.procs").split():
         try:
             posix.kill(int(pid), KILL)
         except OSError:
             pass
+    try:
+        with posix.scandir(directory) as entries:
+            inner = [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+    except OSError:
+        return
+    for path in inner:
+        _empty(path)
+        _remove_cgroup(path, waits=False)
 
 
 def _boot_id() -> str:

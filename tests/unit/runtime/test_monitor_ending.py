@@ -3,6 +3,7 @@ import os
 import posix
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -109,3 +110,22 @@ def test_the_cgroup_of_a_unit_is_left_to_systemd_for_a_while(tmp_path: Path, mon
     remove_container([os.fsencode(unit), os.fsencode(other)], b"")
     assert removed == [os.fsencode(other), os.fsencode(unit)]
     assert time.monotonic() - start >= 0.2
+
+
+def test_cgroups_that_the_container_made_go_with_its_own(tmp_path: Path) -> None:
+    process = subprocess.Popen(["sleep", "100"])
+    inner = tmp_path / "cgroup" / "a" / "b"
+    inner.mkdir(parents=True)
+    (inner / "cgroup.procs").write_text(f"{process.pid}\n")
+
+    def leave() -> None:
+        # The kernel empties the file when the process ends, and rmdir takes it along.
+        process.wait()
+        os.unlink(inner / "cgroup.procs")
+
+    waiter = threading.Thread(target=leave)
+    waiter.start()
+    remove_container([os.fsencode(tmp_path / "cgroup")], b"")
+    waiter.join()
+    assert process.returncode == -9
+    assert not os.listdir(tmp_path)
