@@ -17,7 +17,7 @@ for directory in /run/pod /run/user/1000/pod /run/pod-runtime /run/user/1000/pod
         [ ! -d $directory/$name ] || find $directory/$name -mindepth 1 -maxdepth 1 \\
             ! -name .cache ! -name containers ! -name exec ! -name runtime\\* ! -name userns\\* ! -name \\*.json
     done
-    [ ! -d $directory/runtimes ] || find $directory/runtimes -mindepth 2 -maxdepth 2
+    [ ! -d $directory/runtimes ] || find $directory/runtimes -mindepth 2 -maxdepth 2 ! -name .cache
 done
 find /var/lib/pod/containers /home/alice/.local/share/pod/containers -mindepth 1 -maxdepth 1 2>/dev/null || true
 find /sys/fs/cgroup -type d | grep -E '/(libpod|pod|box)[^/]*$|[0-9a-f]{64}' || true
