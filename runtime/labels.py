@@ -72,9 +72,9 @@ def _write(proc: int, names: tuple[str, ...], value: str, doing: str) -> None:
     for name in names:
         try:
             procfs.write(proc, name, value.encode())
-        except FileNotFoundError:
-            continue
         except OSError as error:
+            if isinstance(error, FileNotFoundError) and error.filename:
+                continue  # this place is missing; without a file's name it is the label that is not known
             raise OCIRuntimeError(f"{doing}: {error.strerror}") from error
         return
     raise OCIRuntimeError(f"{doing}: the kernel has no place to ask for it")
