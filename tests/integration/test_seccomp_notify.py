@@ -18,6 +18,7 @@ import pytest
 from runtime import seccomp
 from tests.fixtures.agent import NUMBERS, Agent
 from tests.fixtures.bundle import Runtime, configuration, with_user_namespace
+from tests.fixtures.command import Pod
 from tests.fixtures.user import User
 
 _numbers = itertools.count()
@@ -242,6 +243,30 @@ def test_flags_with_and_without_a_listener(runtime: Runtime, agent: Agent, flag:
     spec["linux"]["seccomp"]["syscalls"][0]["action"] = "SCMP_ACT_ERRNO"
     spec["process"]["args"][1] = "/more"
     assert runtime.run(spec).returncode == 1
+
+
+def test_the_engine_passes_it_on(box: Pod, busybox: str) -> None:
+    """`--security-opt seccomp=FILE`, in run and exec, below the monitor."""
+    agent = Agent(f"{box.directory}/agent")
+    try:
+        rules = [{"names": ["mkdir"], "action": "SCMP_ACT_NOTIFY"}]
+        profile = {"defaultAction": "SCMP_ACT_ALLOW", "listenerPath": agent.path, "syscalls": rules}
+        path = f"{box.directory}/profile.json"
+        with open(path, "w") as file:
+            json.dump(profile, file)
+        os.chmod(path, 0o644)
+        agent.answers = {"mkdir": (0, errno.EDOM)}
+        option = ("--security-opt", f"seccomp={path}")
+        done = box.run("run", "--rm", *option, busybox, "mkdir", "/made", check=False)
+        assert "Numerical argument" in done.stderr, done
+        box.run("run", "-d", "--name", "c", *option, busybox, "sleep", "1000")
+        done = box.run("exec", "c", "mkdir", "/made", check=False)
+        assert "Numerical argument" in done.stderr, done
+        wait_for(lambda: len(agent.documents) == 3)
+        assert sorted(each["state"]["status"] for each in agent.documents) == ["created", "created", "running"]
+        box.run("rm", "-f", "-t", "0", "c")
+    finally:
+        agent.close()
 
 
 # crun's annotations
