@@ -319,6 +319,7 @@ class Program:
                 process.environment["LISTEN_FDS"] = str(process.listen_fds)
                 process.environment["LISTEN_PID"] = str(posix.getpid())
             self.cwd_pending = not enter_directory(root, process.cwd, may_wait=True)
+            reopen_null(root)
         finally:
             posix.close(root)
         give_stdio(process.uid)
@@ -421,6 +422,26 @@ def enter_directory(root: int, path: str, *, may_wait: bool) -> bool:
     if not syscalls.getcwd().startswith(b"/"):
         raise OCIRuntimeError(f"change to the working directory `{path}`: it is outside of the container")
     return True
+
+
+def reopen_null(root: int) -> None:
+    """Let standard streams that are the host's /dev/null be the container's: only that can be saved by a checkpoint."""
+    number = posix.makedev(1, 3)
+    streams = [fd for fd in (0, 1, 2) if posix.fstat(fd).st_rdev == number]
+    if not streams:
+        return
+    flags = posix.O_RDWR | posix.O_NONBLOCK | posix.O_NOFOLLOW | posix.O_NOCTTY | posix.O_CLOEXEC
+    try:
+        null = inroot.open_path(root, "dev/null", flags)
+    except OSError:
+        # A container without one.
+        return
+    status = posix.fstat(null)
+    if stat.S_ISCHR(status.st_mode) and status.st_rdev == number:
+        posix.set_blocking(null, True)
+        for fd in streams:
+            posix.dup2(null, fd)
+    posix.close(null)
 
 
 def give_stdio(uid: int) -> None:

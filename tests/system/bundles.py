@@ -11,7 +11,7 @@ from tests.system.machine import Machine
 from tests.system.project import ROOTFS
 
 NAME = "box"
-_BUNDLE = "/srv/bundle"
+BUNDLE = "/srv/bundle"
 _CGROUP_MOUNT = {"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup"}
 
 
@@ -39,20 +39,20 @@ class Runtime:
 
     def configure(self, document: dict[str, Any]) -> None:
         """Write config.json of the bundle."""
-        self.machine.shell("root", f"mkdir -p {_BUNDLE}; cat > {_BUNDLE}/config.json", input=json.dumps(document))
+        self.machine.shell("root", f"mkdir -p {BUNDLE}; cat > {BUNDLE}/config.json", input=json.dumps(document))
 
     def run(self, document: dict[str, Any], *, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a container to its end."""
         __tracebackhide__ = True
         self.configure(document)
-        return self("run", "--bundle", _BUNDLE, NAME, check=check)
+        return self("run", "--bundle", BUNDLE, NAME, check=check)
 
     def start(self, document: dict[str, Any]) -> int:
         """Create and start a container that goes on; return its pid."""
         __tracebackhide__ = True
         self.configure(document)
         command = (
-            f"pod-runtime create --bundle {_BUNDLE} {NAME} </dev/null >/tmp/log 2>&1 || {{ cat /tmp/log; exit 1; }}"
+            f"pod-runtime create --bundle {BUNDLE} {NAME} </dev/null >/tmp/log 2>&1 || {{ cat /tmp/log; exit 1; }}"
         )
         self.machine.shell("root", f"{command}; pod-runtime start {NAME}")
         return int(json.loads(self("state", NAME).stdout)["pid"])
