@@ -51,8 +51,8 @@ class Status:
         self.annotations: dict[str, str] = document["annotations"]
         self.cgroups: list[str] = document["cgroups"]
         self.cgroup_path: str = document["cgroupPath"]
-        self.systemd_unit: str = document["systemdUnit"]
-        self.systemd_bus: str = document["systemdBus"]
+        self.systemd_unit: str = document.get("systemdUnit") or ""
+        self.systemd_bus: str = document.get("systemdBus") or ""
         self.owner: str = document["owner"]
         # Of the tree that stays mounted until `delete`, if the container shares the mount namespace of the runtime.
         self.mount_id: int = document.get("mountId") or 0
