@@ -199,9 +199,17 @@ def _scratch_directory(root: int, path: str) -> int:
     try:
         return inroot.open_path(root, path)
     except FileNotFoundError:
-        target = inroot.make(root, path, directory=True)
-        posix.chmod(".", 0o1777, dir_fd=target)
-        return target
+        pass
+    above, _slash, name = path.rpartition("/")
+    parent = inroot.make(root, above or ".", directory=True)
+    try:
+        # Never by chmod: what is found at the path a moment later may be another directory.
+        posix.mkdir(name, 0o1777, dir_fd=parent)
+    except FileExistsError:
+        pass
+    finally:
+        posix.close(parent)
+    return inroot.make(root, path, directory=True)
 
 
 def _plain_directory(root: int, path: str) -> int:

@@ -10,7 +10,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -78,6 +78,7 @@ def exchanging(one: str, other: str) -> Iterator[None]:
 def volume(runtime: Runtime, *directories: str) -> str:
     """Make the directory that hostile and starting containers share."""
     path = f"{runtime.directory}/volume"
+    os.makedirs(path)
     for name in directories:
         os.makedirs(f"{path}/{name}")
     if runtime.user.uid and os.getuid() == 0:
@@ -115,6 +116,37 @@ def test_targets_in_a_shared_volume_stay_inside(runtime: Runtime, outside: str) 
             # By way of the link, the same path below the container's root.
             assert all(point.startswith(("/vol", outside, "/proc", "/sys", "/dev")) or point == "/" for point in points)
     assert succeeded
+
+
+def test_no_directory_changes_its_mode_by_a_race(runtime: Runtime) -> None:
+    """Directories for a tmpfs are made for everybody: one that is put in their place must stay as it is."""
+    new = f"{volume(runtime)}/new"
+    os.makedirs(f"{runtime.rootfs}/private", mode=0o755)
+    spec = configuration("true")
+    spec["mounts"] += [
+        bind("/vol", os.path.dirname(new)),
+        {"destination": "/vol/new", "type": "tmpfs", "source": "tmpfs"},
+    ]
+    over = threading.Event()
+
+    def come_and_go() -> None:
+        while not over.is_set():
+            with suppress(OSError):
+                os.symlink("/private", new)
+            with suppress(OSError):
+                os.unlink(new)
+            with suppress(OSError):
+                os.rmdir(new)
+
+    racer = threading.Thread(target=come_and_go)
+    racer.start()
+    try:
+        for _start in range(_STARTS):
+            assert "Traceback" not in runtime.run(spec).stderr
+    finally:
+        over.set()
+        racer.join()
+    assert stat.S_IMODE(os.stat(f"{runtime.rootfs}/private").st_mode) == 0o755
 
 
 def test_a_root_file_system_that_is_changed_meanwhile(runtime: Runtime, outside: str) -> None:
