@@ -43,7 +43,8 @@ _KINDS: tuple[tuple[tuple[str, ...], type[OCIRuntimeError], str], ...] = (
         CommandNotFoundError,
         "OCI runtime attempted to invoke a command that was not found",
     ),
-    (("exec format error",), NotExecutableError, "OCI runtime error"),
+    # As our library does: the program is not one for this machine, or what it is to start in is no directory.
+    (("exec format error", "chdir to cwd", "working directory"), NotExecutableError, "OCI runtime error"),
 )
 
 

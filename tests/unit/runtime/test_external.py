@@ -58,6 +58,7 @@ LOG = 'while [ "$1" != --log ]; do shift; done; log=$2; '
         ('exec: "x": executable file not found in $PATH', CommandNotFoundError, "a command that was not found"),
         ("exec x: Permission denied", NotExecutableError, "OCI runtime permission denied"),
         ("exec x: Exec format error", NotExecutableError, "OCI runtime error"),
+        ('chdir to cwd ("/x") failed: not a directory', NotExecutableError, "OCI runtime error"),
         ("all is lost", OCIRuntimeError, "OCI runtime error"),
     ],
 )
