@@ -55,6 +55,11 @@ class Qemu:
             preexec_fn=end_with_parent,
         )
 
+    @property
+    def pid(self) -> int:
+        """The process."""
+        return self._process.pid
+
     def is_running(self) -> bool:
         """Tell whether qemu has not ended."""
         return self._process.poll() is None
