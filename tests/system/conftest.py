@@ -45,6 +45,9 @@ def _clean(machine: Machine) -> Iterator[None]:
     yield
     script = 'i=0; while [ $i -lt 12 ]; do left=$(left); [ -n "$left" ] || exit 0; i=$((i+1)); sleep 0.25; done'
     left = machine.shell("root", f'left() {{\n{_LEFT}\n}}\n{script}\necho "$left"').stdout
+    if left:  # not the next test's affair
+        for name in ("root", "alice"):
+            machine.shell(name, "pod rm --all --force --time 0; pod volume rm --all --force", check=False)
     assert not left, f"left behind:\n{left}"
 
 
