@@ -133,8 +133,9 @@ def validate(spec: Document) -> None:
     ):
         if value and kind not in types:
             raise SpecError(f"{name} needs a {called} namespace in linux.namespaces")
-    if spec.get("domainname") and "kernel.domainname" in (linux.get("sysctl") or {}):
-        raise SpecError("domainname and linux.sysctl['kernel.domainname'] set the same name")
+    domain = spec.get("domainname")
+    if domain and (linux.get("sysctl") or {}).get("kernel.domainname", domain) != domain:
+        raise SpecError("domainname and linux.sysctl['kernel.domainname'] differ")
 
 
 def keeps_groups(annotations: Document) -> bool:

@@ -35,7 +35,7 @@ def test_the_smallest_configuration_is_valid() -> None:
         ({"hostname": "x"}, "UTS"),
         (
             {"domainname": "x", "linux": {"namespaces": [{"type": "uts"}], "sysctl": {"kernel.domainname": "y"}}},
-            "set the same name",
+            "differ",
         ),
         ({"linux": {"namespaces": [{"type": "mount"}], "uidMappings": MAPPING}}, "linux.uidMappings needs a user"),
         ({"linux": {"namespaces": [{"type": "mount"}], "netDevices": {"a": {}}}}, "linux.netDevices needs a network"),
