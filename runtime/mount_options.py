@@ -51,7 +51,8 @@ PROPAGATION = {"shared": MS_SHARED, "slave": MS_SLAVE, "private": MS_PRIVATE, "u
 _DEFAULTS = frozenset(("defaults", "async", "nomand", "iversion", "noiversion", "silent", "loud", "nolazytime"))
 # The runtime's own: which fields they set.
 _SWITCHES = {
-    "bind": {"bind": True, "recursive": False},
+    # As with runc and crun it does not take back an rbind.
+    "bind": {"bind": True},
     "rbind": {"bind": True, "recursive": True},
     "remount": {"remount": True},
     "tmpcopyup": {"copy_up": True},

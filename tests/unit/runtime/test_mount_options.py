@@ -40,6 +40,12 @@ def test_access_times_clear_the_whole_field() -> None:
     assert not attributes.set & MOUNT_ATTR_NOATIME
 
 
+def test_bind_does_not_take_back_rbind() -> None:
+    assert MountOptions(["rbind", "bind"]).recursive
+    assert MountOptions(["bind", "rbind"]).recursive
+    assert not MountOptions(["bind"]).recursive
+
+
 def test_recursive_attributes_and_propagation_are_told_from_plain_ones() -> None:
     options = MountOptions(["rro", "nodev", "private", "rshared"])
     assert options.recursive_attributes.set == MOUNT_ATTR_RDONLY
