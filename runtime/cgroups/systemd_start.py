@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import monotonic, sleep
+
 from runtime.cgroups import plan, systemd_properties
 from runtime.cgroups.errors import CgroupError
 from runtime.cgroups.systemd import START_SIGNATURE, SUBGROUP, SystemdCgroup, is_rootless
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
     from runtime.cgroups.systemd_properties import Property
 
+_NAME_SECONDS = 0.5  # for the name of a unit that is no more
 _EXISTS = "org.freedesktop.systemd1.UnitExists"
 
 
@@ -69,7 +72,8 @@ class NewSystemdCgroup(SystemdCgroup):
 
     def _start(self, properties: list[Property]) -> None:
         arguments: tuple[Any, ...] = (self.unit, "replace", properties, [])
-        for attempt in (1, 2):
+        deadline = monotonic() + _NAME_SECONDS
+        while True:
             self._started = True
             try:
                 result = self._manager.run_job(self.unit, "StartTransientUnit", START_SIGNATURE, *arguments)
@@ -78,9 +82,11 @@ class NewSystemdCgroup(SystemdCgroup):
                 self._started = False
                 if error.name != _EXISTS:
                     raise CgroupError(f"start unit {self.unit}: {error}") from error
-                if attempt == 2:
+                if monotonic() > deadline:
                     raise ContainerExistsError(f"start unit {self.unit}: it exists already") from error
+                # One that has failed keeps the name; one that has just ended will be forgotten in a moment.
                 self._forget_failed()
+                sleep(0.01)
         if result != "done":
             raise CgroupError(f"start unit {self.unit}: systemd's job ended as `{result}`")
 

@@ -313,3 +313,21 @@ def test_other_runtimes_use_systemd_too(machine: Machine, user: str, runtime: st
     enter = "pod exec -d box sleep 77 >/dev/null; sleep 1; grep -c pod-$id.scope /proc/$(pgrep -x -f 'sleep 77')/cgroup"
     said = pod_shell(machine, user, start, show, enter, "pod rm -f -t 0 box >/dev/null")
     assert said == f"MemoryMax={64 * MIB}\n1\n"
+
+
+def test_podman_uses_our_runtime_with_systemd(machine: Machine, user: str) -> None:
+    podman = "podman --runtime /usr/local/bin/pod-runtime"
+    said = pod_shell(
+        machine,
+        user,
+        f"tar -C {ROOTFS} -c . | podman import --quiet - box >/dev/null 2>&1",
+        f"id=$({podman} run -d --name box --network none --memory 64m localhost/box sleep 1000)",
+        "$manager show libpod-$id.scope -p MemoryMax",
+        f"{podman} exec -d box sleep 77 >/dev/null; sleep 1",
+        "grep -c libpod-$id.scope /proc/$(pgrep -x -f 'sleep 77')/cgroup",
+        f"{podman} update --memory 80m box >/dev/null; $manager show libpod-$id.scope -p MemoryMax",
+        f"{podman} rm -f -t 0 box >/dev/null; podman rmi -f box >/dev/null",
+        "podman system migrate",  # ends what holds the user's namespace
+        "$manager list-units --all --no-legend libpod-$id.scope",
+    )
+    assert said == f"MemoryMax={64 * MIB}\n1\nMemoryMax={80 * MIB}\n"
