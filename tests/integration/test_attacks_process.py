@@ -245,3 +245,45 @@ def test_gaps_in_the_descriptors_to_preserve_are_not_filled_with_ours(runtime: R
             assert "is not open" in done.stderr
     finally:
         runtime("delete", "--force", "box")
+
+
+HIJACK = r"""
+import array, ctypes, json, os, socket
+libc = ctypes.CDLL(None, use_errno=True)
+open("/seen", "w").write('["started", 1]\n')
+ERROR = b'["error", ["SpecError", "hijacked", ""]]'
+MESSAGES = (b"x", b"[]", b'["error"]', ERROR, b'["terminal", null]', b'["pid", 1]')
+count = 0
+while True:
+    for name in os.listdir("/proc"):
+        if not name.isdigit() or int(name) == os.getpid():
+            continue
+        pidfd = libc.syscall(434, int(name), 0)
+        for number in range(3, 12):
+            fd = libc.syscall(438, pidfd, number, 0)
+            if fd >= 0:
+                try:
+                    end = socket.socket(fileno=fd)
+                    rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [0, 1, 2]))]
+                    end.sendmsg([MESSAGES[count % len(MESSAGES)]], rights, socket.MSG_NOSIGNAL | socket.MSG_DONTWAIT)
+                    count += 1
+                    open("/seen", "a").write('["sent", %d]\n' % count)
+                    end.close()
+                except OSError:
+                    pass
+        if pidfd >= 0:
+            os.close(pidfd)
+"""
+
+
+def test_what_a_hijacked_channel_says_is_no_more_than_an_error(runtime: Runtime) -> None:
+    """The trampoline can be looked into, and has the way to the runtime open: which believes nothing of it."""
+    begin(runtime, hostile(runtime, HIJACK))
+    try:
+        for _number in range(_ENTRANCES):
+            done = runtime("exec", "box", "true", timeout=20)
+            assert "Traceback" not in done.stderr, done.stderr
+            assert done.returncode in (0, 1), done
+        assert [count for kind, count in seen(runtime) if kind == "sent"], "the channel was never taken"
+    finally:
+        runtime("delete", "--force", "box")
