@@ -26,6 +26,13 @@ NAMES = (
     "CAP_PERFMON CAP_BPF CAP_CHECKPOINT_RESTORE"
 ).split()
 SETS = ("bounding", "effective", "permitted", "inheritable", "ambient")
+# What the kernel takes into one set only from another.
+_NEEDED = (
+    ("effective", "permitted"),
+    ("inheritable", "bounding"),
+    ("ambient", "permitted"),
+    ("ambient", "inheritable"),
+)
 _MOST = 64
 _NUMBERS = {name: number for number, name in enumerate(NAMES)}
 
@@ -74,6 +81,11 @@ def warnings(document: dict[str, Any], *, in_user_namespace: bool) -> list[str]:
             found.append(f"capability `{name}` is not known and is ignored")
         elif not in_user_namespace and not available >> number & 1:
             found.append(f"capability `{name}` cannot be granted: the runtime does not have it itself")
+    for kind, needed in _NEEDED:
+        missing = mask(document.get(kind) or []) & ~mask(document.get(needed) or [])
+        for number, name in enumerate(NAMES):
+            if missing >> number & 1:
+                found.append(f"capability `{name}` cannot be {kind}: it is not in the {needed} set")
     return found
 
 
@@ -99,7 +111,7 @@ def apply(sets: CapabilitySets) -> None:
     """
     _effective, available, _inheritable = syscalls.capget()
     permitted = sets.permitted & available
-    inheritable = sets.inheritable & available
+    inheritable = sets.inheritable & available & sets.bounding
     syscalls.capset(sets.effective & permitted, permitted, inheritable)
     try:
         syscalls.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)

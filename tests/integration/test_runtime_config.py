@@ -7,14 +7,13 @@ import itertools
 import json
 import os
 import shlex
-import socket
 import subprocess
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.fixtures.bundle import COMMAND, Runtime, configuration, with_user_namespace
+from tests.fixtures.bundle import COMMAND, Runtime, configuration, with_python, with_user_namespace
 from tests.fixtures.user import User, current_user
 
 _numbers = itertools.count()
@@ -50,15 +49,6 @@ def execute(runtime: Runtime, document: dict[str, Any]) -> subprocess.CompletedP
     with open(f"{runtime.bundle}/process.json", "w") as file:
         json.dump({"cwd": "/", "env": ["PATH=/bin"], **document}, file)
     return runtime("exec", "--process", "process.json", "box")
-
-
-def with_python(runtime: Runtime, spec: dict[str, Any]) -> dict[str, Any]:
-    """Give the container the host's Python."""
-    for name in ("lib", "lib64"):
-        with contextlib.suppress(FileExistsError):
-            os.symlink(f"usr/{name}", f"{runtime.rootfs}/{name}")
-    spec["mounts"].append({"destination": "/usr", "type": "bind", "source": "/usr", "options": ["rbind", "ro"]})
-    return spec
 
 
 # When and where it runs
@@ -209,6 +199,19 @@ def test_unknown_and_ungrantable_capabilities_are_warned_of(as_root: Runtime) ->
     if int(done.stdout.split()[1], 16) == 1 << 5:
         assert "capability `CAP_SYS_RESOURCE` cannot be granted" in lines[1]
     assert "warning: capability `CAP_FUTURE`" in as_root("run", "box").stderr
+
+
+def test_sets_of_capabilities_that_do_not_fit_are_cut(runtime: Runtime) -> None:
+    """What the kernel would refuse as a whole is granted as far as it can be."""
+    sets = {"bounding": ["CAP_KILL"], "permitted": ["CAP_KILL", "CAP_CHOWN"], "inheritable": ["CAP_KILL", "CAP_CHOWN"]}
+    sets |= {"effective": ["CAP_KILL", "CAP_FOWNER"], "ambient": ["CAP_KILL", "CAP_CHOWN", "CAP_FOWNER"]}
+    runtime.configure(configuration("grep", "Cap", "/proc/self/status", capabilities=sets))
+    done = runtime("run", "box")
+    assert done.returncode == 0, done.stderr
+    seen = dict(line.split(":\t") for line in done.stdout.splitlines())
+    assert {key: int(value, 16) for key, value in seen.items()}["CapBnd"] == 1 << 5
+    assert int(seen["CapInh"], 16) == int(seen["CapAmb"], 16) == 1 << 5
+    assert "warning: capability `CAP_CHOWN` cannot be inheritable: it is not in the bounding set" in done.stderr
 
 
 def test_groups_of_the_caller_can_be_kept(as_root: Runtime) -> None:
@@ -407,54 +410,6 @@ def test_a_network_device_that_cannot_move_stays(as_root: Runtime, veth: str) ->
     assert os.path.exists(f"/sys/class/net/{veth}")
 
 
-# Service managers
-
-
-TELL = """
-import os, socket, time
-end = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-end.connect(os.environ["NOTIFY_SOCKET"])
-end.send(b"STATUS=warming up\\nFDSTORE=1")
-end.send(b"MAINPID=1\\nREADY=1\\nWATCHDOG=1")
-time.sleep(60)
-"""
-
-
-@pytest.mark.parametrize("with_user", [True, False], ids=["user", "no-user"])
-@pytest.mark.parametrize("abstract", [True, False], ids=["abstract", "path"])
-def test_notifications_reach_the_service_manager(as_root: Runtime, with_user: bool, abstract: bool) -> None:
-    path = f"@podruntime{os.getpid()}" if abstract else f"{as_root.directory}/notify"
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(path.replace("@", "\0"))
-        manager.settimeout(20)
-        os.mkdir(f"{as_root.rootfs}/run", 0o755)
-        os.makedirs(f"{as_root.rootfs}/run/notify")
-        os.makedirs(f"{as_root.rootfs}/usr")
-        spec = with_python(as_root, configuration("/usr/bin/python3", "-I", "-S", "-c", TELL))
-        as_root.configure(with_user_namespace(spec) if with_user else spec)
-        environment = {**os.environ, "NOTIFY_SOCKET": path}
-        with open(f"{as_root.directory}/out", "w") as out:
-            done = as_root("run", "-d", "box", env=environment, stdout=out, stderr=out)
-        try:
-            assert done.returncode == 0
-            pid = json.loads(as_root("state", "box").stdout)["pid"]
-            assert manager.recv(1000) == b"STATUS=warming up"
-            assert manager.recv(1000).split(b"\n") == [b"READY=1", b"MAINPID=%d" % pid]
-        finally:
-            as_root("delete", "--force", "box")
-
-
-def test_a_container_that_ends_before_it_is_ready_does_not_hang_its_start(as_root: Runtime) -> None:
-    as_root.configure(configuration("env"))
-    environment = {**os.environ, "NOTIFY_SOCKET": "/no/where"}
-    done = as_root("run", "box", env=environment)
-    assert "NOTIFY_SOCKET=/run/notify/notify" in done.stdout.splitlines()
-    assert done.returncode == 0
-    # One that the configuration has already is left alone.
-    as_root.configure(configuration("env", env=["PATH=/bin", "NOTIFY_SOCKET=/its/own"]))
-    assert "NOTIFY_SOCKET=/its/own" in as_root("run", "box", env=environment).stdout.splitlines()
-
-
 def test_devices_in_a_user_namespace_are_those_of_the_host(as_root: Runtime) -> None:
     spec = with_user_namespace(
         configuration("sh", "-c", "stat -c '%F %t:%T' /dev/null /dev/fuse /dev/pipe; echo > /dev/null")
@@ -467,24 +422,6 @@ def test_devices_in_a_user_namespace_are_those_of_the_host(as_root: Runtime) -> 
         pytest.skip("needs /dev/fuse")
     seen = as_root.output(spec=spec).splitlines()
     assert seen == ["character special file 1:3", "character special file a:e5", "fifo 0:0"]
-
-
-def test_socket_activation(runtime: Runtime) -> None:
-    reading, writing = os.pipe()
-    runtime.configure(configuration("sh", "-c", "echo kept >&3; env; echo $$; ls /proc/self/fd >&2"))
-    words = [*runtime.prefix(), *COMMAND, "--root", runtime.state, "run", "box"]
-    script = f"exec 3>&{writing} {writing}>&-; LISTEN_FDS=1 LISTEN_FDNAMES=web LISTEN_PID=$$ exec {shlex.join(words)}"
-    options: dict[str, Any] = {"cwd": runtime.bundle, "capture_output": True, "text": True, "check": False}
-    done = subprocess.run(["bash", "-c", script], pass_fds=(writing,), **options)
-    os.close(writing)
-    assert os.read(reading, 100) == b"kept\n", done.stderr
-    os.close(reading)
-    seen = done.stdout.splitlines()
-    assert {"LISTEN_FDS=1", "LISTEN_FDNAMES=web", "LISTEN_PID=1"} <= set(seen)
-    assert done.stderr.split()[:4] == ["0", "1", "2", "3"]
-    # Not for us: the variables are those of somebody above.
-    done = runtime("run", "box", env={**os.environ, "LISTEN_FDS": "1", "LISTEN_PID": "1"})
-    assert "LISTEN_FDS" not in done.stdout
 
 
 def test_what_is_not_supported_is_refused_by_name(runtime: Runtime) -> None:

@@ -99,6 +99,20 @@ def test_unknown_capabilities_are_skipped() -> None:
     assert capabilities.mask(["CAP_CHOWN", "cap_kill", "CAP_FUTURE"]) == 1 | 1 << 5
 
 
+def test_capabilities_that_cannot_be_had_are_told() -> None:
+    def warnings(**sets: list[str]) -> list[str]:
+        return capabilities.warnings(sets, in_user_namespace=True)
+
+    some = ["CAP_KILL", "cap_chown"]
+    assert warnings(**dict.fromkeys(capabilities.SETS, some)) == []
+    assert warnings(bounding=some, permitted=["CAP_FUTURE"]) == ["capability `CAP_FUTURE` is not known and is ignored"]
+    assert warnings(inheritable=["CAP_KILL"], effective=["CAP_CHOWN"]) == [
+        "capability `CAP_CHOWN` cannot be effective: it is not in the permitted set",
+        "capability `CAP_KILL` cannot be inheritable: it is not in the bounding set",
+    ]
+    assert len(warnings(bounding=some, permitted=some, ambient=some)) == 2
+
+
 def test_mappings() -> None:
     first = {"containerID": 0, "hostID": 1000, "size": 10}
     mappings = idmap.read_mappings([first], "x")
