@@ -9,6 +9,7 @@ import _socket
 import posix
 
 from runtime.errors import OCIRuntimeError
+from runtime.sync import describe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ PROGRAM = "criu"
 DUMP, RESTORE, PRE_DUMP, _NOTIFY = 1, 2, 4, 6
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_MESSAGE = 9  # of struct criu_resp: what went wrong, in words
 _LONGEST_MESSAGE = 1 << 20
 _MOST_FDS = 4
 # struct criu_opts: the fields that we use.
@@ -117,7 +119,7 @@ def run(program: str, kind: int, options: list[Field], log: str, notify: Notify,
     end, peer = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC, 0)
     child = posix.fork()
     if child == 0:
-        _become(program, peer.fileno(), prepare)
+        _become(program, kind, peer, prepare)
     peer.close()
     try:
         end.send(encode(((1, kind), (2, encode(options)), (4, False))))
@@ -129,17 +131,17 @@ def run(program: str, kind: int, options: list[Field], log: str, notify: Notify,
         posix.waitpid(child, 0)
 
 
-def _become(program: str, fd: int, prepare: Callable[[], None]) -> None:
+def _become(program: str, kind: int, peer: _socket.socket, prepare: Callable[[], None]) -> None:
     try:
         prepare()
+        fd = peer.fileno()
         posix.set_inheritable(fd, True)
         null = posix.open("/dev/null", posix.O_RDWR)
         for number in (0, 1, 2):
             posix.dup2(null, number)
         posix.execve(program, [PROGRAM, "swrk", str(fd)], {"PATH": _DEFAULT_PATH})
-    except BaseException:
-        # Its end without an answer tells the parent.
-        pass
+    except BaseException as error:  # it is told in CRIU's stead
+        peer.send(encode(((1, kind), (2, False), (_MESSAGE, describe(error)))))
     finally:
         posix._exit(127)
 
@@ -163,7 +165,7 @@ def _converse(end: _socket.socket, kind: int, log: str, notify: Notify) -> int:
                 end.send(encode(((1, _NOTIFY), (3, True))))
                 continue
             if not answer.get(2):
-                raise _failure(kind, _bytes(answer, 9).decode(errors="replace"), log, _number(answer, 7))
+                raise _failure(kind, _bytes(answer, _MESSAGE).decode(errors="replace"), log, _number(answer, 7))
             return _number(decode(_bytes(answer, 4)), 1)
         except ValueError as error:
             raise CriuError(f"criu's answer is malformed: {error}") from error

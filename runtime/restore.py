@@ -6,7 +6,7 @@ import fcntl
 import posix
 import time
 
-from runtime import criu, hooks, images, launch, process, spec, sync, syscalls
+from runtime import criu, hooks, images, kill, launch, process, spec, sync, syscalls
 from runtime import status as states
 from runtime.errors import ContainerExistsError, OCIRuntimeError
 from runtime.images import Directories, Settings
@@ -48,8 +48,13 @@ def restore(
     tcp_close: bool = False,
     lsm_profile: str = "",
     lsm_mount_context: str = "",
+    systemd_bus: str = "",
+    use_cgroups: bool = True,
 ) -> Restored:
-    """Restore a container, whose first process becomes a child of the caller; leave nothing behind if it fails."""
+    """Restore a container, whose first process becomes a child of the caller; leave nothing behind if it fails.
+
+    With the address of a bus, `systemd_bus`, it is a unit of the systemd there.
+    """
     if posix.geteuid():
         raise OCIRuntimeError(f"cannot restore container `{container_id}`: criu needs the rights of root")
     spec.validate(document)
@@ -58,7 +63,7 @@ def restore(
     more += [(criu.LSM_PROFILE, lsm_profile)] if lsm_profile else []
     more += [(criu.LSM_MOUNT_CONTEXT, lsm_mount_context)] if lsm_mount_context else []
     try:
-        restoration.prepare()
+        restoration.prepare(systemd_bus, use_cgroups)
         restoration.run(more)
         restoration.complete(pid_file, console_socket)
         return Restored(restoration.status.pid, restoration.console)
@@ -81,7 +86,7 @@ class _Restoration:
         self.made_directory = False
         self.directories: Directories | None = None
         self.inherited: list[tuple[str, int]] = []
-        linux = document.get("linux") or {}
+        self.cgroup_path: str = (document.get("linux") or {}).get("cgroupsPath") or ""
         kept: Document = {
             "id": container_id,
             "pid": 0,
@@ -91,14 +96,14 @@ class _Restoration:
             "created": time.strftime("%Y-%m-%dT%H:%M:%S.000000000Z", time.gmtime()),
             "annotations": document.get("annotations") or {},
             "cgroups": [],
-            "cgroupPath": linux.get("cgroupsPath") or "",
+            "cgroupPath": "",
             "systemdUnit": "",
             "systemdBus": "",
             "owner": "",
         }
         self.status = states.Status(states.state_directory(root, container_id), kept)
 
-    def prepare(self) -> None:
+    def prepare(self, systemd_bus: str, use_cgroups: bool) -> None:
         """Make what the container's processes will find: its state, its cgroup, and what it has from outside."""
         self.directories = Directories(self.settings, make=False)
         launch.make_directories(self.root)
@@ -109,13 +114,8 @@ class _Restoration:
         self.made_directory = True
         self.status.save()
         launch.write(f"{self.status.directory}/{states.CONFIG}", self.document)
-        if self.status.cgroup_path:
-            from runtime import cgroups
-
-            self.cgroup = cgroups.plan(self.status.cgroup_path)
-            self.cgroup.create()
-            self.status.cgroups = list(self.cgroup.paths)
-            self.cgroup.apply((self.document.get("linux") or {}).get("resources") or {})
+        if use_cgroups and (systemd_bus or self.cgroup_path):
+            self._make_cgroup(systemd_bus)
         for number, name in enumerate(images.read_descriptors(self.settings.image_path)[:3]):
             if name.startswith("pipe:"):
                 self.inherited.append((name, fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, _HIGH)))
@@ -123,6 +123,26 @@ class _Restoration:
             fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
             self.inherited.append((images.EXTERNAL_NAMESPACES[kind][1], fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _HIGH)))
             posix.close(fd)
+
+    def _make_cgroup(self, systemd_bus: str) -> None:
+        from runtime import cgroups
+
+        status = self.status
+        if systemd_bus:
+            self.cgroup = unit = cgroups.plan_unit(systemd_bus, self.cgroup_path, status.id, self.document)
+            unit.create()
+            status.cgroup_path, status.systemd_unit, status.systemd_bus = unit.path, unit.unit, systemd_bus
+        else:
+            self.cgroup = cgroups.plan(self.cgroup_path)
+            status.cgroup_path = self.cgroup_path
+            self.cgroup.create()
+            status.cgroups = list(self.cgroup.paths)
+            self.cgroup.apply(self._resources())
+        # If we are killed from here on, `delete` knows what to remove.
+        status.save()
+
+    def _resources(self) -> Document:
+        return (self.document.get("linux") or {}).get("resources") or {}
 
     def run(self, more: list[Field]) -> None:
         """Let CRIU restore the processes."""
@@ -140,7 +160,9 @@ class _Restoration:
 
     def _enter(self) -> None:
         """Put the process that becomes CRIU where the container shall be: in its cgroup, and beside its root."""
-        if self.cgroup is not None:
+        if self.cgroup is not None and self.status.systemd_unit:
+            self.cgroup.adopt(posix.getpid())
+        elif self.cgroup is not None:
             self.cgroup.enter(posix.getpid())
         # CRIU wants the root to be a mount; in a namespace of its own none is left when it ends.
         syscalls.unshare(CLONE_NEWNS)
@@ -166,6 +188,8 @@ class _Restoration:
             sync.send_fd(console_socket, self.console, "/dev/ptmx")
             posix.close(self.console)
             self.console = None
+        if self.cgroup is not None and self.status.systemd_unit:
+            self.cgroup.apply(self._resources())
         self.status.save()
         if pid_file:
             launch.write_pid_file(pid_file, self.status.pid)
@@ -178,11 +202,13 @@ class _Restoration:
             launch.kill_child(self.status.pid)
         if self.console is not None:
             posix.close(self.console)
-        if self.cgroup is not None:
-            try:
-                self.cgroup.remove(kill=True)
-            except (OSError, OCIRuntimeError):
-                pass
+        try:
+            # What this process knows of a unit is not all: its start was asked for by the one that became CRIU.
+            cgroup = kill.cgroup_of(self.status)
+            if cgroup is not None:
+                cgroup.remove(kill=True)
+        except (OSError, OCIRuntimeError):
+            pass
         if self.made_directory:
             states.remove_directory(self.status.directory)
 

@@ -31,8 +31,8 @@ def make(line: CommandLine, root: str, *, foreground: bool) -> Created:
     terminal = isinstance(process, dict) and bool(process.get("terminal"))
     if terminal and not line.text("console-socket") and not foreground:
         raise UsageError("the process has a terminal: --console-socket is needed")
-    manager = _cgroup_manager(line)
-    _choose_cgroup(document, f"{line.arguments[0]}-{crc32(root.encode('utf-8', 'surrogateescape')):08x}", manager)
+    manager = cgroup_manager(line)
+    choose_cgroup(document, line.arguments[0], root, manager)
     created = create(
         line.arguments[0],
         bundle,
@@ -44,7 +44,7 @@ def make(line: CommandLine, root: str, *, foreground: bool) -> Created:
         new_keyring=not line.is_set("no-new-keyring"),
         console_socket=line.text("console-socket"),
         pidfd_socket=line.text("pidfd-socket"),
-        systemd_bus=_systemd_bus() if manager == "systemd" else "",
+        systemd_bus=systemd_bus() if manager == "systemd" else "",
         use_cgroups=manager != "disabled",
         listen_fds=activation.listen_fds(document),
         notify_socket=bool(activation.notify_socket()),
@@ -56,17 +56,19 @@ def make(line: CommandLine, root: str, *, foreground: bool) -> Created:
     return created
 
 
-def _choose_cgroup(document: dict[str, Any], name: str, manager: str) -> None:
+def choose_cgroup(document: dict[str, Any], container_id: str, root: str, manager: str) -> None:
     """Name a cgroup where the bundle leaves that to the runtime: below the caller's own, or by systemd's defaults.
 
     IDs are unique below one root only, so the name has a part that tells roots apart.
     """
     linux = document.get("linux")
     if isinstance(linux, dict) and not linux.get("cgroupsPath"):
+        name = f"{container_id}-{crc32(root.encode('utf-8', 'surrogateescape')):08x}"
         linux["cgroupsPath"] = f":{table.NAME}:{name}" if manager == "systemd" else f"{table.NAME}-{name}"
 
 
-def _cgroup_manager(line: CommandLine) -> str:
+def cgroup_manager(line: CommandLine) -> str:
+    """Return who makes control groups: cgroupfs, systemd, or nobody (disabled)."""
     if line.globals.get("systemd-cgroup"):
         return "systemd"
     manager = line.globals.get("cgroup-manager", "cgroupfs")
@@ -75,7 +77,8 @@ def _cgroup_manager(line: CommandLine) -> str:
     return str(manager)
 
 
-def _systemd_bus() -> str:
+def systemd_bus() -> str:
+    """Return the address of the bus on which systemd is."""
     from runtime.cli import systemd
 
     return systemd.bus()

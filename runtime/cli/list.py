@@ -5,9 +5,9 @@ from __future__ import annotations
 import posix
 
 from runtime import jsontext, pause, status
-from runtime.cli import output, values
+from runtime.cli import log, output, values
 from runtime.cli.arguments import UsageError
-from runtime.errors import ContainerNotFoundError
+from runtime.errors import ContainerNotFoundError, OCIRuntimeError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def main(line: CommandLine) -> int:
     if kind not in ("table", "json"):
         raise UsageError(f"invalid format option `{kind}`: table or json")
     root = values.root(line)
-    states = _states(root)
+    states = _states(line, root)
     if line.is_set("quiet"):
         output.write("".join(f"{state['id']}\n" for state in states))
     elif kind == "json":
@@ -35,15 +35,19 @@ def main(line: CommandLine) -> int:
     return 0
 
 
-def _states(root: str) -> list[dict[str, Any]]:
+def _states(line: CommandLine, root: str) -> list[dict[str, Any]]:
     states = []
     for container_id in status.list_ids(root):
         try:
             container = status.load(root, container_id)
-        except ContainerNotFoundError:
+            states.append({**pause.state(container), "owner": _owner(container.directory)})
+        except (ContainerNotFoundError, FileNotFoundError):
             # Deleted since its name was read.
             continue
-        states.append({**pause.state(container), "owner": _owner(container.directory)})
+        except OCIRuntimeError as error:
+            # A damaged one shall not hide the others.
+            log.warn(line, [str(error)])
+            continue
     return states
 
 

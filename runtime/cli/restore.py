@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from runtime import foreground, spec, syscalls
-from runtime.cli import values
+from runtime.cli import create, values
 from runtime.cli.arguments import UsageError
 from runtime.cli.checkpoint import settings
 from runtime.delete import delete
@@ -22,6 +22,8 @@ def main(line: CommandLine) -> int:
     document = spec.load(f"{bundle}/config.json")
     process = document.get("process")
     detach = line.is_set("detach")
+    manager = create.cgroup_manager(line)
+    create.choose_cgroup(document, container_id, root, manager)
     if isinstance(process, dict) and process.get("terminal") and detach and not line.text("console-socket"):
         raise UsageError("the process has a terminal: --console-socket is needed")
     if not detach and not line.is_set("no-subreaper"):
@@ -37,6 +39,8 @@ def main(line: CommandLine) -> int:
         tcp_close=line.is_set("tcp-close"),
         lsm_profile=line.text("lsm-profile") or "",
         lsm_mount_context=line.text("lsm-mount-context") or "",
+        systemd_bus=create.systemd_bus() if manager == "systemd" else "",
+        use_cgroups=manager != "disabled",
     )
     if detach:
         return 0

@@ -280,3 +280,7 @@ def test_an_error_that_nobody_expects_is_one_line(runtime: Runtime) -> None:
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert "Traceback" not in done.stderr
     assert "Traceback" in runtime("--debug", "state", "box").stderr
+    # It does not hide the others.
+    listed = runtime("list", "--format", "json")
+    assert (listed.returncode, listed.stdout, listed.stderr.count("warning: read the state")) == (0, "[]\n", 1)
+    os.unlink(f"{runtime.state}/box/state.json")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -33,7 +34,7 @@ def start(machine: Machine, runtime: Runtime) -> None:
     machine.shell("root", f"{create} | cat >/tmp/log 2>&1 & sleep 0.2; {wait}; pod-runtime start {NAME}")
 
 
-def counter() -> dict[str, object]:
+def counter() -> dict[str, Any]:
     document = spec("sh", "-c", _COUNT)
     shared = {"destination": "/shared", "type": "bind", "source": "/var/tmp/shared", "options": ["rbind", "rw"]}
     document["mounts"].append(shared)
@@ -96,3 +97,87 @@ def test_a_restore_that_fails_leaves_nothing(machine: Machine, runtime: Runtime)
     assert (done.returncode, done.stderr.startswith("pod-runtime: criu could not restore")) == (1, True), done.stderr
     assert "does not exist" in runtime("state", NAME, check=False).stderr
     assert machine.run("root", "test", "-e", f"/sys/fs/cgroup/{NAME}", check=False).returncode == 1
+
+
+def test_a_terminal_goes_on_too(machine: Machine, runtime: Runtime) -> None:
+    """Its master is handed to the console socket, as an engine wants it; here a few lines of Python play the engine."""
+    document = counter()
+    document["process"]["terminal"] = True
+    document["process"]["args"] = ["sh", "-c", "i=0; while read line; do i=$((i+1)); echo number $i; done"]
+    runtime.configure(document)
+    machine.put("/tmp/engine.py", _ENGINE.encode())
+    done = machine.run("root", "python3", "/tmp/engine.py", BUNDLE, NAME, IMAGES, timeout=120)
+    assert done.stdout.split() == ["number", "1", "number", "2"]
+
+
+_ENGINE = """
+import os, select, socket, subprocess, sys
+bundle, name, images = sys.argv[1:]
+
+def console(*words):
+    path = f"/tmp/console{os.getpid()}"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+        # In a session of its own, without the terminal that ssh may have.
+        command = ["pod-runtime", *words, "--bundle", bundle, "--console-socket", path, name]
+        subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        connection, _address = listener.accept()
+        with connection:
+            fds = socket.recv_fds(connection, 100, 1)[1]
+    os.unlink(path)
+    return fds[0]
+
+def ask(master):
+    os.write(master, b"go\\n")
+    seen = b""
+    while b"number" not in seen or not seen.endswith(b"\\n"):
+        assert select.select([master], [], [], 30)[0], seen
+        seen += os.read(master, 100)
+    print(seen.decode().splitlines()[-1].strip(), flush=True)
+
+master = console("create")
+subprocess.run(["pod-runtime", "start", name], check=True)
+ask(master)
+subprocess.run(["pod-runtime", "checkpoint", "--image-path", images, name], check=True)
+os.close(master)
+ask(console("restore", "--detach", "--image-path", images))
+"""
+
+
+def test_in_a_unit_of_systemd(machine: Machine, runtime: Runtime) -> None:
+    document = counter()
+    document["linux"]["cgroupsPath"] = f"system.slice:pod:{NAME}"
+    runtime.configure(document)
+    create = f"pod-runtime --systemd-cgroup create --bundle {BUNDLE} {NAME} </dev/null >/dev/null 2>&1"
+    machine.shell("root", f"{create}; pod-runtime start {NAME}")
+    await_count(machine, 1)
+    runtime("checkpoint", "--image-path", IMAGES, NAME)
+    saved = count(machine)
+    words = f"--image-path {IMAGES} --bundle {BUNDLE} --detach {NAME}"
+    command = f"pod-runtime --systemd-cgroup restore {words} </dev/null >/tmp/log 2>&1"
+    machine.shell("root", f"{command} || {{ cat /tmp/log; exit 1; }}")
+    await_count(machine, saved)
+    pid = json.loads(runtime("state", NAME).stdout)["pid"]
+    assert machine.run("root", "cat", f"/proc/{pid}/cgroup").stdout == f"0::/system.slice/pod-{NAME}.scope\n"
+    assert machine.run("root", "systemctl", "is-active", f"pod-{NAME}.scope").stdout == "active\n"
+    runtime("delete", "--force", NAME)
+    assert machine.run("root", "systemctl", "is-active", f"pod-{NAME}.scope", check=False).stdout == "inactive\n"
+
+
+def test_podman_saves_and_restores(machine: Machine) -> None:
+    """podman drives it, by conmon and with its own network: `podman container checkpoint` and `restore`."""
+    podman = "podman --runtime /usr/local/bin/pod-runtime"
+    machine.shell("root", f"{podman} import -q /srv/rootfs.tar busybox", timeout=120)
+    try:
+        command = "i=0; while :; do i=\\$((i+1)); echo \\$i; sleep 0.1; done"
+        machine.shell("root", f'{podman} run -d --name saved busybox sh -c "{command}"', timeout=120)
+        time.sleep(2)
+        machine.shell("root", f"{podman} container checkpoint saved", timeout=120)
+        before = int(machine.shell("root", f"{podman} logs --tail 1 saved").stdout)
+        machine.shell("root", f"{podman} container restore saved", timeout=120)
+        time.sleep(2)
+        after = int(machine.shell("root", f"{podman} logs --tail 1 saved").stdout)
+        assert before < after < before + 100
+    finally:
+        machine.shell("root", f"{podman} rm -f -t 0 saved; {podman} rmi -f busybox", timeout=120, check=False)
