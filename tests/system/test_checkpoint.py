@@ -74,6 +74,7 @@ def test_a_container_goes_on_where_it_was_saved(machine: Machine, runtime: Runti
     runtime("kill", NAME, "KILL")
 
 
+@pytest.mark.slow
 def test_leave_running_and_pre_dump(machine: Machine, runtime: Runtime) -> None:
     start(machine, runtime)
     await_count(machine, 2)
@@ -165,6 +166,7 @@ def test_in_a_unit_of_systemd(machine: Machine, runtime: Runtime) -> None:
     assert machine.run("root", "systemctl", "is-active", f"pod-{NAME}.scope", check=False).stdout == "inactive\n"
 
 
+@pytest.mark.slow
 def test_podman_saves_and_restores(machine: Machine) -> None:
     """podman drives it, by conmon and with its own network: `podman container checkpoint` and `restore`."""
     podman = "podman --runtime /usr/local/bin/pod-runtime"
