@@ -252,7 +252,7 @@ import array, ctypes, json, os, socket
 libc = ctypes.CDLL(None, use_errno=True)
 open("/seen", "w").write('["started", 1]\n')
 ERROR = b'["error", ["SpecError", "hijacked", ""]]'
-MESSAGES = (b"x", b"[]", b'["error"]', ERROR, b'["terminal", null]', b'["pid", 1]')
+MESSAGES = (b"x", b'["error", null]', b'["error", [1, 2, 3]]', ERROR, b'["terminal", null]', b'["pid", 1]')
 count = 0
 while True:
     for name in os.listdir("/proc"):

@@ -23,7 +23,9 @@ def _status(machine: Machine, user: str) -> dict[str, str]:
 def test_power_cut(machine: Machine) -> None:
     for user in ("root", "alice"):
         machine.shell(user, f'pod run -d --name runs -v kept:/data {IMAGE} sh -c "echo data > /data/file; sleep 1000"')
-        machine.shell(user, f"pod run --name ended {IMAGE} sh -c 'exit 3' || true; pod create --name made {IMAGE} echo made")
+        machine.shell(
+            user, f"pod run --name ended {IMAGE} sh -c 'exit 3' || true; pod create --name made {IMAGE} echo made"
+        )
     # What was reported done a moment ago must be there; only the content of a volume is the container's own affair.
     machine.cut_power()
     for user in ("root", "alice"):
