@@ -8,7 +8,6 @@ Sources: systemd.resource-control(5), org.freedesktop.systemd1(5); the path and 
 from __future__ import annotations
 
 from runtime.cgroups.device_rules import WILDCARD, format_access, reduce_rules
-from runtime.dbus.text import parse
 from runtime.dbus.wire import Variant, WireError
 from runtime.errors import SpecError
 
@@ -220,6 +219,8 @@ def annotated(annotations: dict[str, str]) -> list[Property]:
             continue
         if len(name) < 3 or not (name.isascii() and name.isalpha()):
             raise SpecError(f"annotation {key}: {name!r} is not the name of a property")
+        from runtime.dbus.text import parse
+
         try:
             value = parse(text)
         except WireError as error:
