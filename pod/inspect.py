@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from pod import runtimes, volumes
+from pod import runtimes, systemd, volumes
 from pod.status import observe
 
 TYPE_CHECKING = False
@@ -189,7 +189,7 @@ def _host_config(engine: Engine, container: Container) -> dict[str, Any]:
             {"Name": f"RLIMIT_{name.upper()}", "Soft": soft, "Hard": hard} for name, soft, hard in config["ulimits"]
         ],
         "Init": bool(config["init_path"]),
-        "CgroupManager": "cgroupfs",
+        "CgroupManager": systemd.name(engine.config),
         "Cgroups": config.get("cgroups", "default"),
     }
 
