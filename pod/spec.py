@@ -81,9 +81,17 @@ def build(config: ContainerConfig, container_id: str, surroundings: Surroundings
         "root": {"path": surroundings.rootfs, "readonly": config["read_only"]},
         "hostname": config["hostname"] if config["namespaces"]["uts"] == "private" else "",
         "mounts": _mounts(config, surroundings),
-        "annotations": config["annotations"],
+        "annotations": {**_unit_properties(config, surroundings), **config["annotations"]},
         "linux": _linux(config, surroundings),
     }
+
+
+def _unit_properties(config: ContainerConfig, surroundings: Surroundings) -> dict[str, str]:
+    """Return the annotations for a unit of systemd: at shutdown it has the container's time to stop, not 90 seconds."""
+    if ":" not in surroundings.cgroups_path:
+        return {}
+    seconds = max(1, config["stop_timeout"])  # to systemd 0 is for ever
+    return {"org.systemd.property.TimeoutStopUSec": f"uint64 {seconds * 1_000_000}"}
 
 
 def process(config: ContainerConfig, args: list[str], container_id: str, surroundings: Surroundings) -> dict[str, Any]:

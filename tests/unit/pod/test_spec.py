@@ -192,3 +192,13 @@ def test_nonsense_security_options(option: str) -> None:
 def test_image_environment_never_takes_from_the_host() -> None:
     image = {"Env": ["A=1", "HOME", "*", "=x", "PATH=/bin", 7, "B=c=d"]}
     assert create.image_environment(image) == {"A": "1", "PATH": "/bin", "B": "c=d"}
+
+
+def test_systemd_gives_a_container_its_time_to_stop() -> None:
+    unit = surroundings(cgroups_path="user.slice:pod:x")
+    name = "org.systemd.property.TimeoutStopUSec"
+    assert spec.build(config(stop_timeout=7), "x", unit)["annotations"][name] == "uint64 7000000"
+    assert spec.build(config(stop_timeout=0), "x", unit)["annotations"][name] == "uint64 1000000"
+    asked = config(annotations={name: "uint64 5"})
+    assert spec.build(asked, "x", unit)["annotations"] == {name: "uint64 5"}
+    assert spec.build(config(), "x", surroundings())["annotations"] == {}
