@@ -49,7 +49,8 @@ def test_shutdown_ends_containers_in_time(machine: Machine) -> None:
     began = time.monotonic()
     machine.reboot()
     up = float(machine.run("root", "cut", "-d ", "-f1", "/proc/uptime").stdout)
-    assert time.monotonic() - began - up < 80  # systemd's own patience would be 90 seconds
+    # With systemd's own patience for units, root's and then alice's, it was 240 seconds.
+    assert time.monotonic() - began - up < 150
     for user in ("root", "alice"):
         status = _status(machine, user)
         assert set(status) == {"polite", "stubborn"}
