@@ -8,39 +8,18 @@ from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]
 import posix
-import time
 
-from runtime import (
-    capabilities,
-    devices,
-    hooks,
-    idmap,
-    inherited,
-    init,
-    keyring,
-    launch,
-    mounts,
-    namespaces,
-    process,
-    procfs,
-    rootfs,
-    sync,
-    syscalls,
-    sysctl,
-)
-from runtime import spec as specification
+from runtime import hooks, idmap, init, launch, process, sync, syscalls
 from runtime import status as states
-from runtime.clone import clone_into, close_entrances, hide_forks
-from runtime.errors import ContainerExistsError, HookError, OCIRuntimeError, SpecError
+from runtime.clone import clone_into, hide_forks
+from runtime.errors import HookError, OCIRuntimeError
 from runtime.kernel import CLONE_NEWCGROUP, CLONE_NEWUSER, PR_SET_DUMPABLE
+from runtime.preparation import Preparation
 from runtime.sync import Channel, ChannelClosedError, describe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import _socket
     from typing import Any
-
-    from runtime.cgroups import Cgroup
 
     Document = dict[str, Any]
 
@@ -93,234 +72,46 @@ def create(
     `notify_socket`: let the container notify whoever will start it (runtime.notify).
     """
     launch.check_preserved(preserve_fds + listen_fds)
-    creation = _Creation(container_id, bundle, spec, root)
-    setup = creation.setup
+    prepared = Preparation(container_id, bundle, spec, root)
+    prepared.listen_fds, prepared.notify, prepared.new_keyring = listen_fds, notify_socket, new_keyring
+    setup = prepared.setup
     setup.stdio, setup.preserve_fds = (stdin, stdout, stderr), preserve_fds + listen_fds
     setup.no_pivot = no_pivot
-    creation.listen_fds, creation.notify, creation.new_keyring = listen_fds, notify_socket, new_keyring
+    first = _FirstProcess(prepared)
     try:
-        creation.prepare(systemd_bus, use_cgroups)
-        creation.fork()
-        creation.complete(pid_file, console_socket, pidfd_socket)
-        return Created(creation.directory, creation.status, creation.console, creation.warnings)
+        prepared.prepare(systemd_bus, use_cgroups)
+        first.fork()
+        first.complete(pid_file, console_socket, pidfd_socket)
+        return Created(prepared.directory, prepared.status, first.console, prepared.warnings)
     except BaseException as error:
-        cause = creation.cause(error)
-        creation.undo()
+        cause = first.cause(error)
+        first.undo()
+        prepared.undo()
         if isinstance(cause, HookError):
             # Runtime-spec, lifecycle: where a hook fails the life goes on with step 12, which is done, and 13.
-            hooks.run_poststop(spec, creation.status.state("stopped"))
+            hooks.run_poststop(spec, prepared.status.state("stopped"))
         if isinstance(cause, OSError | ValueError):
             raise OCIRuntimeError(f"create container `{container_id}`: {describe(cause)}") from error
         if cause is not error:
             raise cause from error
         raise
     finally:
-        creation.close()
+        first.close()
+        prepared.close()
 
 
-class _Creation:
-    """One call of `create`, and what it has made so far."""
+class _FirstProcess:
+    """The container's first process, as its parent follows it from the fork until it waits for `start`."""
 
-    __slots__ = (
-        "bundle",
-        "cgroup",
-        "channel",
-        "console",
-        "directory",
-        "gids",
-        "listen_fds",
-        "listener",
-        "made_directory",
-        "new_keyring",
-        "notify",
-        "pid",
-        "root",
-        "setup",
-        "spec",
-        "status",
-        "twin",
-        "uids",
-        "warnings",
-    )
+    __slots__ = ("channel", "console", "pid", "prepared", "setup", "twin")
 
-    def __init__(self, container_id: str, bundle: str, document: Document, root: str) -> None:
-        self.directory = states.state_directory(root, container_id)
-        self.root = root
-        self.spec = document
-        self.bundle = bundle if bundle.startswith("/") else f"{posix.getcwd()}/{bundle}"
-        self.setup = init.Setup()
-        self.setup.container_id = container_id
-        self.made_directory = False
-        self.cgroup: Cgroup | None = None
+    def __init__(self, prepared: Preparation) -> None:
+        self.prepared = prepared
+        self.setup = prepared.setup
         self.channel: Channel | None = None
-        self.listener: _socket.socket | None = None
         self.console: int | None = None
         self.pid = 0
         self.twin = 0  # waits for the seccomp filter to be loaded, at the container's start
-        self.uids: list[idmap.Mapping] = []
-        self.gids: list[idmap.Mapping] = []
-        self.warnings: list[str] = []
-        self.listen_fds = 0
-        self.notify = False
-        self.new_keyring = True
-
-    def prepare(self, systemd_bus: str, use_cgroups: bool) -> None:
-        """Check everything that can be checked, then make directory, socket and cgroup."""
-        specification.validate(self.spec)
-        linux: Document = self.spec.get("linux") or {}
-        self._read(linux)
-        setup = self.setup
-        self._make_directory()
-        self._open_sources()
-        cgroup_path = linux.get("cgroupsPath") or ""
-        self.status = self._initial_status(cgroup_path if use_cgroups else "")
-        if setup.namespaces.shares_mounts():
-            self._mount_visibly()
-        setup.keyring = keyring.name(self.status.id, self.status.created) if self.new_keyring else ""
-        setup.state = self.status.state("created")
-        setup.seccomp = launch.read_filter(self.spec, self.root, self.status.state("created"))
-        self.listener = launch.listen(self.directory, states.LISTENER)
-        setup.listener = self.listener
-        if use_cgroups and systemd_bus:
-            self._plan_unit(cgroup_path, systemd_bus)
-        elif cgroup_path and use_cgroups:
-            self._make_cgroup(cgroup_path)
-        elif use_cgroups and launch.asks_for_limits(self._resources()):
-            raise SpecError("linux.resources has limits, but linux.cgroupsPath is missing")
-
-    def _read(self, linux: Document) -> None:
-        setup, document = self.setup, self.spec
-        setup.root = setup.proc = -1
-        setup.mounts = []
-        setup.process = None
-        if document.get("process"):
-            self._read_process(document["process"])
-        setup.rootfs = specification.bundle_path(self.bundle, document["root"]["path"])
-        setup.readonly_root = bool(document["root"].get("readonly"))
-        setup.mounts = mounts.read_mounts(document, self.bundle)
-        setup.propagation = rootfs.read_propagation(linux)
-        setup.devices = devices.read_devices(linux)
-        setup.masked = linux.get("maskedPaths") or []
-        setup.readonly = linux.get("readonlyPaths") or []
-        setup.hostname = document.get("hostname") or ""
-        setup.domainname = document.get("domainname") or ""
-        setup.hooks = hooks.read_hooks(document)
-        setup.inherited = inherited.Inherited(linux)
-        if linux.get("netDevices"):
-            from runtime import netdevices
-
-            netdevices.read_names(linux["netDevices"])
-        self.uids = idmap.read_mappings(linux.get("uidMappings"), "linux.uidMappings")
-        self.gids = idmap.read_mappings(linux.get("gidMappings"), "linux.gidMappings")
-        setup.namespaces = namespaces.NamespacePlan(linux)
-        setup.sysctls = sysctl.check(linux.get("sysctl") or {}, setup.namespaces)
-        if setup.namespaces.new & CLONE_NEWUSER and not (self.uids and self.gids):
-            raise SpecError("a new user namespace needs linux.uidMappings and linux.gidMappings")
-        if setup.namespaces.new & CLONE_NEWUSER and setup.namespaces.shares_mounts():
-            raise SpecError("a new user namespace needs a mount namespace: it may not mount in the host's")
-
-    def _read_process(self, document: Document) -> None:
-        found = self.setup.process = specification.Process(document)
-        found.keep_groups = specification.keeps_groups(self.spec.get("annotations") or {})
-        found.listen_fds = self.listen_fds
-        # A configuration that has a socket already has made other arrangements.
-        self.notify &= "NOTIFY_SOCKET" not in found.environment
-        kinds = [namespace["type"] for namespace in (self.spec.get("linux") or {}).get("namespaces") or ()]
-        asked = document.get("capabilities") or {}
-        self.warnings += capabilities.warnings(asked, in_user_namespace="user" in kinds)
-
-    def _open_sources(self) -> None:
-        """Open with the rights of the host what the container's root may not even reach, and map IDs of mounts."""
-        process = self.setup.process
-        if self.setup.sysctls or self.setup.namespaces.time_offsets or (process and process.labels):
-            self.setup.proc = procfs.open_root()
-        plan = self.setup.namespaces
-        joined = next((fd for flag, fd, _path in plan.joins if flag == CLONE_NEWUSER), -1)
-        other_user = (bool(plan.new & CLONE_NEWUSER) or joined >= 0) and not posix.geteuid()
-        if other_user:
-            self.setup.root = rootfs.clone_tree(self.setup.rootfs)
-        for mount in self.setup.mounts:
-            options = mount.options
-            if not options.bind or options.remount or options.copy_symlink or not (other_user or options.idmap):
-                continue
-            try:
-                mount.tree = mounts.clone_tree(mount)
-                if options.idmap:
-                    mounts.map_ids(mount, (self.uids, self.gids), joined)
-            except OSError as error:
-                raise OCIRuntimeError(f"{mount}: {describe(error)}") from error
-
-    def _mount_visibly(self) -> None:
-        """Mount the root file system for a container that has no mount namespace to do that in."""
-        from runtime import shared_mounts
-
-        self.setup.root = rootfs.clone_tree(self.setup.rootfs)
-        # If we are killed from here on, `delete` knows what to unmount.
-        self.status.mount_id = shared_mounts.mount_id(self.setup.root)
-        self.status.save()
-        shared_mounts.attach(self.setup.rootfs, self.setup.root)
-
-    def _make_directory(self) -> None:
-        launch.make_directories(self.root)
-        try:
-            posix.mkdir(self.directory, 0o700)
-        except FileExistsError:
-            raise ContainerExistsError(f"container with ID `{self.setup.container_id}` exists already") from None
-        self.made_directory = True
-        if self.notify and self.setup.process is not None:
-            from runtime import notify
-
-            self.setup.mounts.append(mounts.Mount(notify.prepare(self.directory), self.bundle))
-            self.setup.process.environment["NOTIFY_SOCKET"] = notify.SOCKET
-
-    def _initial_status(self, cgroup_path: str) -> states.Status:
-        return states.Status(
-            self.directory,
-            {
-                "id": self.setup.container_id,
-                "pid": 0,
-                "startTime": 0,
-                "bundle": self.bundle,
-                "rootfs": self.setup.rootfs,
-                "created": _now(),
-                "annotations": self.spec.get("annotations") or {},
-                "cgroups": [],
-                "cgroupPath": cgroup_path,
-                "systemdUnit": "",
-                "systemdBus": "",
-                "owner": "",
-                "newKeyring": self.new_keyring,
-            },
-        )
-
-    def _plan_unit(self, path: str, bus: str) -> None:
-        from runtime import cgroups
-
-        self.cgroup = cgroup = cgroups.plan_unit(bus, path, self.setup.container_id, self.spec)
-        cgroup.create()
-        status = self.status
-        status.cgroup_path, status.systemd_unit, status.systemd_bus = cgroup.path, cgroup.unit, bus
-        # If we are killed from here on, `delete` knows what to stop.
-        status.save()
-
-    def _make_cgroup(self, path: str) -> None:
-        from runtime import cgroups
-
-        cgroup = cgroups.plan(path)
-        # If we are killed from here on, `delete` knows what to remove.
-        self.status.save()
-        try:
-            cgroup.create()
-        except cgroups.CgroupUnavailableError:
-            if launch.asks_for_limits(self._resources()):
-                raise
-            self.status.cgroup_path = ""
-            return
-        self.cgroup = cgroup
-        self.status.cgroups = list(cgroup.paths)
-
-    def _resources(self) -> Document:
-        return (self.spec.get("linux") or {}).get("resources") or {}
 
     def fork(self) -> None:
         """Start the container's first process; it enters its cgroup by itself, which is the fast way."""
@@ -343,7 +134,7 @@ class _Creation:
 
     def _fork_once(self) -> None:
         flags = self.setup.namespaces.new & ~CLONE_NEWCGROUP
-        self.pid = clone_into(self.cgroup, flags, self.setup.entrances)
+        self.pid = clone_into(self.prepared.cgroup, flags, self.setup.entrances)
         if self.pid == 0:
             init.run(self.setup)
 
@@ -352,7 +143,7 @@ class _Creation:
         from runtime import middle
 
         assert self.channel is not None
-        between = clone_into(self.cgroup, 0, self.setup.entrances)
+        between = clone_into(self.prepared.cgroup, 0, self.setup.entrances)
         if between == 0:
             middle.run(self.setup)
         try:
@@ -371,26 +162,26 @@ class _Creation:
     def complete(self, pid_file: str | None, console_socket: str | None, pidfd_socket: str | None) -> None:
         """Give the new process what only the parent can, and wait until it is ready."""
         assert self.channel is not None
-        document, setup = self.spec, self.setup
-        status = self.status
+        document, setup = self.prepared.spec, self.setup
+        status = self.prepared.status
         status.pid = self.pid
         status.start_time = process.start_time(self.pid) or 0
         if setup.namespaces.new & CLONE_NEWUSER:
-            idmap.write(self.pid, self.uids, self.gids)
+            idmap.write(self.pid, self.prepared.uids, self.prepared.gids)
         if setup.process is not None:
             launch.adjust(self.pid, setup.process)
-        if self.cgroup is not None:
-            self.cgroup.adopt(self.pid)
-            status.cgroups = list(self.cgroup.paths)
+        if self.prepared.cgroup is not None:
+            self.prepared.cgroup.adopt(self.pid)
+            status.cgroups = list(self.prepared.cgroup.paths)
         moved = (document.get("linux") or {}).get("netDevices")
         if moved:
             from runtime import netdevices
 
             netdevices.move(moved, setup.namespaces, self.pid)
         self.channel.send("go")
-        if self.cgroup is not None:
-            self.cgroup.apply(self._resources())
-        launch.write(f"{self.directory}/{states.CONFIG}", document)
+        if self.prepared.cgroup is not None:
+            self.prepared.cgroup.apply(self.prepared.resources())
+        launch.write(f"{self.prepared.directory}/{states.CONFIG}", document)
         self._follow()
         self._delegate()
         if setup.process is not None:
@@ -419,9 +210,9 @@ class _Creation:
             if kind == "terminal":
                 self.console = fds[0]
             elif kind == "warning":
-                self.warnings.append(payload)
+                self.prepared.warnings.append(payload)
             elif kind == "mounted":
-                state = self.status.state("created")
+                state = self.prepared.status.state("created")
                 hooks.run("prestart", self.setup.hooks.get("prestart", []), state)
                 hooks.run("createRuntime", self.setup.hooks.get("createRuntime", []), state)
                 self.channel.send("hooked")
@@ -430,10 +221,10 @@ class _Creation:
 
     def _delegate(self) -> None:
         """Give its cgroup, or a part of it, to a container that sees it as a root of its own."""
-        if self.cgroup is not None and self.setup.namespaces.new & CLONE_NEWCGROUP:
+        if self.prepared.cgroup is not None and self.setup.namespaces.new & CLONE_NEWCGROUP:
             from runtime.cgroups import delegation
 
-            delegation.delegate(self.cgroup, self.status.cgroup_path, self.spec, self.pid)
+            delegation.delegate(self.prepared.cgroup, self.prepared.status.cgroup_path, self.prepared.spec, self.pid)
 
     def _early_end(self) -> str:
         ended = posix.waitpid(self.pid, 0)[1]
@@ -450,47 +241,15 @@ class _Creation:
         return self.channel.last_error() or error
 
     def undo(self) -> None:
-        """Leave nothing behind."""
+        """Leave no process behind."""
         if self.pid:
             launch.kill_child(self.pid)
         if self.twin:
             launch.kill_child(self.twin)
         if self.console is not None:
             posix.close(self.console)
-        if self.cgroup is not None:
-            try:
-                self.cgroup.remove()
-            except (OSError, OCIRuntimeError):
-                pass
-        status = getattr(self, "status", None)
-        if status is not None and status.mount_id:
-            from runtime import shared_mounts
-
-            shared_mounts.detach(status.rootfs, status.mount_id)
-        if self.made_directory:
-            states.remove_directory(self.directory)
 
     def close(self) -> None:
-        """Close the parent's files."""
-        for end in (self.channel, self.listener):
-            if end is not None:
-                end.close()
-        setup = self.setup
-        if hasattr(setup, "seccomp"):
-            setup.seccomp.close()
-        if getattr(setup, "entrances", None):
-            close_entrances(self.setup.entrances)
-        plan = getattr(setup, "namespaces", None)
-        if plan is not None:
-            plan.close()
-        own = (getattr(setup, "root", -1), getattr(setup, "proc", -1))
-        for fd in (*own, *(mount.tree for mount in getattr(setup, "mounts", ()))):
-            if fd >= 0:
-                posix.close(fd)
-
-
-def _now() -> str:
-    """Return the time as RFC 3339 with nanoseconds, in UTC."""
-    now = time.time_ns()
-    second = time.gmtime(now // 1_000_000_000)
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', second)}.{now % 1_000_000_000:09d}Z"
+        """Close our end of the channel."""
+        if self.channel is not None:
+            self.channel.close()

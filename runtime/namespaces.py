@@ -35,7 +35,7 @@ KINDS = {
     "time": (CLONE_NEWTIME, "time"),
     "mount": (CLONE_NEWNS, "mnt"),
 }
-_NS_GET_NSTYPE = 0xB703
+_NS_GET_USERNS, _NS_GET_NSTYPE = 0xB701, 0xB703
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
 
 
@@ -107,6 +107,22 @@ def open_namespace(kind: str, flag: int, path: str, name: str) -> int:
         posix.close(fd)
         raise SpecError(f"{name}: `{path}` is not a {kind} namespace")
     return fd
+
+
+def owns_mounts() -> bool:
+    """Tell whether this process's mount namespace belongs to its own user namespace (ioctl_ns(2))."""
+    mounts = posix.open("/proc/self/ns/mnt", posix.O_RDONLY | posix.O_CLOEXEC)
+    try:
+        owner = fcntl.ioctl(mounts, _NS_GET_USERNS)
+    except PermissionError:
+        # The owner is further out than we can see.
+        return False
+    finally:
+        posix.close(mounts)
+    try:
+        return posix.fstat(owner).st_ino == posix.stat("/proc/self/ns/user").st_ino
+    finally:
+        posix.close(owner)
 
 
 def _time_offsets(offsets: dict[str, Any]) -> str:

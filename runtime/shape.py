@@ -76,6 +76,17 @@ def name(value: Any) -> None:
         raise WrongValue("is empty")
 
 
+def short(longest: int) -> Check:
+    """Return a check for a string of at most so many bytes."""
+
+    def check_length(value: Any) -> None:
+        text(value)
+        if len(value.encode("utf-8", "surrogateescape")) > longest:
+            raise WrongValue(f"is longer than {longest} bytes")
+
+    return check_length
+
+
 def absolute(value: Any) -> None:
     """Check for an absolute path."""
     text(value)

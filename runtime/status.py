@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 STATE, CONFIG, LISTENER = "state.json", "config.json", "start"
 # All that a state directory may hold; nothing else is ever removed from it.
 FILES = (STATE, f"{STATE}.new", CONFIG, f"{CONFIG}.new", LISTENER)
-VERSION = "1.2.0"
+VERSION = "1.3.0"
 
 
 class Status:

@@ -75,6 +75,14 @@ def exchanging(one: str, other: str) -> Iterator[None]:
     assert next(count) > 100, "nothing was exchanged"
 
 
+def starts(succeeded: list[bool]) -> Iterator[None]:
+    """Go on for some starts, and for more until one of them has succeeded: on a busy machine few do."""
+    for number in range(20 * _STARTS):
+        if number >= _STARTS and any(succeeded):
+            return
+        yield
+
+
 def volume(runtime: Runtime, *directories: str) -> str:
     """Make the directory that hostile and starting containers share."""
     path = f"{runtime.directory}/volume"
@@ -106,16 +114,16 @@ def test_targets_in_a_shared_volume_stay_inside(runtime: Runtime, outside: str) 
     spec["linux"]["readonlyPaths"] += ["/vol/a"]
     if not runtime.user.uid:
         spec["linux"]["devices"] = [{"path": "/vol/a/b/null", "type": "c", "major": 1, "minor": 3}]
-    succeeded = 0
+    succeeded: list[bool] = []
     with exchanging(f"{shared}/a", f"{shared}/link"):
-        for _start in range(_STARTS):
+        for _start in starts(succeeded):
             done = runtime.run(spec)
             assert "Traceback" not in done.stderr
-            succeeded += done.returncode == 0
+            succeeded.append(done.returncode == 0)
             points = [line.split()[4] for line in done.stdout.splitlines()]
             # By way of the link, the same path below the container's root.
             assert all(point.startswith(("/vol", outside, "/proc", "/sys", "/dev")) or point == "/" for point in points)
-    assert succeeded
+    assert any(succeeded)
 
 
 def test_no_directory_changes_its_mode_by_a_race(runtime: Runtime) -> None:
@@ -261,14 +269,14 @@ def test_the_console_is_no_other_file_though_it_is_exchanged(as_root: Runtime) -
     with open("/proc/sys/kernel/core_pattern") as file:
         pattern = file.read().strip()
     allowed = {"/proc", *spec["linux"]["maskedPaths"], *spec["linux"]["readonlyPaths"]}
-    succeeded = 0
+    succeeded: list[bool] = []
     with exchanging(f"{directory}/console", f"{directory}/other"):
-        for _start in range(_STARTS):
+        for _start in starts(succeeded):
             done = as_root.run(spec)
             if done.returncode:
                 assert "console" in done.stderr, done.stderr
                 continue
-            succeeded += 1
+            succeeded.append(True)
             lines = done.stdout.replace("\r", "").splitlines()
             points = {line.split()[4] for line in lines[:-1] if " - " in line}
             assert {point for point in points if point.startswith("/proc")} <= allowed

@@ -233,6 +233,14 @@ def test_a_user_namespace_of_its_own(as_root: Runtime) -> None:
     assert as_root.output(spec=spec).split() == ["0", "0", "100000", "65536", "65534"]
 
 
+def test_a_user_namespace_inside_of_another_whose_mounts_are_not_its_own(runtime: Runtime) -> None:
+    # `unshare --user` alone, as the ordinary user's commands are run here: its mount namespace is the host's.
+    spec = with_user_namespace(configuration("id", "-u"), host=0, size=1)
+    spec["mounts"].append({"destination": "/here", "type": "bind", "source": runtime.rootfs, "options": ["bind"]})
+    done = runtime.run(spec)
+    assert (done.returncode, done.stdout) == (0, "0\n"), done.stderr
+
+
 def test_a_time_namespace(as_root: Runtime) -> None:
     spec = configuration("cat", "/proc/uptime")
     spec["linux"]["namespaces"].append({"type": "time"})
