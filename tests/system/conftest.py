@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -23,6 +24,15 @@ find /var/lib/pod/containers /home/alice/.local/share/pod/containers -mindepth 1
 find /sys/fs/cgroup -type d | grep -E '/(libpod|pod|box)[^/]*$|[0-9a-f]{64}' || true
 pgrep -a pod-monitor || true
 """
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave the slow tests of this suite out of continuous integration, which has ten minutes for it."""
+    if not os.environ.get("CI"):
+        return
+    for item in items:
+        if item.path.parent.samefile(os.path.dirname(__file__)) and item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.skip(reason="slow, and this is CI: `contrib/test --system` runs it"))
 
 
 @pytest.fixture(scope="session")

@@ -37,7 +37,9 @@ class Qemu:
     def __init__(self, image: Image, directory: str) -> None:
         self.console = os.path.join(directory, "console")
         self._control = os.path.join(directory, "qmp")
-        command = [PROGRAM, "-accel", "tcg,thread=multi", "-cpu", "max", "-m", MEMORY, "-smp", PROCESSORS]
+        # One thread for all processors: with a thread each, qemu 7.2 may execute half of an instruction that Linux just
+        # patches on another one (a jump label, as when the first cpuset is made), and the kernel panics.
+        command = [PROGRAM, "-accel", "tcg,thread=single", "-cpu", "max", "-m", MEMORY, "-smp", PROCESSORS]
         command += ["-nodefaults", "-no-user-config", "-display", "none", "-serial", f"file:{self.console}"]
         command += ["-qmp", f"unix:{self._control},server=on,wait=off"]
         command += ["-kernel", image.kernel, "-initrd", image.initrd, "-append", _APPEND]
