@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.fixtures import debian, images, leaks, place
+from tests.fixtures.bundle import Runtime
 from tests.fixtures.command import Pod, install, make_pod
 from tests.fixtures.registry import Registry, serve
 from tests.fixtures.user import User, current_user, make_user, remove_user
@@ -81,6 +82,22 @@ def pod(command: str, workplace: str, user: User) -> Iterator[Pod]:
         leaks.end_processes(lambda process: process.mentions(made.directory))
         remove_tree(made.directory, unshare=made)
     assert not found, "left behind:\n" + "\n".join(found)
+
+
+@pytest.fixture
+def runtime(workplace: str, user: User) -> Iterator[Runtime]:
+    """`pod-runtime` with a bundle and a state directory of its own; what it leaves there fails the test."""
+    made = Runtime(os.path.join(workplace, f"{next(_numbers):05d}-runtime"), user)
+    yield made
+    assert made.leftovers() == []
+
+
+@pytest.fixture
+def as_root(runtime: Runtime) -> Runtime:
+    """`runtime` of root alone: each command of an ordinary user has a user namespace of its own, and no privileges."""
+    if runtime.user.uid:
+        pytest.skip("needs root")
+    return runtime
 
 
 @pytest.fixture(scope="session")

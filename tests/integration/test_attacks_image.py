@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import encodings
-import itertools
 import locale
 import os
 import subprocess
@@ -15,27 +14,10 @@ import pytest
 
 import runtime as runtime_package
 from tests.fixtures.bundle import SOURCE, Runtime, configuration, with_user_namespace
-from tests.fixtures.user import User
 from tests.fixtures.watch import Watch
 
-_numbers = itertools.count()
 _LIBRARIES = "usr/lib/x86_64-linux-gnu lib/x86_64-linux-gnu lib64 usr/lib lib usr/lib/aarch64-linux-gnu".split()
 _TRAP = b"open('/trapped', 'w')\n"
-
-
-@pytest.fixture
-def runtime(workplace: str, user: User) -> Iterator[Runtime]:
-    made = Runtime(f"{workplace}/image{next(_numbers)}-{user.name}", user)
-    yield made
-    assert made.leftovers() == []
-
-
-@pytest.fixture
-def as_root(runtime: Runtime) -> Runtime:
-    # Each `pod-runtime` of an ordinary user is in a user namespace of its own here: exec needs a common one.
-    if runtime.user.uid:
-        pytest.skip("needs root")
-    return runtime
 
 
 def put(runtime: Runtime, path: str, content: bytes = b"\x7fELF trap") -> None:

@@ -16,26 +16,10 @@ from typing import Any
 import pytest
 
 from tests.fixtures.bundle import Runtime, configuration
-from tests.fixtures.user import User
 
-_numbers = itertools.count()
 _libc = ctypes.CDLL(None, use_errno=True)
 _RENAME_EXCHANGE = 2
 _STARTS = 8 if os.environ.get("POD_TEST_QUICK") else 30
-
-
-@pytest.fixture
-def runtime(workplace: str, user: User) -> Iterator[Runtime]:
-    made = Runtime(f"{workplace}/races{next(_numbers)}-{user.name}", user)
-    yield made
-    assert made.leftovers() == []
-
-
-@pytest.fixture
-def as_root(runtime: Runtime) -> Runtime:
-    if runtime.user.uid:
-        pytest.skip("needs root: device nodes")
-    return runtime
 
 
 @pytest.fixture

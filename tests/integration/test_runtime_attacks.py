@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import itertools
 import json
 import os
 import shutil
@@ -16,24 +15,6 @@ import pytest
 
 from runtime import trampoline
 from tests.fixtures.bundle import Runtime, configuration
-from tests.fixtures.user import User
-
-_numbers = itertools.count()
-
-
-@pytest.fixture
-def runtime(workplace: str, user: User) -> Iterator[Runtime]:
-    made = Runtime(f"{workplace}/attacks{next(_numbers)}-{user.name}", user)
-    yield made
-    assert made.leftovers() == []
-
-
-@pytest.fixture
-def as_root(runtime: Runtime) -> Runtime:
-    # Each `pod-runtime` of an ordinary user is in a user namespace of its own here: exec needs a common one.
-    if runtime.user.uid:
-        pytest.skip("needs root")
-    return runtime
 
 
 @pytest.fixture

@@ -14,16 +14,9 @@ from typing import Any
 import pytest
 
 from tests.fixtures.bundle import COMMAND, Runtime, configuration, with_python, with_user_namespace
-from tests.fixtures.user import User, current_user
+from tests.fixtures.user import current_user
 
 _numbers = itertools.count()
-
-
-@pytest.fixture
-def runtime(workplace: str, user: User) -> Iterator[Runtime]:
-    made = Runtime(f"{workplace}/config{next(_numbers)}-{user.name}", user)
-    yield made
-    assert made.leftovers() == []
 
 
 @pytest.fixture

@@ -14,18 +14,11 @@ from typing import Any
 import pytest
 
 from tests.fixtures.bundle import Runtime, configuration, with_user_namespace
-from tests.fixtures.user import User, current_user
+from tests.fixtures.user import current_user
 
 _numbers = itertools.count()
 OUTSIDE = ("prestart", "createRuntime", "createContainer", "poststart", "poststop")
 STAGES = ("prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop")
-
-
-@pytest.fixture
-def runtime(workplace: str, user: User) -> Iterator[Runtime]:
-    made = Runtime(f"{workplace}/hooks{next(_numbers)}-{user.name}", user)
-    yield made
-    assert made.leftovers() == []
 
 
 @pytest.fixture

@@ -2,33 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import resource
 import subprocess
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.fixtures.bundle import COMMAND, Runtime, configuration, with_user_namespace
-from tests.fixtures.user import User
-
-_numbers = itertools.count()
-
-
-@pytest.fixture
-def runtime(workplace: str, user: User) -> Iterator[Runtime]:
-    made = Runtime(f"{workplace}/runtime{next(_numbers)}-{user.name}", user)
-    yield made
-    assert made.leftovers() == []
-
-
-@pytest.fixture
-def as_root(runtime: Runtime) -> Runtime:
-    if runtime.user.uid:
-        pytest.skip("needs the privileges of root")
-    return runtime
 
 
 def fields(text: str) -> dict[str, str]:

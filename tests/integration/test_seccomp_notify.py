@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import copy
 import errno
-import itertools
 import json
 import os
 import socket
@@ -19,24 +18,6 @@ from runtime import seccomp
 from tests.fixtures.agent import NUMBERS, Agent
 from tests.fixtures.bundle import Runtime, configuration, with_user_namespace
 from tests.fixtures.command import Pod
-from tests.fixtures.user import User
-
-_numbers = itertools.count()
-
-
-@pytest.fixture
-def runtime(workplace: str, user: User) -> Iterator[Runtime]:
-    made = Runtime(f"{workplace}/notify{next(_numbers)}-{user.name}", user)
-    yield made
-    assert made.leftovers() == []
-
-
-@pytest.fixture
-def as_root(runtime: Runtime) -> Runtime:
-    # Each `pod-runtime` of an ordinary user is in a user namespace of its own here: exec needs a common one.
-    if runtime.user.uid:
-        pytest.skip("needs root")
-    return runtime
 
 
 @pytest.fixture
