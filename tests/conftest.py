@@ -18,8 +18,10 @@ for _name in list(os.environ):
     if _name.startswith(("CONTAINERS_", "CONTAINER_", "PODMAN_", "REGISTRY_", "STORAGE_")):
         del os.environ[_name]
 
-# Nor must nohup, whose children ignore this for good.
+# Nor must nohup, or a script that runs this in the background: their children ignore these signals for good.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SECONDS, SECONDS_IF_SLOW = 120, 900
 
