@@ -201,11 +201,6 @@ def fsconfig_set_string(fd: int, key: str, value: Path) -> None:
     call("fsconfig", fd, 1, _path(key), _path(value), 0, filename=key)
 
 
-def fsconfig_set_fd(fd: int, key: str, value: int) -> None:
-    """fsconfig(FSCONFIG_SET_FD)."""
-    call("fsconfig", fd, 5, _path(key), None, value, filename=key)
-
-
 def fsconfig_create(fd: int) -> None:
     """fsconfig(FSCONFIG_CMD_CREATE)."""
     call("fsconfig", fd, 6, None, None, 0)
@@ -247,11 +242,6 @@ def close_range(first: int, last: int = 0xFFFFFFFF, flags: int = 0) -> None:
 def prctl(option: int, argument2: int = 0, argument3: int = 0, argument4: int = 0, argument5: int = 0) -> int:
     """prctl(2)."""
     return call("prctl", option, _Long(argument2), _Long(argument3), _Long(argument4), _Long(argument5))
-
-
-def prctl_set_name(name: str) -> None:
-    """Set the name of this process that `ps` shows (15 bytes)."""
-    call("prctl", 15, _path(name)[:15], 0, 0, 0)
 
 
 def capget() -> tuple[int, int, int]:
