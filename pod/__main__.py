@@ -71,7 +71,7 @@ def plain(args: list[str]) -> Callable[[], int | None] | None:
     read = fastargs.read(
         module.main,
         words[found[1] :],
-        shared=getattr(module, "SHARED", None),
+        shared=getattr(module, "SHARED", ()),
         interspersed=getattr(module, "INTERSPERSED", True),
         inherited=leading,
     )

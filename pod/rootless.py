@@ -11,8 +11,8 @@ from __future__ import annotations
 import fcntl
 import os
 
+from pod.containers.status import parse_record, read_record
 from pod.errors import PodError
-from pod.status import parse_record, read_record
 from runtime import kernel, process, syscalls
 from runtime.errors import CommandNotFoundError, IdNotMappedError, NotExecutableError
 

@@ -1,13 +1,14 @@
 """The engine's own tables in pod.db: containers, volumes, and exit codes of containers that are gone.
 
 Storage has tables of its own in the same file; neither reads the other's. What a container is doing is not here:
-see pod.status.
+see pod.containers.status.
 """
 
 from __future__ import annotations
 
 import time
 
+from pod.containers.configuration import DEFAULTS
 from pod.errors import ContainerNotFoundError, NameInUseError, NoSuchVolumeError, PodError
 from runtime import jsontext
 from storage import database, store
@@ -61,7 +62,7 @@ class Container:
         self.id, self.name, self.image, self.created = row[:4]
         self.auto_remove = bool(row[4])
         self.creator = row[5]  # "PID STARTTIME BOOT-ID" of a `run --rm` that still owns it, else empty
-        self.config: dict[str, Any] = jsontext.loads(row[6])
+        self.config: dict[str, Any] = DEFAULTS | jsontext.loads(row[6])
 
 
 class Volume:

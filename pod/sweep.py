@@ -6,7 +6,8 @@ import fcntl
 import os
 import time
 
-from pod import runtimes, state, status, volumes
+from pod import state, volumes
+from pod.containers import runtimes, status
 from pod.errors import PodError
 from pod.lock import ContainerLock
 from runtime import process
@@ -57,7 +58,7 @@ def _sweep_containers(engine: Engine) -> None:
 
 
 def _remove_orphan(engine: Engine, name: str) -> None:
-    from pod import remove
+    from pod.containers import remove
 
     with ContainerLock(engine.config, name, wait=False):
         if not _is_foreign(engine, name):
@@ -73,7 +74,7 @@ def _is_foreign(engine: Engine, name: str) -> bool:
 
 
 def _remove_abandoned(engine: Engine, container: state.Container) -> None:
-    from pod import remove
+    from pod.containers import remove
 
     with ContainerLock(engine.config, container.id, wait=False):
         if _is_abandoned(engine, container):  # still: nobody started it before we had the lock

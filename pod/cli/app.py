@@ -13,7 +13,7 @@ import typer.main
 from typer.core import TyperCommand, TyperGroup
 
 from pod import __version__
-from pod.cli import global_options, help, table, words
+from pod.cli import flags, global_options, help, table, words
 from pod.errors import PodError, UsageError
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ def declare(module: Any, name: str, summary: str, call: Callable[..., Any], *, a
         return call(**values) if call is module.main else call(values)
 
     main.__doc__ = module.main.__doc__
-    adopt_signature(main, module.main, getattr(module, "SHARED", None))
+    adopt_signature(main, module.main, *map(flags.declaration, getattr(module, "SHARED", ())))
     settings: dict[str, Any] = {**HELP_FLAGS, "allow_interspersed_args": getattr(module, "INTERSPERSED", True)}
     application = typer.Typer(add_completion=False)
     application.command(name, cls=PodCommand, context_settings=settings, add_help_option=add_help)(main)
@@ -184,16 +184,16 @@ def declare(module: Any, name: str, summary: str, call: Callable[..., Any], *, a
     return command  # type: ignore[no-any-return]
 
 
-def adopt_signature(target: Any, *sources: Callable[..., Any] | None) -> None:
-    """Give a function the parameters of others, with their annotations evaluated."""
+def adopt_signature(target: Any, *sources: Callable[..., Any]) -> None:
+    """Give a function the parameters of the first and the flags of the others, with their annotations evaluated."""
     import inspect
     import sys
 
     names = {"Annotated": Annotated, "Option": typer.Option, "Argument": typer.Argument}
     wanted: dict[str, inspect.Parameter] = {}
-    for source in filter(None, sources):
+    for position, source in enumerate(sources):
         for one in inspect.signature(source).parameters.values():
-            if one.kind is not one.VAR_KEYWORD:
+            if one.kind is one.KEYWORD_ONLY or (position == 0 and one.kind is not one.VAR_KEYWORD):
                 type_ = eval(one.annotation, vars(sys.modules[source.__module__]), names)
                 wanted[one.name] = one.replace(kind=one.KEYWORD_ONLY, annotation=type_)
     target.__signature__ = inspect.Signature(list(wanted.values()))

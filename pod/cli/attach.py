@@ -19,9 +19,9 @@ def main(
 ) -> int:
     """Attach to a running container."""
     from pod.cli import attaching, each
+    from pod.containers.status import observe
     from pod.engine import open_engine
     from pod.errors import PodError, StateError
-    from pod.status import observe
 
     missing = '"pod attach" requires a name, id, or the "--latest" flag'
     names = each.required(containers or [], all=False, missing=missing)

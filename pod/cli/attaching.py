@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from pod import attach as attach_client
-from pod import remove, stop
 from pod.cli import session
+from pod.containers import attach as attach_client
+from pod.containers import remove, stop
 from storage import gc
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pod.containers.execs import ExecSession
     from pod.engine import Engine
-    from pod.execs import ExecSession
     from pod.state import Container
     from runtime.monitor.spawn import MonitorLink
 

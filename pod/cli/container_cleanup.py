@@ -13,11 +13,11 @@ def main(
     containers: Annotated[list[str], Argument(metavar="CONTAINER [CONTAINER...]", help="Names or IDs")],
 ) -> int:
     """Remove what ended containers leave behind, and those that were to be removed at their end."""
-    from pod import remove, stop
     from pod.cli import each
+    from pod.containers import remove, stop
+    from pod.containers.status import observe
     from pod.engine import open_engine
     from pod.errors import ContainerNotFoundError
-    from pod.status import observe
 
     engine = open_engine(write=True)
 

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from pod.cli import container_flags
+from pod.cli import flags as groups
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Annotated, Any
+
+    from typer import Argument
 
 INTERSPERSED = False
-SHARED = container_flags.create_options
+SHARED = groups.CREATE
 
 
-def main(**flags: Any) -> None:
+def main(
+    image: Annotated[str, Argument(metavar="IMAGE", help="The image, or a directory with --rootfs")],
+    command: Annotated[list[str] | None, Argument(metavar="[COMMAND [ARG...]]", help="What to run in it")] = None,
+    **flags: Any,
+) -> None:
     """Create but do not start a container."""
     from pod.cli import creating
     from pod.engine import open_engine
 
-    options, request = container_flags.create_options(**flags)
-    print(creating.create_container(open_engine(write=True), options, request).id)
+    request = creating.request(image, command or [], flags)
+    print(creating.create_container(open_engine(write=True), request).id)

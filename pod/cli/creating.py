@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from pod import state
-from pod.create import create
+from pod.cli import flags
+from pod.cli.flags.request import Request
+from pod.containers.create import create
 from pod.errors import ContainerNotFoundError, NameInUseError, PodError
 from storage import database, images
 from storage.errors import ImageNotFoundError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pod.cli.container_flags import Request
-    from pod.create import CreateOptions
+    from typing import Any
+
+    from pod.containers.create import CreateOptions
     from pod.engine import Engine
     from pod.state import Container
     from storage.images import Image
@@ -21,30 +25,38 @@ if TYPE_CHECKING:
 _TRIES = 10
 
 
-def create_container(engine: Engine, options: CreateOptions, request: Request) -> Container:
+def request(image: str, command: list[str], said: dict[str, Any]) -> Request:
+    """Return what `run` or `create` is asked for. Raises PodError for what makes no sense."""
+    asked = Request(image)
+    asked.command, asked.create_command = command, sys.argv
+    flags.apply(flags.CREATE, said, asked)
+    return asked
+
+
+def create_container(engine: Engine, request: Request) -> Container:
     """Create the container, pulling its image if the policy says so; replace its namesake if asked to."""
     if request.cidfile and os.path.exists(request.cidfile):
         raise PodError(
             f"container id file exists. Ensure another container is not using it or delete {request.cidfile}"
         )
-    if request.replace and not options.name:
+    if request.replace and not request.name:
         raise PodError("cannot replace container without --name being set")
-    if request.rootfs:
-        if not os.path.isdir(request.image):
-            raise PodError(f"stat {request.image}: no such directory")
-        options.rootfs = os.path.abspath(request.image)
+    if request.is_rootfs:
+        if not os.path.isdir(request.reference):
+            raise PodError(f"stat {request.reference}: no such directory")
+        request.rootfs = os.path.abspath(request.reference)
     else:
-        options.image = find_image(engine, request)
-        options.image_name = options.image.names[0] if options.image.names else options.image.id
-        full = [name for name in options.image.names if name.endswith(request.image)]
-        options.image_name = full[0] if full else options.image_name
-    container = _create_in_place(engine, options) if request.replace else create(engine, options)
+        image = request.image = find_image(engine, request)
+        request.image_name = image.names[0] if image.names else image.id
+        full = [name for name in image.names if name.endswith(request.reference)]
+        request.image_name = full[0] if full else request.image_name
+    container = _create_in_place(engine, request) if request.replace else create(engine, request)
     if request.cidfile:
         try:
             with open(request.cidfile, "x", encoding="ascii") as file:
                 file.write(container.id)
         except BaseException as error:
-            from pod import remove
+            from pod.containers import remove
 
             if not isinstance(error, FileExistsError):
                 _unlink(request.cidfile)  # a full disk may leave an empty one
@@ -57,7 +69,7 @@ def find_image(engine: Engine, request: Request) -> Image:
     """Return the image that the command line names, from the store or the registry."""
     if request.pull in ("missing", "never") and not request.platform:
         try:
-            return images.resolve(engine.store, request.image)
+            return images.resolve(engine.store, request.reference)
         except ImageNotFoundError:
             if request.pull == "never":
                 raise
@@ -90,7 +102,7 @@ class removed_on_failure:
             return
         if self.cidfile:
             _unlink(self.cidfile)
-        from pod import remove
+        from pod.containers import remove
 
         # Nothing has run, or nothing of it is wanted: no grace for a process that waits to be started.
         remove.remove_container(self.engine, self.container, force=True, volumes=True, timeout=0)
@@ -120,6 +132,6 @@ def _remove_namesake(engine: Engine, name: str) -> None:
     except ContainerNotFoundError:
         return
     if namesake.name == name:
-        from pod import remove
+        from pod.containers import remove
 
         remove.remove_container(engine, namesake, force=True, volumes=False)

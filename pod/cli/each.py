@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 
 from pod import state
+from pod.containers.status import observe
 from pod.errors import PodError
-from pod.status import observe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -37,11 +37,12 @@ def main(
     ] = "",
 ) -> int:
     """Run a process in a running container."""
-    from pod import launch, state, values
+    from pod import state, values
     from pod.cli import terminal
+    from pod.containers import launch
+    from pod.containers.execs import ExecOptions, launch_exec, remove_if_ended
     from pod.engine import open_engine
     from pod.errors import PodError
-    from pod.execs import ExecOptions, launch_exec, remove_if_ended
 
     if not container:
         raise PodError("exec requires the name or ID of a container or the --latest flag")

@@ -8,9 +8,11 @@ and Typer reads the same line again to say what is wrong. Syntax and meaning are
 
 from __future__ import annotations
 
+from pod.cli import flags
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any
 
 TRUE = frozenset(("1", "t", "T", "TRUE", "true", "True"))
@@ -64,14 +66,14 @@ class NotPlainError(Exception):
 class Reader:
     """The declaration of one command, read as far as a command line needs it."""
 
-    def __init__(self, *functions: Callable[..., Any] | None) -> None:
+    def __init__(self, function: Callable[..., Any], shared: Sequence[str] = ()) -> None:
+        """Take the declaration of `function`, and groups of flags (pod.cli.flags) that are read at their first need."""
         self.annotations: dict[str, str] = {}
         self.names: list[str] = []
         self.optional: set[str] = set()
-        for function in functions:
-            if function is not None:
-                self._add(function)
+        self.unread = list(shared)
         self.known: dict[str, Declared | None] = {}
+        self._add(function)
 
     def _add(self, function: Callable[..., Any]) -> None:
         self.annotations.update(function.__annotations__)
@@ -85,17 +87,23 @@ class Reader:
         """Return the option that a flag (with its dashes) names, or None."""
         if flag in self.known:
             return self.known[flag]
-        found = None
-        quoted = _QUOTED % flag
-        for name in self.names:
-            # A help text may quote the flag too, hence the second look.
-            if quoted in self.annotations[name]:
-                declared = self.declared(name)
-                if flag in declared.flags:
-                    found = declared
-                    break
+        found = self._search(flag, self.names)
+        while found is None and self.unread:
+            before = len(self.names)
+            self._add(flags.declaration(self.unread.pop(0)))
+            found = self._search(flag, self.names[before:])
         self.known[flag] = found
         return found
+
+    def _search(self, flag: str, names: list[str]) -> Declared | None:
+        quoted = _QUOTED % flag
+        for name in names:
+            # A help text may quote the flag too, hence the second look.
+            if quoted in self.annotations.get(name, ""):
+                declared = self.declared(name)
+                if flag in declared.flags:
+                    return declared
+        return None
 
     def declared(self, name: str) -> Declared:
         """Evaluate the annotation of one parameter."""
@@ -105,20 +113,20 @@ class Reader:
 
     def arguments(self) -> list[Declared]:
         """Return the positional arguments, in order."""
-        return [self.declared(name) for name in self.names if ", Argument(" in self.annotations[name]]
+        return [self.declared(name) for name in self.names if ", Argument(" in self.annotations.get(name, "")]
 
 
 def read(
     function: Callable[..., Any],
     args: list[str],
     *,
-    shared: Callable[..., Any] | None = None,
+    shared: Sequence[str] = (),
     interspersed: bool = True,
     inherited: Reader | None = None,
 ) -> tuple[dict[str, Any], dict[str, Any]] | None:
     """Return the keyword arguments for `function`, and those for the options of `inherited`, or None.
 
-    `shared` declares further options, which `function` takes as `**flags` and passes on.
+    `shared` are groups of further options (pod.cli.flags), which `function` takes as `**flags` and passes on.
     """
     line = _Line(Reader(function, shared), inherited)
     try:

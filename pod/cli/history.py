@@ -22,9 +22,9 @@ def main(
     quiet: Annotated[bool, Option("--quiet", "-q", help="Display the numeric IDs only")] = False,
 ) -> None:
     """Displays the history of an image."""
-    from pod import image_views
     from pod.cli import output
     from pod.engine import open_engine
+    from pod.images import views as image_views
     from storage import images
 
     store = open_engine(write=False).store
@@ -48,7 +48,7 @@ def main(
 def row(step: dict[str, Any], *, human: bool, no_trunc: bool) -> dict[str, Any]:
     """Return what templates may ask of a step."""
     from pod.cli import output
-    from pod.image_views import unix
+    from pod.images.views import unix
 
     command = " ".join(step["created_by"].split("\n"))
     since = output.age(unix(step["created"]))
@@ -82,6 +82,6 @@ def json_object(step: dict[str, Any]) -> dict[str, Any]:
 def whole_seconds(moment: str) -> str:
     """Return an RFC 3339 time without the fraction of its second."""
     from pod.cli.govalues import Time
-    from pod.image_views import unix
+    from pod.images.views import unix
 
     return Time(int(unix(moment))).to_json()

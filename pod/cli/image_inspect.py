@@ -19,7 +19,7 @@ def main(
     from pod.cli.output import print_errors, print_inspected
     from pod.engine import open_engine
     from pod.errors import PodError
-    from pod.image_views import inspect
+    from pod.images.views import inspect
     from storage.errors import ImageNotFoundError
     from storage.images import resolve
 

@@ -39,7 +39,7 @@ def main(
     engine = open_engine(write=True)
     keep: set[str] = set()
     if filter:
-        from pod.image_filters import chosen
+        from pod.images.filters import chosen
 
         present = images.list_images(engine.store)
         keep = {image.id for image in present} - {image.id for image in chosen(engine.store, present, filter)}

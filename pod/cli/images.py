@@ -49,7 +49,7 @@ def main(
     store = open_engine(write=False).store
     found = images.list_images(store)
     if filter:
-        from pod.image_filters import chosen
+        from pod.images.filters import chosen
 
         found = chosen(store, found, filter)
     rows = [row for one in found for row in named_rows(store, one, no_trunc=no_trunc)]
@@ -182,7 +182,7 @@ def used(store: Store, image: Image) -> int:
 
 def wanted_rows(store: Store, rows: list[Row], text: str) -> list[Row]:
     """Return the rows of a repository, of a name, or of the image that a text stands for."""
-    from pod.image_filters import matches
+    from pod.images.filters import matches
     from storage import images
     from storage.errors import ImageNotFoundError
 

@@ -35,9 +35,10 @@ def main(
     variant: Annotated[str, Option("--variant", metavar="string", help="Set the variant of the imported image")] = "",
 ) -> None:
     """Create a container image from the contents of the specified tarball (.tar, .tar.gz, .tar.xz, .tar.zst)."""
-    from pod import image_changes, registries
+    from pod import registries
     from pod.cli.progress import display
     from pod.engine import open_engine
+    from pod.images import changes as image_changes
     from storage import importer
     from storage.images import tag_name
 

@@ -51,9 +51,10 @@ def describe_host(engine: Engine, host: Any) -> dict[str, Any]:
     """Return what is known of the machine."""
     import os
 
-    from pod import runtimes, systemd
+    from pod import systemd
     from pod.cli.version import architecture
     from pod.config import DEFAULT_CAPABILITIES
+    from pod.containers import runtimes
 
     machine = os.uname()
     return {
@@ -81,7 +82,7 @@ def describe_host(engine: Engine, host: Any) -> dict[str, Any]:
 def describe_store(engine: Engine, host: Any) -> dict[str, Any]:
     """Return what is known of the store."""
     from pod import state
-    from pod.status import observe
+    from pod.containers.status import observe
     from storage.images import list_images
 
     config = engine.config

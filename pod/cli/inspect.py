@@ -61,7 +61,8 @@ def show(names: list[str], *, kind: str, format: str, size: bool) -> int:
 
 def describe(engine: Engine, name: str, kind: str, *, size: bool) -> dict[str, Any] | None:
     """Return what is known of the object of this name, the first kind that has one."""
-    from pod import inspect, state
+    from pod import state
+    from pod.containers import inspect
     from pod.errors import ContainerNotFoundError, NoSuchVolumeError
     from storage.errors import ImageNotFoundError
 
@@ -71,7 +72,7 @@ def describe(engine: Engine, name: str, kind: str, *, size: bool) -> dict[str, A
         except ContainerNotFoundError:
             pass
     if kind in ("all", "image"):
-        from pod import image_views
+        from pod.images import views as image_views
         from storage import images
 
         try:

@@ -18,8 +18,8 @@ def main(
     signal: Annotated[str, Option("--signal", "-s", metavar="string", help="Signal to send to the container")] = "KILL",
 ) -> int:
     """Kill one or more running containers with a specific signal."""
-    from pod import stop
     from pod.cli import each
+    from pod.containers import stop
     from pod.engine import open_engine
     from pod.values import parse_signal
 

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
     from typer import Argument, Option
 
+    from pod.containers.logs import Line
     from pod.engine import Engine
-    from pod.logs import Line
 
 
 def main(
@@ -31,8 +31,8 @@ def main(
     ] = "",
 ) -> None:
     """Fetch the logs of one or more containers."""
-    from pod import logs
     from pod.cli import each
+    from pod.containers import logs
     from pod.engine import open_engine
     from pod.errors import PodError
     from pod.times import parse_moment
@@ -65,7 +65,7 @@ def main(
 
 def _watch(engine: Engine, container_id: str) -> Callable[[], bool]:
     """Tell whether more may come: while the container runs, and until its monitor has written the last of it."""
-    from pod.status import observe
+    from pod.containers.status import observe
 
     def is_running() -> bool:
         seen = observe(engine.config, container_id)

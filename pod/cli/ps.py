@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
     from typer import Option
 
-    from pod.listing import Listed
+    from pod.containers.listing import Listed
 
 _HEADER = ("CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "PORTS", "NAMES")
 _COLUMNS = ("ID", "Image", "Command", "CreatedHuman", "Status", "Ports", "Names")
@@ -43,8 +43,8 @@ def main(
     sync: Annotated[bool, Option("--sync", hidden=True, help="Accepted: the state is always true")] = False,
 ) -> None:
     """List containers."""
-    from pod import listing
     from pod.cli import output
+    from pod.containers import listing
     from pod.engine import open_engine
 
     engine = open_engine(write=False)
@@ -90,7 +90,7 @@ def _row(item: Listed, no_trunc: bool, graphroot: str) -> dict[str, Any]:
     from time import gmtime, strftime
 
     from pod.cli import output
-    from pod.listing import status_text
+    from pod.containers.listing import status_text
 
     container, status = item.container, item.status
     command = " ".join(item.command)

@@ -88,10 +88,11 @@ def main(
     ] = "",
 ) -> None:
     """Pull an image from a registry and store it locally."""
-    from pod import pulls, registries
+    from pod import registries
     from pod.cli.progress import display
     from pod.cli.pulling import pull_shown
     from pod.engine import open_engine
+    from pod.images import pulls
 
     pulls.check_policy(policy)
     wanted = registries.platform(platform, arch=arch, os=os, variant=variant)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pod import pulls, registries
+from pod import registries
 from pod.cli.progress import display
+from pod.images import pulls
 
 if TYPE_CHECKING:
-    from pod.cli.container_flags import Request
+    from pod.cli.flags.request import Request
     from pod.engine import Engine
     from storage.images import Image
 
@@ -31,4 +32,4 @@ def pull_for_run(engine: Engine, request: Request) -> Image:
         policy=request.pull,
         platform=registries.platform(request.platform),
     )
-    return pull_shown(pull, request.image, quiet=request.quiet)
+    return pull_shown(pull, request.reference, quiet=request.quiet)

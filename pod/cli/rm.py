@@ -28,8 +28,8 @@ def main(
     ] = False,
 ) -> int:
     """Remove one or more containers."""
-    from pod import remove
     from pod.cli import each
+    from pod.containers import remove
     from pod.engine import open_engine
     from pod.errors import ContainerNotFoundError
     from pod.values import LONGEST_TIMEOUT

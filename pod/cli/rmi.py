@@ -25,7 +25,7 @@ def main(
     from pod.cli.output import print_errors
     from pod.engine import open_engine
     from pod.errors import PodError
-    from pod.image_removal import remove
+    from pod.images.removal import remove
     from storage.errors import ImageNotFoundError, StorageError
     from storage.images import list_images
 

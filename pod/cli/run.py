@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from pod.cli import container_flags
+from pod.cli import flags as groups
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Annotated, Any
 
-    from typer import Option
+    from typer import Argument, Option
 
 INTERSPERSED = False
-SHARED = container_flags.create_options
+SHARED = groups.CREATE
 
 
 def main(
+    image: Annotated[str, Argument(metavar="IMAGE", help="The image, or a directory with --rootfs")],
+    command: Annotated[list[str] | None, Argument(metavar="[COMMAND [ARG...]]", help="What to run in it")] = None,
     detach: Annotated[
         bool, Option("--detach", "-d", help="Run container in background and print container ID")
     ] = False,
@@ -26,15 +28,15 @@ def main(
 ) -> int:
     """Run a command in a new container."""
     from pod.cli import creating, terminal
+    from pod.containers.launch import launch, remove_if_ended, start
     from pod.engine import open_engine
-    from pod.launch import launch, remove_if_ended, start
 
-    options, request = container_flags.create_options(**flags)
-    options.detach_keys, options.owned_by_command = detach_keys, options.auto_remove
-    terminal.check(options.tty and not detach)
+    request = creating.request(image, command or [], flags)
+    request.detach_keys, request.owned_by_command = detach_keys, request.auto_remove
+    terminal.check(request.tty and not detach)
     terminal.check_detach_keys(detach_keys)
     engine = open_engine(write=True)
-    container = creating.create_container(engine, options, request)
+    container = creating.create_container(engine, request)
     with creating.removed_on_failure(engine, container, request.cidfile):
         link = launch(engine, container, terminal.size(), meanwhile=None if detach else _prepare)
         if detach:

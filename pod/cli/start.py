@@ -20,11 +20,11 @@ def main(
     sig_proxy: Annotated[bool, Option("--sig-proxy", help="Proxy received signals to the process")] = True,
 ) -> int:
     """Start one or more containers."""
-    from pod import launch
     from pod.cli import attaching, each, terminal
+    from pod.containers import launch
+    from pod.containers.status import observe
     from pod.engine import open_engine
     from pod.errors import PodError, StateError
-    from pod.status import observe
 
     names = each.required(containers or [], all=all, missing="start requires at least one argument")
     if (attach or interactive) and len(names) > 1:

@@ -27,8 +27,8 @@ def main(
     ] = None,
 ) -> int:
     """Stop one or more containers."""
-    from pod import stop
     from pod.cli import each
+    from pod.containers import stop
     from pod.engine import open_engine
     from pod.errors import ContainerNotFoundError
     from pod.values import LONGEST_TIMEOUT
@@ -60,8 +60,8 @@ def _begin_all(engine: Engine, names: list[str], timeout: int | None) -> dict[st
     """Begin to stop several containers at once, each in a thread: together they take no longer than the slowest."""
     from concurrent.futures import ThreadPoolExecutor
 
-    from pod import stop
     from pod.cli import each
+    from pod.containers import stop
     from pod.errors import PodError
 
     begun: dict[str, Future[bool]] = {}

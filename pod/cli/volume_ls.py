@@ -26,8 +26,8 @@ def main(
     """List volumes."""
     from pod import state
     from pod.cli import output
+    from pod.containers.inspect import inspect_volume
     from pod.engine import open_engine
-    from pod.inspect import inspect_volume
 
     engine = open_engine(write=False)
     found = state.volumes(engine.connection)

@@ -15,8 +15,9 @@ def main(
     force: Annotated[bool, Option("--force", "-f", help="Remove a volume by force, even if it is being used")] = False,
 ) -> int:
     """Remove one or more volumes."""
-    from pod import remove, state
+    from pod import state
     from pod.cli import each
+    from pod.containers import remove
     from pod.engine import open_engine
     from pod.errors import NoSuchVolumeError, PodError
 

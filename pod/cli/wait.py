@@ -17,8 +17,9 @@ def main(
     ] = "",
 ) -> int:
     """Block on one or more containers and print their exit codes."""
-    from pod import state, stop
+    from pod import state
     from pod.cli import each
+    from pod.containers import stop
     from pod.engine import open_engine
     from pod.errors import ContainerNotFoundError
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from pod import attach
+from pod.containers import attach
 from runtime import errors, process
 from runtime.monitor.spawn import Container, Stdio, spawn
 from tests.fixtures.monitor import (

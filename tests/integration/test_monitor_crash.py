@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pod import attach
+from pod.containers import attach
 from runtime import errors
 from tests.fixtures.monitor import (
     LATER,

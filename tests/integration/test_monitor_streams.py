@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pod import attach
+from pod.containers import attach
 from runtime.monitor.clients import STALL
 from tests.fixtures.monitor import (
     LATER,

@@ -27,7 +27,7 @@ COMMAND = """
 import os, sys
 sys.path.insert(0, {root!r})
 from pathlib import Path
-from pod import attach
+from pod.containers import attach
 from pod.cli import session
 from tests.fixtures.monitor import Fake
 options = {options!r}

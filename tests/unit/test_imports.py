@@ -17,9 +17,9 @@ LONGEST_FILE = 500
 # Where a command on the run path enters our code.
 RUN_PATH = (
     "pod.__main__",
-    "pod.attach",
+    "pod.containers.attach",
     "pod.cli.session",
-    "pod.logs",
+    "pod.containers.logs",
     "runtime.__main__",
     "runtime.cgroups",
     "runtime.cli.create",

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer import Argument, Exit, Option
 
-from pod.cli import app, fastargs, global_options, table
+from pod.cli import app, fastargs, flags, global_options, table
 from pod.errors import PodError
 
 if TYPE_CHECKING:
@@ -42,14 +42,21 @@ VERBATIM = SimpleNamespace(main=sample, INTERSPERSED=False)
 
 def fast(module: Any, args: list[str]) -> dict[str, Any] | None:
     """Return all keyword arguments that the fast reader comes to, with the defaults of what was not said."""
-    shared = getattr(module, "SHARED", None)
+    shared = getattr(module, "SHARED", ())
     read = fastargs.read(module.main, args, shared=shared, interspersed=getattr(module, "INTERSPERSED", True))
-    return None if read is None else defaults(module.main) | (defaults(shared) if shared else {}) | read[0]
+    if read is None:
+        return None
+    known = defaults(module.main)
+    for group in shared:
+        known |= defaults(flags.declaration(group))
+    return known | read[0]
 
 
 def defaults(function: Callable[..., Any]) -> dict[str, Any]:
     parameters = inspect.signature(function).parameters.values()
-    return {one.name: one.default for one in parameters if one.default is not one.empty}
+    return {
+        one.name: one.default for one in parameters if one.default is not one.empty and one.kind is not one.VAR_KEYWORD
+    }
 
 
 def slow(module: Any, args: list[str]) -> dict[str, Any] | None:
@@ -211,8 +218,9 @@ def test_every_command_alike(name: str) -> None:
 
 def options(module: Any) -> tuple[list[str], list[str]]:
     """Return the flags of a command that take a value, and those that do not."""
-    reader = fastargs.Reader(module.main, getattr(module, "SHARED", None))
-    declared = [reader.declared(name) for name in reader.names if ", Option(" in reader.annotations[name]]
+    reader = fastargs.Reader(module.main, getattr(module, "SHARED", ()))
+    reader.option("--none-has-this-one")  # which reads all groups
+    declared = [reader.declared(name) for name in reader.names if ", Option(" in reader.annotations.get(name, "")]
     valued = [flag for one in declared if one.type is not bool for flag in one.flags]
     return valued, [flag for one in declared if one.type is bool for flag in one.flags]
 

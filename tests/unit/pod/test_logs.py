@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pod import logs
+from pod.containers import logs
 from runtime.monitor.log import STDERR, STDOUT, Log, time_text
 
 

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pod import mounts
+from pod.containers import mounts
+from pod.containers.mounts import Mount
 from pod.errors import PodError
-from pod.mounts import Mount
 
 
 def document(mount: Mount) -> tuple[str, str, str, list[str]]:

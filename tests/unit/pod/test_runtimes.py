@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pod import containers_conf, runtimes
+from pod import containers_conf
 from pod.config import Config
+from pod.containers import runtimes
 from pod.errors import PodError
 
 
@@ -26,7 +27,7 @@ def program(path: Path, mode: int = 0o755) -> str:
 def test_own(config: Config, name: str) -> None:
     config.runtime = name
     assert runtimes.choose(config) is None
-    assert runtimes.name_of({}) == runtimes.name_of({"runtime": None}) == "pod-runtime"
+    assert runtimes.name_of({"runtime": None}) == "pod-runtime"
 
 
 def test_by_path(config: Config, tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from pod.containers.seccomp_profile import default_profile, from_file
 from pod.errors import PodError
-from pod.seccomp_profile import default_profile, from_file
 from runtime import seccomp
 from runtime.seccomp.profile import AUDIT, parse_table
 from runtime.seccomp.tables import TABLES

@@ -4,13 +4,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pod import create, spec
-from pod.create import CreateOptions
+from pod.containers import create, spec
+from pod.containers.create import CreateOptions
+from pod.containers.mounts import Mount, parse_tmpfs, parse_volume
+from pod.containers.surroundings import Surroundings
 from pod.errors import PodError
-from pod.mounts import Mount, parse_tmpfs, parse_volume
 
 if TYPE_CHECKING:
-    from pod.container_config import ContainerConfig
+    from pod.containers.configuration import ContainerConfig
 
 
 def config(**changes: Any) -> ContainerConfig:
@@ -49,7 +50,7 @@ def config(**changes: Any) -> ContainerConfig:
     return base | changes  # type: ignore[return-value]
 
 
-def surroundings(**changes: Any) -> spec.Surroundings:
+def surroundings(**changes: Any) -> Surroundings:
     base: dict[str, Any] = {
         "rootfs": "/r",
         "files": "/f",
@@ -60,7 +61,7 @@ def surroundings(**changes: Any) -> spec.Surroundings:
         "default_capabilities": ["CAP_CHOWN", "CAP_KILL"],
         "default_sysctls": {"net.ipv4.ping_group_range": "0 0"},
     }
-    return spec.Surroundings(**base | changes)
+    return Surroundings(**base | changes)
 
 
 def security(**changes: Any) -> Any:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pod import users
+from pod.containers import users
 from pod.errors import PodError
 
 PASSWD = """root:x:0:0:root:/root:/bin/sh

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 
-from pod import launch, names, rootfs, runtimes, spec, status, users
+from pod import names
+from pod.containers import plan, rootfs, runtimes, spec, status, users
+from pod.containers.surroundings import observed
 from pod.errors import StateError
 from runtime.monitor import spawn
 from storage import gc
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from pod.container_config import ContainerConfig
+    from pod.containers.configuration import ContainerConfig
     from pod.engine import Engine
     from pod.state import Container
     from runtime.monitor.spawn import MonitorLink
@@ -96,7 +98,7 @@ def launch_exec(
 
 
 def remove_if_ended(session: ExecSession) -> None:
-    """Remove the files of a session that ended before this command detached, as `pod.launch.remove_if_ended` does."""
+    """Remove the files of a session that ended before this command detached, as `launch.remove_if_ended` does."""
     if os.path.exists(f"{session.directory}/exit"):
         gc.remove_tree(session.directory)
 
@@ -112,7 +114,7 @@ def _process(engine: Engine, container: Container, options: ExecOptions, pid: in
         "ulimits": config["ulimits"],
         "security": {**config["security"], "privileged": options.privileged or config["security"]["privileged"]},
     }
-    surroundings = launch.surroundings(engine, container.id, config)
+    surroundings = observed(engine, container.id, config)
     process = spec.process(asked, options.args, container.id, surroundings)
     spec.set_console_size(process, options.console_size)
     try:
@@ -129,5 +131,5 @@ def _process(engine: Engine, container: Container, options: ExecOptions, pid: in
 def _user(engine: Engine, config: ContainerConfig, options: ExecOptions, root: int) -> users.User:
     wanted = options.user or config["user"]
     if not wanted and config["namespaces"]["user"].startswith("keep-id"):
-        return launch.keep_id_user(engine, config)
+        return plan.keep_id_user(engine, config)
     return users.resolve(root, wanted, config["group_add"] if not options.user else [])

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pod.config import Config
-    from pod.container_config import Program
+    from pod.containers.configuration import Program
     from pod.state import Container
     from runtime.external import ExternalRuntime
     from runtime.monitor import spawn
@@ -66,13 +66,13 @@ def _check_without_cgroups(config: Config, name: str) -> None:
 
 def name_of(container_config: dict[str, Any]) -> str:
     """Return what `inspect` calls the runtime of a container."""
-    program: Program | None = container_config.get("runtime")
+    program: Program | None = container_config["runtime"]
     return program["name"] if program else OWN
 
 
 def of(config: Config, container: Container, directory: str) -> _OwnRuntime | ExternalRuntime:
     """Return the runtime of a container; a program exchanges files with us in `directory`, which is to be removed."""
-    program: Program | None = container.config.get("runtime")
+    program: Program | None = container.config["runtime"]
     if not program:
         return _OwnRuntime(config.runtime_root, systemd.bus(config))
     user_bus = systemd.bus(config) if config.rootless else ""
@@ -81,7 +81,7 @@ def of(config: Config, container: Container, directory: str) -> _OwnRuntime | Ex
 
 def note(config: Config, container: Container, cgroups_path: str) -> None:
     """Write down, before a program makes a container, by what `delete` finds all of it."""
-    program: Program | None = container.config.get("runtime")
+    program: Program | None = container.config["runtime"]
     if not program:
         return
     from runtime import jsontext

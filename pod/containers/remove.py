@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pod import runtimes, state, status, stop
+from pod import state
+from pod.containers import runtimes, status, stop
 from pod.errors import PodError, VolumeInUseError
 from pod.lock import ContainerLock
 from pod.volumes import discard

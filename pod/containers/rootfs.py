@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 
-from pod import spec, users
+from pod.containers import spec, users
 from pod.errors import PodError
 from runtime import kernel, syscalls
 
@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from pod.container_config import ContainerConfig
+    from pod.containers.configuration import ContainerConfig
 
 _MAX_LOWERS = 500  # OVL_MAX_STACK of the kernel
 

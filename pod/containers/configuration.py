@@ -1,6 +1,6 @@
 """A container as its creator asked for it: the document that the `config` column of the database holds.
 
-Types only: nothing of this exists at run time, where the documents are plain dictionaries.
+At run time the documents are plain dictionaries: the types are for the checker.
 """
 
 from __future__ import annotations
@@ -70,3 +70,7 @@ if TYPE_CHECKING:
         cgroups: str  # "default" or "disabled"
         detach_keys: str
         create_command: list[str]
+
+
+# What a container has for the keys that the version which created it did not know yet.
+DEFAULTS: dict[str, Any] = {"cgroups": "default", "runtime": None}

@@ -1,20 +1,19 @@
 """The runtime spec of a container: its configuration and the defaults, put into the words of config.json. Pure.
 
-What depends on the content of the image (user, home, working directory) is added by pod.rootfs once that is mounted.
+What depends on the content of the image (user, home, working directory) is added by rootfs.py once that is mounted.
 Source: runtime-spec, config.md and config-linux.md; the defaults are podman's.
 """
 
 from __future__ import annotations
 
-from pod.mounts import Mount
+from pod.containers import spec_mounts, spec_resources
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from pod.container_config import ContainerConfig
-
-    IdMapping = tuple[int, int, int]  # inside, outside, count
+    from pod.containers.configuration import ContainerConfig
+    from pod.containers.surroundings import IdMapping, Surroundings
 
 OCI_VERSION = "1.0.2"
 # CAP_CHOWN (0) to CAP_CHECKPOINT_RESTORE (40), in the order of linux/capability.h
@@ -31,46 +30,6 @@ MASKED_PATHS = (
     "/proc/timer_list /proc/timer_stats /sys/dev/block /sys/devices/virtual/powercap /sys/firmware /sys/fs/selinux"
 ).split()
 READONLY_PATHS = ("/proc/asound /proc/bus /proc/fs /proc/irq /proc/sys /proc/sysrq-trigger").split()
-INIT_TARGET = "/run/podman-init"
-
-
-class Surroundings:
-    """What the spec depends on beside the container's configuration."""
-
-    __slots__ = (
-        "cgroups_path",
-        "default_capabilities",
-        "default_sysctls",
-        "files",
-        "host_has_mqueue",
-        "id_mappings",
-        "rootfs",
-        "rootless",
-        "volumes",
-    )
-
-    def __init__(
-        self,
-        *,
-        rootfs: str,
-        files: str,
-        volumes: str,
-        rootless: bool,
-        cgroups_path: str,
-        id_mappings: tuple[list[IdMapping], list[IdMapping]] | None,
-        default_capabilities: list[str],
-        default_sysctls: dict[str, str],
-        host_has_mqueue: bool = True,
-    ) -> None:
-        self.rootfs = rootfs  # where the root file system will be mounted
-        self.files = files  # the directory of hosts, hostname, resolv.conf and .containerenv
-        self.volumes = volumes  # the directory of named volumes
-        self.rootless = rootless
-        self.cgroups_path = cgroups_path
-        self.id_mappings = id_mappings  # users' and groups', if the container has a user namespace of its own
-        self.default_capabilities = default_capabilities
-        self.default_sysctls = default_sysctls
-        self.host_has_mqueue = host_has_mqueue
 
 
 def build(config: ContainerConfig, container_id: str, surroundings: Surroundings) -> dict[str, Any]:
@@ -80,7 +39,7 @@ def build(config: ContainerConfig, container_id: str, surroundings: Surroundings
         "process": process(config, config["entrypoint"] + config["command"], container_id, surroundings),
         "root": {"path": surroundings.rootfs, "readonly": config["read_only"]},
         "hostname": config["hostname"] if config["namespaces"]["uts"] == "private" else "",
-        "mounts": _mounts(config, surroundings),
+        "mounts": spec_mounts.mounts(config, surroundings),
         "annotations": {**_unit_properties(config, surroundings), **config["annotations"]},
         "linux": _linux(config, surroundings),
     }
@@ -95,9 +54,9 @@ def _unit_properties(config: ContainerConfig, surroundings: Surroundings) -> dic
 
 
 def process(config: ContainerConfig, args: list[str], container_id: str, surroundings: Surroundings) -> dict[str, Any]:
-    """Return the process section: root, until pod.rootfs has looked up who the user is."""
+    """Return the process section: root, until pod.containers.rootfs has looked up who the user is."""
     if config["init_path"]:
-        args = [INIT_TARGET, "--", *args]
+        args = [spec_mounts.INIT_TARGET, "--", *args]
     env = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "container": "podman"}
     if config["tty"]:
         env["TERM"] = "xterm"
@@ -158,7 +117,7 @@ def _linux(config: ContainerConfig, surroundings: Surroundings) -> dict[str, Any
         "namespaces": _namespaces(config, surroundings),
         "maskedPaths": [],
         "readonlyPaths": [],
-        "resources": _resources(config, surroundings),
+        "resources": spec_resources.resources(config, surroundings),
         "cgroupsPath": surroundings.cgroups_path,
     }
     linux["sysctl"] = _sysctls(config, surroundings)
@@ -174,11 +133,11 @@ def _linux(config: ContainerConfig, surroundings: Surroundings) -> dict[str, Any
             linux["readonlyPaths"] = [path for path in READONLY_PATHS if path not in unmask]
         linux["maskedPaths"] += security["mask"]
     if security["privileged"] and not surroundings.rootless:
-        from pod.devices import host_devices
+        from pod.containers.devices import host_devices
 
         linux["devices"] = host_devices()
     if security["seccomp"] != "unconfined" and not (security["privileged"] and not security["seccomp"]):
-        from pod import seccomp_profile
+        from pod.containers import seccomp_profile
 
         allowed = bounding(config, surroundings.default_capabilities)
         profile = security["seccomp"]
@@ -214,89 +173,3 @@ def _sysctls(config: ContainerConfig, surroundings: Surroundings) -> dict[str, s
         # Its value would name groups that a namespace of one ID, which is not root's, does not have.
         result.pop("net.ipv4.ping_group_range", None)
     return result
-
-
-def _resources(config: ContainerConfig, surroundings: Surroundings) -> dict[str, Any]:
-    resources = dict(config["resources"])
-    if not surroundings.cgroups_path:
-        return resources
-    if config["pids_limit"] > 0:
-        resources["pids"] = {"limit": config["pids_limit"]}
-    if config["security"]["privileged"]:
-        resources["devices"] = [{"allow": True, "access": "rwm"}]
-    else:
-        resources["devices"] = [{"allow": False, "access": "rwm"}]
-    return resources
-
-
-def _mounts(config: ContainerConfig, surroundings: Surroundings) -> list[dict[str, Any]]:
-    chosen = [Mount.from_document(document) for document in config["mounts"]]
-    taken = {mount.target for mount in chosen}
-    own = _file_mounts(config, surroundings)
-    if config["read_only"]:
-        own += _scratch_mounts()
-    rest = [mount for mount in own if mount["destination"] not in taken]
-    rest += [_chosen_mount(mount, surroundings) for mount in chosen]
-    # A mount below another must come after it, whatever the order on the command line.
-    rest.sort(key=_depth)
-    return [mount for mount in _system_mounts(config, surroundings) if mount["destination"] not in taken] + rest
-
-
-def _depth(mount: dict[str, Any]) -> int:
-    target: str = mount["destination"]
-    return 0 if target == "/" else target.count("/")
-
-
-def _chosen_mount(mount: Mount, surroundings: Surroundings) -> dict[str, Any]:
-    if mount.type == "tmpfs":
-        return {"destination": mount.target, "type": "tmpfs", "source": "tmpfs", "options": mount.options}
-    source = f"{surroundings.volumes}/{mount.source}/_data" if mount.type == "volume" else mount.source
-    options = mount.options
-    if "bind" not in options and "rbind" not in options:
-        options = ["rbind", *options]
-    if mount.type == "volume":
-        options = [*options, *(option for option in ("nosuid", "nodev") if option[2:] not in options)]
-    return {"destination": mount.target, "type": "bind", "source": source, "options": options}
-
-
-def _system_mounts(config: ContainerConfig, surroundings: Surroundings) -> list[dict[str, Any]]:
-    namespaces = config["namespaces"]
-    access = "rw" if config["security"]["privileged"] else "ro"
-    mounts = [
-        _mount("/proc", "proc", "proc", "nosuid,noexec,nodev"),
-        _mount("/dev", "tmpfs", "tmpfs", "nosuid,strictatime,mode=755,size=65536k"),
-        _mount("/sys", "sysfs", "sysfs", f"nosuid,noexec,nodev,{access}"),
-        _mount("/dev/pts", "devpts", "devpts", "nosuid,noexec,newinstance,ptmxmode=0666,mode=0620,gid=5"),
-        _mount("/sys/fs/cgroup", "cgroup", "cgroup", f"rprivate,nosuid,noexec,nodev,relatime,{access}"),
-    ]
-    if namespaces["pid"] == "host" and surroundings.rootless:
-        # A fresh procfs needs a process namespace that belongs to our user namespace.
-        mounts[0] = _mount("/proc", "bind", "/proc", "rbind,nosuid,noexec,nodev")
-    if namespaces["network"] == "host" and surroundings.rootless:
-        mounts[2] = _mount("/sys", "bind", "/sys", f"rbind,nosuid,noexec,nodev,{access}")
-    if namespaces["ipc"] == "host":
-        if surroundings.host_has_mqueue:
-            mounts.append(_mount("/dev/mqueue", "bind", "/dev/mqueue", "bind,nosuid,noexec,nodev"))
-        mounts.append(_mount("/dev/shm", "bind", "/dev/shm", "bind,nosuid,noexec,nodev"))
-    else:
-        mounts.append(_mount("/dev/mqueue", "mqueue", "mqueue", "nosuid,noexec,nodev"))
-        mounts.append(_mount("/dev/shm", "tmpfs", "shm", f"nosuid,noexec,nodev,mode=1777,size={config['shm_size']}"))
-    return mounts
-
-
-def _file_mounts(config: ContainerConfig, surroundings: Surroundings) -> list[dict[str, Any]]:
-    names = {"hosts": "/etc/hosts", "hostname": "/etc/hostname", "resolv.conf": "/etc/resolv.conf"}
-    names["containerenv"] = "/run/.containerenv"
-    mounts = [_mount(target, "bind", f"{surroundings.files}/{name}", "bind,rprivate") for name, target in names.items()]
-    if config["init_path"]:
-        mounts.append(_mount(INIT_TARGET, "bind", config["init_path"], "bind,ro,rprivate"))
-    return mounts
-
-
-def _scratch_mounts() -> list[dict[str, Any]]:
-    options = "rprivate,nosuid,nodev,tmpcopyup"
-    return [_mount(target, "tmpfs", "tmpfs", options) for target in ("/tmp", "/var/tmp", "/run")]
-
-
-def _mount(destination: str, kind: str, source: str, options: str) -> dict[str, Any]:
-    return {"destination": destination, "type": kind, "source": source, "options": options.split(",")}

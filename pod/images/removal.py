@@ -30,7 +30,7 @@ def remove(engine: Engine, text: str, *, force: bool, all_names: bool = False) -
             raise PodError(str(error), hint=error.hint) from error
         if not force:
             raise
-    from pod.remove import remove_container
+    from pod.containers.remove import remove_container
     from pod.state import find_container
 
     for owner in owners:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import time
 
-from pod import names, rootless, runtimes, state, volumes
+from pod import names, rootless, state, volumes
+from pod.containers import runtimes
+from pod.containers.mounts import Mount
+from pod.containers.spec import ALL_CAPABILITIES
 from pod.errors import PodError
-from pod.mounts import Mount
-from pod.spec import ALL_CAPABILITIES
 from pod.values import parse_signal
 from runtime import jsontext, process
 from storage import database, images, reserve, rootfs
@@ -18,7 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from pod.container_config import ContainerConfig, Namespaces, Security
+    from pod.containers.configuration import ContainerConfig, Namespaces, Security
     from pod.engine import Engine
     from storage.images import Image
 
@@ -30,45 +31,6 @@ SIGTERM = 15
 
 class CreateOptions:
     """What a user may ask for when a container is created; None means: the image or the default decides."""
-
-    __slots__ = (
-        "annotations",
-        "auto_remove",
-        "cap_add",
-        "cap_drop",
-        "cgroups",
-        "command",
-        "create_command",
-        "detach_keys",
-        "entrypoint",
-        "env",
-        "group_add",
-        "hostname",
-        "image",
-        "image_name",
-        "init_path",
-        "labels",
-        "log_driver",
-        "mounts",
-        "name",
-        "namespaces",
-        "no_new_privileges",
-        "owned_by_command",
-        "pids_limit",
-        "privileged",
-        "read_only",
-        "resources",
-        "rootfs",
-        "security_options",
-        "shm_size",
-        "stdin",
-        "stop_signal",
-        "stop_timeout",
-        "tty",
-        "ulimits",
-        "user",
-        "workdir",
-    )
 
     def __init__(self) -> None:
         self.image: Image | None = None
@@ -147,7 +109,7 @@ def create(engine: Engine, options: CreateOptions) -> state.Container:
     try:
         make_directories(engine, container_id)
     except BaseException:
-        from pod import remove
+        from pod.containers import remove
 
         remove.forget(engine, container, volumes=True)
         raise

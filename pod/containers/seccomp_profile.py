@@ -5,8 +5,7 @@ from __future__ import annotations
 import errno
 import os
 
-from pod.errors import PodError
-from pod.seccomp_rules import (
+from pod.containers.seccomp_rules import (
     AF_NETLINK,
     ALWAYS,
     AUDIT_CAPABILITY,
@@ -18,6 +17,7 @@ from pod.seccomp_rules import (
     PERSONALITIES,
     REFUSED,
 )
+from pod.errors import PodError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

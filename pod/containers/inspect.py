@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import time
 
-from pod import runtimes, systemd, volumes
-from pod.status import observe
+from pod import systemd, volumes
+from pod.containers import runtimes
+from pod.containers.status import observe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from pod.containers.status import Status
     from pod.engine import Engine
     from pod.state import Container, Volume
-    from pod.status import Status
 
 _NEVER = "0001-01-01T00:00:00Z"
 _SIGNALS = {1: "SIGHUP", 2: "SIGINT", 3: "SIGQUIT", 9: "SIGKILL", 10: "SIGUSR1", 12: "SIGUSR2", 15: "SIGTERM"}
@@ -190,7 +191,7 @@ def _host_config(engine: Engine, container: Container) -> dict[str, Any]:
         ],
         "Init": bool(config["init_path"]),
         "CgroupManager": systemd.name(engine.config),
-        "Cgroups": config.get("cgroups", "default"),
+        "Cgroups": config["cgroups"],
     }
 
 
@@ -226,8 +227,8 @@ def _propagation(options: list[str]) -> str:
 
 
 def _add_capabilities(engine: Engine, container: Container, described: dict[str, Any]) -> None:
-    from pod import spec
     from pod.config import DEFAULT_CAPABILITIES
+    from pod.containers import spec
 
     default = engine.config.containers.get("default_capabilities") or DEFAULT_CAPABILITIES
     bounding = spec.bounding(container.config, list(default))  # type: ignore[arg-type]

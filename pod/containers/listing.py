@@ -5,16 +5,16 @@ from __future__ import annotations
 import time
 
 from pod import state
+from pod.containers.status import observe
 from pod.errors import PodError, UsageError
-from pod.status import observe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from pod.containers.status import Status
     from pod.engine import Engine
-    from pod.status import Status
 
 
 class Listed:

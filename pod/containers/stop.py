@@ -6,7 +6,8 @@ import os
 import select
 import time
 
-from pod import state, status
+from pod import state
+from pod.containers import status
 from pod.errors import PodError, StateError
 from runtime import process, syscalls
 

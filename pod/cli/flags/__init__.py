@@ -1,0 +1,54 @@
+"""The flags that several commands share, one group of them a module.
+
+A group is a module with a function `declare`: its keyword-only parameters declare the flags for Typer and the fast
+reader, its body notes in the first parameter what they come to. A command names the groups in its SHARED, as modules,
+takes what was said as `**flags`, and hands it to `apply`. The fast reader imports a group only when it meets a flag
+that none of those before declares, so what nobody says must be the default of whatever `declare` writes to.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+# Those of `run` and `create`, the most used first.
+CREATE = tuple(
+    f"pod.cli.flags.{name}"
+    for name in (
+        "general",
+        "process",
+        "storage",
+        "network",
+        "resources",
+        "security",
+        "namespaces",
+        "lifecycle",
+        "logging",
+    )
+)
+
+
+def declaration(group: str) -> Callable[..., None]:
+    """Return the function of a group, whose parameters declare its flags."""
+    declare: Callable[..., None] = __import__(group, fromlist=["declare"]).declare
+    return declare
+
+
+def parameters(declare: Callable[..., Any]) -> tuple[str, ...]:
+    """Return the names of the flags' parameters."""
+    code = declare.__code__
+    return code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+
+
+def apply(groups: Sequence[str], flags: dict[str, Any], target: object) -> None:
+    """Note in `target` what the flags come to, group by group. Raises PodError for what makes no sense."""
+    for group in groups:
+        if not flags:
+            return
+        declare = declaration(group)
+        own = {name: flags[name] for name in parameters(declare) if name in flags}
+        flags = {name: value for name, value in flags.items() if name not in own}
+        if own:
+            declare(target, **own)

@@ -1,0 +1,30 @@
+"""Flags on how the container ends."""
+
+from __future__ import annotations
+
+from pod import values
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Annotated
+
+    from typer import Option
+
+    from pod.containers.create import CreateOptions
+
+
+def declare(
+    options: CreateOptions,
+    *,
+    stop_signal: Annotated[
+        str, Option("--stop-signal", metavar="string", help="Signal to stop a container. Default is SIGTERM")
+    ] = "",
+    stop_timeout: Annotated[
+        int | None,
+        Option("--stop-timeout", metavar="uint", min=0, help="Seconds to wait on stop before the container is killed"),
+    ] = None,
+) -> None:
+    """Note what is asked for. Raises PodError for what makes no sense."""
+    options.stop_signal = values.parse_signal(stop_signal) if stop_signal else None
+    if stop_timeout is not None:
+        options.stop_timeout = min(stop_timeout, values.LONGEST_TIMEOUT)

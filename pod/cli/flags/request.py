@@ -1,0 +1,20 @@
+"""What `run` and `create` are asked for: the container's options, and what the command itself needs to know."""
+
+from __future__ import annotations
+
+from pod.containers.create import CreateOptions
+
+
+class Request(CreateOptions):
+    """What the command line says, as far as it has been read."""
+
+    def __init__(self, reference: str) -> None:
+        super().__init__()
+        self.reference = reference  # the image, or the directory with --rootfs
+        self.is_rootfs = False
+        self.pull = "missing"
+        self.platform = ""
+        self.quiet = False
+        self.replace = False
+        self.cidfile = ""
+        self.tls_verify: bool | None = None

@@ -1,0 +1,36 @@
+"""Flags on privileges."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Annotated
+
+    from typer import Option
+
+    from pod.containers.create import CreateOptions
+
+
+def declare(
+    options: CreateOptions,
+    *,
+    cap_add: Annotated[
+        list[str] | None, Option("--cap-add", metavar="strings", help="Add capabilities to the container")
+    ] = None,
+    cap_drop: Annotated[
+        list[str] | None, Option("--cap-drop", metavar="strings", help="Drop capabilities from the container")
+    ] = None,
+    privileged: Annotated[bool, Option("--privileged", help="Give extended privileges to container")] = False,
+    security_opt: Annotated[
+        list[str] | None,
+        Option("--security-opt", metavar="stringArray", help="Security options (no-new-privileges, seccomp=FILE, …)"),
+    ] = None,
+) -> None:
+    """Note what is asked for. Raises PodError for what makes no sense."""
+    options.cap_add, options.cap_drop = _comma_separated(cap_add), _comma_separated(cap_drop)
+    options.privileged = privileged
+    options.security_options = security_opt or []
+
+
+def _comma_separated(items: list[str] | None) -> list[str]:
+    return [name for item in items or [] for name in item.split(",") if name]

@@ -1,0 +1,1 @@
+"""Containers: what they are created from, their life, and what is told of them."""

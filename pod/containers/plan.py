@@ -1,0 +1,122 @@
+"""All that a monitor needs to make a container, gathered before the fork; and what it does before the program runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from pod import volumes
+from pod.containers import create, files, rootfs, runtimes, spec, users
+from pod.containers.surroundings import observed
+from runtime.monitor import spawn
+from storage import images
+from storage.rootfs import lowers as layer_directories
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pod.containers.configuration import ContainerConfig
+    from pod.engine import Engine
+    from pod.state import Container
+    from runtime.monitor.spawn import Stdio
+
+
+class Plan:
+    """All that the monitor needs to make the container, gathered before the fork."""
+
+    def __init__(self, engine: Engine, container: Container) -> None:
+        self.engine = engine
+        self.container = container
+        self.config: ContainerConfig = container.config  # type: ignore[assignment]
+        self.directory = engine.config.container_dir(container.id)
+        self.surroundings = observed(engine, container.id, self.config)
+        self.spec = spec.build(self.config, container.id, self.surroundings)
+        self.runtime = runtimes.of(engine.config, container, engine.config.monitor_dir(container.id))
+        self.overlay = self._overlay()
+        files.write(self.surroundings.files, self.config, name=container.name)
+
+    def _overlay(self) -> rootfs.Overlay | None:
+        if self.config["rootfs"]:
+            return None
+        engine = self.engine
+        image = images.load(engine.store, self.config["image"])
+        if self.surroundings.id_mappings is not None:
+            from storage import remap
+
+            directories = remap.lowers(engine.store, image, *self.surroundings.id_mappings)
+        else:
+            directories = layer_directories(engine.store, image)
+        return rootfs.Overlay(
+            lowers=directories,
+            directory=self.directory,
+            rootless=engine.config.rootless,
+            volatile=self.container.auto_remove,
+        )
+
+    def monitor_config(self) -> spawn.MonitorConfig:
+        """Return what the monitor is told."""
+        config = self.engine.config
+        on_exit = []
+        if self.container.auto_remove:
+            on_exit = [*engine_command(self.engine), "container", "cleanup", self.container.id]
+        return spawn.MonitorConfig(
+            id=self.container.id,
+            directory=config.monitor_dir(self.container.id),
+            terminal=self.config["tty"],
+            stdin=self.config["stdin"],
+            log_driver=self.config["log_driver"],
+            log_path=f"{self.directory}/ctr.log",
+            exit_path=f"{self.directory}/exit",
+            on_exit=on_exit,
+        )
+
+    def create(self, stdio: Stdio) -> spawn.Container:
+        """Make the container's process; runs in the monitor, the parent of that process."""
+        rootfs.enter_mount_namespace()
+        if self.overlay is not None:
+            self._mount()
+        keep_id = None
+        if self.config["namespaces"]["user"].startswith("keep-id"):
+            keep_id = keep_id_user(self.engine, self.config)
+        rootfs.finish_spec(
+            self.spec, self.config, self.surroundings.files, keep_id=keep_id, keep_name=self.engine.config.user
+        )
+        self._copy_up()
+        return self.runtime.create(self.container.id, self.directory, self.spec, stdio)
+
+    def _mount(self) -> None:
+        assert self.overlay is not None
+        status_of_root = os.stat(self.overlay.lowers[0])
+        os.chown(self.overlay.upper, status_of_root.st_uid, status_of_root.st_gid)
+        os.chmod(self.overlay.upper, status_of_root.st_mode & 0o7777)
+        rootfs.mount_overlay(self.overlay)
+
+    def _copy_up(self) -> None:
+        wanted = [mount for mount in self.config["mounts"] if mount["type"] == "volume" and mount["copy"]]
+        if not wanted:
+            return
+        root = os.open(self.surroundings.rootfs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        user, mappings = self.spec["process"]["user"], self.surroundings.id_mappings or ([], [])
+        owner = spec.outside(user["uid"], mappings[0]), spec.outside(user["gid"], mappings[1])
+        try:
+            for mount in wanted:
+                volumes.copy_up(root, mount["target"], volumes.path(self.engine.config, mount["source"]), owner)
+        finally:
+            os.close(root)
+
+
+def keep_id_user(engine: Engine, config: ContainerConfig) -> users.User:
+    """Return the user that a container's processes are by default under --userns keep-id."""
+    uid, gid = create.keep_id_user(engine, config["namespaces"]["user"])
+    return users.User(uid, gid, [], engine.config.home, is_listed=False)
+
+
+def engine_command(engine: Engine) -> list[str]:
+    """Return the beginning of a command line that runs this engine on the same store, from any environment."""
+    code = f"import sys; sys.path.insert(0, {package_path()!r}); from pod.__main__ import main; main()"
+    config = engine.config
+    return [sys.executable, "-I", "-S", "-c", code, "--root", config.graphroot, "--runroot", config.runroot]
+
+
+def package_path() -> str:
+    """Return the directory that holds our packages."""
+    return os.path.abspath(f"{os.path.dirname(__file__)}/../..")

@@ -1,0 +1,88 @@
+"""The mounts of a container in its runtime spec: those that every container has, and those asked for. Pure."""
+
+from __future__ import annotations
+
+from pod.containers.mounts import Mount
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from pod.containers.configuration import ContainerConfig
+    from pod.containers.surroundings import Surroundings
+
+INIT_TARGET = "/run/podman-init"
+
+
+def mounts(config: ContainerConfig, surroundings: Surroundings) -> list[dict[str, Any]]:
+    """Return all mounts, in the order in which they are to be made."""
+    chosen = [Mount.from_document(document) for document in config["mounts"]]
+    taken = {mount.target for mount in chosen}
+    own = _file_mounts(config, surroundings)
+    if config["read_only"]:
+        own += _scratch_mounts()
+    rest = [mount for mount in own if mount["destination"] not in taken]
+    rest += [_chosen_mount(mount, surroundings) for mount in chosen]
+    # A mount below another must come after it, whatever the order on the command line.
+    rest.sort(key=_depth)
+    return [mount for mount in _system_mounts(config, surroundings) if mount["destination"] not in taken] + rest
+
+
+def _depth(mount: dict[str, Any]) -> int:
+    target: str = mount["destination"]
+    return 0 if target == "/" else target.count("/")
+
+
+def _chosen_mount(mount: Mount, surroundings: Surroundings) -> dict[str, Any]:
+    if mount.type == "tmpfs":
+        return {"destination": mount.target, "type": "tmpfs", "source": "tmpfs", "options": mount.options}
+    source = f"{surroundings.volumes}/{mount.source}/_data" if mount.type == "volume" else mount.source
+    options = mount.options
+    if "bind" not in options and "rbind" not in options:
+        options = ["rbind", *options]
+    if mount.type == "volume":
+        options = [*options, *(option for option in ("nosuid", "nodev") if option[2:] not in options)]
+    return {"destination": mount.target, "type": "bind", "source": source, "options": options}
+
+
+def _system_mounts(config: ContainerConfig, surroundings: Surroundings) -> list[dict[str, Any]]:
+    namespaces = config["namespaces"]
+    access = "rw" if config["security"]["privileged"] else "ro"
+    mounts = [
+        _mount("/proc", "proc", "proc", "nosuid,noexec,nodev"),
+        _mount("/dev", "tmpfs", "tmpfs", "nosuid,strictatime,mode=755,size=65536k"),
+        _mount("/sys", "sysfs", "sysfs", f"nosuid,noexec,nodev,{access}"),
+        _mount("/dev/pts", "devpts", "devpts", "nosuid,noexec,newinstance,ptmxmode=0666,mode=0620,gid=5"),
+        _mount("/sys/fs/cgroup", "cgroup", "cgroup", f"rprivate,nosuid,noexec,nodev,relatime,{access}"),
+    ]
+    if namespaces["pid"] == "host" and surroundings.rootless:
+        # A fresh procfs needs a process namespace that belongs to our user namespace.
+        mounts[0] = _mount("/proc", "bind", "/proc", "rbind,nosuid,noexec,nodev")
+    if namespaces["network"] == "host" and surroundings.rootless:
+        mounts[2] = _mount("/sys", "bind", "/sys", f"rbind,nosuid,noexec,nodev,{access}")
+    if namespaces["ipc"] == "host":
+        if surroundings.host_has_mqueue:
+            mounts.append(_mount("/dev/mqueue", "bind", "/dev/mqueue", "bind,nosuid,noexec,nodev"))
+        mounts.append(_mount("/dev/shm", "bind", "/dev/shm", "bind,nosuid,noexec,nodev"))
+    else:
+        mounts.append(_mount("/dev/mqueue", "mqueue", "mqueue", "nosuid,noexec,nodev"))
+        mounts.append(_mount("/dev/shm", "tmpfs", "shm", f"nosuid,noexec,nodev,mode=1777,size={config['shm_size']}"))
+    return mounts
+
+
+def _file_mounts(config: ContainerConfig, surroundings: Surroundings) -> list[dict[str, Any]]:
+    names = {"hosts": "/etc/hosts", "hostname": "/etc/hostname", "resolv.conf": "/etc/resolv.conf"}
+    names["containerenv"] = "/run/.containerenv"
+    mounts = [_mount(target, "bind", f"{surroundings.files}/{name}", "bind,rprivate") for name, target in names.items()]
+    if config["init_path"]:
+        mounts.append(_mount(INIT_TARGET, "bind", config["init_path"], "bind,ro,rprivate"))
+    return mounts
+
+
+def _scratch_mounts() -> list[dict[str, Any]]:
+    options = "rprivate,nosuid,nodev,tmpcopyup"
+    return [_mount(target, "tmpfs", "tmpfs", options) for target in ("/tmp", "/var/tmp", "/run")]
+
+
+def _mount(destination: str, kind: str, source: str, options: str) -> dict[str, Any]:
+    return {"destination": destination, "type": kind, "source": source, "options": options.split(",")}
