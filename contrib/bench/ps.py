@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""`ps --all` with 200 containers: pod beside podman and docker."""
+"""`ps --all` with 1,000 containers: pod beside podman and docker."""
 
 from __future__ import annotations
 
 import engines
 from engines import Row
 
-CONTAINERS = 200
+CONTAINERS = 1000
 
 
 def main() -> None:
@@ -20,7 +20,7 @@ def main() -> None:
             for number in range(CONTAINERS):
                 engine.run("create", "--name", f"bench{number}", "--network", "none", engines.IMAGE, "true")
         medians = engines.measure(installed, "ps", "--all", runs=options.runs)
-    title = f"ps --all with {CONTAINERS} containers"
+    title = f"ps --all with {CONTAINERS:,} containers"
     engines.report([Row(title, medians, {"podman": 0.50})], as_json=options.json)
 
 
