@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 
+from pod.containers import dependencies
 from pod.containers.configuration import DEFAULTS
 from pod.errors import ContainerNotFoundError, NameInUseError, NoSuchVolumeError, PodError
 from runtime import jsontext
@@ -48,6 +49,7 @@ STEPS = (
         recorded REAL NOT NULL
     ) WITHOUT ROWID;
     """,
+    dependencies.TABLE,
 )
 
 EXIT_CODES_KEPT_SECONDS = 300.0

@@ -6,7 +6,7 @@ import os
 import time
 
 from pod import names, rootless, state, volumes
-from pod.containers import runtimes
+from pod.containers import dependencies, runtimes
 from pod.containers.mounts import Mount
 from pod.containers.spec import ALL_CAPABILITIES
 from pod.errors import PodError
@@ -75,6 +75,7 @@ class CreateOptions:
         self.auto_remove = False
         self.owned_by_command = False  # `run --rm`: nothing may remain if the command dies before the start
         self.create_command: list[str] = []
+        self.needs: list[str] = []  # full IDs of the containers without which this one cannot run
 
 
 def create(engine: Engine, options: CreateOptions) -> state.Container:
@@ -102,6 +103,7 @@ def create(engine: Engine, options: CreateOptions) -> state.Container:
             if state.insert_volume(engine.connection, mount["source"], anonymous=anonymous, labels={}, options={}):
                 new_volumes.append(mount["source"])
         state.insert_container(engine.connection, container, [mount["source"] for mount in mounted])
+        dependencies.record(engine.connection, container_id, options.needs)
         if options.image is not None:
             images.pin(engine.connection, options.image.id, container_id)
         for volume in new_volumes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from pod import systemd, volumes
-from pod.containers import runtimes
+from pod.containers import dependencies, runtimes
 from pod.containers.status import observe
 
 TYPE_CHECKING = False
@@ -67,7 +67,7 @@ def inspect_container(engine: Engine, container: Container, *, size: bool = Fals
             "Data": {"UpperDir": f"{directory}/upper", "WorkDir": f"{directory}/work"},
         },
         "Mounts": [_mount(engine, mount) for mount in config["mounts"] if mount["type"] != "tmpfs"],
-        "Dependencies": [],
+        "Dependencies": dependencies.needs_of(engine.connection, container.id),
         "NetworkSettings": {"IPAddress": "", "Ports": {}, "Networks": {}},
         "Namespace": "",
         "IsInfra": False,

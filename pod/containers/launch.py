@@ -6,7 +6,7 @@ import os
 import time
 
 from pod import rootless, state
-from pod.containers import create, runtimes, spec, status
+from pod.containers import create, dependencies, runtimes, spec, status
 from pod.containers.files import write_file
 from pod.containers.plan import Plan
 from pod.errors import ContainerNotFoundError, StateError
@@ -36,8 +36,9 @@ def launch(
     `console_size` is the height and width of the terminal that the container gets with --tty; `meanwhile` is called
     while the monitor is at work.
 
-    Raises what kept the process from being made; then nothing of it is left.
+    What it needs is started first. Raises what kept the process from being made; then nothing of it is left.
     """
+    dependencies.start_needed(engine, container)
     with ContainerLock(engine.config, container.id):
         if not state.has_container(engine.connection, container.id):
             raise ContainerNotFoundError(container.id)  # another command has removed it meanwhile

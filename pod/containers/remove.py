@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pod import state
-from pod.containers import runtimes, status, stop
+from pod.containers import dependencies, runtimes, status, stop
 from pod.errors import PodError, VolumeInUseError
 from pod.lock import ContainerLock
 from pod.volumes import discard
@@ -30,6 +30,7 @@ def remove_container(
 ) -> None:
     """Remove a container and all that it has; with `force`, stop it first. Idempotent."""
     with ContainerLock(engine.config, container.id):
+        dependencies.check_unneeded(engine.connection, container.id)  # before anything is stopped
         seen = status.observe(engine.config, container.id)
         if seen.is_running:
             if not force:
@@ -54,6 +55,7 @@ def _forget_rows(engine: Engine, container: state.Container, *, volumes: bool) -
     seen = status.observe(engine.config, container.id)
     doomed: list[str] = []
     with database.transaction(engine.connection):
+        dependencies.check_unneeded(engine.connection, container.id)
         if volumes:
             doomed = state.volumes_of(engine.connection, container.id, anonymous_only=True)
         if state.delete_container(engine.connection, container.id):
