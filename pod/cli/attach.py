@@ -32,7 +32,7 @@ def main(
     seen = observe(engine.config, found.id)
     if not seen.is_running:
         raise StateError("you can only attach to running containers")
-    return attaching.attach(
+    return attaching.join(
         engine,
         found,
         stdin=found.config["stdin"] and not no_stdin,

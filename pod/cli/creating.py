@@ -6,18 +6,21 @@ import os
 import sys
 
 from pod import state
-from pod.cli import flags
+from pod.cli import flags, terminal
 from pod.cli.flags.request import Request
 from pod.containers.create import create
 from pod.errors import ContainerNotFoundError, NameInUseError, PodError
-from storage import database, images
+from runtime.errors import OCIRuntimeError
+from storage import images
 from storage.errors import ImageNotFoundError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from pod.containers.create import CreateOptions
+    from pod.containers.launch import LaunchedContainer
     from pod.engine import Engine
     from pod.state import Container
     from storage.images import Image
@@ -78,34 +81,33 @@ def find_image(engine: Engine, request: Request) -> Image:
     return pull_for_run(engine, request)
 
 
-def release(engine: Engine, container: Container) -> None:
-    """Let the container live on when this command ends."""
-    if container.creator:
-        with database.transaction(engine.connection):
-            state.clear_creator(engine.connection, container.id)
+def create_and_start(
+    engine: Engine, request: Request, start: Callable[[Container], LaunchedContainer]
+) -> LaunchedContainer:
+    """Create the container and start it; nothing of it is left, nor its ID file, if either fails.
+
+    One that another command's --replace took away before it had started is made again.
+    """
+    for left in range(_TRIES, -1, -1):
+        container = create_container(engine, request)
+        try:
+            return start(container)
+        except BaseException as error:
+            replaced = request.replace and not state.has_container(engine.connection, container.id)
+            _discard(engine, container, request.cidfile)
+            if not (left and replaced and isinstance(error, (PodError, OCIRuntimeError))):
+                raise
+            terminal.release_signals()
+    raise AssertionError  # the last one has raised or returned
 
 
-class removed_on_failure:
-    """Remove the container and its ID file if what is done with it fails."""
+def _discard(engine: Engine, container: Container, cidfile: str) -> None:
+    if cidfile:
+        _unlink(cidfile)
+    from pod.containers import remove
 
-    def __init__(self, engine: Engine, container: Container, cidfile: str) -> None:
-        self.engine = engine
-        self.container = container
-        self.cidfile = cidfile
-
-    def __enter__(self) -> None:
-        """Nothing to do before."""
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        """Remove the container unless all went well."""
-        if kind is None:
-            return
-        if self.cidfile:
-            _unlink(self.cidfile)
-        from pod.containers import remove
-
-        # Nothing has run, or nothing of it is wanted: no grace for a process that waits to be started.
-        remove.remove_container(self.engine, self.container, force=True, volumes=True, timeout=0)
+    # Nothing has run, or nothing of it is wanted: no grace for a process that waits to be started.
+    remove.remove_container(engine, container, force=True, volumes=True, timeout=0)
 
 
 def _unlink(path: str) -> None:

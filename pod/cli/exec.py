@@ -39,8 +39,7 @@ def main(
     """Run a process in a running container."""
     from pod import state, values
     from pod.cli import terminal
-    from pod.containers import launch
-    from pod.containers.execs import ExecOptions, launch_exec, remove_if_ended
+    from pod.containers.execs import ExecOptions, launch_exec
     from pod.engine import open_engine
     from pod.errors import PodError
 
@@ -64,19 +63,18 @@ def main(
     )
     terminal.check_detach_keys(detach_keys)
     engine = open_engine(write=True)
-    session = launch_exec(
+    launched = launch_exec(
         engine, state.find_container(engine.connection, container), options, meanwhile=None if detach else _prepare
     )
     terminal.hold_signals()
-    launch.start(engine, session.link)
+    launched.start()
     if detach:
-        session.link.detach()
-        remove_if_ended(session)
-        print(session.id)
+        launched.detach()
+        print(launched.id)
         return 0
     from pod.cli import attaching
 
-    return attaching.exec_attached(session, stdin=interactive, terminal=tty, detach_keys=detach_keys)
+    return attaching.attend(launched, stdin=interactive, terminal=tty, detach_keys=detach_keys, sig_proxy=False)
 
 
 def _prepare() -> None:

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
 
     from typer import Argument, Option
 
+    from pod.containers.launch import LaunchedContainer
+    from pod.state import Container
+
 INTERSPERSED = False
 SHARED = groups.CREATE
 
@@ -28,7 +31,7 @@ def main(
 ) -> int:
     """Run a command in a new container."""
     from pod.cli import creating, terminal
-    from pod.containers.launch import launch, remove_if_ended, start
+    from pod.containers.launch import launch
     from pod.engine import open_engine
 
     request = creating.request(image, command or [], flags)
@@ -36,23 +39,28 @@ def main(
     terminal.check(request.tty and not detach)
     terminal.check_detach_keys(detach_keys)
     engine = open_engine(write=True)
-    container = creating.create_container(engine, request)
-    with creating.removed_on_failure(engine, container, request.cidfile):
-        link = launch(engine, container, terminal.size(), meanwhile=None if detach else _prepare)
+
+    def start(container: Container) -> LaunchedContainer:
+        launched = launch(engine, container, terminal.size(), meanwhile=None if detach else _prepare)
         if detach:
-            creating.release(engine, container)
+            launched.release()
         terminal.hold_signals()
-        start(engine, link)
+        launched.start()
+        return launched
+
+    launched = creating.create_and_start(engine, request, start)
     if detach:
-        link.detach()
-        print(container.id)
-        remove_if_ended(engine, container)
+        launched.detach()
+        print(launched.id)
         return 0
     from pod.cli import attaching
 
-    return attaching.run_attached(engine, container, link, detach_keys=detach_keys, sig_proxy=sig_proxy)
+    return attaching.attend(
+        launched, stdin=request.stdin, terminal=request.tty, detach_keys=detach_keys, sig_proxy=sig_proxy
+    )
 
 
 def _prepare() -> None:
     """Import what attaching and removing need, while the monitor makes the container."""
-    import pod.cli.attaching  # noqa: F401
+    import pod.cli.attaching
+    import pod.containers.remove  # noqa: F401

@@ -36,13 +36,13 @@ def main(
         container = each.find(engine, name)
         if not observe(engine.config, container.id).is_running:
             try:
-                link = launch.launch(engine, container)
+                launched = launch.launch(engine, container)
             except StateError:
                 if observe(engine.config, container.id).is_running:
                     return name  # another command was faster
                 raise
-            launch.start(engine, link)
-            link.detach()
+            launched.start()
+            launched.detach()
         return name
 
     if not (attach or interactive):
@@ -52,10 +52,12 @@ def main(
     seen = observe(engine.config, container.id)
     stdin = interactive and container.config["stdin"]
     if seen.is_running:
-        return attaching.attach(
+        return attaching.join(
             engine, container, stdin=stdin, detach_keys=detach_keys, sig_proxy=sig_proxy, pid=seen.pid
         )
-    link = launch.launch(engine, container, terminal.size())
+    launched = launch.launch(engine, container, terminal.size())
     terminal.hold_signals()
-    launch.start(engine, link)
-    return attaching.run_attached(engine, container, link, detach_keys=detach_keys, sig_proxy=sig_proxy, stdin=stdin)
+    launched.start()
+    return attaching.attend(
+        launched, stdin=stdin, terminal=container.config["tty"], detach_keys=detach_keys, sig_proxy=sig_proxy
+    )

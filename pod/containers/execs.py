@@ -6,6 +6,7 @@ import os
 
 from pod import names
 from pod.containers import plan, rootfs, runtimes, spec, status, users
+from pod.containers.launched import Launched
 from pod.containers.surroundings import observed
 from pod.errors import StateError
 from runtime.monitor import spawn
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from pod.containers.configuration import ContainerConfig
     from pod.engine import Engine
     from pod.state import Container
-    from runtime.monitor.spawn import MonitorLink
 
 
 _NOT_RUNNING = "can only create exec sessions on running containers: container state improper"
@@ -52,20 +52,23 @@ class ExecOptions:
         self.console_size = console_size  # height and width, with tty
 
 
-class ExecSession:
-    """A process that is about to run in a container: its ID, its monitor, and where that keeps its files."""
+class LaunchedExec(Launched):
+    """A further process of a container: an exec session."""
 
-    __slots__ = ("directory", "id", "link")
+    __slots__ = ()
 
-    def __init__(self, session_id: str, directory: str, link: MonitorLink) -> None:
-        self.id = session_id
-        self.directory = directory
-        self.link = link
+    def has_ended(self) -> bool:
+        """Tell whether the monitor has written the exit record."""
+        return os.path.exists(f"{self.directory}/exit")
+
+    def remove(self) -> None:
+        """Remove the session's files."""
+        gc.remove_tree(self.directory)
 
 
 def launch_exec(
     engine: Engine, container: Container, options: ExecOptions, meanwhile: Callable[[], None] | None = None
-) -> ExecSession:
+) -> LaunchedExec:
     """Prepare a process in a running container; `meanwhile` is called while its monitor is at work.
 
     Raises StateError if the container does not run, and what the runtime raises.
@@ -91,16 +94,10 @@ def launch_exec(
     )
     try:
         link = spawn.spawn(config, lambda stdio: runtime.exec_process(container.id, process, stdio), meanwhile)
-        return ExecSession(session_id, directory, link)
+        return LaunchedExec(engine, session_id, directory, link)
     except BaseException:
         gc.remove_tree(directory)
         raise
-
-
-def remove_if_ended(session: ExecSession) -> None:
-    """Remove the files of a session that ended before this command detached, as `launch.remove_if_ended` does."""
-    if os.path.exists(f"{session.directory}/exit"):
-        gc.remove_tree(session.directory)
 
 
 def _process(engine: Engine, container: Container, options: ExecOptions, pid: int) -> dict[str, Any]:

@@ -8,12 +8,13 @@ import time
 from pod import rootless, state
 from pod.containers import create, dependencies, runtimes, spec, status
 from pod.containers.files import write_file
+from pod.containers.launched import Launched
 from pod.containers.plan import Plan
 from pod.errors import ContainerNotFoundError, StateError
 from pod.lock import ContainerLock
 from runtime.errors import OCIRuntimeError
 from runtime.monitor import spawn
-from storage import gc
+from storage import database, gc
 from storage.store import boot_id
 
 TYPE_CHECKING = False
@@ -25,13 +26,41 @@ if TYPE_CHECKING:
     from runtime.monitor.spawn import MonitorLink
 
 
+class LaunchedContainer(Launched):
+    """The first process of a container."""
+
+    __slots__ = ("container",)
+
+    def __init__(self, engine: Engine, container: Container, link: MonitorLink) -> None:
+        super().__init__(engine, container.id, engine.config.monitor_dir(container.id), link)
+        self.container = container
+
+    def release(self) -> None:
+        """Record that a container of `run --rm` depends on this command no more."""
+        if self.container.creator:
+            with database.transaction(self.engine.connection):
+                state.clear_creator(self.engine.connection, self.id)
+            self.container.creator = ""
+
+    def has_ended(self) -> bool:
+        """Tell whether the monitor has written the exit record."""
+        return status.exit_record(self.engine.config, self.id) is not None
+
+    def remove(self) -> None:
+        """Remove the container if it is to go at its end."""
+        if self.container.auto_remove:
+            from pod.containers import remove
+
+            remove.remove_container(self.engine, self.container, volumes=True)
+
+
 def launch(
     engine: Engine,
     container: Container,
     console_size: tuple[int, int] = (0, 0),
     meanwhile: Callable[[], None] | None = None,
-) -> MonitorLink:
-    """Create the container's process and return the link to its monitor; `start` on it lets the program run.
+) -> LaunchedContainer:
+    """Create the container's process and return what its `start` lets run.
 
     `console_size` is the height and width of the terminal that the container gets with --tty; `meanwhile` is called
     while the monitor is at work.
@@ -57,27 +86,7 @@ def launch(
             rootless.explain_single_id(engine.config, error)
             raise
         write_file(f"{plan.directory}/started", f"{time.time():.9f} {boot_id()}\n")
-        return link
-
-
-def start(engine: Engine, link: MonitorLink) -> None:
-    """Let the program run. Raises what kept it from being executed; then nothing of it is left."""
-    try:
-        link.start()
-    except OCIRuntimeError as error:
-        rootless.explain_single_id(engine.config, error)
-        raise
-
-
-def remove_if_ended(engine: Engine, container: Container) -> None:
-    """Remove a `--rm` container that ended before this command detached: its monitor left that to us.
-
-    To be called after detaching. The record is written before the monitor looks who is there, so nothing slips through.
-    """
-    if container.auto_remove and status.exit_record(engine.config, container.id) is not None:
-        from pod.containers import remove
-
-        remove.remove_container(engine, container, volumes=True)
+        return LaunchedContainer(engine, container, link)
 
 
 def clear(engine: Engine, container_id: str) -> None:
