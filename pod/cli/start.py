@@ -24,7 +24,7 @@ def main(
     from pod.containers import launch
     from pod.containers.status import observe
     from pod.engine import open_engine
-    from pod.errors import PodError, StateError
+    from pod.errors import PodError
 
     names = each.required(containers or [], all=all, missing="start requires at least one argument")
     if (attach or interactive) and len(names) > 1:
@@ -34,15 +34,7 @@ def main(
 
     def start(name: str) -> str:
         container = each.find(engine, name)
-        if not observe(engine.config, container.id).is_running:
-            try:
-                launched = launch.launch(engine, container)
-            except StateError:
-                if observe(engine.config, container.id).is_running:
-                    return name  # another command was faster
-                raise
-            launched.start()
-            launched.detach()
+        launch.start_detached(engine, container)
         return name
 
     if not (attach or interactive):

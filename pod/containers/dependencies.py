@@ -6,7 +6,7 @@ container's needs are settled when it is created, among those that are there alr
 
 from __future__ import annotations
 
-from pod.errors import ContainerNotFoundError, PodError, StateError
+from pod.errors import ContainerNotFoundError, PodError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -101,16 +101,6 @@ def start_needed(engine: Engine, container: Container) -> None:
     """Start those containers that a container needs and that do not run, in their turn with what they need."""
     for needed in needs_of(engine.connection, container.id):
         from pod import state
-        from pod.containers import launch, status
+        from pod.containers import launch
 
-        if status.observe(engine.config, needed).is_running:
-            continue
-
-        try:
-            link = launch.launch(engine, state.find_container(engine.connection, needed))
-        except StateError:
-            if status.observe(engine.config, needed).is_running:
-                continue  # another command was faster
-            raise
-        launch.start(engine, link)
-        link.detach()
+        launch.start_detached(engine, state.find_container(engine.connection, needed))

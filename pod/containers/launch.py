@@ -89,6 +89,20 @@ def launch(
         return LaunchedContainer(engine, container, link)
 
 
+def start_detached(engine: Engine, container: Container) -> None:
+    """Start a container, unless it runs, and leave it to its monitor."""
+    if status.observe(engine.config, container.id).is_running:
+        return
+    try:
+        launched = launch(engine, container)
+    except StateError:
+        if status.observe(engine.config, container.id).is_running:
+            return  # another command was faster
+        raise
+    launched.start()
+    launched.detach()
+
+
 def clear(engine: Engine, container_id: str) -> None:
     """Remove what an earlier run of the container left: records, sockets, runtime state."""
     config = engine.config
