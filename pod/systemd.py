@@ -36,9 +36,9 @@ def name(config: Config) -> str:
     return SYSTEMD if bus(config) else CGROUPFS
 
 
-def cgroups_path(config: Config, container_id: str) -> str:
-    """Return where systemd is to make the unit of a container: `slice:prefix:name`, in podman's slices."""
-    return f"{'user' if config.rootless else 'machine'}.slice:pod:{container_id}"
+def cgroups_path(config: Config, container_id: str, slice: str = "") -> str:
+    """Return where systemd is to make the unit of a container: `slice:prefix:name`, by default in podman's slices."""
+    return f"{slice or ('user.slice' if config.rootless else 'machine.slice')}:pod:{container_id}"
 
 
 def _runs(config: Config) -> bool:

@@ -5,7 +5,7 @@ Sources: podman-run(1); docker/go-units for sizes and ulimits.
 
 from __future__ import annotations
 
-from pod.errors import PodError, UsageError
+from pod.errors import PodError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,42 +49,20 @@ def parse_ulimit(text: str) -> tuple[str, int, int]:
     """Return name, soft and hard limit of "nofile=1024:2048"; -1 is unlimited."""
     name, equals, limits = text.partition("=")
     soft, colon, hard = limits.partition(":")
+    failed = f'ulimit option "{text}" requires name=SOFT:HARD, failed to be parsed'
+    if not equals:
+        raise PodError(f"{failed}: invalid ulimit argument: {text}")
     if name not in ULIMITS:
-        raise PodError(
-            f'invalid ulimit argument "{text}": invalid ulimit type: {name}', hint="known are " + ", ".join(ULIMITS)
-        )
+        raise PodError(f"{failed}: invalid ulimit type: {name}", hint="known are " + ", ".join(ULIMITS))
     try:
-        if not equals:
-            raise ValueError
         pair = int(soft), int(hard if colon else soft)
     except ValueError:
-        raise PodError(f'invalid ulimit argument "{text}": write {name}=SOFT[:HARD]') from None
+        raise PodError(f"{failed}: not a number", hint=f"write {name}=SOFT[:HARD]") from None
+    if min(pair) < -1:
+        raise PodError(f"{failed}: not a limit: {min(pair)}", hint="-1 is unlimited")
     if pair[1] != -1 and (pair[0] > pair[1] or pair[0] == -1):
-        raise PodError(f'invalid ulimit argument "{text}": ulimit soft limit must be less than or equal to hard limit')
+        raise PodError(f"{failed}: ulimit soft limit must be less than or equal to hard limit: {pair[0]} > {pair[1]}")
     return name, pair[0], pair[1]
-
-
-def parse_cpus(text: str) -> tuple[int, int]:
-    """Return quota and period in microseconds for a number of processors such as "1.5"."""
-    try:
-        cpus = float(text)
-        if not 0 < cpus < 100000:
-            raise ValueError
-    except ValueError:
-        raise UsageError(
-            f'invalid argument "{text}" for "--cpus" flag: strconv.ParseFloat: parsing "{text}": invalid syntax',
-            command="pod run",
-        ) from None
-    return max(1000, int(cpus * 100000)), 100000
-
-
-def parse_cpuset(text: str) -> str:
-    """Return a list of processors such as "0-2,7" once it is found to be one."""
-    for part in text.split(","):
-        first, dash, last = part.partition("-")
-        if not first.isdigit() or (dash and not (last.isdigit() and int(first) <= int(last))):
-            raise PodError(f'invalid list of processors "{text}": write it like 0-2,7')
-    return text
 
 
 def parse_pair(text: str, what: str) -> tuple[str, str]:

@@ -54,6 +54,8 @@ def create_container(engine: Engine, request: Request) -> Container:
         full = [name for name in image.names if name.endswith(request.reference)]
         request.image_name = full[0] if full else request.image_name
     container = _create_in_place(engine, request) if request.replace else create(engine, request)
+    for warning in request.warnings:
+        print(warning, file=sys.stderr)
     if request.cidfile:
         try:
             with open(request.cidfile, "x", encoding="ascii") as file:

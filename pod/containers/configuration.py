@@ -58,6 +58,7 @@ if TYPE_CHECKING:
         namespaces: Namespaces
         security: Security
         ulimits: list[tuple[str, int, int]]
+        oom_score_adj: int | None
         resources: dict[str, Any]  # linux.resources of the runtime spec, only what was asked for
         pids_limit: int  # 0 for no limit
         shm_size: int
@@ -67,10 +68,16 @@ if TYPE_CHECKING:
         stop_timeout: int
         log_driver: str
         runtime: Program | None
-        cgroups: str  # "default" or "disabled"
+        cgroups: str  # "default", "disabled", "no-conmon" or "split"
+        cgroup_parent: str  # empty for the default
         detach_keys: str
         create_command: list[str]
 
 
 # What a container has for the keys that the version which created it did not know yet.
-DEFAULTS: dict[str, Any] = {"cgroups": "default", "runtime": None}
+DEFAULTS: dict[str, Any] = {
+    "cgroups": "default",
+    "runtime": None,
+    "cgroup_parent": "",
+    "oom_score_adj": None,
+}

@@ -6,7 +6,7 @@ import os
 import time
 
 from pod import names, rootless, state, volumes
-from pod.containers import dependencies, runtimes
+from pod.containers import cgroup_place, dependencies, runtimes
 from pod.containers.mounts import Mount
 from pod.containers.spec import ALL_CAPABILITIES
 from pod.errors import PodError
@@ -60,9 +60,11 @@ class CreateOptions:
         self.no_new_privileges = False
         self.cap_add: list[str] = []
         self.cap_drop: list[str] = []
-        self.cgroups = True
+        self.cgroups = ""  # enabled, disabled, no-conmon or split; empty: containers.conf decides
+        self.cgroup_parent = ""
         self.security_options: list[str] = []
-        self.ulimits: list[tuple[str, int, int]] = []
+        self.ulimits: list[tuple[str, int, int]] | None = None
+        self.oom_score_adj: int | None = None
         self.resources: dict[str, Any] = {}
         self.pids_limit: int | None = None
         self.shm_size = DEFAULT_SHM_SIZE
@@ -75,6 +77,7 @@ class CreateOptions:
         self.auto_remove = False
         self.owned_by_command = False  # `run --rm`: nothing may remain if the command dies before the start
         self.create_command: list[str] = []
+        self.warnings: list[str] = []  # to be told to the user once the container is there
         self.needs: list[str] = []  # full IDs of the containers without which this one cannot run
 
 
@@ -139,9 +142,12 @@ def configure(engine: Engine, options: CreateOptions, container_id: str) -> Cont
     mounts = _with_image_volumes(options, image_config)
     for mount in mounts:
         _check_mount(mount)
-    if not options.cgroups:
+    cgroups = options.cgroups or engine.config.containers.get("cgroups") or "enabled"
+    pids_limit = _pids_limit(engine, options)
+    _settle_limits(engine, options)
+    if cgroups == "disabled":
         _check_no_cgroups(options)
-    return {
+    document: ContainerConfig = {
         "image": image.id if image is not None else "",
         "image_name": options.image_name,
         "layers": list(image.layers) if image is not None else [],
@@ -160,20 +166,33 @@ def configure(engine: Engine, options: CreateOptions, container_id: str) -> Cont
         "init_path": options.init_path,
         "namespaces": options.namespaces,
         "security": security(options),
-        "ulimits": options.ulimits,
+        "ulimits": options.ulimits or [],
+        "oom_score_adj": options.oom_score_adj,
         "resources": options.resources,
-        "pids_limit": _pids_limit(engine, options),
+        "pids_limit": pids_limit,
         "shm_size": options.shm_size,
         "labels": {**(image_config.get("Labels") or {}), **options.labels},
         "annotations": options.annotations,
         "stop_signal": options.stop_signal or parse_signal(image_config.get("StopSignal") or str(SIGTERM)),
         "stop_timeout": options.stop_timeout,
         "log_driver": options.log_driver,
-        "runtime": runtimes.choose(engine.config, cgroups=options.cgroups),
-        "cgroups": "default" if options.cgroups else "disabled",
+        "runtime": runtimes.choose(engine.config, cgroups=cgroups != "disabled"),
+        "cgroups": "default" if cgroups == "enabled" else cgroups,
+        "cgroup_parent": options.cgroup_parent,
         "detach_keys": options.detach_keys,
         "create_command": options.create_command,
     }
+    if options.resources or options.cgroup_parent:
+        cgroup_place.cgroups_path(engine, container_id, document)  # says now what could not be had at the start
+    return document
+
+
+def _settle_limits(engine: Engine, options: CreateOptions) -> None:
+    asked = options.resources or options.oom_score_adj is not None
+    if asked or not engine.config.containers.keys().isdisjoint(("default_ulimits", "oom_score_adj", "cgroup_conf")):
+        from pod.containers import limits
+
+        limits.settle(engine.config, options)
 
 
 def image_environment(image_config: dict[str, Any]) -> dict[str, str]:

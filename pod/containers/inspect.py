@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 
-from pod import systemd, volumes
-from pod.containers import dependencies, runtimes
+from pod import volumes
+from pod.containers import dependencies, inspect_limits, runtimes
 from pod.containers.status import observe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from pod.config import Config
     from pod.containers.status import Status
     from pod.engine import Engine
     from pod.state import Container, Volume
@@ -40,7 +41,7 @@ def inspect_container(engine: Engine, container: Container, *, size: bool = Fals
         "Created": moment(container.created),
         "Path": words[0],
         "Args": words[1:],
-        "State": _state(container, seen),
+        "State": _state(engine.config, container, seen),
         "Image": container.image,
         "ImageName": config["image_name"],
         "Rootfs": config["rootfs"],
@@ -97,7 +98,7 @@ def inspect_volume(engine: Engine, volume: Volume) -> dict[str, Any]:
     }
 
 
-def _state(container: Container, seen: Status) -> dict[str, Any]:
+def _state(config: Config, container: Container, seen: Status) -> dict[str, Any]:
     return {
         "OciVersion": "1.0.2",
         "Status": seen.state,
@@ -112,7 +113,7 @@ def _state(container: Container, seen: Status) -> dict[str, Any]:
         "Error": "",
         "StartedAt": moment(seen.started),
         "FinishedAt": moment(seen.finished),
-        "CgroupPath": f"/pod-{container.id}" if seen.pid else "",
+        "CgroupPath": inspect_limits.cgroup_path(config, container.id, seen.pid) if seen.pid else "",
     }
 
 
@@ -148,8 +149,7 @@ def _config(container: Container) -> dict[str, Any]:
 
 def _host_config(engine: Engine, container: Container) -> dict[str, Any]:
     config = container.config
-    security, namespaces, resources = config["security"], config["namespaces"], config["resources"]
-    memory, cpu = resources.get("memory", {}), resources.get("cpu", {})
+    security, namespaces = config["security"], config["namespaces"]
     return {
         "Binds": [_bind(mount) for mount in config["mounts"] if mount["type"] != "tmpfs"],
         "ContainerIDFile": "",
@@ -179,19 +179,8 @@ def _host_config(engine: Engine, container: Container) -> dict[str, Any]:
         },
         "ShmSize": config["shm_size"],
         "Runtime": "oci",
-        "Memory": memory.get("limit", 0),
-        "MemorySwap": memory.get("swap", 0),
-        "NanoCpus": int(1e9 * cpu["quota"] / cpu["period"]) if "quota" in cpu else 0,
-        "CpuPeriod": cpu.get("period", 0),
-        "CpuQuota": cpu.get("quota", 0),
-        "CpusetCpus": cpu.get("cpus", ""),
-        "PidsLimit": config["pids_limit"],
-        "Ulimits": [
-            {"Name": f"RLIMIT_{name.upper()}", "Soft": soft, "Hard": hard} for name, soft, hard in config["ulimits"]
-        ],
+        **inspect_limits.host_config(engine.config, config),
         "Init": bool(config["init_path"]),
-        "CgroupManager": systemd.name(engine.config),
-        "Cgroups": config["cgroups"],
     }
 
 

@@ -6,7 +6,7 @@ import os
 import sys
 
 from pod import volumes
-from pod.containers import create, files, rootfs, runtimes, spec, users
+from pod.containers import cgroup_place, create, files, rootfs, runtimes, spec, users
 from pod.containers.surroundings import observed
 from runtime.monitor import spawn
 from storage import images
@@ -28,6 +28,8 @@ class Plan:
         self.container = container
         self.config: ContainerConfig = container.config  # type: ignore[assignment]
         self.directory = engine.config.container_dir(container.id)
+        if self.config["cgroups"] == "split":
+            cgroup_place.make_room()
         self.surroundings = observed(engine, container.id, self.config)
         self.spec = spec.build(self.config, container.id, self.surroundings)
         self.runtime = runtimes.of(engine.config, container, engine.config.monitor_dir(container.id))

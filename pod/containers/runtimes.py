@@ -74,9 +74,9 @@ def of(config: Config, container: Container, directory: str) -> _OwnRuntime | Ex
     """Return the runtime of a container; a program exchanges files with us in `directory`, which is to be removed."""
     program: Program | None = container.config["runtime"]
     if not program:
-        return _OwnRuntime(config.runtime_root, systemd.bus(config))
-    user_bus = systemd.bus(config) if config.rootless else ""
-    return _external(_command(config, program), _root(config, program), directory, user_bus)
+        return _OwnRuntime(config.runtime_root, systemd.bus(config) if _in_unit(container) else "")
+    user_bus = systemd.bus(config) if config.rootless and _in_unit(container) else ""
+    return _external(_command(config, container, program), _root(config, program), directory, user_bus)
 
 
 def note(config: Config, container: Container, cgroups_path: str) -> None:
@@ -87,7 +87,7 @@ def note(config: Config, container: Container, cgroups_path: str) -> None:
     from runtime import jsontext
 
     document = {
-        "command": _command(config, program),
+        "command": _command(config, container, program),
         "root": _root(config, program),
         "bundle": config.container_dir(container.id),
         "cgroups_path": cgroups_path,
@@ -202,8 +202,13 @@ def _external(command: list[str], root: str, directory: str, user_bus: str = "")
     return ExternalRuntime(command, root=root, directory=directory, environment=environment, user_bus=user_bus)
 
 
-def _command(config: Config, program: Program) -> list[str]:
-    manager = ["--systemd-cgroup"] if systemd.bus(config) else []
+def _in_unit(container: Container) -> bool:
+    """Tell whether systemd may make the container's cgroup: not where it is in the one that the caller has."""
+    return bool(container.config["cgroups"] != "split")
+
+
+def _command(config: Config, container: Container, program: Program) -> list[str]:
+    manager = ["--systemd-cgroup"] if _in_unit(container) and systemd.bus(config) else []
     return [program["path"], *program["flags"], *manager]
 
 

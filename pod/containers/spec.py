@@ -74,6 +74,7 @@ def process(config: ContainerConfig, args: list[str], container_id: str, surroun
             for name, soft, hard in config["ulimits"]
         ],
         "noNewPrivileges": config["security"]["no_new_privileges"],
+        **({} if config["oom_score_adj"] is None else {"oomScoreAdj": config["oom_score_adj"]}),
     }
 
 

@@ -22,6 +22,7 @@ CREATE = tuple(
         "storage",
         "network",
         "resources",
+        "cgroups",
         "security",
         "namespaces",
         "lifecycle",

@@ -36,6 +36,7 @@ def config(**changes: Any) -> ContainerConfig:
         "namespaces": options.namespaces,
         "security": create.security(options),
         "ulimits": [],
+        "oom_score_adj": None,
         "resources": {},
         "pids_limit": 2048,
         "shm_size": 65536,
@@ -44,6 +45,8 @@ def config(**changes: Any) -> ContainerConfig:
         "stop_signal": 15,
         "stop_timeout": 10,
         "log_driver": "none",
+        "cgroups": "default",
+        "cgroup_parent": "",
         "detach_keys": "",
         "create_command": [],
     }
