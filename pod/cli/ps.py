@@ -48,11 +48,14 @@ def main(
     from pod.engine import open_engine
 
     engine = open_engine(write=False)
-    filters = filter or []
-    items = listing.filtered(listing.listed(engine), filters, engine)
+    items = listing.listed(engine)
+    if filter:
+        from pod.containers.filters import filtered
+
+        items = filtered(items, filter, engine)
     if latest or last >= 0:
         items = items[-1:] if latest else items[max(len(items) - last, 0) :]
-    elif not all and not any(text.startswith(("status=", "exited=")) for text in filters):
+    elif not all and not any(text.startswith(("status=", "exited=")) for text in filter or []):
         items = [item for item in items if item.status.is_running]
     items.sort(key=listing.sort_key(sort), reverse=sort == "created")
     if quiet and not format:
