@@ -6,7 +6,7 @@ import fcntl
 import os
 import stat
 
-from pod import names, state
+from pod import events, names, state
 from pod.errors import PodError, VolumeExistsError
 from runtime import kernel, syscalls
 from storage import database, gc
@@ -33,7 +33,9 @@ def create(engine: Engine, name: str, *, labels: dict[str, str], options: dict[s
         added = state.insert_volume(engine.connection, name, anonymous=anonymous, labels=labels, options=options)
         if added:
             prepare(engine, name)
-    if not added and not ignore:
+    if added:
+        events.record(engine.config, "volume", "create", name=name)
+    elif not ignore:
         raise VolumeExistsError(name)
     return name
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pod import events
 from pod.cli import session
 from pod.containers import attach as attach_client
 from pod.containers import stop
@@ -34,6 +35,7 @@ def join(engine: Engine, container: Container, *, stdin: bool, detach_keys: str,
     """Join a running container's standard streams; return its exit status, or 0 after detaching."""
     directory = engine.config.monitor_dir(container.id)
     descriptor = attach_client.connect(directory)
+    events.of_container(engine.config, container, "attach")
     ended = session.attach(
         descriptor,
         stdin=stdin,

@@ -85,6 +85,12 @@ def apply(values: dict[str, Any]) -> None:
             f'Log Level "{level}" is not supported, choose from: {", ".join(LOG_LEVELS)}',
             code=1,
         )
+    backend = values.get("events_backend")
+    if backend not in (None, "", "file", "journald", "none"):
+        raise PodError(
+            f'configuring runtime: "{backend}" is not a valid events backend: invalid argument',
+            hint="choose file, journald or none",
+        )
     driver = values.get("storage_driver")
     if driver not in (None, "", "overlay", "overlay2"):
         raise PodError(f'storage driver "{driver}" is not supported: choose overlay')

@@ -32,6 +32,7 @@ def main(
     """Removes dangling or unused images from local storage."""
     from pod.cli.asking import confirmed
     from pod.engine import open_engine
+    from pod.images.removal import prune
     from storage import images
 
     if not force and not confirmed(UNUSED if all else DANGLING):
@@ -43,5 +44,5 @@ def main(
 
         present = images.list_images(engine.store)
         keep = {image.id for image in present} - {image.id for image in chosen(engine.store, present, filter)}
-    for removed in images.prune(engine.store, all=all, keep=keep):
+    for removed in prune(engine, all=all, keep=keep):
         print(removed.deleted)

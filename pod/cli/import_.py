@@ -35,7 +35,7 @@ def main(
     variant: Annotated[str, Option("--variant", metavar="string", help="Set the variant of the imported image")] = "",
 ) -> None:
     """Create a container image from the contents of the specified tarball (.tar, .tar.gz, .tar.xz, .tar.zst)."""
-    from pod import registries
+    from pod import events, registries
     from pod.cli.progress import display
     from pod.engine import open_engine
     from pod.images import changes as image_changes
@@ -59,6 +59,7 @@ def main(
             rootless=engine.config.rootless,
             single_id=engine.single_id,
         )
+        events.record(engine.config, "image", "import", id=image.id, name=name or image.id)
         shown.note(f"Copying blob {image.layers[0]}")
         shown.note(f"Copying config sha256:{image.id}")
         shown.note("Writing manifest to image destination")

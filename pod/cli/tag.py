@@ -14,6 +14,7 @@ def main(
     names: Annotated[list[str], Argument(metavar="TARGET_NAME [TARGET_NAME...]")],
 ) -> None:
     """Adds one or more additional names to locally-stored image."""
+    from pod import events
     from pod.engine import open_engine
     from storage import images
 
@@ -22,3 +23,4 @@ def main(
     image_id, _ = images.find(engine.store, image)
     for name in full:
         images.tag(engine.store, image_id, name)
+        events.record(engine.config, "image", "tag", id=image_id, name=name)

@@ -14,9 +14,11 @@ def main(
     names: Annotated[list[str] | None, Argument(metavar="[NAME...]")] = None,
 ) -> None:
     """Removes one or more names from a locally-stored image."""
+    from pod import events
     from pod.engine import open_engine
     from storage import images
 
     engine = open_engine(write=True)
     image_id, _ = images.find(engine.store, image)
-    images.untag(engine.store, image_id, [images.tag_name(name) for name in names or ()])
+    for name in images.untag(engine.store, image_id, [images.tag_name(name) for name in names or ()]):
+        events.record(engine.config, "image", "untag", id=image_id, name=name)

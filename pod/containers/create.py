@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from pod import names, rootless, state, volumes
+from pod import events, names, rootless, state, volumes
 from pod.containers import cgroup_place, dependencies, runtimes
 from pod.containers.mounts import Mount
 from pod.containers.spec import ALL_CAPABILITIES
@@ -118,6 +118,9 @@ def create(engine: Engine, options: CreateOptions) -> state.Container:
 
         remove.forget(engine, container, volumes=True)
         raise
+    for volume in new_volumes:
+        events.record(engine.config, "volume", "create", name=volume)
+    events.of_container(engine.config, container, "create")
     return container
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from pod import names
+from pod import events, names
 from pod.containers import plan, rootfs, runtimes, spec, status, users
 from pod.containers.launched import Launched
 from pod.containers.surroundings import observed
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pod.containers.configuration import ContainerConfig
     from pod.engine import Engine
     from pod.state import Container
+    from runtime.monitor.eventlog import EventLog
 
 
 _NOT_RUNNING = "can only create exec sessions on running containers: container state improper"
@@ -90,6 +91,7 @@ def launch_exec(
         log_driver="none",
         log_path="",
         exit_path=f"{directory}/exit",
+        events=_events(engine, container, session_id),
         on_exit=["/bin/rm", "-rf", "--", directory],  # unless a command is there to do it
     )
     try:
@@ -98,6 +100,13 @@ def launch_exec(
     except BaseException:
         gc.remove_tree(directory)
         raise
+
+
+def _events(engine: Engine, container: Container, session_id: str) -> EventLog:
+    """Return what tells of a session, which is an event of its container."""
+    known = events.identity(container)
+    known["attributes"] = {**known["attributes"], "execID": session_id}
+    return events.writer(engine.config, "container", **known, words=("", "exec", "exec_died", ""))
 
 
 def _process(engine: Engine, container: Container, options: ExecOptions, pid: int) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from pod import rootless, state
+from pod import events, rootless, state
 from pod.containers import create, dependencies, runtimes, spec, status
 from pod.containers.files import write_file
 from pod.containers.launched import Launched
@@ -34,6 +34,11 @@ class LaunchedContainer(Launched):
     def __init__(self, engine: Engine, container: Container, link: MonitorLink) -> None:
         super().__init__(engine, container.id, engine.config.monitor_dir(container.id), link)
         self.container = container
+
+    def attach(self) -> int:
+        """Return the attach connection, and tell of it."""
+        events.of_container(self.engine.config, self.container, "attach")
+        return super().attach()
 
     def release(self) -> None:
         """Record that a container of `run --rm` depends on this command no more."""

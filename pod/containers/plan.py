@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from pod import volumes
+from pod import events, volumes
 from pod.containers import cgroup_place, create, files, rootfs, runtimes, spec, users
 from pod.containers.surroundings import observed
 from runtime.monitor import spawn
@@ -68,6 +68,12 @@ class Plan:
             log_driver=self.config["log_driver"],
             log_path=f"{self.directory}/ctr.log",
             exit_path=f"{self.directory}/exit",
+            events=events.writer(
+                config,
+                "container",
+                **events.identity(self.container),
+                directory=config.monitor_dir(self.container.id),
+            ),
             on_exit=on_exit,
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pod import state
+from pod import events, state
 from pod.containers import dependencies, runtimes, status, stop
 from pod.errors import PodError, VolumeInUseError
 from pod.lock import ContainerLock
@@ -45,9 +45,12 @@ def remove_container(
 def forget(engine: Engine, container: state.Container, *, volumes: bool) -> None:
     """Delete the row of a container that does not run, its anonymous volumes with `volumes`, and its files."""
     doomed = reserve.removing(engine.store, lambda: _forget_rows(engine, container, volumes=volumes))
+    events.of_container(engine.config, container, "remove")
     delete_files(engine, container.id)
     if doomed:
         discard(engine, doomed)
+        for name in doomed:
+            events.record(engine.config, "volume", "remove", name=name)
 
 
 def _forget_rows(engine: Engine, container: state.Container, *, volumes: bool) -> list[str]:
@@ -84,6 +87,7 @@ def remove_volume(engine: Engine, name: str, *, force: bool) -> str:
             remove_container(engine, state.find_container(engine.connection, user), force=True)
     reserve.removing(engine.store, lambda: _forget_volume(engine, volume.name))
     discard(engine, [volume.name])
+    events.record(engine.config, "volume", "remove", name=volume.name)
     return volume.name
 
 

@@ -6,7 +6,7 @@ import os
 import select
 import time
 
-from pod import state
+from pod import events, state
 from pod.containers import status
 from pod.errors import PodError, StateError
 from runtime import process, syscalls
@@ -35,6 +35,7 @@ def kill(engine: Engine, container: state.Container, signal: int) -> None:
         _send(container, descriptor, signal)
     finally:
         os.close(descriptor)
+    events.of_container(engine.config, container, "kill")
 
 
 def stop(engine: Engine, container: state.Container, *, timeout: int | None = None) -> bool:
@@ -56,6 +57,7 @@ def stop(engine: Engine, container: state.Container, *, timeout: int | None = No
     finally:
         os.close(descriptor)
     settle(engine.config, container.id)
+    events.of_container(engine.config, container, "stop")
     return True
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pod import events
 from pod.errors import PodError
 from storage import images, reference, transfer
-from storage.errors import ImageNotFoundError, RegistryError
+from storage.errors import ImageNotFoundError, RegistryError, StorageError
 
 if TYPE_CHECKING:
     from pod.engine import Engine
@@ -47,22 +48,28 @@ class Pull:
         name = source(text)
         if wanted is not None and self.policy == "newer" and self.is_current(wanted, name):
             return wanted
-        return transfer.pull(
-            self.engine.store,
-            name,
-            options=self.options,
-            platform=self.platform,
-            rootless=self.engine.config.rootless,
-            single_id=self.engine.single_id,
-            progress=progress,
-        )
+        try:
+            image = transfer.pull(
+                self.engine.store,
+                name,
+                options=self.options,
+                platform=self.platform,
+                rootless=self.engine.config.rootless,
+                single_id=self.engine.single_id,
+                progress=progress,
+            )
+        except StorageError as error:
+            events.record(self.engine.config, "image", "pull-error", name=str(name), fields={"Error": str(error)})
+            raise
+        events.record(self.engine.config, "image", "pull", id=image.id, name=str(name))
+        return image
 
     def all_tags(self, text: str, progress: Progress | None) -> list[Image]:
         """Fetch every tag of a repository."""
         name = reference.parse(text.removeprefix("docker://"))
         if name.tag is not None or name.digest is not None:
             raise PodError("`--all-tags` requires a name without tag or digest")
-        return transfer.pull_all_tags(
+        pulled = transfer.pull_all_tags(
             self.engine.store,
             name,
             options=self.options,
@@ -71,6 +78,9 @@ class Pull:
             single_id=self.engine.single_id,
             progress=progress,
         )
+        for image in pulled:
+            events.record(self.engine.config, "image", "pull", id=image.id, name=str(name))
+        return pulled
 
     def stored(self, text: str) -> Image | None:
         """Return the image of this name in the store if it is there and for the platform asked for."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pod import events
 from pod.errors import PodError
 from storage import images, reserve
 from storage.errors import ImageInUseError
@@ -20,6 +21,26 @@ def remove(engine: Engine, text: str, *, force: bool, all_names: bool = False) -
     only with `force` or `all_names`.
     """
     image_id, name = images.find(engine.store, text)
+    removed = _remove(engine, image_id, name, force=force, all_names=all_names)
+    for one in removed.untagged:
+        events.record(engine.config, "image", "untag", id=image_id, name=one)
+    if removed.deleted:
+        events.record(engine.config, "image", "remove", id=image_id, name=name or image_id)
+    return removed
+
+
+def prune(engine: Engine, *, all: bool, keep: set[str]) -> list[Removed]:
+    """Remove the images that nothing uses (with `all`), or that have no name; `keep` are to stay in any case."""
+    found = images.prune(engine.store, all=all, keep=keep)
+    for removed in found:
+        if removed.deleted:
+            events.record(engine.config, "image", "remove", id=removed.deleted, name=removed.deleted)
+    if found:
+        events.record(engine.config, "image", "prune")
+    return found
+
+
+def _remove(engine: Engine, image_id: str, name: str | None, *, force: bool, all_names: bool) -> Removed:
     try:
         return reserve.removing(
             engine.store, lambda: images.remove(engine.store, image_id, name=name, force=force or all_names)

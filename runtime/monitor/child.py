@@ -16,7 +16,7 @@ import time
 from runtime import process, syscalls
 from runtime.errors import OCIRuntimeError
 from runtime.jsontext import dumps
-from runtime.monitor import bare, ending, listener, oom
+from runtime.monitor import bare, ending, eventlog, listener, oom
 from runtime.monitor.clients import Client
 from runtime.monitor.log import Log
 from runtime.monitor.loop import Loop
@@ -114,6 +114,7 @@ def _create(config: MonitorConfig, create: Callable[[Stdio], Container], loop: L
     directory = loop.directory
     loop.id = config.id
     loop.exit_path = _bytes(config.exit_path)
+    loop.events = config.events
     loop.log = Log(_bytes(config.log_path) if config.log_driver != "none" else b"")
     loop.lock = _lock(directory)
     ending.remove_files(directory, (b"pid", b"attach", b"ctl"))
@@ -161,6 +162,7 @@ def _start(loop: Loop, container: Container) -> None:
         _write_process(loop.directory + b"/pid", container.pid, container.start_time)
     except OSError:
         ending.abort(loop)
+    loop.events.reach(eventlog.MADE)
     document = dumps({"pid": container.pid, "start_time": container.start_time})
     # What runs already may well have ended before the word comes.
     waits = container.start is not None
@@ -172,6 +174,7 @@ def _start(loop: Loop, container: Container) -> None:
     except BaseException as error:
         ending.tell(loop.sync, _describe(error))
         ending.abort(loop)
+    loop.events.reach(eventlog.STARTED)
     ending.tell(loop.sync, b'{"started":true}')
     posix.set_blocking(loop.sync, False)
 

@@ -9,6 +9,7 @@ import posix
 import select
 import time
 
+from runtime.monitor.eventlog import CLEANED_UP, ENDED
 from runtime.monitor.oom import oom_killed
 
 TYPE_CHECKING = False
@@ -193,6 +194,7 @@ def finish(loop: Loop) -> NoReturn:
     oom = loop.oom or oom_killed(loop.cgroups)
     if not write_record(loop.exit_path, code, signal, oom=oom):
         write_record(loop.directory + b"/exit", code, signal, oom=oom)  # on another file system, as a rule
+    loop.events.reach(ENDED, {"ContainerExitCode": code})
     told = tell(loop.sync, b'{"exit":%d}' % code)
     withdraw(loop)
     loop.flush_clients()
@@ -225,6 +227,7 @@ def withdraw(loop: Loop) -> None:
         posix.close(fd)
     loop.listener = loop.ctl = -1
     delete_container(loop)
+    loop.events.reach(CLEANED_UP)
     remove_files(loop.directory, (b"monitor",))
     # What is left to do concerns clients only; the container may be started again.
     posix.close(loop.lock)

@@ -13,6 +13,7 @@ import sys
 import time
 
 from runtime.monitor.clients import MAXIMUM, Client
+from runtime.monitor.eventlog import EventLog
 from runtime.monitor.log import STDERR, STDOUT, Log
 from runtime.monitor.oom import kills
 
@@ -68,6 +69,7 @@ class Loop:
     def __init__(self) -> None:
         self.pidfd = self.console = self.peer = self.stdin = self.stdout = self.stderr = -1
         self.listener = self.ctl = self.lock = self.sync = self.memory = -1
+        self.events = EventLog("", 0, "", "")
         self.oom = False  # The kernel has killed for want of memory.
         self.clients: list[Client] = []
         self.unsent = b""  # Input that the container has not taken yet.
@@ -82,6 +84,7 @@ class Loop:
     def freeze(self) -> dict[str, Any]:
         """Return the state as values that marshal can write."""
         state: dict[str, Any] = {name: getattr(self, name) for name in _FDS + _VALUES}
+        state["events"] = self.events.freeze()
         state["log"] = (self.log.path, self.log.fd, self.log.torn)
         state["clients"] = [client.freeze() for client in self.clients]
         return state
@@ -92,6 +95,7 @@ class Loop:
         loop = Loop()
         for name in _FDS + _VALUES:
             setattr(loop, name, state[name])
+        loop.events = EventLog.thaw(state["events"])
         path, fd, torn = state["log"]
         loop.log = Log(path, fd, torn=torn)
         loop.clients = [Client.thaw(client) for client in state["clients"]]

@@ -15,6 +15,7 @@ from runtime import errors
 from runtime.jsontext import loads
 from runtime.monitor import child
 from runtime.monitor.child import Stdio
+from runtime.monitor.eventlog import EventLog
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class MonitorConfig:
 
     __slots__ = (
         "directory",
+        "events",
         "exit_path",
         "id",
         "keep_fds",
@@ -51,6 +53,7 @@ class MonitorConfig:
         log_driver: str = "k8s-file",
         log_path: str = "",
         exit_path: str,
+        events: EventLog | None = None,
         on_exit: list[str] | None = None,
         keep_fds: tuple[int, ...] = (),
     ) -> None:
@@ -61,6 +64,7 @@ class MonitorConfig:
         self.log_driver = log_driver
         self.log_path = log_path
         self.exit_path = exit_path
+        self.events = events or EventLog("", 0, "", "")
         self.on_exit = on_exit or []
         self.keep_fds = keep_fds  # Fds of the caller that `create` needs; all others are closed in the monitor.
 
