@@ -109,6 +109,23 @@ class ExternalRuntime:
             except cgroups.CgroupUnavailableError:
                 pass
 
+    def pause(self, container_id: str) -> None:
+        """Stop all processes of a container."""
+        self._run(["pause", container_id], patience=_DELETE_PATIENCE)
+
+    def resume(self, container_id: str) -> None:
+        """Let a paused container go on."""
+        self._run(["resume", container_id], patience=_DELETE_PATIENCE)
+
+    def update(self, container_id: str, resources: Document) -> None:
+        """Change limits of a running container: `resources` is what of `linux.resources` changes."""
+        file = f"{self._directory}/resources.json"
+        launch.write(file, resources)
+        try:
+            self._run(["update", "--resources", file, container_id], patience=_DELETE_PATIENCE)
+        finally:
+            _unlink(file)
+
     def _make(
         self, words: list[str], container_id: str, document: Document, stdio: Stdio, directory: str
     ) -> tuple[int, int | None]:

@@ -50,14 +50,19 @@ def is_frozen(cgroup: Cgroup | None) -> bool:
         return False
     from runtime.cgroups import files
 
-    directories = cgroup.directories()
-    legacy = directories.get("freezer")
-    path, frozen = (f"{legacy}/freezer.state", "FROZEN") if legacy else (f"{directories.get('')}/cgroup.freeze", "1")
+    path, frozen = freezer(cgroup)
     try:
         return files.read(path) == frozen
     except OSError:
         # Gone with its last process, or in a layout without a freezer.
         return False
+
+
+def freezer(cgroup: Cgroup) -> tuple[str, str]:
+    """Return the file that tells whether a cgroup's processes are stopped, and what it holds then."""
+    directories = cgroup.directories()
+    legacy = directories.get("freezer")
+    return (f"{legacy}/freezer.state", "FROZEN") if legacy else (f"{directories.get('')}/cgroup.freeze", "1")
 
 
 def _cgroup(status: states.Status) -> Cgroup:

@@ -75,7 +75,7 @@ def launch_exec(
     Raises StateError if the container does not run, and what the runtime raises.
     """
     seen = status.observe(engine.config, container.id)
-    if not seen.pid:
+    if not seen.pid or seen.state == "paused":
         raise StateError(_NOT_RUNNING)
     session_id = names.new_id()
     directory = f"{engine.config.runroot}/exec/{session_id}"

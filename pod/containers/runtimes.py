@@ -146,6 +146,51 @@ def describe(config: Config) -> dict[str, str]:
     return {"name": program["name"], "path": program["path"], "version": said.strip()}
 
 
+def pause(config: Config, container: Container) -> None:
+    """Stop all processes of a container; return when that is done."""
+    if container.config["runtime"]:
+        _of_noted(config, container).pause(container.id)
+        return
+    from runtime import pause as own
+
+    own.pause(config.runtime_root, container.id)
+
+
+def resume(config: Config, container: Container) -> None:
+    """Let a paused container go on."""
+    if container.config["runtime"]:
+        _of_noted(config, container).resume(container.id)
+        return
+    from runtime import pause as own
+
+    own.resume(config.runtime_root, container.id)
+
+
+def freezer(config: Config, container_id: str, pid: int) -> tuple[str, str]:
+    """Return the kernel's file that tells whether a container is paused, and what it holds then; empty for none."""
+    from runtime import kill
+    from runtime import pause as own
+    from runtime import status as states
+    from runtime.cgroups import plan
+
+    if _noted(config, container_id) is None:
+        cgroup = kill.cgroup_of(states.load(config.runtime_root, container_id))
+        return ("", "") if cgroup is None else own.freezer(cgroup)
+    from runtime import mounts_cgroup
+
+    found = mounts_cgroup.cgroups_of(pid)
+    path = found.get("freezer") or found.get("") or "/"
+    return own.freezer(plan(path)) if path != "/" else ("", "")
+
+
+def _of_noted(config: Config, container: Container) -> ExternalRuntime:
+    """Return the program that has made a container, as it was called then."""
+    noted = _noted(config, container.id)
+    if noted is None:
+        raise PodError(f"container {container.id} is not known to its runtime: container state improper")
+    return _external(noted["command"], noted["root"], config.monitor_dir(container.id))
+
+
 class _OwnRuntime:
     """Our library. Its parts are imported where they are called: a command needs one or two of them."""
 

@@ -58,7 +58,8 @@ def observe(config: Config, container_id: str) -> Status:
     monitor = _living(f"{directory}/monitor")
     pid = _living(f"{directory}/pid")
     if pid and started:
-        return Status("running", pid=pid, monitor_pid=monitor, started=started)
+        state = "paused" if _is_frozen(config, container_id) else "running"
+        return Status(state, pid=pid, monitor_pid=monitor, started=started)
     record = exit_record(config, container_id)
     if record is not None:
         return Status(
@@ -81,6 +82,22 @@ def has_process(config: Config, container_id: str) -> bool:
     """Tell whether the container's process or its monitor lives, whatever the records in the graphroot say."""
     directory = config.monitor_dir(container_id)
     return bool(_living(f"{directory}/monitor") or _living(f"{directory}/pid"))
+
+
+def paused_path(config: Config, container_id: str) -> str:
+    """Return the file that a container has while it may be paused (see pod.containers.pause)."""
+    return f"{config.monitor_dir(container_id)}/paused"
+
+
+def read_freezer(config: Config, container_id: str) -> tuple[str, str] | None:
+    """Return the kernel's file that tells whether a container is paused, and what it holds then; None: it is not."""
+    path, separator, value = _read(paused_path(config, container_id)).strip().rpartition(" ")
+    return (path, value) if separator else None
+
+
+def _is_frozen(config: Config, container_id: str) -> bool:
+    known = read_freezer(config, container_id)
+    return known is not None and _read(known[0]).strip() == known[1]
 
 
 def exit_record(config: Config, container_id: str) -> dict[str, Any] | None:

@@ -7,7 +7,7 @@ import select
 import time
 
 from pod import events, state
-from pod.containers import status
+from pod.containers import pause, status
 from pod.errors import PodError, StateError
 from runtime import process, syscalls
 
@@ -32,7 +32,7 @@ def kill(engine: Engine, container: state.Container, signal: int) -> None:
             f"can only kill running containers. {container.id} is in state {seen.state}: container state improper"
         )
     try:
-        _send(container, descriptor, signal)
+        _send(engine.config, container, descriptor, signal)
     finally:
         os.close(descriptor)
     events.of_container(engine.config, container, "kill")
@@ -49,9 +49,10 @@ def stop(engine: Engine, container: state.Container, *, timeout: int | None = No
         return False
     seconds = container.config["stop_timeout"] if timeout is None else timeout
     try:
-        _send(container, descriptor, container.config["stop_signal"] if seconds else SIGKILL)
+        _send(engine.config, container, descriptor, container.config["stop_signal"] if seconds else SIGKILL)
+        pause.thaw(engine.config, container.id)  # to end in order it has to run
         if not _ended(descriptor, None if seconds < 0 else float(seconds)):
-            _send(container, descriptor, SIGKILL)
+            _send(engine.config, container, descriptor, SIGKILL)
             if not _ended(descriptor, _KILL_SECONDS):
                 raise PodError(f"container {container.id} did not end within {_KILL_SECONDS:.0f} s of SIGKILL")
     finally:
@@ -94,9 +95,11 @@ def wait(engine: Engine, container: state.Container, *, timeout: float | None = 
     return seen.exit_code if kept is None else kept
 
 
-def _send(container: state.Container, descriptor: int, signal: int) -> None:
+def _send(config: Config, container: state.Container, descriptor: int, signal: int) -> None:
     try:
         syscalls.pidfd_send_signal(descriptor, signal)
+        if signal == SIGKILL:
+            pause.thaw(config, container.id)
     except ProcessLookupError:
         pass  # it has just ended
     except PermissionError as error:

@@ -1,0 +1,44 @@
+"""`pod unpause`."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Annotated
+
+    from typer import Argument, Option
+
+
+def main(
+    containers: Annotated[list[str] | None, Argument(metavar="CONTAINER [CONTAINER...]", help="Names or IDs")] = None,
+    all: Annotated[bool, Option("--all", "-a", help="Unpause all paused containers")] = False,
+    cidfile: Annotated[
+        list[str] | None, Option("--cidfile", metavar="stringArray", help="Read the container ID from the file")
+    ] = None,
+    filter: Annotated[
+        list[str] | None, Option("--filter", "-f", metavar="strings", help="Filter output based on conditions given")
+    ] = None,
+    latest: Annotated[bool, Option("--latest", "-l", help="Act on the latest container")] = False,
+) -> int:
+    """Unpause the processes in one or more containers."""
+    from pod.cli import each
+    from pod.containers import chooser, pause
+    from pod.engine import open_engine
+
+    engine = open_engine(write=True)
+    names = chooser.chosen(
+        engine,
+        containers or [],
+        all=all,
+        latest=latest,
+        filters=filter,
+        cidfiles=cidfile,
+        of_all=lambda one: one.status.state == "paused",
+    )
+    pause.check_supported(engine.config, "unpause")
+
+    def act(name: str) -> str:
+        pause.unpause(engine, each.find(engine, name))
+        return name
+
+    return each.run(names, act)
