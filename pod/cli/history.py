@@ -30,9 +30,9 @@ def main(
     store = open_engine(write=False).store
     steps = image_views.history(store, images.resolve(store, image))
     if format and output.is_json(format):
-        from pod.cli.govalues import compact_json
+        from pod.template.values import to_json
 
-        output.write(compact_json([json_object(step) for step in steps]) + "\n")
+        output.write(to_json([json_object(step) for step in steps]) + "\n")
         return
     rows = [row(step, human=human, no_trunc=no_trunc) for step in steps]
     if quiet:
@@ -81,7 +81,7 @@ def json_object(step: dict[str, Any]) -> dict[str, Any]:
 
 def whole_seconds(moment: str) -> str:
     """Return an RFC 3339 time without the fraction of its second."""
-    from pod.cli.govalues import Time
     from pod.images.views import unix
+    from pod.template.values import Time
 
     return Time(int(unix(moment))).to_json()

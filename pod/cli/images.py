@@ -125,7 +125,7 @@ def row(store: Store, image: Image, name: str, *, no_trunc: bool) -> Row:
 
 def json_object(row: Row) -> dict[str, Any]:
     """Return what `--format json` prints for a row."""
-    from pod.cli.govalues import Time
+    from pod.template.values import Time
 
     image = row.image
     return {
@@ -160,14 +160,14 @@ def split(name: str) -> tuple[str, str]:
 
 def moment(seconds: float) -> str:
     """Return a time as Go prints it, to the second."""
-    from pod.cli.govalues import Time
+    from pod.template.values import Time
 
     return str(Time(int(seconds)))
 
 
 def labels(image: Image) -> dict[str, Any]:
     """Return the labels of an image."""
-    from pod.cli.govalues import Map
+    from pod.template.values import Map
     from runtime.jsontext import loads
 
     return Map((loads(image.config).get("config") or {}).get("Labels") or {})

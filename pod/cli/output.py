@@ -18,6 +18,26 @@ SIZE_UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
 ESCAPES = (("\\n", "\n"), ("\\t", "\t"), ("\\r", "\r"), ("\\a", "\a"), ("\\b", "\b"), ("\\f", "\f"), ("\\v", "\v"))
 
 
+# What Go calls the value that a command's template is for; it is told when a field is not there.
+GO_TYPES = {
+    "df": "*system.dfSummary",
+    "events": "*events.Event",
+    "history": "images.historyReporter",
+    "images": "images.imageReporter",
+    "info": "*define.Info",
+    "inspect": "interface {}",
+    "ls": "*entities.VolumeListReport",
+    "ps": "containers.psReporter",
+    "stats": "containers.containerStats",
+    "version": "*define.Version",
+}
+
+
+def go_type(entity: str) -> str:
+    """Return the name of a type for error messages."""
+    return GO_TYPES.get(entity, f"*{entity}")
+
+
 def write(text: str) -> None:
     """Write to stdout."""
     sys.stdout.write(text)
@@ -63,14 +83,14 @@ def print_rows(
     if is_json(format):
         write(to_json(list(rows if objects is None else objects)) + "\n")
         return
-    from pod.cli.template import Template
+    from pod.template.rendering import Template
 
     if not format.startswith("table"):
-        template = Template(line(format), name=entity, offset=len("{{range .}}"))
+        template = Template(line(format), name=entity, offset=len("{{range .}}"), type=go_type(entity))
         write("".join([template.render(row) for row in rows]))
         return
     body = line(format.removeprefix("table").lstrip(" "))
-    template = Template(outside_actions(body, " ", "\t"), name=entity, offset=len("{{range .}}"))
+    template = Template(outside_actions(body, " ", "\t"), name=entity, offset=len("{{range .}}"), type=go_type(entity))
     lines = [template.render(row) for row in rows]
     if not noheading:
         lines.insert(0, template.render(_Header(headers or {})))
@@ -102,10 +122,10 @@ def print_object(value: Any, format: str, *, entity: str, indent: str = "  ") ->
     if is_json(format):
         write(to_json(value, indent=indent) + "\n")
         return
-    from pod.cli.govalues import record
-    from pod.cli.template import Template
+    from pod.template.rendering import Template
+    from pod.template.values import record
 
-    write(Template(line(format), name=entity).render(record(value)))
+    write(Template(line(format), name=entity, type=go_type(entity)).render(record(value)))
 
 
 def print_inspected(objects: Sequence[Any], format: str | None, *, entity: str = "inspect") -> None:
@@ -113,10 +133,10 @@ def print_inspected(objects: Sequence[Any], format: str | None, *, entity: str =
     if not format or is_json(format):
         write(to_json(list(objects), indent="     ") + "\n")
         return
-    from pod.cli.govalues import record
-    from pod.cli.template import Template
+    from pod.template.rendering import Template
+    from pod.template.values import record
 
-    template = Template(line(format), name=entity, offset=len("{{range .}}"))
+    template = Template(line(format), name=entity, offset=len("{{range .}}"), type=go_type(entity))
     write("".join([template.render(record(value)) for value in objects]))
 
 

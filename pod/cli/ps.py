@@ -62,13 +62,13 @@ def main(
         output.write("".join(f"{_id(item, no_trunc)}\n" for item in items))
         return
     if format:
-        from pod.cli.govalues import record
+        from pod.template.values import record
 
         rows = [record(_row(item, no_trunc, engine.config.graphroot if size else "")) for item in items]
         output.print_rows(
             rows,
             format,
-            entity="list",
+            entity="ps",
             headers=_HEADERS,
             noheading=noheading,
             objects=[listing.json_object(item) for item in items],

@@ -38,7 +38,7 @@ def main(
         output.write("".join(f"{volume.name}\n" for volume in found))
     elif format:
         rows = [inspect_volume(engine, volume) for volume in found]
-        output.print_rows(rows, format, entity="list", headers={"Name": "VOLUME NAME"}, noheading=noheading)
+        output.print_rows(rows, format, entity="ls", headers={"Name": "VOLUME NAME"}, noheading=noheading)
     elif found:
         rows_of_text = [["local", volume.name] for volume in found]
         output.print_table(("DRIVER", "VOLUME NAME"), rows_of_text, noheading=noheading)

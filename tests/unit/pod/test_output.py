@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pod.cli import output
-from pod.cli.govalues import Map, Time, record
 from pod.errors import PodError
+from pod.template.values import Map, Time, record
 
 ROWS: list[dict[str, Any]] = [
     {"ID": "abc", "Names": ["one", "two"], "Labels": Map({"a": "b"}), "Size": "1 MB"},

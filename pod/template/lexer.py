@@ -123,7 +123,7 @@ class Lexer:
         if letter in '"`':
             return "string", self.string(letter)
         if letter == "'":
-            return "number", ord(self.string(letter)[:1] or "\0")
+            return "number", self.character()
         if letter == "$":
             self.identifier(1)
             return "variable", None
@@ -143,7 +143,8 @@ class Lexer:
                 return "operator", None
         if letter in "{}":
             raise self.error(f"bad character U+{ord(letter):04X} '{letter}'")
-        raise self.error(f"unexpected {letter!r} in operand")
+        self.position += 1
+        return "other", None
 
     def error(self, message: str) -> TemplateError:
         """Return the error for a word that cannot be."""
@@ -186,6 +187,16 @@ class Lexer:
         self.position += 1
         return "".join(result)
 
+    def character(self) -> int:
+        """Read a character in single quotes and return its code."""
+        start = self.position
+        meant = self.string("'")
+        if not meant:
+            raise self.error("invalid syntax")
+        if len(meant) > 1:
+            raise self.error(f"malformed character constant: {self.action[start : self.position]}")
+        return ord(meant)
+
     def escape(self) -> str:
         """Read what follows a backslash."""
         letter = self.action[self.position : self.position + 1]
@@ -196,6 +207,13 @@ class Lexer:
             self.position += digits
             try:
                 return chr(int(code, 16))
+            except ValueError:
+                raise self.error("invalid syntax") from None
+        if letter in "01234567" and letter:
+            code = letter + self.action[self.position : self.position + 2]
+            self.position += 2
+            try:
+                return chr(int(code, 8))
             except ValueError:
                 raise self.error("invalid syntax") from None
         if letter not in ESCAPED:
