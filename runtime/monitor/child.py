@@ -56,24 +56,45 @@ class Stdio:
 def run(config: MonitorConfig, create: Callable[[Stdio], Container], sync: int, primary: int) -> NoReturn:
     """Be the monitor: create the container, wait for the word to start it, and look after it until its end."""
     try:
-        _leave_parent(sorted({sync, primary, *config.keep_fds}))
-        loop = Loop()
+        leave_parent(sorted({sync, primary, *config.keep_fds}))
+        posix.setsid()
+        loop = new_loop(config)
         loop.sync = sync
-        loop.directory = _bytes(config.directory)
-        loop.on_exit = [_bytes(argument) for argument in config.on_exit]
         loop.clients.append(Client(primary, primary=True, feeds=config.stdin))
         try:
-            container = _create(config, create, loop)
+            _make_files(config, loop)
+            container = make(config, create, loop)
         except BaseException as error:
             _fail(loop, error)
         _start(loop, container)
-        loop.catch_signals()
-        if not loop.serve(time.monotonic() + _FIRST_SECOND):
-            reexec(loop)
-            loop.serve(None)
-        ending.finish(loop)
+        look_after(loop)
     finally:
         posix._exit(1)
+
+
+def look_after(loop: Loop) -> NoReturn:
+    """Look after a container that has started, to its end: after a second in a bare interpreter."""
+    loop.began = time.monotonic()
+    if loop.wake < 0:
+        loop.catch_signals()
+    if not loop.serve(loop.began + _FIRST_SECOND):
+        reexec(loop)
+        loop.serve(None)
+    ending.finish(loop, slim=reexec)
+
+
+def new_loop(config: MonitorConfig) -> Loop:
+    """Return a loop that knows what the monitor was told."""
+    loop = Loop()
+    loop.id = config.id
+    loop.directory = _bytes(config.directory)
+    loop.exit_path = _bytes(config.exit_path)
+    loop.on_exit = [_bytes(argument) for argument in config.on_exit]
+    loop.relaunch = [_bytes(argument) for argument in config.relaunch]
+    loop.settings = config.settings
+    loop.events = config.events
+    loop.log = Log(b"")
+    return loop
 
 
 def _fail(loop: Loop, error: BaseException) -> NoReturn:
@@ -83,11 +104,11 @@ def _fail(loop: Loop, error: BaseException) -> NoReturn:
         ending.delete_container(loop)
     if loop.lock >= 0:
         ending.remove_files(loop.directory, (b"monitor", b"attach", b"ctl"))
-    ending.leave([] if ending.tell(loop.sync, _describe(error)) else loop.on_exit)
+    ending.leave([] if ending.tell(loop.sync, describe(error)) else loop.on_exit)
 
 
-def _leave_parent(kept: list[int]) -> None:
-    """Drop what came with the fork: signal handlers, session, standard streams, every fd but `kept`."""
+def leave_parent(kept: list[int]) -> None:
+    """Drop what this process has of the command: signal handlers, standard streams, every fd but `kept`."""
     gc.disable()
     _signal.set_wakeup_fd(-1)
     ending.default_signals()
@@ -103,23 +124,23 @@ def _leave_parent(kept: list[int]) -> None:
         posix.dup2(null, fd)
     if null > 2:
         posix.close(null)
-    posix.setsid()
     posix.umask(0o022)
     syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
     bare.set_name()
 
 
-def _create(config: MonitorConfig, create: Callable[[Stdio], Container], loop: Loop) -> Container:
-    """Make the monitor's files and the container, and tell the command; what fails leaves only files behind."""
-    directory = loop.directory
-    loop.id = config.id
-    loop.exit_path = _bytes(config.exit_path)
-    loop.events = config.events
-    loop.log = Log(_bytes(config.log_path) if config.log_driver != "none" else b"")
-    loop.lock = _lock(directory)
-    ending.remove_files(directory, (b"pid", b"attach", b"ctl"))
+def _make_files(config: MonitorConfig, loop: Loop) -> None:
+    """Take the place of the container's monitor, and forget what an earlier one left."""
+    loop.lock = _lock(loop.directory)
+    ending.remove_files(loop.directory, (b"pid", b"attach", b"ctl"))
     _unlink(loop.exit_path)
-    _write_process(directory + b"/monitor", posix.getpid())
+    write_process(loop.directory + b"/monitor", posix.getpid())
+
+
+def make(config: MonitorConfig, create: Callable[[Stdio], Container], loop: Loop) -> Container:
+    """Make the container and the ways to it; what fails leaves only files behind."""
+    directory = loop.directory
+    loop.log = Log(_bytes(config.log_path) if config.log_driver != "none" else b"")
     loop.log.open()
     loop.listener = listener.listen(directory)
     loop.ctl = _open_control(directory)
@@ -150,7 +171,7 @@ def _take_over(loop: Loop, container: Container) -> None:
             loop.peer = fcntl.ioctl(loop.console, _TIOCGPTPEER, posix.O_RDWR | posix.O_NOCTTY | posix.O_CLOEXEC)
         except OSError:
             loop.peer = -1
-    for fd in (loop.stdin, loop.stdout, loop.stderr, loop.clients[0].fd):
+    for fd in (loop.stdin, loop.stdout, loop.stderr, *(client.fd for client in loop.clients)):
         if fd >= 0:
             posix.set_blocking(fd, False)
 
@@ -159,7 +180,7 @@ def _start(loop: Loop, container: Container) -> None:
     """Start the container when the command says so; without the word nothing is left of it."""
     posix.chdir("/")
     try:
-        _write_process(loop.directory + b"/pid", container.pid, container.start_time)
+        write_process(loop.directory + b"/pid", container.pid, container.start_time)
     except OSError:
         ending.abort(loop)
     loop.events.reach(eventlog.MADE)
@@ -172,7 +193,7 @@ def _start(loop: Loop, container: Container) -> None:
         if container.start is not None:
             container.start()
     except BaseException as error:
-        ending.tell(loop.sync, _describe(error))
+        ending.tell(loop.sync, describe(error))
         ending.abort(loop)
     loop.events.reach(eventlog.STARTED)
     ending.tell(loop.sync, b'{"started":true}')
@@ -193,7 +214,7 @@ def _hear(sync: int, pidfd: int) -> bytes:
         return b""
 
 
-def _describe(error: BaseException) -> bytes:
+def describe(error: BaseException) -> bytes:
     """Write an error so that the command can raise it again: its class among runtime.errors, message, hint."""
     if isinstance(error, OSError) and error.strerror:
         message = f"`{error.filename}`: {error.strerror.lower()}" if error.filename else error.strerror.lower()
@@ -244,7 +265,7 @@ def _open_control(directory: bytes) -> int:
     return posix.open(path, posix.O_RDWR | posix.O_NONBLOCK | posix.O_CLOEXEC)
 
 
-def _write_process(path: bytes, pid: int, start_time: int | None = None) -> None:
+def write_process(path: bytes, pid: int, start_time: int | None = None) -> None:
     """Write who a process is, in one step."""
     if start_time is None:
         start_time = process.start_time(pid)

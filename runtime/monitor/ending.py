@@ -9,13 +9,14 @@ import posix
 import select
 import time
 
+from runtime.monitor import restarting
 from runtime.monitor.eventlog import CLEANED_UP, ENDED
 from runtime.monitor.oom import oom_killed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as _signal
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from typing import NoReturn
 
     from runtime.monitor.loop import Loop
@@ -186,28 +187,52 @@ def _read(path: bytes) -> bytes:
         posix.close(fd)
 
 
-def finish(loop: Loop) -> NoReturn:
-    """End the monitor of a container that has ended; its status is in the loop."""
-    loop.drain()
-    loop.log.close()
+def finish(loop: Loop, slim: Callable[[Loop], None] | None = None) -> NoReturn:
+    """End the monitor of a container that has ended; its status is in the loop.
+
+    If the container is to be started again, this waits for that moment first, and does not come back from there.
+    `slim` gives the memory of a big process back.
+    """
     code, signal = exit_code(loop.status or 0)
-    oom = loop.oom or oom_killed(loop.cgroups)
-    if not write_record(loop.exit_path, code, signal, oom=oom):
-        write_record(loop.directory + b"/exit", code, signal, oom=oom)  # on another file system, as a rule
-    loop.events.reach(ENDED, {"ContainerExitCode": code})
-    told = tell(loop.sync, b'{"exit":%d}' % code)
+    if not loop.resume_at:  # Else we have just given memory back in the midst of waiting.
+        loop.drain()
+        loop.log.close()
+        oom = loop.oom or oom_killed(loop.cgroups)
+        again = restarting.plan(loop, code)
+        if not write_record(loop.exit_path, code, signal, oom=oom):
+            write_record(loop.directory + b"/exit", code, signal, oom=oom)  # on another file system, as a rule
+        loop.events.reach(ENDED, {"ContainerExitCode": code})
+        if again:
+            remove_files(loop.directory, (b"pid",))
+            delete_container(loop)
+            loop.events.reach(CLEANED_UP)
+            loop.cgroups, loop.deletion, loop.state_dir = [], [], b""
+            restarting.let_go(loop)
+    if loop.resume_at:
+        restarting.start_again(loop, slim)
+    conclude(loop)
+
+
+def conclude(loop: Loop) -> NoReturn:
+    """End the monitor once nothing of the container runs any more and its end is recorded."""
+    told = tell(loop.sync, b'{"exit":%d}' % exit_code(loop.status or 0)[0])
     withdraw(loop)
     loop.flush_clients()
     leave([] if told else loop.on_exit)
 
 
-def abort(loop: Loop) -> NoReturn:
-    """End the monitor of a container that was never started: no exit record, for nothing ran."""
+def end_process(loop: Loop) -> None:
+    """Kill the container's process and wait for its end."""
     try:
         _signal.pidfd_send_signal(loop.pidfd, KILL)
         posix.waitpid(loop.pid, 0)
     except OSError:
         pass
+
+
+def abort(loop: Loop) -> NoReturn:
+    """End the monitor of a container that was never started: no exit record, for nothing ran."""
+    end_process(loop)
     withdraw(loop)
     leave([] if tell(loop.sync, b"{}") else loop.on_exit)
 
@@ -224,7 +249,8 @@ def withdraw(loop: Loop) -> None:
     """Remove all that says that the container runs."""
     remove_files(loop.directory, (b"pid", b"attach", b"ctl"))
     for fd in (loop.listener, loop.ctl):
-        posix.close(fd)
+        if fd >= 0:
+            posix.close(fd)
     loop.listener = loop.ctl = -1
     delete_container(loop)
     loop.events.reach(CLEANED_UP)

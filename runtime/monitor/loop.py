@@ -49,7 +49,15 @@ _VALUES = (
     "on_exit",
     "unsent",
     "stdin_ends",
-    "rest",
+    "line",
+    "status",
+    "size",
+    "settings",
+    "relaunch",
+    "restarts",
+    "delay",
+    "began",
+    "resume_at",
 )
 
 
@@ -74,8 +82,16 @@ class Loop:
         self.clients: list[Client] = []
         self.unsent = b""  # Input that the container has not taken yet.
         self.stdin_ends = False  # Close the container's input once `unsent` is gone.
-        self.rest = b""  # The beginning of a line from the ctl fifo.
+        self.line = b""  # The beginning of a line from the ctl fifo.
         self.status: int | None = None  # The container's wait status.
+        self.size = (0, 0)  # Of the terminal, as last told.
+        self.settings: dict[str, Any] = {}  # What can change while the container runs; see settings.py.
+        self.relaunch: list[bytes] = []  # The command line that starts the container again.
+        # See restarting.py: starts after the first; the last delay; when this run began, and when the next one will.
+        self.restarts = 0
+        self.delay = self.began = self.resume_at = 0.0
+        self.again = False  # The container is to be started again whatever the policy says.
+        self.poked = False  # Somebody wants us to look what is wanted of us.
         self.full = False  # No fd was left for one more client.
         self.wake = -1
         self.poller = select.poll()
@@ -153,6 +169,16 @@ class Loop:
                     self._dispatch(fd, event)
             self._cut_off_stalled()
 
+    def rest(self, deadline: float) -> None:
+        """After the container's end: look after the clients until the deadline, or until somebody pokes us."""
+        self.poked = False
+        while not self.poked and time.monotonic() < deadline:
+            self._update_masks()
+            for fd, event in self.poller.poll(self._timeout(deadline)):
+                if fd in self.masks:
+                    self._dispatch(fd, event)
+            self._cut_off_stalled()
+
     def drain(self) -> None:
         """Take what the container's pipes still hold.
 
@@ -218,7 +244,7 @@ class Loop:
                 self.poller.register(fd, mask)
         self.masks = wanted
 
-    def _forget(self, fd: int) -> None:
+    def forget(self, fd: int) -> None:
         """Close an fd that may be polled."""
         if self.masks.pop(fd, None) is not None:
             self.poller.unregister(fd)
@@ -249,7 +275,7 @@ class Loop:
         count = kills(self.memory)
         if count:  # Once is enough; -1 when the cgroup is gone.
             self.oom = count > 0
-            self._forget(self.memory)
+            self.forget(self.memory)
             self.memory = -1
 
     def _output(self, fd: int) -> None:
@@ -273,7 +299,7 @@ class Loop:
             self.stdout = -1
         else:
             self.stderr = -1
-        self._forget(fd)
+        self.forget(fd)
 
     def _feed(self, data: bytes) -> None:
         """Write input to the container, and keep what it does not take now."""
@@ -292,7 +318,7 @@ class Loop:
         if self.stdin_ends:
             self._close_stdin()
 
-    def _end_stdin(self) -> None:
+    def end_stdin(self) -> None:
         """Close the container's input after what is still to be written; a terminal's stays open."""
         self.stdin_ends = True
         if not self.unsent:
@@ -300,7 +326,7 @@ class Loop:
 
     def _close_stdin(self) -> None:
         if self.stdin >= 0 and self.stdin != self.console:
-            self._forget(self.stdin)
+            self.forget(self.stdin)
             self.stdin = -1
 
     def _client(self, fd: int, event: int) -> None:
@@ -324,7 +350,7 @@ class Loop:
             if hung_up:
                 self._drop(client)
             else:
-                self._end_stdin()
+                self.end_stdin()
 
     def _drop(self, client: Client) -> None:
         """Close a client. One that fed the input and went without a word ends the input, as a pipe would."""
@@ -332,10 +358,10 @@ class Loop:
             self._command()  # Perhaps it said that it detaches.
         if client in self.clients:
             self.clients.remove(client)
-            self._forget(client.fd)
+            self.forget(client.fd)
             self.full = False
             if client.feeds:
-                self._end_stdin()
+                self.end_stdin()
 
     def _command(self) -> None:
         """Hear the command that started the container: it detaches, or it is gone."""
@@ -344,7 +370,7 @@ class Loop:
             for client in self.clients:
                 client.feeds = client.feeds and not client.primary
         elif message is not None:
-            self._forget(self.sync)
+            self.forget(self.sync)
             self.sync = -1
 
     def _accept(self) -> None:
@@ -365,9 +391,9 @@ class Loop:
         self.clients.append(Client(fd))
 
     def _control(self) -> None:
-        """Follow the ctl fifo: `1 HEIGHT WIDTH` resizes the terminal, `2 0 0` opens the log again."""
-        *lines, self.rest = (self.rest + (_read(self.ctl) or b"")).split(b"\n")
-        self.rest = self.rest[:64]
+        """Follow the ctl fifo: `1 HEIGHT WIDTH` resizes the terminal, `2 0 0` opens the log again, `4 0 0` pokes us."""
+        *lines, self.line = (self.line + (_read(self.ctl) or b"")).split(b"\n")
+        self.line = self.line[:64]
         for line in lines:
             fields = line.split()
             if len(fields) != 3 or not all(field.isdigit() and len(field) < 6 for field in fields):
@@ -380,8 +406,11 @@ class Loop:
                     self.log.open()
                 except OSError:
                     pass
+            elif kind == 4:
+                self.poked = True
 
     def _resize(self, height: int, width: int) -> None:
+        self.size = (height, width)
         if self.console < 0 or height > 0xFFFF or width > 0xFFFF:
             return
         # Imported at the first resize: a container without a terminal has none.
@@ -398,6 +427,8 @@ class Loop:
         numbers = _read(self.wake) or b""
         if _signal.SIGCHLD in numbers:
             self._reap()
+        if _signal.SIGTERM in numbers:
+            self.poked = True
         if _signal.SIGTERM in numbers and self.status is None:
             try:
                 _signal.pidfd_send_signal(self.pidfd, _signal.SIGTERM)

@@ -27,6 +27,7 @@ _MODULES = (
     "runtime.monitor.log",
     "runtime.monitor.clients",
     "runtime.monitor.oom",
+    "runtime.monitor.restarting",
     "runtime.monitor.ending",
     "runtime.monitor.loop",
 )
@@ -34,7 +35,10 @@ _SIGNALS = (_signal.SIGTERM, _signal.SIGCHLD)
 
 
 def reexec(loop: Loop) -> None:
-    """Replace this process; returns only if that is not possible, or if the container has just ended."""
+    """Replace this process; returns only if that is not possible, or if the container has just ended.
+
+    One that has ended, but is to be started again later, is waited for in the bare interpreter, too.
+    """
     executable = _interpreter()
     if not executable:
         return
@@ -45,7 +49,7 @@ def reexec(loop: Loop) -> None:
     # From here on a signal waits for the new interpreter, which unblocks it when it can handle it.
     _signal.pthread_sigmask(_signal.SIG_BLOCK, _SIGNALS)
     loop.take_signals()
-    if loop.status is None:
+    if loop.status is None or loop.resume_at:
         inherited = [memory, *loop.fds()]
         for fd in inherited:
             posix.set_inheritable(fd, True)

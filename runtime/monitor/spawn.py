@@ -39,6 +39,8 @@ class MonitorConfig:
         "log_driver",
         "log_path",
         "on_exit",
+        "relaunch",
+        "settings",
         "stdin",
         "terminal",
     )
@@ -55,6 +57,8 @@ class MonitorConfig:
         exit_path: str,
         events: EventLog | None = None,
         on_exit: list[str] | None = None,
+        relaunch: list[str] | None = None,
+        settings: dict[str, Any] | None = None,
         keep_fds: tuple[int, ...] = (),
     ) -> None:
         self.id = id
@@ -66,6 +70,8 @@ class MonitorConfig:
         self.exit_path = exit_path
         self.events = events or EventLog("", 0, "", "")
         self.on_exit = on_exit or []
+        self.relaunch = relaunch or []  # What starts the container again; the number of a descriptor is added.
+        self.settings = settings or {}  # What may change while the container runs (see settings.py), as plain values.
         self.keep_fds = keep_fds  # Fds of the caller that `create` needs; all others are closed in the monitor.
 
 
