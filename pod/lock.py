@@ -24,6 +24,10 @@ class ContainerLock:
         self._operation = fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB
         self._descriptor = -1
 
+    def fileno(self) -> int:
+        """Return the descriptor that holds the lock."""
+        return self._descriptor
+
     def __enter__(self) -> ContainerLock:
         while True:
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

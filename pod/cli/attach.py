@@ -38,5 +38,4 @@ def main(
         stdin=found.config["stdin"] and not no_stdin,
         detach_keys=detach_keys or found.config["detach_keys"] or "ctrl-p,ctrl-q",
         sig_proxy=sig_proxy,
-        pid=seen.pid,
     )

@@ -22,7 +22,7 @@ def attend(launched: Launched, *, stdin: bool, terminal: bool, detach_keys: str,
         terminal=terminal,
         detach_keys=detach_keys,
         sig_proxy=sig_proxy,
-        container_pid=launched.pid,
+        relay=lambda number: stop.relay(launched.engine.config, launched.id, number),
         resize=launched.resize,
     )
     if ended == "detached":
@@ -31,7 +31,7 @@ def attend(launched: Launched, *, stdin: bool, terminal: bool, detach_keys: str,
     return launched.wait()
 
 
-def join(engine: Engine, container: Container, *, stdin: bool, detach_keys: str, sig_proxy: bool, pid: int) -> int:
+def join(engine: Engine, container: Container, *, stdin: bool, detach_keys: str, sig_proxy: bool) -> int:
     """Join a running container's standard streams; return its exit status, or 0 after detaching."""
     directory = engine.config.monitor_dir(container.id)
     descriptor = attach_client.connect(directory)
@@ -42,7 +42,7 @@ def join(engine: Engine, container: Container, *, stdin: bool, detach_keys: str,
         terminal=container.config["tty"],
         detach_keys=detach_keys,
         sig_proxy=sig_proxy,
-        container_pid=pid,
+        relay=lambda number: stop.relay(engine.config, container.id, number),
         resize=lambda height, width: attach_client.resize(directory, height, width),
     )
     if ended == "detached":

@@ -56,10 +56,12 @@ def attach(
     terminal: bool,
     detach_keys: str,
     sig_proxy: bool,
-    container_pid: int,
+    relay: Callable[[int], None],
     resize: Callable[[int, int], None],
 ) -> Literal["ended", "detached"]:
     """Connect our standard streams to the container behind the attach connection `fd`, which is closed at the end.
+
+    `relay` passes a signal on to the container, with sig_proxy.
 
     Raises BrokenPipeError when nobody reads our output any more. The terminal is as it was in any case.
     """
@@ -73,7 +75,7 @@ def attach(
         elif terminal:
             _pass_size(resize)
         if sig_proxy:
-            signals.forward(container_pid, but=_OF_THE_CONSOLE if console is not None else frozenset())
+            signals.forward(relay, but=_OF_THE_CONSOLE if console is not None else frozenset())
         release_signals()
         return pump.run(signals.wake)
     finally:
@@ -137,37 +139,25 @@ class _Signals:
         self._before: dict[int, Any] = {}
         self.wake, self._wake_writer = posix.pipe2(posix.O_CLOEXEC | posix.O_NONBLOCK)
         self._wakeup_before = _signal.set_wakeup_fd(self._wake_writer, warn_on_full_buffer=False)
-        self._pidfd = -1
 
     def handle(self, number: int, handler: Callable[[int, FrameType | None], None]) -> None:
         """Set a handler until `restore`."""
         before = _signal.signal(number, handler)
         self._before.setdefault(number, before)
 
-    def forward(self, pid: int, *, but: frozenset[int]) -> None:
-        """Pass every signal, `but` these, on to a process instead of heeding it."""
-        try:
-            self._pidfd = posix.pidfd_open(pid)
-        except OSError:
-            return
+    def forward(self, relay: Callable[[int], None], *, but: frozenset[int]) -> None:
+        """Pass every signal, `but` these, on to the container instead of heeding it."""
         for number in _signal.valid_signals():
             if number not in _NEVER and number not in but:
-                self.handle(number, self._forward_one)
+                self.handle(number, lambda number, frame: relay(number))
 
     def restore(self) -> None:
         """Put everything back."""
         for number, handler in self._before.items():
             _signal.signal(number, _signal.SIG_DFL if handler is None else handler)
         _signal.set_wakeup_fd(self._wakeup_before)
-        for fd in (self.wake, self._wake_writer, self._pidfd):
-            if fd >= 0:
-                posix.close(fd)
-
-    def _forward_one(self, number: int, frame: FrameType | None) -> None:
-        try:
-            _signal.pidfd_send_signal(self._pidfd, number)
-        except OSError:
-            pass  # It has ended.
+        for fd in (self.wake, self._wake_writer):
+            posix.close(fd)
 
 
 class _Console:

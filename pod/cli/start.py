@@ -44,9 +44,7 @@ def main(
     seen = observe(engine.config, container.id)
     stdin = interactive and container.config["stdin"]
     if seen.is_running:
-        return attaching.join(
-            engine, container, stdin=stdin, detach_keys=detach_keys, sig_proxy=sig_proxy, pid=seen.pid
-        )
+        return attaching.join(engine, container, stdin=stdin, detach_keys=detach_keys, sig_proxy=sig_proxy)
     launched = launch.launch(engine, container, terminal.size())
     terminal.hold_signals()
     launched.start()

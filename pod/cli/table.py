@@ -47,6 +47,7 @@ GROUPS: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
             "logs": COMMANDS["logs"],
             "pause": COMMANDS["pause"],
             "ps": COMMANDS["ps"],
+            "relaunch": ("container_relaunch", "Start a container again (for its monitor only)"),
             "rm": COMMANDS["rm"],
             "run": COMMANDS["run"],
             "start": COMMANDS["start"],

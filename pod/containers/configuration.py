@@ -9,6 +9,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, TypedDict
 
+    from pod.containers.restart import RestartPolicy
+
     class Namespaces(TypedDict):
         """Which namespaces are the container's own ("private") or the host's ("host"); network also knows "none"."""
 
@@ -66,6 +68,7 @@ if TYPE_CHECKING:
         annotations: dict[str, str]
         stop_signal: int
         stop_timeout: int
+        restart: RestartPolicy
         log_driver: str
         runtime: Program | None
         cgroups: str  # "default", "disabled", "no-conmon" or "split"
@@ -80,4 +83,5 @@ DEFAULTS: dict[str, Any] = {
     "runtime": None,
     "cgroup_parent": "",
     "oom_score_adj": None,
+    "restart": {"policy": "no", "maximum": 0},
 }

@@ -6,7 +6,7 @@ import os
 import time
 
 from pod import events, names, rootless, state, volumes
-from pod.containers import cgroup_place, dependencies, runtimes
+from pod.containers import cgroup_place, dependencies, restart, runtimes
 from pod.containers.mounts import Mount
 from pod.containers.spec import ALL_CAPABILITIES
 from pod.errors import PodError
@@ -72,6 +72,7 @@ class CreateOptions:
         self.annotations: dict[str, str] = {}
         self.stop_signal: int | None = None
         self.stop_timeout = DEFAULT_STOP_TIMEOUT
+        self.restart = restart.DEFAULT
         self.log_driver = "k8s-file"
         self.detach_keys = ""
         self.auto_remove = False
@@ -178,6 +179,7 @@ def configure(engine: Engine, options: CreateOptions, container_id: str) -> Cont
         "annotations": options.annotations,
         "stop_signal": options.stop_signal or parse_signal(image_config.get("StopSignal") or str(SIGTERM)),
         "stop_timeout": options.stop_timeout,
+        "restart": options.restart,
         "log_driver": options.log_driver,
         "runtime": runtimes.choose(engine.config, cgroups=cgroups != "disabled"),
         "cgroups": "default" if cgroups == "enabled" else cgroups,

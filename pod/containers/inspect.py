@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from pod import volumes
-from pod.containers import dependencies, inspect_limits, runtimes
+from pod.containers import dependencies, inspect_limits, restart, runtimes
 from pod.containers.status import observe
 
 TYPE_CHECKING = False
@@ -55,7 +55,7 @@ def inspect_container(engine: Engine, container: Container, *, size: bool = Fals
         "ConmonPidFile": f"{monitor_dir}/monitor",
         "PidFile": f"{monitor_dir}/pid",
         "Name": container.name,
-        "RestartCount": 0,
+        "RestartCount": restart.count(engine.config, container.id),
         "Driver": "overlay",
         "MountLabel": "",
         "ProcessLabel": "",
@@ -102,9 +102,9 @@ def _state(config: Config, container: Container, seen: Status) -> dict[str, Any]
     return {
         "OciVersion": "1.0.2",
         "Status": seen.state,
-        "Running": seen.state == "running",
+        "Running": seen.state in ("running", "restarting"),
         "Paused": seen.state == "paused",
-        "Restarting": False,
+        "Restarting": seen.state == "restarting",
         "OOMKilled": seen.oom_killed,
         "Dead": False,
         "Pid": seen.pid,
@@ -162,7 +162,7 @@ def _host_config(engine: Engine, container: Container) -> dict[str, Any]:
         },
         "NetworkMode": namespaces["network"],
         "PortBindings": {},
-        "RestartPolicy": {"Name": "", "MaximumRetryCount": 0},
+        "RestartPolicy": restart.described(config["restart"]),
         "AutoRemove": container.auto_remove,
         "CapAdd": security["cap_add"],
         "CapDrop": security["cap_drop"],

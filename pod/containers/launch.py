@@ -112,7 +112,7 @@ def clear(engine: Engine, container_id: str) -> None:
     """Remove what an earlier run of the container left: records, sockets, runtime state."""
     config = engine.config
     directory = config.container_dir(container_id)
-    for name in ("exit", "started"):
+    for name in ("exit", "started", "restarts", "health"):
         try:
             os.unlink(f"{directory}/{name}")
         except FileNotFoundError:

@@ -97,6 +97,8 @@ def status_text(status: Status) -> str:
     now = time.time()
     if status.state == "running":
         return f"Up {duration(now - status.started)}"
+    if status.state == "restarting":
+        return f"Restarting ({status.exit_code}) {duration(now - status.finished)} ago"
     if status.state == "exited":
         return f"Exited ({status.exit_code}) {duration(now - status.finished)} ago"
     return status.state.capitalize()

@@ -6,7 +6,7 @@ import os
 import sys
 
 from pod import events, volumes
-from pod.containers import cgroup_place, create, files, rootfs, runtimes, spec, users
+from pod.containers import cgroup_place, create, files, monitor_settings, rootfs, runtimes, spec, users
 from pod.containers.surroundings import observed
 from runtime.monitor import spawn
 from storage import images
@@ -56,26 +56,7 @@ class Plan:
 
     def monitor_config(self) -> spawn.MonitorConfig:
         """Return what the monitor is told."""
-        config = self.engine.config
-        on_exit = []
-        if self.container.auto_remove:
-            on_exit = [*engine_command(self.engine), "container", "cleanup", self.container.id]
-        return spawn.MonitorConfig(
-            id=self.container.id,
-            directory=config.monitor_dir(self.container.id),
-            terminal=self.config["tty"],
-            stdin=self.config["stdin"],
-            log_driver=self.config["log_driver"],
-            log_path=f"{self.directory}/ctr.log",
-            exit_path=f"{self.directory}/exit",
-            events=events.writer(
-                config,
-                "container",
-                **events.identity(self.container),
-                directory=config.monitor_dir(self.container.id),
-            ),
-            on_exit=on_exit,
-        )
+        return monitor_config(self.engine, self.container)
 
     def create(self, stdio: Stdio) -> spawn.Container:
         """Make the container's process; runs in the monitor, the parent of that process."""
@@ -112,6 +93,30 @@ class Plan:
             os.close(root)
 
 
+def monitor_config(engine: Engine, container: Container) -> spawn.MonitorConfig:
+    """Return what the monitor of a container is told."""
+    config, document = engine.config, container.config
+    directory = config.container_dir(container.id)
+    on_exit = []
+    if container.auto_remove:
+        on_exit = [*engine_command(engine), "container", "cleanup", container.id]
+    return spawn.MonitorConfig(
+        id=container.id,
+        directory=config.monitor_dir(container.id),
+        terminal=document["tty"],
+        stdin=document["stdin"],
+        log_driver=document["log_driver"],
+        log_path=f"{directory}/ctr.log",
+        exit_path=f"{directory}/exit",
+        events=events.writer(
+            config, "container", **events.identity(container), directory=config.monitor_dir(container.id)
+        ),
+        on_exit=on_exit,
+        relaunch=[*engine_command(engine), "container", "relaunch", container.id],
+        settings=monitor_settings.of(container),
+    )
+
+
 def keep_id_user(engine: Engine, config: ContainerConfig) -> users.User:
     """Return the user that a container's processes are by default under --userns keep-id."""
     uid, gid = create.keep_id_user(engine, config["namespaces"]["user"])
@@ -122,7 +127,10 @@ def engine_command(engine: Engine) -> list[str]:
     """Return the beginning of a command line that runs this engine on the same store, from any environment."""
     code = f"import sys; sys.path.insert(0, {package_path()!r}); from pod.__main__ import main; main()"
     config = engine.config
-    return [sys.executable, "-I", "-S", "-c", code, "--root", config.graphroot, "--runroot", config.runroot]
+    said = ["--root", config.graphroot, "--runroot", config.runroot, "--events-backend", events.backend(config)]
+    if config.cgroup_manager:
+        said += ["--cgroup-manager", config.cgroup_manager]
+    return [sys.executable, "-I", "-S", "-c", code, *said]
 
 
 def package_path() -> str:

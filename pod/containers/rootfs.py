@@ -42,6 +42,15 @@ def enter_mount_namespace() -> None:
     syscalls.mount(None, "/", None, kernel.MS_REC | kernel.MS_SLAVE)
 
 
+def unmount(directory: str) -> None:
+    """Unmount what an earlier run left below a container's directory in this process's own mount namespace."""
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+        targets = [line.split(" ", 5)[4].replace("\\040", " ").replace("\\134", "\\") for line in file]
+    for target in reversed(targets):
+        if target.startswith(f"{directory}/"):
+            syscalls.umount2(target, kernel.MNT_DETACH)
+
+
 def mount_overlay(overlay: Overlay) -> None:
     """Mount the layers below the container's own, in this process's mount namespace."""
     if len(overlay.lowers) > _MAX_LOWERS:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 
+from pod.containers import restart
 from runtime import jsontext, process
 
 TYPE_CHECKING = False
@@ -37,7 +38,7 @@ class Status:
         finished: float = 0.0,
         oom_killed: bool = False,
     ) -> None:
-        self.state = state  # created, running, paused or exited
+        self.state = state  # created, running, paused, restarting (has ended, will be started again) or exited
         self.pid = pid
         self.monitor_pid = monitor_pid
         self.exit_code = exit_code
@@ -47,8 +48,8 @@ class Status:
 
     @property
     def is_running(self) -> bool:
-        """Tell whether the container has a living process."""
-        return self.state in ("running", "paused")
+        """Tell whether the container has a living process, or its monitor is about to give it the next one."""
+        return self.state in ("running", "paused", "restarting")
 
 
 def observe(config: Config, container_id: str) -> Status:
@@ -63,7 +64,7 @@ def observe(config: Config, container_id: str) -> Status:
     record = exit_record(config, container_id)
     if record is not None:
         return Status(
-            "exited",
+            "restarting" if monitor and restart.is_awaited(config, container_id) else "exited",
             exit_code=record["code"],
             started=started,
             finished=record["finished"],
@@ -98,6 +99,11 @@ def read_freezer(config: Config, container_id: str) -> tuple[str, str] | None:
 def _is_frozen(config: Config, container_id: str) -> bool:
     known = read_freezer(config, container_id)
     return known is not None and _read(known[0]).strip() == known[1]
+
+
+def has_living_process(config: Config, container_id: str) -> bool:
+    """Tell whether the container's first process lives."""
+    return bool(_living(f"{config.monitor_dir(container_id)}/pid"))
 
 
 def exit_record(config: Config, container_id: str) -> dict[str, Any] | None:

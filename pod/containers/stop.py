@@ -7,7 +7,7 @@ import select
 import time
 
 from pod import events, state
-from pod.containers import pause, status
+from pod.containers import pause, restart, status
 from pod.errors import PodError, StateError
 from runtime import process, syscalls
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from pod.engine import Engine
 
 SIGKILL = 9
+# The signals whose sender wants the container to end: SIGINT, SIGQUIT, SIGKILL, SIGTERM.
+_ENDING = (2, 3, SIGKILL, 15)
 # How long a killed process may take to vanish before that is reported: it hangs in the kernel.
 _KILL_SECONDS = 30.0
 # How often to look whether a monitor is done that has yet to end.
@@ -24,9 +26,16 @@ _SETTLE_SECONDS = 0.05
 
 
 def kill(engine: Engine, container: state.Container, signal: int) -> None:
-    """Send a signal to the first process of a running container."""
+    """Send a signal to the first process of a running container; one that is to end it is followed by no restart."""
+    ends = signal in _ENDING or signal == container.config["stop_signal"]
+    awaited = ends and restart.is_awaited(engine.config, container.id)
+    if ends:
+        restart.mark_stopped(engine.config, container.id)
     descriptor = _open(engine.config, container.id)
     if descriptor < 0:
+        if awaited:
+            settle(engine.config, container.id)
+            return
         seen = status.observe(engine.config, container.id)
         raise StateError(
             f"can only kill running containers. {container.id} is in state {seen.state}: container state improper"
@@ -38,11 +47,29 @@ def kill(engine: Engine, container: state.Container, signal: int) -> None:
     events.of_container(engine.config, container, "kill")
 
 
+def relay(config: Config, container_id: str, signal: int) -> None:
+    """Pass on a signal that a user sent to the command that is attached to a container; if that has ended, do nothing.
+
+    One that is to end the container is followed by no restart, as with `kill`.
+    """
+    if signal in _ENDING:
+        restart.mark_stopped(config, container_id)
+    descriptor = _open(config, container_id)
+    if descriptor >= 0:
+        try:
+            syscalls.pidfd_send_signal(descriptor, signal)
+        except OSError:
+            pass  # it has just ended
+        finally:
+            os.close(descriptor)
+
+
 def stop(engine: Engine, container: state.Container, *, timeout: int | None = None) -> bool:
     """Ask a container to end, kill it after `timeout` seconds, return when it has ended.
 
-    Tells whether it was running. A negative timeout waits for ever.
+    Tells whether it was running. A negative timeout waits for ever. No restart policy starts it again.
     """
+    restart.mark_stopped(engine.config, container.id)
     descriptor = _open(engine.config, container.id)
     if descriptor < 0:
         settle(engine.config, container.id)
@@ -63,7 +90,10 @@ def stop(engine: Engine, container: state.Container, *, timeout: int | None = No
 
 
 def settle(config: Config, container_id: str, timeout: float = _KILL_SECONDS) -> None:
-    """Wait until the monitor of an ended container has recorded the end and removed what is left of it."""
+    """Wait until the monitor of an ended container has recorded the end and removed what is left of it.
+
+    One that starts the container again by its policy lives on: then the time passes, or the next process is there.
+    """
     deadline = time.monotonic() + timeout
     known = status.read_record(f"{config.monitor_dir(container_id)}/monitor")
     descriptor = -1 if known is None else _pidfd(*known)
@@ -74,6 +104,8 @@ def settle(config: Config, container_id: str, timeout: float = _KILL_SECONDS) ->
         while not _ended(descriptor, _SETTLE_SECONDS) and time.monotonic() < deadline:
             if status.read_record(f"{config.monitor_dir(container_id)}/monitor") != known:
                 return
+            if status.has_living_process(config, container_id):
+                return
     finally:
         os.close(descriptor)
 
@@ -81,18 +113,28 @@ def settle(config: Config, container_id: str, timeout: float = _KILL_SECONDS) ->
 def wait(engine: Engine, container: state.Container, *, timeout: float | None = None) -> int | None:
     """Return the exit code of a container once it does not run any more; None if the time is up before."""
     deadline = None if timeout is None else time.monotonic() + timeout
-    descriptor = _open(engine.config, container.id)
-    if descriptor >= 0:
-        try:
-            if not _ended(descriptor, timeout):
-                return None
-        finally:
-            os.close(descriptor)
-    settle(engine.config, container.id, _KILL_SECONDS if deadline is None else max(0, deadline - time.monotonic()))
-    # In this order: what removes the container keeps its exit code before it deletes the files.
-    seen = status.observe(engine.config, container.id)
+    while True:
+        descriptor = _open(engine.config, container.id)
+        if descriptor >= 0:
+            try:
+                if not _ended(descriptor, _left(deadline)):
+                    return None
+            finally:
+                os.close(descriptor)
+        left = _left(deadline)
+        settle(engine.config, container.id, _KILL_SECONDS if left is None else left)
+        # In this order: what removes the container keeps its exit code before it deletes the files.
+        seen = status.observe(engine.config, container.id)
+        if not (seen.pid or seen.state == "restarting"):
+            break
+        if _left(deadline) == 0.0:
+            return None
     kept = state.kept_exit_code(engine.connection, container.id)
     return seen.exit_code if kept is None else kept
+
+
+def _left(deadline: float | None) -> float | None:
+    return None if deadline is None else max(0.0, deadline - time.monotonic())
 
 
 def _send(config: Config, container: state.Container, descriptor: int, signal: int) -> None:

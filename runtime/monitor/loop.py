@@ -7,6 +7,7 @@ carry the state over as plain values (see reexec.py). An idle monitor sleeps in 
 
 from __future__ import annotations
 
+import marshal
 import posix
 import select
 import sys
@@ -408,6 +409,18 @@ class Loop:
                     pass
             elif kind == 4:
                 self.poked = True
+                self._take_settings()
+
+    def _take_settings(self) -> None:
+        """Take what a command has changed since the last time."""
+        path = self.directory + b"/settings"
+        try:
+            fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+        except OSError:
+            return
+        self.settings = marshal.loads(posix.read(fd, 1 << 24))
+        posix.close(fd)
+        posix.unlink(path)
 
     def _resize(self, height: int, width: int) -> None:
         self.size = (height, width)

@@ -1,10 +1,10 @@
 """Whether a container that has ended is started again, when, and how its monitor does that.
 
-The policy and the back-off are docker's. The monitor has nothing but the modules of the loop, so to start the container
-again it becomes the engine, by execve: the same process, with the same lock, clients and command, prepares the container
-once more and goes on as its monitor (see resuming.py). Whoever wants the container to end leaves the file `stopped` in the
-monitor's directory and then looks for a process of the container; the monitor writes down that process and then looks
-for the file. So one of them sees the other.
+The policy and the back-off are docker's. The monitor has nothing but the modules of the loop, so to start the
+container again it becomes the engine, by execve: the same process, with the same lock, clients and command, prepares
+the container once more and goes on as its monitor (see resuming.py). Whoever wants the container to end leaves the file
+`stopped` in the monitor's directory and then looks for a process of the container; the monitor writes down that process
+and then looks for the file. So one of them sees the other.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ class Resumed:
         try:
             values = marshal.loads(content)
             clients = values.pop("clients")
-        except (EOFError, TypeError, KeyError, AttributeError) as error:
+        except (EOFError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise ValueError("not the state of a monitor") from error
         self.values: dict[str, Any] = values
         self.clients = [Client.thaw(client) for client in clients]
@@ -67,23 +67,24 @@ def resume(
     config: MonitorConfig,
     resumed: Resumed,
     create: Callable[[Stdio], Container],
-    about_to_start: Callable[[Container], None],
-    started: Callable[[], None],
+    about_to_start: Callable[[], None],
+    done: Callable[[], None],
 ) -> NoReturn:
     """Create and start the container once more, and be its monitor.
 
-    `about_to_start` is called when only the start is missing, `started` after it. What fails counts as one more run
-    that ended badly.
+    `about_to_start` is called when only the start is missing, `done` after it and also if it failed. What fails counts
+    as one more run that ended badly.
     """
+    then = child.look_after
     try:
         loop = _take_over(config, resumed)
         try:
-            _start(config, loop, create, about_to_start, started)
-        except restarting.StoppedError:
-            _end(loop)
-        except BaseException:
-            _fail(loop)
-        child.look_after(loop)
+            _start(config, loop, create, about_to_start)
+        except BaseException as error:
+            ending.end_process(loop)
+            then = _end if isinstance(error, restarting.StoppedError) else _fail
+        done()
+        then(loop)
     finally:
         posix._exit(1)
 
@@ -118,18 +119,16 @@ def _start(
     config: MonitorConfig,
     loop: Loop,
     create: Callable[[Stdio], Container],
-    about_to_start: Callable[[Container], None],
-    started: Callable[[], None],
+    about_to_start: Callable[[], None],
 ) -> None:
     ending.remove_files(loop.directory, (b"pid", b"attach", b"ctl"))
     container = child.make(config, create, loop)
     child.write_process(loop.directory + b"/pid", container.pid, container.start_time)
     if restarting.is_stopped(loop.directory):
         raise restarting.StoppedError
-    about_to_start(container)
+    about_to_start()
     if container.start is not None:
         container.start()
-    started()
     loop.status = None
     if loop.stdin_ends:
         loop.end_stdin()
@@ -138,13 +137,11 @@ def _start(
 
 def _end(loop: Loop) -> NoReturn:
     """End; the exit record of the last run is the one that counts."""
-    ending.end_process(loop)
     ending.remove_files(loop.directory, (restarting.RESTARTING,))
     ending.conclude(loop)
 
 
 def _fail(loop: Loop) -> NoReturn:
-    ending.end_process(loop)
     loop.status = _FAILED
     if loop.wake < 0:
         loop.catch_signals()

@@ -36,7 +36,10 @@ link = fake.spawn({command!r}, terminal=options["terminal"], stdin=options["stdi
 fd, link.attach_fd = link.attach_fd, -1
 link.start()
 ended = session.attach(
-    fd, container_pid=link.pid, resize=lambda h, w: attach.resize(str(fake.directory), h, w), **options
+    fd,
+    relay=lambda number: os.kill(link.pid, number),
+    resize=lambda h, w: attach.resize(str(fake.directory), h, w),
+    **options,
 )
 if ended == "detached":
     link.detach()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pod import values
+from pod.containers import restart as policies
+from pod.errors import PodError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,6 +18,14 @@ if TYPE_CHECKING:
 def declare(
     options: CreateOptions,
     *,
+    restart: Annotated[
+        str,
+        Option(
+            "--restart",
+            metavar="string",
+            help='Restart policy for when it exits ("always"|"no"|"never"|"on-failure[:n]"|"unless-stopped")',
+        ),
+    ] = "",
     stop_signal: Annotated[
         str, Option("--stop-signal", metavar="string", help="Signal to stop a container. Default is SIGTERM")
     ] = "",
@@ -25,6 +35,9 @@ def declare(
     ] = None,
 ) -> None:
     """Note what is asked for. Raises PodError for what makes no sense."""
+    options.restart = policies.parse(restart)
+    if options.auto_remove and options.restart["policy"] != "no":
+        raise PodError('the --rm option conflicts with --restart, when the restartPolicy is not "" and "no"')
     options.stop_signal = values.parse_signal(stop_signal) if stop_signal else None
     if stop_timeout is not None:
         options.stop_timeout = min(stop_timeout, values.LONGEST_TIMEOUT)

@@ -61,7 +61,7 @@ def test_bug_of_ours_does_not_lose_the_exit_code(loop: Loop) -> None:
 def test_frozen_state_makes_the_same_loop(loop: Loop) -> None:
     loop.id, loop.directory, loop.cgroups, loop.state_dir = "id", b"/d", [b"/c"], b"/s"
     loop.deletion = [b"/usr/bin/runc", b"delete"]
-    loop.exit_path, loop.on_exit, loop.unsent, loop.rest, loop.stdin_ends = b"/e", [b"/x"], b"input", b"1 2", True
+    loop.exit_path, loop.on_exit, loop.unsent, loop.line, loop.stdin_ends = b"/e", [b"/x"], b"input", b"1 2", True
     state = loop.freeze()
     assert Loop.thaw(state).freeze() == state
     os.waitpid(loop.pid, 0)

@@ -1,0 +1,44 @@
+"""What a container's monitor acts on and what may change while the container runs: restart policy, health checks, time.
+
+The settings are plain values in the file `settings` of the monitor's directory, and what the monitor is told at its
+start; see runtime.monitor.settings.
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+
+from pod.containers import restart
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from pod.engine import Engine
+    from pod.state import Container
+
+# The newest version of this format that never changes: the monitor may be of another Python.
+_FORMAT = 2
+
+
+def of(container: Container) -> dict[str, Any]:
+    """Return what the monitor is told of a container, as plain values."""
+    policy = container.config["restart"]
+    return {"restart": (policy["policy"], policy["maximum"])}
+
+
+def tell(engine: Engine, container: Container) -> None:
+    """Have the container's monitor, if there is one, act on what the container's configuration says now."""
+    directory = engine.config.monitor_dir(container.id)
+    temporary = f"{directory}/settings.{os.getpid()}"
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    except FileNotFoundError:
+        return  # it has not run since the machine was started
+    try:
+        os.write(descriptor, marshal.dumps(of(container), _FORMAT))
+    finally:
+        os.close(descriptor)
+    os.rename(temporary, f"{directory}/settings")
+    restart.poke(directory)

@@ -1,0 +1,106 @@
+"""Restart policies: what users write, and what the engine and a container's monitor tell each other about them.
+
+The monitor acts on them (runtime.monitor.restarting).
+"""
+
+from __future__ import annotations
+
+import os
+
+from pod.errors import PodError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypedDict
+
+    from pod.config import Config
+
+    class RestartPolicy(TypedDict):
+        """What --restart comes to."""
+
+        policy: str  # no, on-failure, always, unless-stopped
+        maximum: int  # how often on-failure starts it again; 0 is no limit
+
+
+DEFAULT: RestartPolicy = {"policy": "no", "maximum": 0}
+_POLICIES = ("no", "on-failure", "always", "unless-stopped")
+# The monitor's files (runtime.monitor.restarting), and what wakes it.
+_STOPPED = "stopped"
+_RESTARTING = "restarting"
+_POKE = b"4 0 0\n"
+
+
+def parse(text: str) -> RestartPolicy:
+    """Return the policy that a user names. Raises PodError, with podman's words."""
+    name, colon, count = text.partition(":")
+    if colon and name != "on-failure":
+        raise PodError("restart policy retries can only be specified with on-failure restart policy")
+    maximum = 0
+    if colon:
+        try:
+            maximum = int(count)
+        except ValueError:
+            raise PodError(
+                f'parsing restart policy retry count: strconv.Atoi: parsing "{count}": invalid syntax'
+            ) from None
+        if maximum <= 0:
+            raise PodError("must specify restart policy retry count as a number greater than 0")
+    name = "no" if name in ("", "never") else name
+    if name not in _POLICIES:
+        raise PodError(
+            f'running container create option: "{text}" is not a valid restart policy: invalid argument',
+            hint="known are no, on-failure[:n], always, unless-stopped",
+        )
+    return {"policy": name, "maximum": maximum}
+
+
+def mark_stopped(config: Config, container_id: str) -> None:
+    """Let a container's end, which is about to come or has come, be followed by no restart.
+
+    Only after this the caller may look whether the container has a process: its monitor does the same in turn. The
+    mark goes with the container's next start by a command.
+    """
+    directory = config.monitor_dir(container_id)
+    try:
+        os.close(os.open(f"{directory}/{_STOPPED}", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except FileNotFoundError:
+        return  # it has never been started since the machine was
+    poke(directory)
+
+
+def poke(directory: str) -> None:
+    """Have the monitor that keeps its files in `directory` look what is wanted of it, if there is one."""
+    try:
+        control = os.open(f"{directory}/ctl", os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        os.write(control, _POKE)
+    except OSError:
+        pass
+    finally:
+        os.close(control)
+
+
+def is_stopped(config: Config, container_id: str) -> bool:
+    """Tell whether the container's end is wanted."""
+    return os.path.exists(f"{config.monitor_dir(container_id)}/{_STOPPED}")
+
+
+def is_awaited(config: Config, container_id: str) -> bool:
+    """Tell whether a living monitor waits to start the container again."""
+    return os.path.exists(f"{config.monitor_dir(container_id)}/{_RESTARTING}")
+
+
+def count(config: Config, container_id: str) -> int:
+    """Return how often the policy has started the container again since a user did."""
+    try:
+        with open(f"{config.container_dir(container_id)}/restarts", encoding="ascii") as file:
+            return int(file.read() or 0)
+    except (FileNotFoundError, ValueError):
+        return 0
+
+
+def described(policy: RestartPolicy) -> dict[str, str | int]:
+    """Return a policy as `inspect` tells it."""
+    return {"Name": policy["policy"], "MaximumRetryCount": policy["maximum"]}
