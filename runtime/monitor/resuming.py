@@ -127,8 +127,11 @@ def _start(
     if restarting.is_stopped(loop.directory):
         raise restarting.StoppedError
     about_to_start()
+    loop.events.write("restart")
+    loop.events.reach(MADE)
     if container.start is not None:
         container.start()
+    loop.events.reach(STARTED)
     loop.status = None
     if loop.stdin_ends:
         loop.end_stdin()
