@@ -32,6 +32,7 @@ class Config:
     """What a command needs to know of its surroundings."""
 
     __slots__ = (
+        "cdi_spec_dirs",
         "cgroup_manager",
         "containers",
         "engine",
@@ -56,6 +57,7 @@ class Config:
         self.engine: dict[str, Any] = {}
         self.runtime = ""  # the OCI runtime of new containers, by name or path; empty for our own
         self.runtime_flags: list[str] = []
+        self.cdi_spec_dirs: list[str] = []  # empty for the usual places
         self.cgroup_manager = ""  # systemd, cgroupfs, or whichever fits
 
     def container_dir(self, container_id: str) -> str:
@@ -87,6 +89,7 @@ def load(settings: Settings) -> Config:
     config.containers, config.engine = containers_conf.load(rootless=rootless, home=home, cache=config.runroot)
     config.runtime = settings.runtime or config.engine.get("runtime") or ""
     config.runtime_flags = settings.runtime_flag or []
+    config.cdi_spec_dirs = settings.cdi_spec_dir or config.engine.get("cdi_spec_dirs") or []
     config.cgroup_manager = settings.cgroup_manager or config.engine.get("cgroup_manager") or ""
     return config
 

@@ -10,6 +10,7 @@ class Settings:
     """The global options of one command line."""
 
     __slots__ = (
+        "cdi_spec_dir",
         "cgroup_manager",
         "config",
         "conmon",
@@ -35,6 +36,7 @@ class Settings:
         self.log_level: str | None = None
         self.runtime: str | None = None
         self.runtime_flag: list[str] | None = None
+        self.cdi_spec_dir: list[str] | None = None
         self.cgroup_manager: str | None = None
         self.tmpdir: str | None = None
         self.conmon: str | None = None

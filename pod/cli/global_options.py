@@ -12,6 +12,9 @@ LOG_LEVELS = ("trace", "debug", "info", "warn", "warning", "error", "fatal", "pa
 
 
 def main(
+    cdi_spec_dir: Annotated[
+        list[str] | None, Option("--cdi-spec-dir", metavar="stringArray", help="Set the CDI spec directory path")
+    ] = None,
     cgroup_manager: Annotated[
         str | None, Option("--cgroup-manager", metavar="string", help='Cgroup manager to use ("cgroupfs"|"systemd")')
     ] = None,

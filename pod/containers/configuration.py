@@ -38,6 +38,15 @@ if TYPE_CHECKING:
         path: str
         flags: list[str]
 
+    class Devices(TypedDict):
+        """What --device, --device-cgroup-rule and --gpus ask for."""
+
+        host: list[dict[str, str]]  # source, target, access
+        rules: list[str]  # of the cgroup, as they were written
+        cdi: list[str]  # qualified names
+        gpus: list[str]
+        cdi_dirs: list[str]  # where the files of CDI are; empty for the usual places
+
     class ContainerConfig(TypedDict):
         """Everything that is settled when a container is created."""
 
@@ -72,6 +81,7 @@ if TYPE_CHECKING:
         log_driver: str
         runtime: Program | None
         cgroups: str  # "default", "disabled", "no-conmon" or "split"
+        devices: Devices
         cgroup_parent: str  # empty for the default
         detach_keys: str
         create_command: list[str]
@@ -84,4 +94,5 @@ DEFAULTS: dict[str, Any] = {
     "cgroup_parent": "",
     "oom_score_adj": None,
     "restart": {"policy": "no", "maximum": 0},
+    "devices": {"host": [], "rules": [], "cdi": [], "gpus": [], "cdi_dirs": []},
 }

@@ -7,6 +7,7 @@ import time
 
 from pod import events, names, rootless, state, volumes
 from pod.containers import cgroup_place, dependencies, restart, runtimes
+from pod.containers.configuration import DEFAULTS
 from pod.containers.mounts import Mount
 from pod.containers.spec import ALL_CAPABILITIES
 from pod.errors import PodError
@@ -19,7 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from pod.containers.configuration import ContainerConfig, Namespaces, Security
+    from pod.containers.configuration import ContainerConfig, Devices, Namespaces, Security
     from pod.engine import Engine
     from storage.images import Image
 
@@ -62,6 +63,7 @@ class CreateOptions:
         self.cap_drop: list[str] = []
         self.cgroups = ""  # enabled, disabled, no-conmon or split; empty: containers.conf decides
         self.cgroup_parent = ""
+        self.devices: Devices | None = None
         self.security_options: list[str] = []
         self.ulimits: list[tuple[str, int, int]] | None = None
         self.oom_score_adj: int | None = None
@@ -184,12 +186,25 @@ def configure(engine: Engine, options: CreateOptions, container_id: str) -> Cont
         "runtime": runtimes.choose(engine.config, cgroups=cgroups != "disabled"),
         "cgroups": "default" if cgroups == "enabled" else cgroups,
         "cgroup_parent": options.cgroup_parent,
+        "devices": _devices(engine, options),
         "detach_keys": options.detach_keys,
         "create_command": options.create_command,
     }
     if options.resources or options.cgroup_parent:
         cgroup_place.cgroups_path(engine, container_id, document)  # says now what could not be had at the start
     return document
+
+
+def _devices(engine: Engine, options: CreateOptions) -> Devices:
+    wanted: Devices = {**(options.devices or DEFAULTS["devices"])}
+    more = engine.config.containers.get("devices")
+    if options.devices is not None or more:
+        from pod.containers import devices
+
+        wanted["host"] = [*map(devices.parse, more or ()), *wanted["host"]]
+        wanted["cdi_dirs"] = engine.config.cdi_spec_dirs
+        devices.check(wanted, rootless=engine.config.rootless)
+    return wanted
 
 
 def _settle_limits(engine: Engine, options: CreateOptions) -> None:

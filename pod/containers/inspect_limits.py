@@ -53,6 +53,15 @@ def host_config(settings: Config, config: dict[str, Any]) -> dict[str, Any]:
         "Ulimits": [
             {"Name": f"RLIMIT_{name.upper()}", "Soft": soft, "Hard": hard} for name, soft, hard in config["ulimits"]
         ],
+        "Devices": [
+            {
+                "PathOnHost": device["source"],
+                "PathInContainer": device["target"],
+                "CgroupPermissions": device["access"],
+            }
+            for device in config["devices"]["host"]
+        ],
+        "DeviceCgroupRules": config["devices"]["rules"] or None,
         "CgroupManager": systemd.name(settings),
         "CgroupParent": config["cgroup_parent"],
         "CgroupConf": resources.get("unified"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 
+from pod import events
 from pod.containers import runtimes, status
 from pod.errors import PodError, StateError
 from pod.lock import ContainerLock
@@ -41,6 +42,7 @@ def pause(engine: Engine, container: Container) -> None:
 
         write_file(status.paused_path(engine.config, container.id), f"{path} {value}\n")
         runtimes.pause(engine.config, container)
+    events.of_container(engine.config, container, "pause")
 
 
 def unpause(engine: Engine, container: Container) -> None:
@@ -51,6 +53,7 @@ def unpause(engine: Engine, container: Container) -> None:
             raise StateError(f'"{container.id}" is not paused, can\'t unpause: {_IMPROPER}')
         runtimes.resume(engine.config, container)
         _forget(engine.config, container.id)
+    events.of_container(engine.config, container, "unpause")
 
 
 def thaw(config: Config, container_id: str) -> None:

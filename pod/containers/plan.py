@@ -32,6 +32,10 @@ class Plan:
             cgroup_place.make_room()
         self.surroundings = observed(engine, container.id, self.config)
         self.spec = spec.build(self.config, container.id, self.surroundings)
+        if any(self.config["devices"].values()):
+            from pod.containers import devices
+
+            self.config = devices.apply(self.spec, self.config, rootless=engine.config.rootless)
         self.runtime = runtimes.of(engine.config, container, engine.config.monitor_dir(container.id))
         self.overlay = self._overlay()
         files.write(self.surroundings.files, self.config, name=container.name)

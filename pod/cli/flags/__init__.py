@@ -23,6 +23,7 @@ CREATE = tuple(
         "network",
         "resources",
         "cgroups",
+        "devices",
         "security",
         "namespaces",
         "lifecycle",

@@ -47,6 +47,7 @@ def config(**changes: Any) -> ContainerConfig:
         "log_driver": "none",
         "cgroups": "default",
         "cgroup_parent": "",
+        "devices": {"host": [], "rules": [], "cdi": [], "gpus": [], "cdi_dirs": []},
         "detach_keys": "",
         "create_command": [],
     }
