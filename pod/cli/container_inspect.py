@@ -10,13 +10,14 @@ if TYPE_CHECKING:
 
 
 def main(
-    containers: Annotated[list[str], Argument(metavar="CONTAINER [CONTAINER...]", help="Names or IDs")],
+    containers: Annotated[list[str] | None, Argument(metavar="CONTAINER [CONTAINER...]", help="Names or IDs")] = None,
     format: Annotated[
         str, Option("--format", "-f", metavar="string", help="Format the output to a Go template or json")
     ] = "",
+    latest: Annotated[bool, Option("--latest", "-l", help="Act on the latest container")] = False,
     size: Annotated[bool, Option("--size", "-s", help="Display total file size")] = False,
 ) -> int:
     """Display the configuration of a container."""
-    from pod.cli.inspect import show
+    from pod.cli import inspect
 
-    return show(containers, kind="container", format=format, size=size)
+    return inspect.main(containers, format=format, latest=latest, size=size, type="container")

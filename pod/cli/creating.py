@@ -36,6 +36,18 @@ def request(image: str, command: list[str], said: dict[str, Any]) -> Request:
     return asked
 
 
+def name_of(engine: Engine, reference: str, image: Image) -> str:
+    """Return the full name by which the user chose the image; of an ID, its first name."""
+    from storage import images
+    from storage.errors import StorageError
+
+    try:
+        name = images.find(engine.store, reference)[1]
+    except StorageError:  # removed or renamed since
+        name = None
+    return name or (image.names[0] if image.names else image.id)
+
+
 def create_container(engine: Engine, request: Request) -> Container:
     """Create the container, pulling its image if the policy says so; replace its namesake if asked to."""
     if request.cidfile and os.path.exists(request.cidfile):
@@ -50,9 +62,7 @@ def create_container(engine: Engine, request: Request) -> Container:
         request.rootfs = os.path.abspath(request.reference)
     else:
         image = request.image = find_image(engine, request)
-        request.image_name = image.names[0] if image.names else image.id
-        full = [name for name in image.names if name.endswith(request.reference)]
-        request.image_name = full[0] if full else request.image_name
+        request.image_name = name_of(engine, request.reference, image)
     container = _create_in_place(engine, request) if request.replace else create(engine, request)
     for warning in request.warnings:
         print(warning, file=sys.stderr)

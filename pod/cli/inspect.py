@@ -14,6 +14,8 @@ _MISSING = {
     "all": 'no such object: "{}"',
     "container": 'no such container "{}"',
     "image": "{}: image not known",
+    "network": "network {0}: unable to find network with name or ID {0}: network not found",
+    "pod": "no such pod {}",
     "volume": "no such volume {}",
 }
 
@@ -25,30 +27,47 @@ def main(
     format: Annotated[
         str, Option("--format", "-f", metavar="string", help="Format the output to a Go template or json")
     ] = "",
+    latest: Annotated[bool, Option("--latest", "-l", help="Act on the latest container")] = False,
     size: Annotated[bool, Option("--size", "-s", help="Display total file size")] = False,
     type: Annotated[
         str,
-        Option("--type", "-t", metavar="string", help="Specify inspect-object type (all, container, image, volume)"),
+        Option(
+            "--type",
+            "-t",
+            metavar="string",
+            help="Specify inspect-object type (image, container, network, pod, volume, all)",
+        ),
     ] = "all",
 ) -> int:
     """Display the configuration of object denoted by ID."""
     from pod.errors import PodError
 
     if type not in _MISSING:
-        raise PodError(f'invalid type "{type}": must be "image", "container", "volume", or "all"')
-    if not names:
-        raise PodError("no names or ids specified")
-    return show(names, kind=type, format=format, size=size)
+        raise PodError(f'invalid type "{type}": must be "image", "container", "pod", "network", "volume", or "all"')
+    if latest and names:
+        raise PodError("--latest and arguments cannot be used together")
+    if latest and type not in ("all", "container", "pod"):
+        raise PodError(f'latest is not supported for type "{type}"')
+    if not names and not latest:
+        raise PodError("no names or ids specified", hint="name a container, an image or a volume")
+    return show(names or [], kind=type, format=format, size=size, latest=latest)
 
 
-def show(names: list[str], *, kind: str, format: str, size: bool) -> int:
+def show(names: list[str], *, kind: str, format: str, size: bool, latest: bool = False) -> int:
     """Print what is known of objects; return 125 if one is not there, after printing the others."""
+    from pod import state
     from pod.cli import output
     from pod.engine import open_engine
     from pod.errors import PodError
 
     engine = open_engine(write=False)
     found, errors = [], []
+    if latest:
+        containers = state.containers(engine.connection) if kind != "pod" else []
+        names = [one.id for one in containers[-1:]]
+        if not names:
+            what = "pods" if kind == "pod" else "containers"
+            errors.append(PodError(f"inspecting object: no {what} to inspect: no such {what[:-1]}"))
     for name in names:
         described = describe(engine, name, kind, size=size)
         if described is None:

@@ -4,20 +4,32 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Annotated, Any
 
     from typer import Option
 
     from pod.containers.listing import Listed
+    from pod.engine import Engine
 
-_HEADER = ("CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "PORTS", "NAMES")
 _COLUMNS = ("ID", "Image", "Command", "CreatedHuman", "Status", "Ports", "Names")
-_HEADERS = {"ID": "CONTAINER ID", "RunningFor": "CREATED", "CreatedHuman": "CREATED", "ImageID": "IMAGE ID"}
+_HEADERS = {
+    "ID": "CONTAINER ID",
+    "Cgroup": "CGROUPNS",
+    "CreatedHuman": "CREATED",
+    "ImageID": "IMAGE ID",
+    "Pod": "POD ID",
+    "PodName": "PODNAME",
+    "RunningFor": "CREATED",
+}
 
 
 def main(
     all: Annotated[bool, Option("--all", "-a", help="Show all the containers, default is only running ones")] = False,
-    external: Annotated[bool, Option("--external", hidden=True, help="Accepted: there are no external ones")] = False,
+    external: Annotated[
+        bool,
+        Option("--external", "--storage", help="Show containers in storage not controlled by pod"),
+    ] = False,
     filter: Annotated[
         list[str] | None, Option("--filter", "-f", metavar="strings", help="Filter output based on conditions given")
     ] = None,
@@ -29,133 +41,174 @@ def main(
     ] = -1,
     latest: Annotated[bool, Option("--latest", "-l", help="Act on the latest container")] = False,
     namespace: Annotated[bool, Option("--namespace", "--ns", help="Display namespace information")] = False,
-    no_trunc: Annotated[bool, Option("--no-trunc", help="Display the extended information")] = False,
+    no_trunc: Annotated[bool, Option("--no-trunc", "--notruncate", help="Display the extended information")] = False,
     noheading: Annotated[bool, Option("--noheading", help="Do not print headers")] = False,
-    pod: Annotated[bool, Option("--pod", "-p", hidden=True, help="Accepted: pods are to come")] = False,
+    pod: Annotated[bool, Option("--pod", "-p", help="Print the ID and name of each container's pod")] = False,
     quiet: Annotated[bool, Option("--quiet", "-q", help="Print the numeric IDs of the containers only")] = False,
     size: Annotated[bool, Option("--size", "-s", help="Display the total file sizes")] = False,
     sort: Annotated[
         str,
         Option(
-            "--sort", metavar="string", help="Sort output by command, created, id, image, names, runningfor, status"
+            "--sort",
+            metavar="choice",
+            help="Sort output by: command, created, id, image, names, pod, runningfor, size, status",
         ),
     ] = "created",
-    sync: Annotated[bool, Option("--sync", hidden=True, help="Accepted: the state is always true")] = False,
+    sync: Annotated[bool, Option("--sync", help="Sync container state with OCI runtime (it always is)")] = False,
+    watch: Annotated[
+        int, Option("--watch", "-w", metavar="uint", min=0, help="Watch the ps output on an interval in seconds")
+    ] = 0,
 ) -> None:
     """List containers."""
+    from pod.engine import open_engine
+    from pod.errors import PodError
+
+    if last >= 0 and latest:
+        raise PodError("last and latest are mutually exclusive")
+    if quiet and (size or namespace):
+        raise PodError("quiet conflicts with size and namespace")
+    if size and namespace:
+        raise PodError("size and namespace options conflict")
+    if watch and latest:
+        raise PodError("the watch and latest flags cannot be used together")
+
+    def show() -> None:
+        engine = open_engine(write=False)
+        items = _chosen(engine, all=all, filters=filter or [], last=1 if latest else last, sort=sort)
+        if quiet and not format:
+            output.write("".join(f"{_id(item, no_trunc)}\n" for item in items))
+        elif output.is_json(format):
+            told = [listing.json_object(engine, item, size=size, namespace=namespace) for item in items]
+            output.write(output.to_json(told, indent="  ") + "\n")
+        elif format:
+            rows = [_row(engine, item, no_trunc=no_trunc, size=size) for item in items]
+            output.print_rows(rows, format, entity="ps", headers=_HEADERS, noheading=noheading)
+        else:
+            columns = _columns(namespace=namespace, pod=pod, size=size)
+            rows = [_row(engine, item, no_trunc=no_trunc, size=size) for item in items]
+            header = [_HEADERS.get(column, column.upper()) for column in columns]
+            cells = [[_text(row[column]) for column in columns] for row in rows]
+            output.print_table(header, cells, noheading=noheading)
+
     from pod.cli import output
     from pod.containers import listing
-    from pod.engine import open_engine
 
-    engine = open_engine(write=False)
+    if watch:
+        _repeat(show, watch)
+    show()
+
+
+def _repeat(show: Callable[[], None], seconds: int) -> None:
+    """Show the list again and again on a cleared screen, until a signal ends the command."""
+    import sys
+    import time
+
+    while True:
+        sys.stdout.write("\033[2J\033[H")
+        show()
+        sys.stdout.flush()
+        time.sleep(seconds)
+
+
+def _columns(*, namespace: bool, pod: bool, size: bool) -> list[str]:
+    if namespace:
+        from pod.containers.listing import NAMESPACES
+
+        return ["ID", "Names", "Pid", *(field for field, _ in NAMESPACES)]
+    return [*_COLUMNS, *(["Pod", "PodName"] if pod else []), *(["Size"] if size else [])]
+
+
+def _chosen(engine: Engine, *, all: bool, filters: list[str], last: int, sort: str) -> list[Listed]:
+    from pod.containers import listing
+
+    key = listing.sort_key(sort, engine)
     items = listing.listed(engine)
-    if filter:
+    if filters:
         from pod.containers.filters import filtered
 
-        items = filtered(items, filter, engine)
-    if latest or last >= 0:
-        items = items[-1:] if latest else items[max(len(items) - last, 0) :]
-    elif not all and not any(text.startswith(("status=", "exited=")) for text in filter or []):
+        items = filtered(items, filters, engine)
+    if last >= 0:
+        items = items[max(len(items) - last, 0) :]
+    elif not all and not any(text.startswith(("status=", "exited=")) for text in filters):
         items = [item for item in items if item.status.is_running]
-    items.sort(key=listing.sort_key(sort), reverse=sort == "created")
-    if quiet and not format:
-        output.write("".join(f"{_id(item, no_trunc)}\n" for item in items))
-        return
-    if format:
-        from pod.template.values import record
-
-        rows = [record(_row(item, no_trunc, engine.config.graphroot if size else "")) for item in items]
-        output.print_rows(
-            rows,
-            format,
-            entity="ps",
-            headers=_HEADERS,
-            noheading=noheading,
-            objects=[listing.json_object(item) for item in items],
-        )
-        return
-    if namespace:
-        output.print_table(*_namespaces(items, no_trunc), noheading=noheading)
-        return
-    columns, header = list(_COLUMNS), list(_HEADER)
-    if size:
-        columns.append("Size")
-        header.append("SIZE")
-    rows = [_row(item, no_trunc, engine.config.graphroot if size else "") for item in items]
-    output.print_table(header, [[row[column] for column in columns] for row in rows], noheading=noheading)
+    items.sort(key=key)
+    return items
 
 
 def _id(item: Listed, no_trunc: bool) -> str:
     return item.container.id if no_trunc else item.container.id[:12]
 
 
-def _row(item: Listed, no_trunc: bool, graphroot: str) -> dict[str, Any]:
-    from time import gmtime, strftime
+def _text(value: Any) -> str:
+    return str(value() if callable(value) else value)
 
-    from pod.cli import output
-    from pod.containers.listing import status_text
 
-    container, status = item.container, item.status
+def _row(engine: Engine, item: Listed, *, no_trunc: bool, size: bool) -> dict[str, Any]:
+    """Return what templates may ask for, with podman's names; what costs time is made when asked for."""
+    from pod.cli.output import age
+    from pod.containers import listing, restart
+
+    container, status, config = item.container, item.status, item.container.config
     command = " ".join(item.command)
     if not no_trunc and len(command) > 17:
         command = command[:17] + "..."
     return {
-        "ID": _id(item, no_trunc),
-        "Id": container.id,
-        "Image": container.config["image_name"],
-        "ImageID": container.image if no_trunc else container.image[:12],
+        "AutoRemove": container.auto_remove,
+        "CIDFile": "",
         "Command": command,
-        "Created": output.age(container.created),
-        "CreatedHuman": output.age(container.created),
-        "CreatedAt": strftime("%Y-%m-%d %H:%M:%S +0000 UTC", gmtime(container.created)),
-        "RunningFor": output.age(container.created),
-        "Status": status_text(status),
-        "State": status.state,
-        "Ports": "",
-        "Names": container.name,
-        "Labels": container.config["labels"],
-        "Mounts": ",".join(mount["target"] for mount in container.config["mounts"]),
-        "Networks": "",
-        "Pod": "",
-        "PodName": "",
-        "Pid": status.pid,
+        "Created": lambda: _time(container.created),
+        "CreatedAt": lambda: _time(container.created),
+        "CreatedHuman": age(container.created),
         "ExitCode": status.exit_code,
         "Exited": status.state == "exited",
-        "ExitedAt": int(status.finished),
-        "StartedAt": int(status.started),
-        "AutoRemove": container.auto_remove,
-        "Restarts": 0,
+        "ExitedAt": int(status.finished) if status.finished else listing.NEVER,
+        "ExposedPorts": "",
+        "ID": _id(item, no_trunc),
+        "Image": config["image_name"],
+        "ImageID": container.image if no_trunc else container.image[:12],
         "IsInfra": False,
-        "Size": _size(f"{graphroot}/containers/{container.id}/upper") if graphroot else "",
+        "Label": lambda name: config["labels"].get(name, ""),
+        "Labels": lambda: _map(config["labels"]),
+        "Mounts": lambda: listing.mounts(item),
+        "Names": container.name,
+        "Namespaces": lambda: listing.namespaces(item),
+        "Networks": "",
+        "Pid": status.pid,
+        "Pod": "",
+        "PodName": "",
+        "Ports": "",
+        "Restarts": lambda: restart.count(engine.config, container.id),
+        "RunningFor": age(container.created),
+        "Size": lambda: _size(engine, item) if size else "",
+        "StartedAt": int(status.started) if status.started else listing.NEVER,
+        "State": status.state,
+        "Status": listing.status_text(status),
+        **{field: _namespace(item, field) for field, _ in listing.NAMESPACES},
     }
 
 
-def _size(directory: str) -> str:
-    import os
+def _time(seconds: float) -> Any:
+    from pod.template.values import Time
 
+    return Time(seconds)
+
+
+def _map(values: dict[str, str]) -> Any:
+    from pod.template.values import Map
+
+    return Map(values)
+
+
+def _namespace(item: Listed, field: str) -> Callable[[], str]:
+    from pod.containers import listing
+
+    return lambda: listing.namespaces(item)[field]
+
+
+def _size(engine: Engine, item: Listed) -> str:
     from pod.cli import output
+    from pod.containers import listing
 
-    total = 0
-    for parent, _, names in os.walk(directory):
-        for name in names:
-            try:
-                total += os.lstat(f"{parent}/{name}").st_size
-            except OSError:
-                continue  # it may be gone by now, or belong to another user
-    return output.size(total)
-
-
-def _namespaces(items: list[Listed], no_trunc: bool) -> tuple[list[str], list[list[str]]]:
-    import os
-
-    kinds = ("cgroup", "ipc", "mnt", "net", "pid", "uts", "user")
-    rows = []
-    for item in items:
-        numbers = []
-        for kind in kinds:
-            try:
-                numbers.append(os.readlink(f"/proc/{item.status.pid}/ns/{kind}").partition("[")[2].rstrip("]"))
-            except OSError:
-                numbers.append("")
-        rows.append([_id(item, no_trunc), item.container.name, str(item.status.pid), *numbers])
-    return ["CONTAINER ID", "NAMES", "PID", *(("USERNS" if kind == "user" else kind.upper()) for kind in kinds)], rows
+    sizes = listing.sizes(engine, item)
+    written, whole = (output.size(sizes[name]).replace(" ", "") for name in ("rwSize", "rootFsSize"))
+    return f"{written} (virtual {whole})"

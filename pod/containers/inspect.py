@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from pod import volumes
-from pod.containers import dependencies, inspect_limits, restart, runtimes
+from pod.containers import dependencies, inspect_fields, inspect_limits, restart, runtimes
 from pod.containers.status import observe
 
 TYPE_CHECKING = False
@@ -43,6 +43,7 @@ def inspect_container(engine: Engine, container: Container, *, size: bool = Fals
         "Args": words[1:],
         "State": _state(engine.config, container, seen),
         "Image": container.image,
+        "ImageDigest": inspect_fields.image_digest(engine, container),
         "ImageName": config["image_name"],
         "Rootfs": config["rootfs"],
         "Pod": "",
@@ -63,13 +64,10 @@ def inspect_container(engine: Engine, container: Container, *, size: bool = Fals
         "EffectiveCaps": [],
         "BoundingCaps": [],
         "ExecIDs": [],
-        "GraphDriver": {
-            "Name": "overlay",
-            "Data": {"UpperDir": f"{directory}/upper", "WorkDir": f"{directory}/work"},
-        },
+        "GraphDriver": inspect_fields.graph_driver(engine, container, seen),
         "Mounts": [_mount(engine, mount) for mount in config["mounts"] if mount["type"] != "tmpfs"],
         "Dependencies": dependencies.needs_of(engine.connection, container.id),
-        "NetworkSettings": {"IPAddress": "", "Ports": {}, "Networks": {}},
+        "NetworkSettings": inspect_fields.network_settings(),
         "Namespace": "",
         "IsInfra": False,
         "IsService": False,
@@ -78,7 +76,7 @@ def inspect_container(engine: Engine, container: Container, *, size: bool = Fals
     }
     _add_capabilities(engine, container, described)
     if size:
-        described["SizeRw"] = _tree_size(f"{directory}/upper")
+        described["SizeRw"], described["SizeRootFs"] = inspect_fields.sizes(engine, container)
     return described
 
 
@@ -113,6 +111,9 @@ def _state(config: Config, container: Container, seen: Status) -> dict[str, Any]
         "Error": "",
         "StartedAt": moment(seen.started),
         "FinishedAt": moment(seen.finished),
+        "Health": {"Status": "", "FailingStreak": 0, "Log": None},
+        "CheckpointedAt": _NEVER,
+        "RestoredAt": _NEVER,
         "CgroupPath": inspect_limits.cgroup_path(config, container.id, seen.pid) if seen.pid else "",
     }
 
@@ -144,6 +145,8 @@ def _config(container: Container) -> dict[str, Any]:
         "Timeout": 0,
         "StopTimeout": config["stop_timeout"],
         "Passwd": True,
+        "HealthcheckOnFailureAction": "none",
+        "sdNotifyMode": "container",
     }
 
 
@@ -151,6 +154,7 @@ def _host_config(engine: Engine, container: Container) -> dict[str, Any]:
     config = container.config
     security, namespaces = config["security"], config["namespaces"]
     return {
+        **inspect_fields.host_config(config),
         "Binds": [_bind(mount) for mount in config["mounts"] if mount["type"] != "tmpfs"],
         "ContainerIDFile": "",
         "LogConfig": {
@@ -217,16 +221,15 @@ def _propagation(options: list[str]) -> str:
 
 def _add_capabilities(engine: Engine, container: Container, described: dict[str, Any]) -> None:
     from pod.config import DEFAULT_CAPABILITIES
-    from pod.containers import spec
+    from pod.containers import create, spec
 
+    config = container.config
     default = engine.config.containers.get("default_capabilities") or DEFAULT_CAPABILITIES
-    bounding = spec.bounding(container.config, list(default))  # type: ignore[arg-type]
-    described["BoundingCaps"] = described["EffectiveCaps"] = bounding
-    number = container.config["stop_signal"]
+    bounding = spec.bounding(config, [create.capability(name) for name in default])  # type: ignore[arg-type]
+    is_root = config["user"].partition(":")[0] in ("", "0", "root")
+    held = spec.capabilities(bounding, config["security"]["cap_add"], uid=0 if is_root else 1)
+    # An empty list is null, as in podman.
+    described["BoundingCaps"] = sorted(bounding) or None
+    described["EffectiveCaps"] = sorted(held["effective"]) or None
+    number = config["stop_signal"]
     described["Config"]["StopSignalName"] = _SIGNALS.get(number, str(number))
-
-
-def _tree_size(directory: str) -> int:
-    import os
-
-    return sum(os.lstat(f"{parent}/{name}").st_size for parent, _, names in os.walk(directory) for name in names)

@@ -16,6 +16,19 @@ if TYPE_CHECKING:
     from pod.containers.status import Status
     from pod.engine import Engine
 
+NEVER = -62135596800  # Go's zero time, in seconds since the epoch
+# The namespaces of a container: podman's field, and the kernel's name below /proc/<pid>/ns.
+NAMESPACES = (
+    ("Cgroup", "cgroup"),
+    ("IPC", "ipc"),
+    ("MNT", "mnt"),
+    ("NET", "net"),
+    ("PIDNS", "pid"),
+    ("USERNS", "user"),
+    ("UTS", "uts"),
+)
+_JSON_NAMESPACES = {"IPC": "Ipc", "MNT": "Mnt", "NET": "Net", "PIDNS": "Pidns", "USERNS": "User", "UTS": "Uts"}
+
 
 class Listed:
     """A container and what it does at this moment."""
@@ -39,14 +52,16 @@ def listed(engine: Engine) -> list[Listed]:
     return [Listed(one, observe(engine.config, one.id)) for one in state.containers(engine.connection)]
 
 
-def sort_key(name: str) -> Callable[[Listed], Any]:
-    """Return the key for --sort. Raises PodError for one that there is not."""
+def sort_key(name: str, engine: Engine) -> Callable[[Listed], Any]:
+    """Return the key for --sort. Raises UsageError for one that there is not."""
     keys: dict[str, Callable[[Listed], Any]] = {
         "created": lambda item: item.container.created,
         "id": lambda item: item.container.id,
         "names": lambda item: item.container.name,
         "image": lambda item: item.container.config["image_name"],
         "command": lambda item: item.command,
+        "pod": lambda item: "",
+        "size": lambda item: sizes(engine, item)["rootFsSize"],
         "status": lambda item: item.status.state,
         "runningfor": lambda item: -item.status.started,
     }
@@ -59,35 +74,69 @@ def sort_key(name: str) -> Callable[[Listed], Any]:
     return keys[name]
 
 
-def json_object(item: Listed) -> dict[str, Any]:
+def sizes(engine: Engine, item: Listed) -> dict[str, int]:
+    """Return what `ps --size` tells: the bytes written, and those with the image's."""
+    from pod.containers.inspect_fields import sizes
+
+    written, all_ = sizes(engine, item.container)
+    return {"rootFsSize": all_, "rwSize": written}
+
+
+def namespaces(item: Listed) -> dict[str, str]:
+    """Return the numbers of a running container's namespaces, by podman's fields; empty texts for one that rests."""
+    import os
+
+    numbers = {}
+    for field, kind in NAMESPACES:
+        try:
+            link = os.readlink(f"/proc/{item.status.pid}/ns/{kind}") if item.status.pid else ""
+        except OSError:
+            link = ""
+        numbers[field] = link.partition("[")[2].rstrip("]")
+    return numbers
+
+
+def json_object(engine: Engine, item: Listed, *, size: bool, namespace: bool) -> dict[str, Any]:
     """Return a container as `ps --format json` tells it, with podman's names."""
+    from pod.cli.output import age
+    from pod.containers import restart
+
     container, status, config = item.container, item.status, item.container.config
+    numbers = namespaces(item) if namespace else {}
     return {
         "AutoRemove": container.auto_remove,
         "Command": item.command,
-        "CreatedAt": "",
+        "CreatedAt": age(container.created),
+        "CIDFile": "",
         "Exited": status.state == "exited",
-        "ExitedAt": int(status.finished) if status.finished else -62135596800,
+        "ExitedAt": int(status.finished) if status.finished else NEVER,
         "ExitCode": status.exit_code,
+        "ExposedPorts": None,
         "Id": container.id,
         "Image": config["image_name"],
         "ImageID": container.image,
         "IsInfra": False,
         "Labels": config["labels"] or None,
-        "Mounts": [mount["target"] for mount in config["mounts"]],
+        "Mounts": mounts(item),
         "Names": [container.name],
-        "Namespaces": {},
+        "Namespaces": {_JSON_NAMESPACES.get(name, name): number for name, number in numbers.items() if number},
         "Networks": [],
         "Pid": status.pid,
         "Pod": "",
         "PodName": "",
         "Ports": None,
-        "Size": None,
-        "StartedAt": int(status.started) if status.started else -62135596800,
+        "Restarts": restart.count(engine.config, container.id),
+        "Size": sizes(engine, item) if size else None,
+        "StartedAt": int(status.started) if status.started else NEVER,
         "State": status.state,
         "Status": status_text(status),
         "Created": int(container.created),
     }
+
+
+def mounts(item: Listed) -> list[str]:
+    """Return where volumes and directories of the host are mounted in a container."""
+    return [mount["target"] for mount in item.container.config["mounts"] if mount["type"] in ("bind", "volume")]
 
 
 def status_text(status: Status) -> str:
@@ -97,8 +146,8 @@ def status_text(status: Status) -> str:
     now = time.time()
     if status.state == "running":
         return f"Up {duration(now - status.started)}"
-    if status.state == "restarting":
-        return f"Restarting ({status.exit_code}) {duration(now - status.finished)} ago"
     if status.state == "exited":
         return f"Exited ({status.exit_code}) {duration(now - status.finished)} ago"
+    if status.state == "restarting":
+        return f"Restarting ({status.exit_code}) {duration(now - status.finished)} ago"
     return status.state.capitalize()

@@ -195,10 +195,15 @@ def to_json(value: Any) -> str:
     return json.dumps(_plain(value), ensure_ascii=False, separators=(",", ":"))
 
 
+def _takes_arguments(value: Any) -> bool:
+    code = getattr(value, "__code__", None)
+    return code is not None and code.co_argcount > len(value.__defaults__ or ())
+
+
 def _plain(value: Any) -> Any:
     """Return what JSON has for a value: what a method gives, a time as text, 1 for 1.0."""
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: _plain(item) for key, item in value.items() if not _takes_arguments(item)}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     if isinstance(value, float):
