@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 
-from pod.containers import dependencies
+from pod.containers import dependencies, id_ranges
 from pod.containers.configuration import DEFAULTS
 from pod.errors import ContainerNotFoundError, NameInUseError, NoSuchVolumeError, PodError
 from runtime import jsontext
@@ -50,6 +50,7 @@ STEPS = (
     ) WITHOUT ROWID;
     """,
     dependencies.TABLE,
+    id_ranges.TABLE,
 )
 
 EXIT_CODES_KEPT_SECONDS = 300.0

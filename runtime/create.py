@@ -55,6 +55,7 @@ def create(
     stdout: int = 1,
     stderr: int = 2,
     preserve_fds: int = 0,
+    preserve: tuple[int, ...] = (),
     pid_file: str | None = None,
     no_pivot: bool = False,
     new_keyring: bool = True,
@@ -68,14 +69,16 @@ def create(
     """Create a container below the runtime's `root`; raise an OCIRuntimeError and leave nothing behind if it fails.
 
     With the address of a bus, `systemd_bus`, it is a unit of the systemd there, as `linux.cgroupsPath` says.
+    `preserve` are files of the caller that the process gets under the same numbers, beside 3 to 2 + `preserve_fds`.
     `listen_fds`: how many of the caller's files from 3 on are for sd_listen_fds(3), before those to preserve.
     `notify_socket`: let the container notify whoever will start it (runtime.notify).
     """
-    launch.check_preserved(preserve_fds + listen_fds)
+    launch.check_preserved(preserve_fds + listen_fds, preserve)
     prepared = Preparation(container_id, bundle, spec, root)
     prepared.listen_fds, prepared.notify, prepared.new_keyring = listen_fds, notify_socket, new_keyring
     setup = prepared.setup
     setup.stdio, setup.preserve_fds = (stdin, stdout, stderr), preserve_fds + listen_fds
+    setup.preserved = preserve
     setup.no_pivot = no_pivot
     first = _FirstProcess(prepared)
     try:

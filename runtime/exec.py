@@ -71,6 +71,7 @@ class _Entry:
         "keyring",
         "pidfd",
         "preserve_fds",
+        "preserved",
         "process",
         "root",
         "seccomp",
@@ -89,6 +90,7 @@ class _Entry:
     pidfd: int
     root: int
     preserve_fds: int
+    preserved: tuple[int, ...]
     process: specification.Process
     seccomp: Filter
     stdio: tuple[int, int, int]
@@ -105,6 +107,7 @@ def exec_process(
     stdout: int = 1,
     stderr: int = 2,
     preserve_fds: int = 0,
+    preserve: tuple[int, ...] = (),
     pid_file: str | None = None,
     console_socket: str | None = None,
     pidfd_socket: str | None = None,
@@ -116,7 +119,7 @@ def exec_process(
     `cgroups`: paths below the container's cgroup, by controller, for others under "". A paused container is refused
     unless the process shall wait for its end.
     """
-    launch.check_preserved(preserve_fds)
+    launch.check_preserved(preserve_fds, preserve)
     status = states.load(root, container_id)
     if not is_alive(status.pid, status.start_time):
         raise NotRunningError(f"cannot exec in container `{container_id}`: container not running")
@@ -129,7 +132,7 @@ def exec_process(
     entry.inherited = Inherited(document.get("linux") or {})
     entry.keyring = keyring.name(status.id, status.created) if status.new_keyring else ""
     entry.capabilities = process.get("capabilities") or {}
-    entry.stdio, entry.preserve_fds = (stdin, stdout, stderr), preserve_fds
+    entry.stdio, entry.preserve_fds, entry.preserved = (stdin, stdout, stderr), preserve_fds, preserve
     entry.entrances = []
     entry.cgroup = None
     entry.pidfd = entry.root = -1
@@ -285,7 +288,7 @@ def _middle(entry: _Entry) -> NoReturn:
     try:
         own = (entry.channel.fileno(), entry.pidfd, entry.root, *entry.entrances, *entry.seccomp.fds())
         keep = [fd for fd in own if fd >= 0]
-        init.release_from_host(entry.stdio, entry.preserve_fds, keep)
+        init.release_from_host(entry.stdio, entry.preserve_fds, keep, entry.preserved)
         launch.set_oom_score("self", entry.process)
         proc = procfs.open_root() if entry.process.labels else -1
         # From the first moment in there a hostile container may look at us (CVE-2016-9962).

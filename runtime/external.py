@@ -63,13 +63,16 @@ class ExternalRuntime:
         self._user_bus = user_bus  # of the systemd of the user for whom we run, if that has the containers
         self._name = command[0].rpartition("/")[2]
 
-    def create(self, container_id: str, bundle: str, spec: Document, stdio: Stdio) -> Container:
+    def create(
+        self, container_id: str, bundle: str, spec: Document, stdio: Stdio, preserve: tuple[int, ...] = ()
+    ) -> Container:
         """Create a container from the bundle, whose config.json is written here."""
         cgroup_path = (spec.get("linux") or {}).get("cgroupsPath") or ""
         capabilities.drop_ungrantable(spec["process"])
         launch.write(f"{bundle}/config.json", spec)
         try:
-            pid, console = self._make(["create", "--bundle", bundle], container_id, spec["process"], stdio, bundle)
+            words = ["create", "--bundle", bundle]
+            pid, console = self._make(words, container_id, spec["process"], stdio, bundle, preserve)
         except BaseException:
             self.delete(container_id, cgroup_path)
             raise
@@ -82,7 +85,9 @@ class ExternalRuntime:
             deletion=self._argv("delete", "--force", container_id),
         )
 
-    def exec_process(self, container_id: str, document: Document, stdio: Stdio) -> Container:
+    def exec_process(
+        self, container_id: str, document: Document, stdio: Stdio, preserve: tuple[int, ...] = ()
+    ) -> Container:
         """Run a process in a running container."""
         if self._user_bus:
             from runtime.cgroups import systemd
@@ -92,7 +97,7 @@ class ExternalRuntime:
         file = f"{self._directory}/process.json"
         launch.write(file, document)
         words = ["exec", "--process", file, "--detach"]
-        pid, console = self._make(words, container_id, document, stdio, self._directory)
+        pid, console = self._make(words, container_id, document, stdio, self._directory, preserve)
         return Container(pid=pid, start_time=process.start_time(pid) or 0, start=None, console=console)
 
     def delete(self, container_id: str, cgroup_path: str) -> None:
@@ -127,12 +132,21 @@ class ExternalRuntime:
             _unlink(file)
 
     def _make(
-        self, words: list[str], container_id: str, document: Document, stdio: Stdio, directory: str
+        self,
+        words: list[str],
+        container_id: str,
+        document: Document,
+        stdio: Stdio,
+        directory: str,
+        preserve: tuple[int, ...],
     ) -> tuple[int, int | None]:
         """Have the program make a process; return its pid and its terminal. `directory` is the program's own."""
         pid_file = f"{self._directory}/oci-pid"
         _unlink(pid_file)
-        words = [*words, "--pid-file", pid_file]
+        if preserve != tuple(range(3, 3 + len(preserve))):
+            raise OCIRuntimeError(f"{self._name}: it passes on no other descriptors than those from 3 on without a gap")
+        count = ["--preserve-fds", str(len(preserve))] if preserve else []
+        words = [*words, *count, "--pid-file", pid_file]
         console: ConsoleSocket | None = None
         try:
             if document.get("terminal"):
@@ -140,7 +154,7 @@ class ExternalRuntime:
 
                 console = ConsoleSocket(directory)
                 words += ["--console-socket", console.path]
-            self._run([*words, container_id], stdio=stdio, directory=directory)
+            self._run([*words, container_id], stdio=stdio, directory=directory, preserve=preserve)
             pid = self._read_pid(pid_file)
             return pid, None if console is None else console.receive()
         except BaseException:
@@ -170,6 +184,7 @@ class ExternalRuntime:
         stdio: Stdio | None = None,
         directory: str = "/",
         patience: float | None = None,
+        preserve: tuple[int, ...] = (),
     ) -> None:
         """Run the program to its end; raise what it says of a failure.
 
@@ -180,7 +195,7 @@ class ExternalRuntime:
         streams = _Streams(stdio, hears=words[0] != "exec")
         try:
             argv = self._argv("--log", log, "--log-format", "json", *words)
-            pid = _spawn(argv, self._environment, streams.fds, directory)
+            pid = _spawn(argv, self._environment, streams.fds, directory, preserve)
             ended = _wait(pid, streams, -1 if stdio is None else stdio.caller, patience)
             if ended is None:
                 raise OCIRuntimeError(f"{self._name} {words[0]}: it did not come to an end and was killed")
@@ -253,7 +268,13 @@ def _reading_end(pipe: int) -> int:
     return posix.open(f"/proc/self/fd/{pipe}", posix.O_RDONLY | posix.O_NONBLOCK | posix.O_CLOEXEC)
 
 
-def _spawn(argv: list[str], environment: dict[str, str], streams: tuple[int, int, int], directory: str) -> int:
+def _spawn(
+    argv: list[str],
+    environment: dict[str, str],
+    streams: tuple[int, int, int],
+    directory: str,
+    preserve: tuple[int, ...] = (),
+) -> int:
     """Start a program that dies with this process; OSError if it cannot be executed."""
     parent = posix.getpid()
     read_end, write_end = posix.pipe2(posix.O_CLOEXEC)
@@ -267,6 +288,8 @@ def _spawn(argv: list[str], environment: dict[str, str], streams: tuple[int, int
             for target, fd in enumerate(streams):
                 posix.dup2(fd, target)
             syscalls.close_range(3, flags=CLOSE_RANGE_CLOEXEC)
+            for fd in preserve:
+                posix.set_inheritable(fd, True)
             _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
             posix.chdir(directory)
             posix.execve(argv[0], argv, environment)

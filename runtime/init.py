@@ -77,6 +77,7 @@ class Setup:
         "namespaces",
         "no_pivot",
         "preserve_fds",
+        "preserved",
         "proc",
         "process",
         "propagation",
@@ -106,6 +107,7 @@ class Setup:
     namespaces: namespaces.NamespacePlan
     no_pivot: bool
     preserve_fds: int
+    preserved: tuple[int, ...]  # further ones, by number
     proc: int  # the host's, if anything is to be written there
     process: Process | None
     propagation: int
@@ -130,7 +132,7 @@ def run(setup: Setup) -> NoReturn:
 
 
 def _run(setup: Setup) -> NoReturn:
-    release_from_host(setup.stdio, setup.preserve_fds, _kept_fds(setup))
+    release_from_host(setup.stdio, setup.preserve_fds, _kept_fds(setup), setup.preserved)
     enter_namespaces(setup)
     _make_root(setup)
     _enter_root(setup)
@@ -149,7 +151,9 @@ def _kept_fds(setup: Setup) -> list[int]:
     return [fd for fd in (*own, *joined, *trees, *setup.entrances) if fd >= 0]
 
 
-def release_from_host(stdio: tuple[int, int, int], preserve_fds: int, keep: list[int]) -> None:
+def release_from_host(
+    stdio: tuple[int, int, int], preserve_fds: int, keep: list[int], preserved: tuple[int, ...] = ()
+) -> None:
     """Cut what ties this fork to the program that it came from: signals, imports, files."""
     gc.disable()
     syscalls.prctl(PR_SET_PDEATHSIG, SIGKILL)
@@ -159,14 +163,14 @@ def release_from_host(stdio: tuple[int, int, int], preserve_fds: int, keep: list
     posix.setsid()
     _take_stdio(stdio)
     first = 3 + preserve_fds
-    for fd in sorted(set(keep)):
+    for fd in sorted({*keep, *preserved}):
         if fd >= first:
             syscalls.close_range(first, fd - 1)
             first = fd + 1
     syscalls.close_range(first)
     # The fds to preserve are the caller's; ours carry FD_CLOEXEC from their making, and this makes sure of it.
     syscalls.close_range(3 + preserve_fds, flags=CLOSE_RANGE_CLOEXEC)
-    for fd in range(3, 3 + preserve_fds):
+    for fd in (*range(3, 3 + preserve_fds), *preserved):
         posix.set_inheritable(fd, True)
 
 

@@ -74,16 +74,16 @@ def _connect_agent(path: str) -> _socket.socket:
         raise OCIRuntimeError(f"connect to the seccomp agent at `{path}`: {sync.describe(error)}") from error
 
 
-def check_preserved(count: int) -> None:
+def check_preserved(count: int, others: tuple[int, ...] = ()) -> None:
     """Refuse to preserve descriptors that the caller has not opened; to be called before any of our own is opened.
 
     In the gaps our own would come to lie, and be inherited by the container (CVE-2024-21626).
     """
-    for number in range(3, 3 + count):
+    for number in (*range(3, 3 + count), *others):
         try:
             posix.fstat(number)
         except OSError as error:
-            raise SpecError(f"preserve {count} descriptors: number {number} is not open") from error
+            raise SpecError(f"preserve {count + len(others)} descriptors: number {number} is not open") from error
 
 
 def adjust(pid: int, process: Process) -> None:

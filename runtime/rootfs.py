@@ -48,7 +48,15 @@ def clone_tree(path: str) -> int:
 
 
 def attach(path: str, tree: int, propagation: int) -> None:
-    """Set the propagation of the process's own mounts, and put the copied tree where the root file system was."""
+    """Set the propagation of the process's own mounts, and put the copied tree where the root file system was.
+
+    The root of a user namespace may not be allowed to get there: then it is put on the root, which serves as well,
+    for the tree becomes the root of this mount namespace and the old one goes.
+    """
+    try:
+        posix.close(posix.open(path, posix.O_PATH | posix.O_DIRECTORY | posix.O_CLOEXEC))
+    except PermissionError:
+        path = "/"
     early = MS_SLAVE | MS_REC if propagation & MS_UNBINDABLE else propagation | MS_REC
     syscalls.mount(None, "/", None, early)
     if not early & MS_PRIVATE:

@@ -22,6 +22,9 @@ def main(
     """Create but do not start a container."""
     from pod.cli import creating
     from pod.engine import open_engine
+    from pod.errors import UsageError
 
     request = creating.request(image, command or [], flags)
+    if request.preserve:
+        raise UsageError("unknown flag: --preserve-fds", command="pod create")  # there is nobody to pass them on yet
     print(creating.create_container(open_engine(write=True), request).id)

@@ -57,9 +57,10 @@ def create_container(engine: Engine, request: Request) -> Container:
     if request.replace and not request.name:
         raise PodError("cannot replace container without --name being set")
     if request.is_rootfs:
-        if not os.path.isdir(request.reference):
-            raise PodError(f"stat {request.reference}: no such directory")
-        request.rootfs = os.path.abspath(request.reference)
+        from pod.containers import foreign_rootfs
+
+        request.rootfs, said = foreign_rootfs.parse(request.reference)
+        request.identity |= said
     else:
         image = request.image = find_image(engine, request)
         request.image_name = name_of(engine, request.reference, image)
@@ -82,7 +83,7 @@ def create_container(engine: Engine, request: Request) -> Container:
 
 def find_image(engine: Engine, request: Request) -> Image:
     """Return the image that the command line names, from the store or the registry."""
-    if request.pull in ("missing", "never") and not request.platform:
+    if request.pull in ("missing", "never") and not request.registry.choose:
         try:
             return images.resolve(engine.store, request.reference)
         except ImageNotFoundError:

@@ -27,6 +27,13 @@ def main(
         list[str] | None, Option("--env-file", metavar="strings", help="Read in a file of environment variables")
     ] = None,
     interactive: Annotated[bool, Option("--interactive", "-i", help="Keep STDIN open even if not attached")] = False,
+    preserve_fd: Annotated[
+        list[str] | None,
+        Option("--preserve-fd", metavar="ints", help="Pass the listed file descriptors into the container"),
+    ] = None,
+    preserve_fds: Annotated[
+        int, Option("--preserve-fds", metavar="uint", min=0, help="Pass a number of additional file descriptors on")
+    ] = 0,
     privileged: Annotated[bool, Option("--privileged", help="Give the process extended Linux capabilities")] = False,
     tty: Annotated[bool, Option("--tty", "-t", help="Allocate a pseudo-TTY")] = False,
     user: Annotated[
@@ -47,6 +54,11 @@ def main(
         raise PodError("exec requires the name or ID of a container or the --latest flag")
     if not command:
         raise PodError("must provide a non-empty command to start an exec session: invalid argument")
+    preserve: tuple[int, ...] = ()
+    if preserve_fds or preserve_fd:
+        from pod.cli.flags.identity import descriptors
+
+        preserve = descriptors(preserve_fds, preserve_fd)
     variables: dict[str, str] = {}
     for path in env_file or []:
         variables |= values.read_env_file(path, os.environ)
@@ -60,6 +72,7 @@ def main(
         stdin=interactive,
         privileged=privileged,
         console_size=terminal.size(),
+        preserve=preserve,
     )
     terminal.check_detach_keys(detach_keys)
     engine = open_engine(write=True)

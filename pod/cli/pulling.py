@@ -28,8 +28,8 @@ def pull_for_run(engine: Engine, request: Request) -> Image:
     """Get the image that `run` or `create` names."""
     pull = pulls.Pull(
         engine,
-        options=registries.options(engine.config, tls_verify=request.tls_verify),
+        options=registries.options(engine.config, **request.registry.options),
         policy=request.pull,
-        platform=registries.platform(request.platform),
+        platform=registries.platform(**request.registry.platform),
     )
     return pull_shown(pull, request.reference, quiet=request.quiet)

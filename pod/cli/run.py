@@ -41,7 +41,8 @@ def main(
     engine = open_engine(write=True)
 
     def start(container: Container) -> LaunchedContainer:
-        launched = launch(engine, container, terminal.size(), meanwhile=None if detach else _prepare)
+        meanwhile = None if detach else _prepare
+        launched = launch(engine, container, terminal.size(), meanwhile, request.preserve)
         if detach:
             launched.release()
         terminal.hold_signals()

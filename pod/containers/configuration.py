@@ -12,13 +12,53 @@ if TYPE_CHECKING:
     from pod.containers.restart import RestartPolicy
 
     class Namespaces(TypedDict):
-        """Which namespaces are the container's own ("private") or the host's ("host"); network also knows "none"."""
+        """Which namespaces are its own ("private"), the host's, another's: see pod.containers.namespaces."""
 
         network: str
         pid: str
         ipc: str
         uts: str
-        user: str  # "host" (the engine's own), "keep-id" or "keep-id:uid=…,gid=…"
+        cgroup: str
+        user: str  # as --userns says it, "host" for the engine's own
+
+    class IdMaps(TypedDict):
+        """The maps of a user namespace: lists of inside, outside (as the engine counts), count."""
+
+        uids: list[list[int]]
+        gids: list[list[int]]
+
+    class Identity(TypedDict):
+        """How the container's process and its surroundings look from inside: see pod.containers.accounts and files."""
+
+        umask: str
+        timezone: str
+        personality: str
+        keep_groups: bool
+        unset_env: list[str]
+        unset_env_all: bool
+        passwd: bool
+        passwd_entry: str
+        group_entry: str
+        host_users: list[str]
+        hosts: bool
+        hosts_file: str
+        add_hosts: list[str]
+        hostname_file: bool
+        cidfile: str
+        pidfile: str
+        conmon_pidfile: str
+        rootfs_overlay: bool
+        rootfs_idmap: str  # empty for none, "idmap", or "idmap=uids=…;gids=…"
+
+    class Confinement(TypedDict):
+        """What holds the process in beyond capabilities: labels, seccomp from the image, /proc, kernel parameters."""
+
+        apparmor: str
+        label_options: list[str]
+        proc_options: list[str]
+        seccomp_policy: str
+        seccomp_profile: str  # the text of a profile that the image brings
+        sysctls: dict[str, str]
 
     class Security(TypedDict):
         """What --security-opt and --privileged come to."""
@@ -67,7 +107,10 @@ if TYPE_CHECKING:
         read_only: bool
         init_path: str  # empty without --init
         namespaces: Namespaces
+        id_map: IdMaps | None  # of a user namespace of its own, or of the one that it joins
+        identity: Identity
         security: Security
+        confinement: Confinement
         ulimits: list[tuple[str, int, int]]
         oom_score_adj: int | None
         resources: dict[str, Any]  # linux.resources of the runtime spec, only what was asked for
@@ -95,4 +138,34 @@ DEFAULTS: dict[str, Any] = {
     "oom_score_adj": None,
     "restart": {"policy": "no", "maximum": 0},
     "devices": {"host": [], "rules": [], "cdi": [], "gpus": [], "cdi_dirs": []},
+    "id_map": None,
+    "identity": {
+        "umask": "0022",
+        "timezone": "",
+        "personality": "",
+        "keep_groups": False,
+        "unset_env": [],
+        "unset_env_all": False,
+        "passwd": True,
+        "passwd_entry": "",
+        "group_entry": "",
+        "host_users": [],
+        "hosts": True,
+        "hosts_file": "",
+        "add_hosts": [],
+        "hostname_file": True,
+        "cidfile": "",
+        "pidfile": "",
+        "conmon_pidfile": "",
+        "rootfs_overlay": False,
+        "rootfs_idmap": "",
+    },
+    "confinement": {
+        "apparmor": "",
+        "label_options": [],
+        "proc_options": [],
+        "seccomp_policy": "default",
+        "seccomp_profile": "",
+        "sysctls": {},
+    },
 }

@@ -5,13 +5,20 @@ from __future__ import annotations
 import os
 import time
 
-from pod import events, names, rootless, state, volumes
-from pod.containers import cgroup_place, dependencies, restart, runtimes
+from pod import events, names, state, values, volumes
+from pod.containers import (
+    cgroup_place,
+    dependencies,
+    environment,
+    id_ranges,
+    identities,
+    restart,
+    runtimes,
+    security,
+)
 from pod.containers.configuration import DEFAULTS
 from pod.containers.mounts import Mount
-from pod.containers.spec import ALL_CAPABILITIES
 from pod.errors import PodError
-from pod.values import parse_signal
 from runtime import jsontext, process
 from storage import database, images, reserve, rootfs
 from storage.store import boot_id
@@ -20,7 +27,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from pod.containers.configuration import ContainerConfig, Devices, Namespaces, Security
+    from pod.containers.configuration import Confinement, ContainerConfig, Devices, Identity, Namespaces
+    from pod.containers.environment import Variables
+    from pod.containers.userns import AutoRequest, MapFlags
     from pod.engine import Engine
     from storage.images import Image
 
@@ -50,13 +59,13 @@ class CreateOptions:
         self.mounts: list[Mount] = []
         self.read_only = False
         self.init_path = ""
-        self.namespaces: Namespaces = {
-            "network": "private",
-            "pid": "private",
-            "ipc": "private",
-            "uts": "private",
-            "user": "host",
-        }
+        # Empty: containers.conf or the default decides.
+        self.namespaces: Namespaces = {"network": "", "pid": "", "ipc": "", "uts": "", "cgroup": "", "user": ""}
+        self.id_map_flags: MapFlags | None = None
+        self.auto_ids: AutoRequest | None = None  # of --userns=auto, until the IDs are chosen
+        self.variables: Variables | None = None  # what is said of the environment beyond --env
+        self.identity: dict[str, Any] = {}  # keys of configuration.Identity that were asked for
+        self.confinement: dict[str, Any] = {}  # keys of configuration.Confinement
         self.privileged = False
         self.no_new_privileges = False
         self.cap_add: list[str] = []
@@ -108,7 +117,13 @@ def create(engine: Engine, options: CreateOptions) -> state.Container:
             anonymous = mount["anonymous"]
             if state.insert_volume(engine.connection, mount["source"], anonymous=anonymous, labels={}, options={}):
                 new_volumes.append(mount["source"])
+        if options.auto_ids is not None:
+            from pod.containers import userns
+
+            userns.choose(engine.connection, options.auto_ids, container.config)
         state.insert_container(engine.connection, container, [mount["source"] for mount in mounted])
+        if container.config["id_map"] is not None:
+            id_ranges.record(engine.connection, container)
         dependencies.record(engine.connection, container_id, options.needs)
         if options.image is not None:
             images.pin(engine.connection, options.image.id, container_id)
@@ -153,33 +168,41 @@ def configure(engine: Engine, options: CreateOptions, container_id: str) -> Cont
     _settle_limits(engine, options)
     if cgroups == "disabled":
         _check_no_cgroups(options)
-    document: ContainerConfig = {
+    modes = _namespaces(engine, options)
+    privileges = security.settle(engine.config.containers, options)
+    identity, confinement = _sections(engine, options, modes, image_config)
+    config: ContainerConfig = {
         "image": image.id if image is not None else "",
         "image_name": options.image_name,
         "layers": list(image.layers) if image is not None else [],
         "rootfs": options.rootfs,
         "entrypoint": entrypoint,
         "command": command,
-        "env": image_environment(image_config) | options.env,
+        "env": environment.compose(
+            image_environment(image_config), options.env, options.variables, engine.config.containers
+        ),
         "user": options.user if options.user is not None else image_config.get("User") or "",
         "group_add": options.group_add,
         "workdir": options.workdir or image_config.get("WorkingDir") or "/",
-        "hostname": options.hostname or _hostname(options, container_id),
+        "hostname": options.hostname or (os.uname().nodename if modes["uts"] == "host" else container_id[:12]),
         "tty": options.tty,
         "stdin": options.stdin,
         "mounts": [mount.to_document() for mount in mounts],
         "read_only": options.read_only,
-        "init_path": options.init_path,
-        "namespaces": options.namespaces,
-        "security": security(options),
+        "init_path": options.init_path or _default_init(engine),
+        "namespaces": modes,
+        "id_map": None,
+        "identity": identity,
+        "security": privileges,
+        "confinement": confinement,
         "ulimits": options.ulimits or [],
         "oom_score_adj": options.oom_score_adj,
         "resources": options.resources,
         "pids_limit": pids_limit,
         "shm_size": options.shm_size,
         "labels": {**(image_config.get("Labels") or {}), **options.labels},
-        "annotations": options.annotations,
-        "stop_signal": options.stop_signal or parse_signal(image_config.get("StopSignal") or str(SIGTERM)),
+        "annotations": _annotations(engine) | options.annotations,
+        "stop_signal": options.stop_signal or values.parse_signal(image_config.get("StopSignal") or str(SIGTERM)),
         "stop_timeout": options.stop_timeout,
         "restart": options.restart,
         "log_driver": options.log_driver,
@@ -190,9 +213,65 @@ def configure(engine: Engine, options: CreateOptions, container_id: str) -> Cont
         "detach_keys": options.detach_keys,
         "create_command": options.create_command,
     }
+    if options.id_map_flags or modes["user"] or "userns" in engine.config.containers or "PODMAN_USERNS" in os.environ:
+        from pod.containers import userns
+
+        userns.settle(engine, options, config)
+    modes["user"] = modes["user"] or "host"
     if options.resources or options.cgroup_parent:
-        cgroup_place.cgroups_path(engine, container_id, document)  # says now what could not be had at the start
-    return document
+        cgroup_place.cgroups_path(engine, container_id, config)  # says now what could not be had at the start
+    return config
+
+
+_PRIVATE: Namespaces = {
+    "network": "private",
+    "pid": "private",
+    "ipc": "shareable",
+    "uts": "private",
+    "cgroup": "private",
+    "user": "",
+}
+
+
+def _namespaces(engine: Engine, options: CreateOptions) -> Namespaces:
+    """Return the modes, by the module that knows them all only if any other than those of most containers is said."""
+    settings = engine.config.containers
+    if not any(options.namespaces.values()) and not any(f"{kind}ns" in settings for kind in _PRIVATE):
+        return _PRIVATE.copy()
+    from pod.containers import namespaces
+
+    return namespaces.settle(engine, options)
+
+
+def _sections(
+    engine: Engine, options: CreateOptions, modes: Namespaces, image_config: dict[str, Any]
+) -> tuple[Identity, Confinement]:
+    """Return what flags, containers.conf and the image say of the process's looks and of what holds it in."""
+    settings = engine.config.containers
+    identity: Any = DEFAULTS["identity"] | options.identity
+    confinement: Any = DEFAULTS["confinement"] | options.confinement
+    if settings:
+        identity.update(identities.from_settings(settings, options.identity))
+    if confinement["sysctls"]:
+        from pod.containers import sysctls
+
+        sysctls.check(confinement["sysctls"], modes)
+    if confinement["seccomp_policy"] == "image":
+        confinement["seccomp_profile"] = (image_config.get("Labels") or {}).get(security.PROFILE_LABEL, "")
+    return identity, confinement
+
+
+def _default_init(engine: Engine) -> str:
+    """Return the init program that containers.conf asks for."""
+    if not engine.config.containers.get("init"):
+        return ""
+    return identities.find_init(str(engine.config.containers.get("init_path") or ""))
+
+
+def _annotations(engine: Engine) -> dict[str, str]:
+    return dict(
+        values.parse_pair(str(item), "annotation") for item in engine.config.containers.get("annotations") or ()
+    )
 
 
 def _devices(engine: Engine, options: CreateOptions) -> Devices:
@@ -219,54 +298,6 @@ def image_environment(image_config: dict[str, Any]) -> dict[str, str]:
     """Return the image's variables; what is not KEY=VALUE is dropped, never taken from the host (CVE-2026-57231)."""
     pairs = (item.partition("=") for item in image_config.get("Env") or [] if isinstance(item, str))
     return {key: value for key, equals, value in pairs if key and equals}
-
-
-def security(options: CreateOptions) -> Security:
-    """Return what the flags on privileges come to. Raises PodError for unknown ones."""
-    result: Security = {
-        "privileged": options.privileged,
-        "cap_add": [capability(name) for name in options.cap_add],
-        "cap_drop": [capability(name) for name in options.cap_drop],
-        "seccomp": "",
-        "no_new_privileges": options.no_new_privileges,
-        "mask": [],
-        "unmask": [],
-    }
-    for option in options.security_options:
-        name, separator, value = _split_option(option)
-        if name == "no-new-privileges":
-            result["no_new_privileges"] = value != "false"
-        elif name == "seccomp" and separator:
-            if value != "unconfined" and not os.path.isfile(value):
-                raise PodError(f"opening seccomp profile failed: open {value}: no such file or directory")
-            result["seccomp"] = value if value == "unconfined" else os.path.abspath(value)
-        elif name in ("mask", "unmask") and separator:
-            paths = ["ALL" if path.upper() == "ALL" else path for path in value.split(":")]
-            (result["mask"] if name == "mask" else result["unmask"]).extend(paths)
-        elif name == "systempaths" and value == "unconfined":
-            result["unmask"].append("ALL")
-        elif name not in ("label", "apparmor"):
-            raise PodError(
-                f'invalid --security-opt: "{option}"', hint="known are no-new-privileges, seccomp, mask, unmask"
-            )
-    return result
-
-
-def capability(name: str) -> str:
-    """Return the kernel's name of a capability, or ALL."""
-    upper = name.upper()
-    full = upper if upper == "ALL" or upper.startswith("CAP_") else f"CAP_{upper}"
-    if full != "ALL" and full not in ALL_CAPABILITIES:
-        raise PodError(f'unknown capability "{full}"', hint="capabilities(7) lists them")
-    return full
-
-
-def _split_option(option: str) -> tuple[str, str, str]:
-    separators = [option.index(sign) for sign in "=:" if sign in option]
-    if not separators:
-        return option, "", ""
-    at = min(separators)
-    return option[:at], option[at], option[at + 1 :]
 
 
 def _free_name(engine: Engine) -> str:
@@ -320,10 +351,6 @@ def _check_no_cgroups(options: CreateOptions) -> None:
         raise PodError("cannot set resource limits when cgroups are disabled", hint="leave out --cgroups=disabled")
 
 
-def _hostname(options: CreateOptions, container_id: str) -> str:
-    return os.uname().nodename if options.namespaces["uts"] == "host" else container_id[:12]
-
-
 def _pids_limit(engine: Engine, options: CreateOptions) -> int:
     limit = options.pids_limit
     if limit is None:
@@ -331,35 +358,3 @@ def _pids_limit(engine: Engine, options: CreateOptions) -> int:
     elif limit > 0 and engine.config.rootless:
         options.resources.setdefault("pids", {"limit": limit})
     return max(limit, 0)
-
-
-def keep_id_user(engine: Engine, mode: str) -> tuple[int, int]:
-    """Return the IDs inside the container for "keep-id[:uid=U,gid=G]". Raises PodError if that makes no sense."""
-    if not engine.config.rootless:
-        raise PodError("keep-id is only supported in rootless mode")
-    uid = gid = engine.config.uid
-    for item in mode.partition(":")[2].split(","):
-        name, _, value = item.partition("=")
-        if not item:
-            continue
-        if name not in ("uid", "gid") or not value.isdigit():
-            raise PodError(f'unknown option specified: "{item}"', hint="write --userns keep-id:uid=1000,gid=1000")
-        uid, gid = (int(value), gid) if name == "uid" else (uid, int(value))
-    return uid, gid
-
-
-def id_mappings(keep: tuple[int, int]) -> tuple[list[tuple[int, int, int]], list[tuple[int, int, int]]]:
-    """Return the maps of a namespace in which the engine's own root is user and group `keep`."""
-    return _id_mapping("/proc/self/uid_map", keep[0]), _id_mapping("/proc/self/gid_map", keep[1])
-
-
-def _id_mapping(path: str, keep: int) -> list[tuple[int, int, int]]:
-    with open(path, encoding="ascii") as file:
-        available = sum(int(line.split()[2]) for line in file)
-    if rootless.has_single_id():
-        return [(keep, 0, 1)]
-    before = min(keep, available - 1)
-    mapping = [(0, 1, before), (keep, 0, 1)]
-    if available - 1 > before:
-        mapping.append((keep + 1, before + 1, available - 1 - before))
-    return [entry for entry in mapping if entry[2] > 0]

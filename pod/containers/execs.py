@@ -29,7 +29,7 @@ _NOT_RUNNING = "can only create exec sessions on running containers: container s
 class ExecOptions:
     """What to run in a container, and how."""
 
-    __slots__ = ("args", "console_size", "env", "privileged", "stdin", "tty", "user", "workdir")
+    __slots__ = ("args", "console_size", "env", "preserve", "privileged", "stdin", "tty", "user", "workdir")
 
     def __init__(
         self,
@@ -42,6 +42,7 @@ class ExecOptions:
         stdin: bool = False,
         privileged: bool = False,
         console_size: tuple[int, int] = (0, 0),
+        preserve: tuple[int, ...] = (),
     ) -> None:
         self.args = args
         self.env = env
@@ -50,6 +51,7 @@ class ExecOptions:
         self.tty = tty
         self.stdin = stdin
         self.privileged = privileged
+        self.preserve = preserve  # descriptors of this process that the new one gets too
         self.console_size = console_size  # height and width, with tty
 
 
@@ -92,10 +94,18 @@ def launch_exec(
         log_path="",
         exit_path=f"{directory}/exit",
         events=_events(engine, container, session_id),
+        keep_fds=options.preserve,
         on_exit=["/bin/rm", "-rf", "--", directory],  # unless a command is there to do it
     )
+
+    def make(stdio: spawn.Stdio) -> spawn.Container:
+        made = runtime.exec_process(container.id, process, stdio, options.preserve)
+        for descriptor in options.preserve:
+            os.close(descriptor)  # the monitor's copies: whoever reads at the other end waits for all to be closed
+        return made
+
     try:
-        link = spawn.spawn(config, lambda stdio: runtime.exec_process(container.id, process, stdio), meanwhile)
+        link = spawn.spawn(config, make, meanwhile)
         return LaunchedExec(engine, session_id, directory, link)
     except BaseException:
         gc.remove_tree(directory)

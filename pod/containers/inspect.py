@@ -221,11 +221,11 @@ def _propagation(options: list[str]) -> str:
 
 def _add_capabilities(engine: Engine, container: Container, described: dict[str, Any]) -> None:
     from pod.config import DEFAULT_CAPABILITIES
-    from pod.containers import create, spec
+    from pod.containers import security, spec
 
     config = container.config
     default = engine.config.containers.get("default_capabilities") or DEFAULT_CAPABILITIES
-    bounding = spec.bounding(config, [create.capability(name) for name in default])  # type: ignore[arg-type]
+    bounding = spec.bounding(config, [security.capability(name) for name in default])  # type: ignore[arg-type]
     is_root = config["user"].partition(":")[0] in ("", "0", "root")
     held = spec.capabilities(bounding, config["security"]["cap_add"], uid=0 if is_root else 1)
     # An empty list is null, as in podman.

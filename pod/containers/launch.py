@@ -64,11 +64,12 @@ def launch(
     container: Container,
     console_size: tuple[int, int] = (0, 0),
     meanwhile: Callable[[], None] | None = None,
+    preserve: tuple[int, ...] = (),
 ) -> LaunchedContainer:
     """Create the container's process and return what its `start` lets run.
 
     `console_size` is the height and width of the terminal that the container gets with --tty; `meanwhile` is called
-    while the monitor is at work.
+    while the monitor is at work. The process gets the descriptors `preserve` of this one, under their numbers.
 
     What it needs is started first. Raises what kept the process from being made; then nothing of it is left.
     """
@@ -81,7 +82,7 @@ def launch(
             raise StateError(f"container {container.id} is running already: container state improper")
         create.make_directories(engine, container.id)
         clear(engine, container.id)
-        plan = Plan(engine, container)
+        plan = Plan(engine, container, preserve)
         spec.set_console_size(plan.spec["process"], console_size)
         runtimes.note(engine.config, container, plan.surroundings.cgroups_path)
         try:
@@ -90,8 +91,25 @@ def launch(
             clear(engine, container.id)  # a monitor that was killed may have left a process
             rootless.explain_single_id(engine.config, error)
             raise
+        finally:
+            plan.close()
+        try:
+            _write_pid_files(container, link)
+        except OSError:
+            link.close()
+            clear(engine, container.id)
+            raise
         write_file(f"{plan.directory}/started", f"{time.time():.9f} {boot_id()}\n")
         return LaunchedContainer(engine, container, link)
+
+
+def _write_pid_files(container: Container, link: MonitorLink) -> None:
+    """Write the files that --pidfile and --conmon-pidfile name."""
+    identity = container.config["identity"]
+    for path, pid in ((identity["pidfile"], link.pid), (identity["conmon_pidfile"], link.monitor_pid)):
+        if path:
+            with open(path, "w", encoding="ascii") as file:
+                file.write(str(pid))
 
 
 def start_detached(engine: Engine, container: Container) -> None:

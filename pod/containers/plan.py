@@ -6,7 +6,7 @@ import os
 import sys
 
 from pod import events, volumes
-from pod.containers import cgroup_place, create, files, monitor_settings, rootfs, runtimes, spec, users
+from pod.containers import cgroup_place, files, monitor_settings, rootfs, runtimes, spec, users
 from pod.containers.surroundings import observed
 from runtime.monitor import spawn
 from storage import images
@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 class Plan:
     """All that the monitor needs to make the container, gathered before the fork."""
 
-    def __init__(self, engine: Engine, container: Container) -> None:
+    def __init__(self, engine: Engine, container: Container, preserve: tuple[int, ...] = ()) -> None:
         self.engine = engine
+        self.joined: list[int] = []  # open namespaces of other containers
+        self.preserve = preserve  # descriptors of the caller that the container's process shall have too
         self.container = container
         self.config: ContainerConfig = container.config  # type: ignore[assignment]
         self.directory = engine.config.container_dir(container.id)
@@ -42,25 +44,35 @@ class Plan:
 
     def _overlay(self) -> rootfs.Overlay | None:
         if self.config["rootfs"]:
-            return None
+            from pod.containers import foreign_rootfs
+
+            return foreign_rootfs.overlay(self.engine.config, self.config, self.directory, self.surroundings)
         engine = self.engine
         image = images.load(engine.store, self.config["image"])
+        directories = layer_directories(engine.store, image)
+        mapped: list[int] = []
         if self.surroundings.id_mappings is not None:
-            from storage import remap
+            from pod.containers import shifted
 
-            directories = remap.lowers(engine.store, image, *self.surroundings.id_mappings)
-        else:
-            directories = layer_directories(engine.store, image)
+            directories, mapped = shifted.layers(engine, image, directories, self.surroundings.id_mappings)
         return rootfs.Overlay(
             lowers=directories,
             directory=self.directory,
             rootless=engine.config.rootless,
             volatile=self.container.auto_remove,
+            mapped=mapped,
         )
 
     def monitor_config(self) -> spawn.MonitorConfig:
         """Return what the monitor is told."""
-        return monitor_config(self.engine, self.container)
+        config = monitor_config(self.engine, self.container)
+        config.keep_fds = (*self.preserve, *(self.overlay.mapped if self.overlay is not None else ()))
+        return config
+
+    def close(self) -> None:
+        """Close what the monitor has copies of."""
+        for descriptor in self.overlay.mapped if self.overlay is not None else ():
+            os.close(descriptor)
 
     def create(self, stdio: Stdio) -> spawn.Container:
         """Make the container's process; runs in the monitor, the parent of that process."""
@@ -70,18 +82,55 @@ class Plan:
         keep_id = None
         if self.config["namespaces"]["user"].startswith("keep-id"):
             keep_id = keep_id_user(self.engine, self.config)
+        if self.joins:
+            self._join()
         rootfs.finish_spec(
-            self.spec, self.config, self.surroundings.files, keep_id=keep_id, keep_name=self.engine.config.user
+            self.spec,
+            self.config,
+            self.surroundings.files,
+            keep_id=keep_id,
+            keep_name=self.engine.config.user,
+            name=self.container.name,
         )
         self._copy_up()
-        return self.runtime.create(self.container.id, self.directory, self.spec, stdio)
+        self._give_files()
+        made = self.runtime.create(self.container.id, self.directory, self.spec, stdio, self.preserve)
+        if self.overlay is not None:
+            rootfs.detach_mapped(self.overlay)
+        for descriptor in (*self.preserve, *self.joined):
+            os.close(descriptor)  # or whoever reads at the other end would never see the end
+        return made
+
+    @property
+    def joins(self) -> bool:
+        """Tell whether the container has namespaces in common with others."""
+        return any(mode.startswith("container:") for mode in self.config["namespaces"].values())  # type: ignore[attr-defined]
+
+    def _join(self) -> None:
+        from pod.containers import joins
+
+        self.joined = joins.resolve(self.engine.config, self.spec)
+        target = self.surroundings.shared_memory
+        donor = self.config["namespaces"]["ipc"].removeprefix("container:")
+        if target and not joins.share_memory(self.engine.config, donor, target):
+            self.spec["mounts"] = [mount for mount in self.spec["mounts"] if mount["source"] != target]
 
     def _mount(self) -> None:
         assert self.overlay is not None
+        rootfs.attach_mapped(self.overlay)
+        if self.overlay.is_plain:
+            return
         status_of_root = os.stat(self.overlay.lowers[0])
         os.chown(self.overlay.upper, status_of_root.st_uid, status_of_root.st_gid)
         os.chmod(self.overlay.upper, status_of_root.st_mode & 0o7777)
         rootfs.mount_overlay(self.overlay)
+
+    def _give_files(self) -> None:
+        """Let the files that we mount belong to root of the container's user namespace."""
+        if self.surroundings.id_mappings is None:
+            return
+        uids, gids = self.surroundings.id_mappings
+        files.give(self.surroundings.files, spec.outside(0, uids), spec.outside(0, gids))
 
     def _copy_up(self) -> None:
         wanted = [mount for mount in self.config["mounts"] if mount["type"] == "volume" and mount["copy"]]
@@ -123,7 +172,9 @@ def monitor_config(engine: Engine, container: Container) -> spawn.MonitorConfig:
 
 def keep_id_user(engine: Engine, config: ContainerConfig) -> users.User:
     """Return the user that a container's processes are by default under --userns keep-id."""
-    uid, gid = create.keep_id_user(engine, config["namespaces"]["user"])
+    from pod.containers import userns
+
+    uid, gid = userns.keep_id_user(engine, config["namespaces"]["user"])
     return users.User(uid, gid, [], engine.config.home, is_listed=False)
 
 

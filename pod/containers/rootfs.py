@@ -9,7 +9,8 @@ from __future__ import annotations
 import errno
 import os
 
-from pod.containers import spec, users
+from pod.containers import accounts, spec, users
+from pod.containers import files as container_files
 from pod.errors import PodError
 from runtime import kernel, syscalls
 
@@ -25,10 +26,14 @@ _MAX_LOWERS = 500  # OVL_MAX_STACK of the kernel
 class Overlay:
     """What an overlay is made of; `lowers` has the topmost layer first."""
 
-    __slots__ = ("lowers", "rootless", "target", "upper", "volatile", "work")
+    __slots__ = ("is_plain", "lowers", "mapped", "rootless", "target", "upper", "volatile", "work")
 
-    def __init__(self, *, lowers: list[str], directory: str, rootless: bool, volatile: bool) -> None:
+    def __init__(
+        self, *, lowers: list[str], directory: str, rootless: bool, volatile: bool, mapped: list[int] | None = None
+    ) -> None:
         self.lowers = lowers
+        self.is_plain = False  # the one lower directory is the root file system itself
+        self.mapped = mapped or []  # idmapped copies of the mounts of `lowers`, to be put in their place
         self.upper = f"{directory}/upper"
         self.work = f"{directory}/work"
         self.target = f"{directory}/rootfs"
@@ -49,6 +54,20 @@ def unmount(directory: str) -> None:
     for target in reversed(targets):
         if target.startswith(f"{directory}/"):
             syscalls.umount2(target, kernel.MNT_DETACH)
+
+
+def attach_mapped(overlay: Overlay) -> None:
+    """Put the copies with shifted owners over the layers, in this process's mount namespace: for the overlay only."""
+    for path, descriptor in zip(overlay.lowers, overlay.mapped, strict=False):
+        syscalls.move_mount(descriptor, b"", kernel.AT_FDCWD, path, kernel.MOVE_MOUNT_F_EMPTY_PATH)
+        os.close(descriptor)
+
+
+def detach_mapped(overlay: Overlay) -> None:
+    """Take them away again: the overlay, or the container, has its own; and the monitor may start another time."""
+    for path in overlay.lowers[: len(overlay.mapped)]:
+        syscalls.umount2(path, kernel.MNT_DETACH)
+    overlay.mapped = []
 
 
 def mount_overlay(overlay: Overlay) -> None:
@@ -107,18 +126,28 @@ def _mount_by_options(overlay: Overlay) -> None:
 
 
 def finish_spec(
-    document: dict[str, Any], config: ContainerConfig, files: str, *, keep_id: users.User | None, keep_name: str
+    document: dict[str, Any],
+    config: ContainerConfig,
+    files: str,
+    *,
+    keep_id: users.User | None,
+    keep_name: str,
+    name: str,
 ) -> None:
     """Add to the spec what only the mounted image tells: the user, its home, and the working directory.
 
-    With `keep_id`, that user is the process's unless another was asked for, and `keep_name` its name in /etc/passwd.
+    `name` is the container's. With `keep_id`, that user is the process's unless another
+    was asked for, and `keep_name` its name in /etc/passwd.
     """
     root = os.open(document["root"]["path"], os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         wanted = config["user"]
-        user = keep_id if keep_id is not None and not wanted else users.resolve(root, wanted, config["group_add"])
+        user = keep_id if keep_id is not None and not wanted else accounts.resolve(root, config)
         set_user(document["process"], user, config)
-        _add_passwd_entry(document, root, user, files, name=keep_name)
+        if config["identity"]["hosts_file"] == "image":
+            base = users.read_file(root, "etc/hosts").decode("utf-8", "surrogateescape")
+            container_files.write_hosts(files, config, base, name=name)
+        accounts.write(document, config, root, user, files, name=keep_name if user is keep_id else "")
         _make_workdir(root, document["process"]["cwd"], user)
     finally:
         os.close(root)
@@ -126,7 +155,7 @@ def finish_spec(
 
 def set_user(process: dict[str, Any], user: users.User, config: ContainerConfig) -> None:
     """Put a resolved user into a process section, with the capabilities and the home that it has."""
-    process["user"] = {"uid": user.uid, "gid": user.gid, "umask": 0o022}
+    process["user"] = {"uid": user.uid, "gid": user.gid, "umask": int(config["identity"]["umask"], 8)}
     if user.additional_gids:
         process["user"]["additionalGids"] = user.additional_gids
     if user.uid != 0:
@@ -136,23 +165,6 @@ def set_user(process: dict[str, Any], user: users.User, config: ContainerConfig)
         process["capabilities"] = spec.capabilities(allowed, allowed if "ALL" in added else added, uid=user.uid)
     if not any(variable.startswith("HOME=") for variable in process["env"]):
         process["env"].append(f"HOME={user.home or '/'}")
-
-
-def _add_passwd_entry(document: dict[str, Any], root: int, user: users.User, files: str, *, name: str) -> None:
-    if user.is_listed or user.uid == 0:
-        return
-    content = users.read_file(root, "etc/passwd")
-    if not content:
-        return
-    if not content.endswith(b"\n"):
-        content += b"\n"
-    entry = f"{name or user.uid}:*:{user.uid}:{user.gid}:container user:{user.home or '/'}:/bin/sh\n"
-    path = f"{files}/passwd"
-    with open(path, "wb") as file:
-        file.write(content + entry.encode())
-    document["mounts"].append(
-        {"destination": "/etc/passwd", "type": "bind", "source": path, "options": ["bind", "rprivate"]}
-    )
 
 
 def _make_workdir(root: int, path: str, user: users.User) -> None:

@@ -200,8 +200,10 @@ class _OwnRuntime:
         self._root = root
         self._systemd_bus = systemd_bus
 
-    def create(self, container_id: str, bundle: str, spec: dict[str, Any], stdio: spawn.Stdio) -> spawn.Container:
-        """Create a container."""
+    def create(
+        self, container_id: str, bundle: str, spec: dict[str, Any], stdio: spawn.Stdio, preserve: tuple[int, ...] = ()
+    ) -> spawn.Container:
+        """Create a container, whose process gets the descriptors to preserve under their own numbers."""
         from runtime import create, start
         from runtime.monitor import spawn
 
@@ -214,6 +216,7 @@ class _OwnRuntime:
             stdin=stdin,
             stdout=stdout,
             stderr=stderr,
+            preserve=preserve,
             systemd_bus=self._systemd_bus,
         )
         return spawn.Container(
@@ -225,13 +228,17 @@ class _OwnRuntime:
             start=lambda: start.start(self._root, container_id),
         )
 
-    def exec_process(self, container_id: str, document: dict[str, Any], stdio: spawn.Stdio) -> spawn.Container:
+    def exec_process(
+        self, container_id: str, document: dict[str, Any], stdio: spawn.Stdio, preserve: tuple[int, ...] = ()
+    ) -> spawn.Container:
         """Run a process in a running container; its output waits in the pipes until the command attaches."""
         from runtime import exec as runtime_exec
         from runtime.monitor import spawn
 
         stdin, stdout, stderr = _streams(stdio)
-        made = runtime_exec.exec_process(self._root, container_id, document, stdin=stdin, stdout=stdout, stderr=stderr)
+        made = runtime_exec.exec_process(
+            self._root, container_id, document, stdin=stdin, stdout=stdout, stderr=stderr, preserve=preserve
+        )
         return spawn.Container(pid=made.pid, start_time=made.start_time, console=made.console, start=None)
 
 

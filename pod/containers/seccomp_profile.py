@@ -78,19 +78,24 @@ def _compare(index: int, operator: str, value: int) -> dict[str, Any]:
 
 def from_file(path: str, capabilities: Iterable[str], *, arch: str | None = None) -> dict[str, Any]:
     """Return the profile of a file: rules for other machines, kernels and capabilities are left out."""
+    try:
+        with open(path, "rb") as file:
+            content = file.read()
+    except OSError as error:
+        raise PodError(f"opening seccomp profile failed: open {path}: {(error.strerror or '').lower()}") from error
+    return from_text(content, capabilities, arch=arch, name=path)
+
+
+def from_text(
+    text: str | bytes, capabilities: Iterable[str], *, arch: str | None = None, name: str = "of the image"
+) -> dict[str, Any]:
+    """Return the profile of a text in the format of such files; `name` is what messages call it."""
     import json
 
     try:
-        with open(path, "rb") as file:
-            document = json.load(file)
-    except OSError as error:
-        raise PodError(f"opening seccomp profile failed: open {path}: {(error.strerror or '').lower()}") from error
-    except ValueError as error:
-        raise PodError(f"loading seccomp profile ({path}) failed: {error}") from error
-    try:
-        return _convert(document, set(capabilities), arch or os.uname().machine)
+        return _convert(json.loads(text), set(capabilities), arch or os.uname().machine)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise PodError(f"loading seccomp profile ({path}) failed: {error}") from error
+        raise PodError(f"loading seccomp profile ({name}) failed: {error}") from error
 
 
 def _convert(document: dict[str, Any], held: set[str], machine: str) -> dict[str, Any]:

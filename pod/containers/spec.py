@@ -7,6 +7,7 @@ Source: runtime-spec, config.md and config-linux.md; the defaults are podman's.
 from __future__ import annotations
 
 from pod.containers import spec_mounts, spec_resources
+from pod.containers.environment import PATH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def build(config: ContainerConfig, container_id: str, surroundings: Surroundings
         "root": {"path": surroundings.rootfs, "readonly": config["read_only"]},
         "hostname": config["hostname"] if config["namespaces"]["uts"] == "private" else "",
         "mounts": spec_mounts.mounts(config, surroundings),
-        "annotations": {**_unit_properties(config, surroundings), **config["annotations"]},
+        "annotations": {**_unit_properties(config, surroundings), **_keep_groups(config), **config["annotations"]},
         "linux": _linux(config, surroundings),
     }
 
@@ -53,16 +54,31 @@ def _unit_properties(config: ContainerConfig, surroundings: Surroundings) -> dic
     return {"org.systemd.property.TimeoutStopUSec": f"uint64 {seconds * 1_000_000}"}
 
 
+def _keep_groups(config: ContainerConfig) -> dict[str, str]:
+    """Return the annotation by which a runtime leaves the caller's groups to the process (crun's, and ours)."""
+    return {"run.oci.keep_original_groups": "1"} if config["identity"]["keep_groups"] else {}
+
+
 def process(config: ContainerConfig, args: list[str], container_id: str, surroundings: Surroundings) -> dict[str, Any]:
     """Return the process section: root, until pod.containers.rootfs has looked up who the user is."""
     if config["init_path"]:
         args = [spec_mounts.INIT_TARGET, "--", *args]
-    env = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "container": "podman"}
+    identity, confinement = config["identity"], config["confinement"]
+    env = {"PATH": PATH, "container": "podman"}
     if config["tty"]:
         env["TERM"] = "xterm"
-    env |= config["env"]
+    if identity["unset_env_all"]:
+        env = {}
+    env = {key: value for key, value in env.items() if key not in identity["unset_env"]} | config["env"]
     env.setdefault("HOSTNAME", config["hostname"])
+    labels: dict[str, Any] = {}
+    if not config["security"]["privileged"]:
+        if confinement["apparmor"]:
+            labels["apparmorProfile"] = confinement["apparmor"]
+        if surroundings.process_label:
+            labels["selinuxLabel"] = surroundings.process_label
     return {
+        **labels,
         "terminal": config["tty"],
         "user": {"uid": 0, "gid": 0},
         "args": args,
@@ -122,17 +138,19 @@ def _linux(config: ContainerConfig, surroundings: Surroundings) -> dict[str, Any
         "cgroupsPath": surroundings.cgroups_path,
     }
     linux["sysctl"] = _sysctls(config, surroundings)
-    if surroundings.id_mappings is not None:
+    if config["identity"]["personality"]:
+        linux["personality"] = {"domain": config["identity"]["personality"]}
+    if surroundings.mount_label and not security["privileged"]:
+        linux["mountLabel"] = surroundings.mount_label
+    if surroundings.id_mappings is not None and not _joins_user(config):
         for key, mappings in zip(("uidMappings", "gidMappings"), surroundings.id_mappings, strict=True):
             linux[key] = [
                 {"containerID": inside, "hostID": outside, "size": count} for inside, outside, count in mappings
             ]
     if not security["privileged"]:
         unmask = security["unmask"]
-        if "ALL" not in unmask:
-            linux["maskedPaths"] = [path for path in MASKED_PATHS if path not in unmask]
-            linux["readonlyPaths"] = [path for path in READONLY_PATHS if path not in unmask]
-        linux["maskedPaths"] += security["mask"]
+        linux["maskedPaths"] = [path for path in MASKED_PATHS if not _is_unmasked(path, unmask)] + security["mask"]
+        linux["readonlyPaths"] = [path for path in READONLY_PATHS if not _is_unmasked(path, unmask)]
     if security["privileged"] and not surroundings.rootless:
         from pod.containers.devices import host_devices
 
@@ -141,10 +159,13 @@ def _linux(config: ContainerConfig, surroundings: Surroundings) -> dict[str, Any
         from pod.containers import seccomp_profile
 
         allowed = bounding(config, surroundings.default_capabilities)
-        profile = security["seccomp"]
-        linux["seccomp"] = (
-            seccomp_profile.from_file(profile, allowed) if profile else seccomp_profile.default_profile(allowed)
-        )
+        profile, text = security["seccomp"], config["confinement"]["seccomp_profile"]
+        if profile:
+            linux["seccomp"] = seccomp_profile.from_file(profile, allowed)
+        elif text:
+            linux["seccomp"] = seccomp_profile.from_text(text, allowed)
+        else:
+            linux["seccomp"] = seccomp_profile.default_profile(allowed)
     propagation = [option for mount in config["mounts"] for option in mount["options"]]
     if any(option in ("rshared", "shared") for option in propagation):
         linux["rootfsPropagation"] = "shared"
@@ -153,24 +174,53 @@ def _linux(config: ContainerConfig, surroundings: Surroundings) -> dict[str, Any
     return linux
 
 
+def _is_unmasked(path: str, unmasked: list[str]) -> bool:
+    """Tell whether one of the paths or shell patterns names a path."""
+    if not unmasked:
+        return False
+    if "ALL" in unmasked or path in unmasked:
+        return True
+    from fnmatch import fnmatchcase
+
+    return any(fnmatchcase(path, pattern) for pattern in unmasked)
+
+
+def _joins_user(config: ContainerConfig) -> bool:
+    return config["namespaces"]["user"].partition(":")[0] in ("container", "ns")
+
+
 def _namespaces(config: ContainerConfig, surroundings: Surroundings) -> list[dict[str, str]]:
+    """Return the namespaces; one of another container has that in place of its path, until the start (joins.py)."""
     wanted = config["namespaces"]
-    found = [{"type": "mount"}, {"type": "cgroup"}]
-    found += [{"type": kind} for kind in ("pid", "ipc", "uts") if wanted[kind] == "private"]
-    if wanted["network"] != "host":
-        found.append({"type": "network"})
+    found = [{"type": "mount"}]
+    for kind in ("cgroup", "pid", "ipc", "uts", "network"):
+        mode: str = wanted.get(kind, "private")  # type: ignore[assignment]
+        if mode != "host":
+            found.append({"type": kind, **_path(mode)})
     if surroundings.id_mappings is not None:
-        found.append({"type": "user"})
+        found.append({"type": "user", **_path(wanted["user"])})
     return found
+
+
+def _path(mode: str) -> dict[str, str]:
+    word, _, value = mode.partition(":")
+    if word == "container":
+        return {"path": mode}
+    return {"path": value} if word == "ns" else {}
+
+
+def _is_own(mode: str) -> bool:
+    return mode != "host" and mode.partition(":")[0] not in ("container", "ns")
 
 
 def _sysctls(config: ContainerConfig, surroundings: Surroundings) -> dict[str, str]:
     result = {
         key: value
         for key, value in surroundings.default_sysctls.items()
-        if config["namespaces"]["network" if key.startswith("net.") else "ipc"] != "host"
+        # Nor is it changed for those that are there already.
+        if _is_own(config["namespaces"]["network" if key.startswith("net.") else "ipc"])
     }
     if surroundings.id_mappings is not None and all(inside > 0 for inside, _, _ in surroundings.id_mappings[1]):
         # Its value would name groups that a namespace of one ID, which is not root's, does not have.
         result.pop("net.ipv4.ping_group_range", None)
-    return result
+    return result | config["confinement"]["sysctls"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from pod.containers.mounts import Mount
 
 TYPE_CHECKING = False
@@ -55,10 +57,13 @@ def _system_mounts(config: ContainerConfig, surroundings: Surroundings) -> list[
         _mount("/dev/pts", "devpts", "devpts", "nosuid,noexec,newinstance,ptmxmode=0666,mode=0620,gid=5"),
         _mount("/sys/fs/cgroup", "cgroup", "cgroup", f"rprivate,nosuid,noexec,nodev,relatime,{access}"),
     ]
-    if namespaces["pid"] == "host" and surroundings.rootless:
+    if config["confinement"]["proc_options"]:
+        mounts[0]["options"] += config["confinement"]["proc_options"]
+    nested = surroundings.rootless or surroundings.id_mappings is not None
+    if namespaces["pid"] == "host" and nested:
         # A fresh procfs needs a process namespace that belongs to our user namespace.
         mounts[0] = _mount("/proc", "bind", "/proc", "rbind,nosuid,noexec,nodev")
-    if namespaces["network"] == "host" and surroundings.rootless:
+    if namespaces["network"] == "host" and nested:
         mounts[2] = _mount("/sys", "bind", "/sys", f"rbind,nosuid,noexec,nodev,{access}")
     if namespaces["ipc"] == "host":
         if surroundings.host_has_mqueue:
@@ -66,14 +71,29 @@ def _system_mounts(config: ContainerConfig, surroundings: Surroundings) -> list[
         mounts.append(_mount("/dev/shm", "bind", "/dev/shm", "bind,nosuid,noexec,nodev"))
     else:
         mounts.append(_mount("/dev/mqueue", "mqueue", "mqueue", "nosuid,noexec,nodev"))
-        mounts.append(_mount("/dev/shm", "tmpfs", "shm", f"nosuid,noexec,nodev,mode=1777,size={config['shm_size']}"))
+        if surroundings.shared_memory:
+            mounts.append(_mount("/dev/shm", "bind", surroundings.shared_memory, "bind,nosuid,noexec,nodev"))
+        elif namespaces["ipc"] != "none":
+            mounts.append(
+                _mount("/dev/shm", "tmpfs", "shm", f"nosuid,noexec,nodev,mode=1777,size={config['shm_size']}")
+            )
     return mounts
 
 
 def _file_mounts(config: ContainerConfig, surroundings: Surroundings) -> list[dict[str, Any]]:
-    names = {"hosts": "/etc/hosts", "hostname": "/etc/hostname", "resolv.conf": "/etc/resolv.conf"}
-    names["containerenv"] = "/run/.containerenv"
-    mounts = [_mount(target, "bind", f"{surroundings.files}/{name}", "bind,rprivate") for name, target in names.items()]
+    identity, directory = config["identity"], surroundings.files
+    network = directory
+    if config["namespaces"]["network"].startswith("container:"):
+        # What is known of the network belongs to the container that has it.
+        network = f"{os.path.dirname(os.path.dirname(directory))}/{config['namespaces']['network'][10:]}/files"
+    names = {"/etc/resolv.conf": f"{network}/resolv.conf", "/run/.containerenv": f"{directory}/containerenv"}
+    if identity["hosts"]:
+        names["/etc/hosts"] = f"{network}/hosts"
+    if identity["hostname_file"]:
+        names["/etc/hostname"] = f"{directory}/hostname"
+    if identity["timezone"]:
+        names["/etc/localtime"] = f"{directory}/localtime"
+    mounts = [_mount(target, "bind", source, "bind,rprivate") for target, source in names.items()]
     if config["init_path"]:
         mounts.append(_mount(INIT_TARGET, "bind", config["init_path"], "bind,ro,rprivate"))
     return mounts

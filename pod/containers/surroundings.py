@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from pod.config import DEFAULT_CAPABILITIES, DEFAULT_SYSCTLS
-from pod.containers import create
+from pod.containers import security
 from pod.containers.cgroup_place import cgroups_path
 
 TYPE_CHECKING = False
@@ -26,8 +26,11 @@ class Surroundings:
         "files",
         "host_has_mqueue",
         "id_mappings",
+        "mount_label",
+        "process_label",
         "rootfs",
         "rootless",
+        "shared_memory",
         "volumes",
     )
 
@@ -43,6 +46,9 @@ class Surroundings:
         default_capabilities: list[str],
         default_sysctls: dict[str, str],
         host_has_mqueue: bool = True,
+        shared_memory: str = "",
+        process_label: str = "",
+        mount_label: str = "",
     ) -> None:
         self.rootfs = rootfs  # where the root file system will be mounted
         self.files = files  # the directory of hosts, hostname, resolv.conf and .containerenv
@@ -53,26 +59,41 @@ class Surroundings:
         self.default_capabilities = default_capabilities
         self.default_sysctls = default_sysctls
         self.host_has_mqueue = host_has_mqueue
+        self.shared_memory = shared_memory  # where the /dev/shm of another container will be mounted, for --ipc
+        self.process_label = process_label  # SELinux's
+        self.mount_label = mount_label
 
 
 def observed(engine: Engine, container_id: str, config: ContainerConfig) -> Surroundings:
     """Return what the spec of a container depends on beside its own configuration."""
     directory = engine.config.container_dir(container_id)
-    mode = config["namespaces"]["user"]
-    mappings = None
-    if mode.startswith("keep-id"):
-        mappings = create.id_mappings(create.keep_id_user(engine, mode))
+    labels = config["confinement"]["label_options"]
     settings = engine.config.containers
     default = settings.get("default_capabilities") or DEFAULT_CAPABILITIES
     sysctls = [item.partition("=") for item in settings.get("default_sysctls", DEFAULT_SYSCTLS)]
     return Surroundings(
-        rootfs=config["rootfs"] or f"{directory}/rootfs",
+        rootfs=f"{directory}/rootfs"
+        if config["identity"]["rootfs_overlay"]
+        else config["rootfs"] or f"{directory}/rootfs",
         files=f"{directory}/files",
         volumes=f"{engine.config.graphroot}/volumes",
         rootless=engine.config.rootless,
         cgroups_path=cgroups_path(engine, container_id, config),
-        id_mappings=mappings,
-        default_capabilities=[create.capability(name) for name in default],
+        id_mappings=_id_mappings(engine, config),
+        default_capabilities=[security.capability(name) for name in default],
         host_has_mqueue=os.path.isdir("/dev/mqueue"),
+        shared_memory=f"{directory}/shm" if config["namespaces"]["ipc"].startswith("container:") else "",
+        process_label=security.process_label(labels),
+        mount_label=security.mount_label(labels),
         default_sysctls={key.strip(): value.strip() for key, _, value in sysctls},
     )
+
+
+def _id_mappings(engine: Engine, config: ContainerConfig) -> tuple[list[IdMapping], list[IdMapping]] | None:
+    maps, mode = config["id_map"], config["namespaces"]["user"]
+    if maps is None and not mode.startswith("keep-id"):
+        return None
+    from pod.containers import userns
+
+    # Earlier versions did not store the map of keep-id.
+    return userns.as_ranges(maps) if maps is not None else userns.keep_id_map(engine, mode)

@@ -77,6 +77,25 @@ def read_file(root: int, path: str) -> bytes:
         os.close(descriptor)
 
 
+def knows(root: int, user: str) -> bool:
+    """Tell whether the root file system's /etc/passwd has a name, or a number."""
+    return _passwd_entry(root, user) is not None
+
+
+def knows_group(root: int, gid: int) -> bool:
+    """Tell whether the root file system's /etc/group has a number."""
+    return any(fields[2] == str(gid) for fields in _lines(root, "etc/group", 4))
+
+
+def ids_in(content: bytes) -> list[int]:
+    """Return all user and group IDs that a file in the format of passwd(5) or group(5) names."""
+    found = []
+    for line in content.decode("utf-8", "surrogateescape").splitlines():
+        fields = line.split(":")
+        found += [int(field) for field in fields[2 : 4 if len(fields) > 4 else 3] if _is_id(field)]
+    return found
+
+
 def _passwd_entry(root: int, user: str) -> list[str] | None:
     # A number is never looked up as a name: an entry named "0" must not make anyone root.
     key = 0 if parse_id(user) is None else 2

@@ -26,8 +26,10 @@ CREATE = tuple(
         "devices",
         "security",
         "namespaces",
+        "identity",
         "lifecycle",
         "logging",
+        "registry",
     )
 )
 

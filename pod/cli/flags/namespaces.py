@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pod.errors import PodError
+from pod.containers import namespaces
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,18 +16,37 @@ if TYPE_CHECKING:
 def declare(
     options: CreateOptions,
     *,
-    ipc: Annotated[str, Option("--ipc", metavar="string", help="IPC namespace to use (private, host)")] = "private",
-    pid: Annotated[str, Option("--pid", metavar="string", help="PID namespace to use (private, host)")] = "private",
-    userns: Annotated[
-        str, Option("--userns", metavar="string", help="User namespace to use (host, keep-id[:uid=,gid=])")
+    cgroupns: Annotated[str, Option("--cgroupns", metavar="string", help="Cgroup namespace to use")] = "",
+    gidmap: Annotated[
+        list[str] | None, Option("--gidmap", metavar="strings", help="GID map to use for the user namespace")
+    ] = None,
+    ipc: Annotated[str, Option("--ipc", metavar="string", help="IPC namespace to use")] = "",
+    pid: Annotated[str, Option("--pid", metavar="string", help="PID namespace to use")] = "",
+    subgidname: Annotated[
+        str,
+        Option("--subgidname", metavar="string", help="Name of range listed in /etc/subgid for use in user namespace"),
     ] = "",
-    uts: Annotated[str, Option("--uts", metavar="string", help="UTS namespace to use (private, host)")] = "private",
+    subuidname: Annotated[
+        str,
+        Option("--subuidname", metavar="string", help="Name of range listed in /etc/subuid for use in user namespace"),
+    ] = "",
+    uidmap: Annotated[
+        list[str] | None, Option("--uidmap", metavar="strings", help="UID map to use for the user namespace")
+    ] = None,
+    userns: Annotated[str | None, Option("--userns", metavar="string", help="User namespace to use")] = None,
+    uts: Annotated[str, Option("--uts", metavar="string", help="UTS namespace to use")] = "",
 ) -> None:
     """Note what is asked for. Raises PodError for what makes no sense."""
-    for flag, value in (("pid", pid), ("ipc", ipc), ("uts", uts)):
-        if value not in ("private", "host"):
-            raise PodError(f'invalid --{flag} "{value}"', hint="known are private and host")
-    if userns not in ("", "host") and userns.partition(":")[0] != "keep-id":
-        raise PodError(f'unrecognized namespace mode "{userns}" passed to --userns', hint="known are host and keep-id")
-    options.namespaces["pid"], options.namespaces["ipc"], options.namespaces["uts"] = pid, ipc, uts
-    options.namespaces["user"] = userns or "host"
+    for kind, value in (("pid", pid), ("ipc", ipc), ("uts", uts), ("cgroup", cgroupns)):
+        options.namespaces[kind] = namespaces.check(kind, value)  # type: ignore[literal-required]
+    if userns is not None or uidmap or gidmap or subuidname or subgidname:
+        from pod.containers import userns as user_namespaces
+
+        uids, gids = _separate(uidmap), _separate(gidmap)
+        options.id_map_flags = user_namespaces.MapFlags(uids, gids, subuidname, subgidname)
+        if userns is not None:
+            options.namespaces["user"] = user_namespaces.check(userns) or "host"
+
+
+def _separate(items: list[str] | None) -> list[str]:
+    return [part for item in items or [] for part in item.split(",")]

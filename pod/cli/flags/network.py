@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pod.errors import PodError
+from pod.containers import namespaces
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,10 +17,14 @@ def declare(
     options: CreateOptions,
     *,
     network: Annotated[
-        str, Option("--network", "--net", metavar="string", help="Connect the container to a network (none, host)")
+        str,
+        Option(
+            "--network",
+            "--net",
+            metavar="string",
+            help="Connect the container to a network (none, host, container:ID, ns:PATH)",
+        ),
     ] = "",
 ) -> None:
     """Note what is asked for. Raises PodError for what makes no sense."""
-    if network not in ("", "private", "none", "host"):
-        raise PodError(f'network "{network}" is not known: network not found', hint="known are none, host and private")
-    options.namespaces["network"] = network or "private"
+    options.namespaces["network"] = namespaces.check("network", network)

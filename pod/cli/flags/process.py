@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from pod.containers.create import CreateOptions
 
-_LONGEST_HOSTNAME = 64  # __NEW_UTS_LEN
-
 
 def declare(
     options: CreateOptions,
@@ -35,7 +33,6 @@ def declare(
     group_add: Annotated[
         list[str] | None, Option("--group-add", metavar="strings", help="Add additional groups to the process")
     ] = None,
-    hostname: Annotated[str, Option("--hostname", "-h", metavar="string", help="Set container hostname")] = "",
     init: Annotated[
         bool, Option("--init", help="Run an init binary inside the container that forwards signals and reaps processes")
     ] = False,
@@ -52,9 +49,11 @@ def declare(
     """Note what is asked for. Raises PodError for what makes no sense."""
     options.entrypoint = _entrypoint(entrypoint)
     options.env = _environment(env or [], env_file or [])
-    options.group_add = group_add or []
-    options.hostname = _hostname(hostname)
-    options.init_path = _init(init_path) if init or init_path else ""
+    options.group_add = _groups(options, group_add or [])
+    if init:
+        from pod.containers import identities
+
+        options.init_path = identities.find_init(init_path)
     options.user, options.workdir = user, _workdir(workdir)
 
 
@@ -80,21 +79,14 @@ def _environment(items: list[str], files: list[str]) -> dict[str, str]:
     return result | values.parse_env(items, os.environ)
 
 
-def _hostname(name: str) -> str:
-    if len(os.fsencode(name)) > _LONGEST_HOSTNAME:
-        raise PodError(f'invalid hostname "{name}": longer than {_LONGEST_HOSTNAME} bytes')
-    return name
-
-
-def _init(path: str) -> str:
-    candidates = [path] if path else ["/usr/libexec/podman/catatonit", "/usr/bin/catatonit", "/usr/bin/tini-static"]
-    for candidate in candidates:
-        if os.access(candidate, os.X_OK):
-            return os.path.abspath(candidate)
-    raise PodError(
-        f"container-init binary not found on the host: stat {candidates[0]}: no such file or directory",
-        hint="as root: apt install catatonit",
-    )
+def _groups(options: CreateOptions, items: list[str]) -> list[str]:
+    names = [name for item in items for name in item.split(",") if name]
+    if "keep-groups" in names:
+        if len(names) > 1:
+            raise PodError("the '--group-add keep-groups' option is not allowed with any other --group-add options")
+        options.identity["keep_groups"] = True
+        return []
+    return names
 
 
 def _workdir(path: str | None) -> str | None:

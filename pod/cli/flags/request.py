@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pod.cli.flags.registry import RegistryFlags
 from pod.containers.create import CreateOptions
 
 
@@ -13,8 +14,8 @@ class Request(CreateOptions):
         self.reference = reference  # the image, or the directory with --rootfs
         self.is_rootfs = False
         self.pull = "missing"
-        self.platform = ""
         self.quiet = False
         self.replace = False
         self.cidfile = ""
-        self.tls_verify: bool | None = None
+        self.registry = RegistryFlags()
+        self.preserve: tuple[int, ...] = ()  # descriptors of the command that the container's process gets

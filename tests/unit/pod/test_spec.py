@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pod.containers import create, spec
+from pod.containers import security as privileges
+from pod.containers.configuration import DEFAULTS
 from pod.containers.create import CreateOptions
 from pod.containers.mounts import Mount, parse_tmpfs, parse_volume
 from pod.containers.surroundings import Surroundings
@@ -33,8 +35,11 @@ def config(**changes: Any) -> ContainerConfig:
         "mounts": [],
         "read_only": False,
         "init_path": "",
-        "namespaces": options.namespaces,
-        "security": create.security(options),
+        "namespaces": dict.fromkeys(("network", "pid", "ipc", "uts", "cgroup"), "private") | {"user": "host"},
+        "id_map": None,
+        "identity": DEFAULTS["identity"],
+        "confinement": DEFAULTS["confinement"],
+        "security": privileges.settle({}, options),
         "ulimits": [],
         "oom_score_adj": None,
         "resources": {},
@@ -72,7 +77,7 @@ def security(**changes: Any) -> Any:
     options = CreateOptions()
     for name, value in changes.items():
         setattr(options, name, value)
-    return create.security(options)
+    return privileges.settle({}, options)
 
 
 def build(**changes: Any) -> dict[str, Any]:

@@ -1,0 +1,134 @@
+"""Flags on which image is pulled, and how its registry is talked to: those of `pull`, `run` and `create`."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Annotated, Any, Protocol
+
+    from typer import Option
+
+    class Target(Protocol):
+        """Whatever takes what the flags say."""
+
+        registry: RegistryFlags
+        quiet: bool
+
+
+class RegistryFlags:
+    """What the flags say, in the words of pod.registries."""
+
+    __slots__ = ("options", "platform")
+
+    def __init__(self) -> None:
+        self.platform: dict[str, str] = {}  # of registries.platform
+        self.options: dict[str, Any] = {}  # of registries.options
+
+    @property
+    def choose(self) -> bool:
+        """Tell whether an image of another platform may be wanted than that of the machine."""
+        return any(self.platform.values())
+
+
+def declare(
+    target: Target,
+    *,
+    arch: Annotated[
+        str,
+        Option(
+            "--arch",
+            "--override-arch",
+            metavar="ARCH",
+            help="Use ARCH instead of the architecture of the machine for choosing images",
+        ),
+    ] = "",
+    authfile: Annotated[
+        str,
+        Option(
+            "--authfile",
+            metavar="string",
+            help="Path of the authentication file. Use REGISTRY_AUTH_FILE environment variable to override",
+        ),
+    ] = "",
+    cert_dir: Annotated[
+        str,
+        Option("--cert-dir", metavar="Pathname", help="Pathname of a directory containing TLS certificates and keys"),
+    ] = "",
+    creds: Annotated[
+        str,
+        Option(
+            "--creds",
+            metavar="Credentials",
+            help="Credentials (USERNAME:PASSWORD) to use for authenticating to a registry",
+        ),
+    ] = "",
+    decryption_key: Annotated[
+        list[str] | None,
+        Option("--decryption-key", metavar="strings", help="Key needed to decrypt the image (not supported)"),
+    ] = None,
+    disable_content_trust: Annotated[
+        bool, Option("--disable-content-trust", help="This is a Docker specific option and is a NOOP")
+    ] = False,
+    os: Annotated[
+        str,
+        Option("--os", "--override-os", metavar="OS", help="Use OS instead of the running OS for choosing images"),
+    ] = "",
+    platform: Annotated[
+        str,
+        Option(
+            "--platform",
+            metavar="string",
+            help="Specify the platform for selecting the image. (Conflicts with arch and os)",
+        ),
+    ] = "",
+    quiet: Annotated[bool, Option("--quiet", "-q", help="Suppress output information when pulling images")] = False,
+    retry: Annotated[
+        int | None,
+        Option(
+            "--retry", metavar="uint", min=0, help="Number of times to retry in case of failure when performing pull"
+        ),
+    ] = None,
+    retry_delay: Annotated[
+        str,
+        Option("--retry-delay", metavar="string", help="Delay between retries in case of pull failures"),
+    ] = "",
+    tls_verify: Annotated[
+        bool | None,
+        Option("--tls-verify", help="Require HTTPS and verify certificates when contacting registries"),
+    ] = None,
+    variant: Annotated[
+        str,
+        Option(
+            "--variant",
+            "--override-variant",
+            metavar="string",
+            help="Use VARIANT instead of the running architecture variant for choosing images",
+        ),
+    ] = "",
+) -> None:
+    """Note what is asked for. Raises PodError for what makes no sense."""
+    if decryption_key:
+        from pod.errors import PodError
+
+        raise PodError(
+            "--decryption-key: encrypted images are not supported",
+            hint="decrypt it into another one: skopeo copy --decryption-key",
+        )
+    if platform and (arch or os or variant):
+        from pod.errors import PodError
+
+        raise PodError("--platform option can not be specified with --arch or --os")
+    if authfile:
+        from os import stat
+
+        stat(authfile)
+    target.quiet = quiet
+    target.registry.platform = {"text": platform, "arch": arch, "os": os, "variant": variant}
+    target.registry.options = {
+        "authfile": authfile,
+        "creds": creds,
+        "cert_dir": cert_dir,
+        "tls_verify": tls_verify,
+        "retry": retry,
+        "retry_delay": retry_delay,
+    }
