@@ -11,3 +11,12 @@ def layer_sizes(store: Store, image_id: str) -> list[int]:
     """Return the size of the tar of each layer, from the bottom up."""
     query = "SELECT layer.size FROM image_layer JOIN layer ON key = image_layer.layer WHERE image = ? ORDER BY position"
     return [row[0] for row in store.connection.execute(query, (image_id,))]
+
+
+def sizes_of_images(store: Store) -> dict[str, dict[str, int]]:
+    """Return, for each image, the keys of its layers and the size of the tar of each."""
+    query = "SELECT image, layer.key, layer.size FROM image_layer JOIN layer ON key = image_layer.layer"
+    found: dict[str, dict[str, int]] = {}
+    for image, key, size in store.connection.execute(query):
+        found.setdefault(image, {})[key] = size
+    return found

@@ -30,19 +30,11 @@ def main(
     force: Annotated[bool, Option("--force", "-f", help="Do not prompt for confirmation")] = False,
 ) -> None:
     """Removes dangling or unused images from local storage."""
+    from pod import prune
     from pod.cli.asking import confirmed
     from pod.engine import open_engine
-    from pod.images.removal import prune
-    from storage import images
 
     if not force and not confirmed(UNUSED if all else DANGLING):
         return
-    engine = open_engine(write=True)
-    keep: set[str] = set()
-    if filter:
-        from pod.images.filters import chosen
-
-        present = images.list_images(engine.store)
-        keep = {image.id for image in present} - {image.id for image in chosen(engine.store, present, filter)}
-    for removed in prune(engine, all=all, keep=keep):
-        print(removed.deleted)
+    for removed in prune.images(open_engine(write=True), filter or [], all=all).removed:
+        print(removed)

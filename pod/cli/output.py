@@ -225,6 +225,16 @@ def size(count: float) -> str:
     return f"{value:.3g} {SIZE_UNITS[unit]}"
 
 
+def human_size(count: float) -> str:
+    """Return a size as docker's go-units tells it, four digits and no space: `1.988MB`."""
+    unit = 0
+    value = float(count)
+    while value >= 1000 and unit < len(SIZE_UNITS) - 1:
+        value /= 1000
+        unit += 1
+    return f"{value:.4g}{SIZE_UNITS[unit]}"
+
+
 def duration(seconds: float) -> str:
     """Return a length of time as docker's go-units tells it: `About a minute`, `3 weeks`."""
     if seconds < 1:

@@ -46,6 +46,7 @@ GROUPS: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
             "list": COMMANDS["ps"],
             "logs": COMMANDS["logs"],
             "pause": COMMANDS["pause"],
+            "prune": ("container_prune", "Remove all non running containers"),
             "ps": COMMANDS["ps"],
             "relaunch": ("container_relaunch", "Start a container again (for its monitor only)"),
             "rm": COMMANDS["rm"],
@@ -71,7 +72,22 @@ GROUPS: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
             "untag": COMMANDS["untag"],
         },
     ),
-    "system": ("Manage pod", {"info": COMMANDS["info"]}),
+    "generate": (
+        "Generate structured data based on containers",
+        {"spec": ("generate_spec", "Generate Specgen JSON based on container")},
+    ),
+    "system": (
+        "Manage pod",
+        {
+            "check": ("system_check", "Check storage consistency"),
+            "df": ("system_df", "Show pod disk usage"),
+            "info": COMMANDS["info"],
+            "migrate": ("system_renumber", "Migrate containers: nothing to do in pod"),
+            "prune": ("system_prune", "Remove unused data"),
+            "renumber": ("system_renumber", "Renumber locks: nothing to do in pod"),
+            "reset": ("system_reset", "Reset pod storage"),
+        },
+    ),
     "volume": (
         "Manage volumes",
         {

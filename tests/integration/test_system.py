@@ -1,0 +1,138 @@
+"""The store as a whole: how much it takes, what can go, whether it is sound, and its end."""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+
+from tests.fixtures.command import Pod
+
+
+def summary(pod: Pod) -> dict[str, dict[str, object]]:
+    return {row["Type"]: row for row in json.loads(pod.run("system", "df", "--format", "json").out)}
+
+
+def test_df(box: Pod, busybox: str) -> None:
+    box.run(
+        "run", "--name", "one", "--volume", "data:/data", busybox, "sh", "-c", "echo 123456789 >/a; echo 1 >/data/b"
+    )
+    found = summary(box)
+    assert found["Images"]["Total"] == found["Images"]["Active"] == 1
+    assert found["Images"]["RawSize"]
+    assert found["Images"]["Reclaimable"] == "0B (0%)"
+    assert (found["Containers"]["Total"], found["Containers"]["Active"]) == (1, 0)
+    assert found["Containers"]["Reclaimable"] == f"{found['Containers']['RawSize']}B (100%)"
+    assert int(str(found["Containers"]["RawSize"])) >= 10
+    assert (found["Local Volumes"]["Total"], found["Local Volumes"]["RawSize"]) == (1, 2)
+    header, *lines = box.run("system", "df").stdout.splitlines()
+    assert header.split() == ["TYPE", "TOTAL", "ACTIVE", "SIZE", "RECLAIMABLE"]
+    assert [line.split("  ")[0] for line in lines] == ["Images", "Containers", "Local Volumes"]
+    told = box.run("system", "df", "-v").stdout
+    assert "VOLUME NAME" in told
+    assert "data" in told
+    assert "one" in told
+    assert box.run("system", "df", "--verbose").stdout.count("space usage:") == 3
+    assert box.run("system", "df", "--format", "{{.Type}}").out.split("\n")[0] == "Images"
+    failed = box.run("system", "df", "--format", "json", "-v", check=False)
+    assert (failed.code, failed.stderr) == (125, "Error: cannot combine --format and --verbose flags\n")
+
+
+def test_df_counts_shared_layers_once(box: Pod, busybox: str) -> None:
+    before = summary(box)["Images"]
+    box.run("tag", busybox, "other:1")
+    after = summary(box)["Images"]
+    assert (before["Size"], before["Total"]) == (after["Size"], after["Total"])
+    assert after["Reclaimable"] == f"{after['Size']} (100%)"
+
+
+def test_container_prune(box: Pod, busybox: str) -> None:
+    box.run("run", "--detach", "--name", "running", busybox, "sleep", "600")
+    kept = box.run("create", "--name", "kept", "--label", "keep", busybox, "true").out
+    gone = box.run("create", "--name", "gone", busybox, "true").out
+    asked = box.run("container", "prune", input="n\n")
+    assert asked.stdout == (
+        "WARNING! This will remove all non running containers.\nAre you sure you want to continue? [y/N] "
+    )
+    assert box.run("container", "prune", "--force", "--filter", "label!=keep").out == gone
+    assert box.run("container", "prune", "--filter", "until=1h", "-f").out == ""
+    failed = box.run("container", "prune", "-f", "--filter", "x=y", check=False)
+    assert (failed.code, failed.stderr.splitlines()[0]) == (125, "Error: x is an invalid filter")
+    assert box.run("container", "prune", "-f").out == kept
+    assert box.run("ps", "--all", "--format", "{{.Names}}").out == "running"
+
+
+def test_system_prune(box: Pod, busybox: str) -> None:
+    box.run("run", "--name", "one", "--volume", "data:/data", busybox, "sh", "-c", "echo 1 >/data/b")
+    asked = box.run("system", "prune", "--all", "--volumes", input="\n")
+    assert "\t- all volumes not used by at least one container\n" in asked.stdout
+    assert "\t- all images without at least one container associated with them\n" in asked.stdout
+    assert "all dangling images" in box.run("system", "prune", input="n").stdout
+    failed = box.run("system", "prune", "--external", "-a", check=False)
+    assert (failed.code, failed.stderr) == (125, "Error: --external cannot be combined with other options\n")
+    assert box.run("system", "prune", "--external").out == "Total reclaimed space: 0B"
+    assert "Deleted" not in box.run("system", "prune", "--force", "--filter", "label=none").out
+    told = box.run("system", "prune", "--force").out
+    assert told.startswith("Deleted Containers\n")
+    assert "Deleted Volumes" not in told
+    told = box.run("system", "prune", "--force", "--all", "--volumes").out
+    assert "Deleted Volumes\ndata\nDeleted Images\n" in told
+    assert "Total reclaimed space: 0B" not in told
+    assert box.run("images", "--quiet").out == box.run("volume", "ls", "--quiet").out == ""
+
+
+def test_reset(box: Pod, busybox: str) -> None:
+    box.run("run", "--detach", "--name", "one", "--volume", "/data", busybox, "sleep", "600")
+    mine = os.path.join(box.root, "mine")
+    box.execute(["sh", "-c", f"echo 1 >{mine}"])
+    assert "all containers" in box.run("system", "reset", input="n\n").stdout
+    assert box.run("ps", "--quiet").out
+    box.run("system", "reset", "--force")
+    assert os.listdir(box.root) == ["mine"]
+    assert box.run("ps", "--all", "--quiet").out == box.run("images", "--quiet").out == ""
+
+
+def test_check_and_repair(box: Pod, busybox: str) -> None:
+    box.run("create", "--name", "one", busybox, "true")
+    assert box.run("system", "check").out == ""
+    (damaged,) = glob.glob(f"{box.root}/layers/*/diff/bin/busybox")
+    os.truncate(damaged, 10)
+    failed = box.run("system", "check", "--quick", check=False)
+    assert failed.code == 125
+    assert "bin/busybox" in failed.stdout
+    assert failed.stderr.startswith("Error: damage detected in local storage\n")
+    assert box.run("system", "check", "--repair", check=False).code == 125
+    assert box.run("ps", "--all", "--quiet").out
+    repaired = box.run("system", "check", "--repair", "--force", "--max", "1h").stdout
+    assert "removed image " in repaired
+    assert box.run("ps", "--all", "--quiet").out == box.run("images", "--quiet").out == ""
+    assert box.run("system", "check", "--force", check=False).code == 125
+
+
+def test_what_podman_needs_and_we_do_not(box: Pod) -> None:
+    for line in (("system", "renumber"), ("system", "migrate")):
+        assert box.run(*line).out.startswith("nothing to do")
+
+
+def test_info_of_the_system(box: Pod) -> None:
+    assert box.run("system", "info", "--format", "{{.Host.Security.Rootless}}").out == str(box.rootless).lower()
+
+
+def test_generate_spec(box: Pod, busybox: str) -> None:
+    box.run("create", "--name", "one", "--env", "A=b", "--volume", "data:/data:ro", busybox, "echo", "hi")
+    document = json.loads(box.run("generate", "spec", "one").out)
+    assert document["name"] == "one-clone"
+    assert document["command"] == ["echo", "hi"]
+    assert document["env"]["A"] == "b"
+    assert document["volumes"] == [{"Name": "data", "Dest": "/data", "Options": ["ro"]}]
+    assert "\n" not in box.run("generate", "spec", "--compact", "one").out
+    assert json.loads(box.run("generate", "spec", "--name=false", "one").out)["name"] == "one"
+    path = os.path.join(box.home, "spec.json")
+    assert box.run("generate", "spec", "--filename", path, "one").out == path
+    with open(path, encoding="utf-8") as file:
+        assert json.load(file) == document
+    failed = box.run("generate", "spec", "none", check=False)
+    assert (failed.code, failed.stderr.splitlines()[0]) == (
+        125,
+        'Error: no container with name or ID "none" found: no such container',
+    )
