@@ -175,6 +175,11 @@ def clear_creator(connection: sqlite3.Connection, container_id: str) -> None:
     connection.execute("UPDATE container SET creator = '' WHERE id = ?", (container_id,))
 
 
+def replace_config(connection: sqlite3.Connection, container_id: str, config: dict[str, Any]) -> None:
+    """Change what a container is, within a transaction of the caller."""
+    connection.execute("UPDATE container SET config = ? WHERE id = ?", (jsontext.dumps(config), container_id))
+
+
 def keep_exit_code(connection: sqlite3.Connection, container: Container, code: int) -> None:
     """Remember for a while how a container that is being removed ended, for `wait`."""
     now = time.time()

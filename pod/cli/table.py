@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "unshare": ("unshare", "Run a command in a modified user namespace"),
     "unpause": ("unpause", "Unpause the processes in one or more containers"),
     "untag": ("untag", "Remove a name from a local image"),
+    "update": ("update", "Update an existing container"),
     "version": ("version", "Display the pod version information"),
     "wait": ("wait", "Block on one or more containers"),
 }
@@ -54,6 +55,7 @@ GROUPS: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
             "start": COMMANDS["start"],
             "stop": COMMANDS["stop"],
             "unpause": COMMANDS["unpause"],
+            "update": COMMANDS["update"],
             "wait": COMMANDS["wait"],
         },
     ),

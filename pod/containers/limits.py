@@ -180,16 +180,18 @@ def _check_cpu(cpu: Resources) -> None:
         raise PodError("CPU cfs quota cannot be less than 1ms (i.e. 1000)")
     if cpu.get("shares") is not None and cpu["shares"] < 2:
         raise PodError("the minimum allowed cpu-shares is 2")
-    for key, what, path in (
-        ("cpus", "CPUs", "/sys/devices/system/cpu/online"),
-        ("mems", "memory nodes", "/sys/devices/system/node/online"),
-    ):
+    for key, what in (("cpus", "CPUs"), ("mems", "memory nodes")):
         if cpu.get(key):
-            _check_set(cpu[key], key, what, path)
+            _check_set(cpu[key], key, what)
 
 
-def _check_set(text: str, key: str, what: str, path: str) -> None:
-    available = _read(path) or "0"
+def online(key: str) -> str:
+    """Return the processors ("cpus") or memory nodes ("mems") that the machine has, as a list such as 0-3."""
+    return _read(f"/sys/devices/system/{'cpu' if key == 'cpus' else 'node'}/online") or "0"
+
+
+def _check_set(text: str, key: str, what: str) -> None:
+    available = online(key)
     try:
         wanted = numbers(text)
     except ValueError:

@@ -166,6 +166,16 @@ def resume(config: Config, container: Container) -> None:
     own.resume(config.runtime_root, container.id)
 
 
+def update(config: Config, container: Container, resources: dict[str, Any]) -> None:
+    """Put other limits of a running container into force: parts of `linux.resources`, all or none of them."""
+    if container.config["runtime"]:
+        _of_noted(config, container).update(container.id, resources)
+        return
+    from runtime import update as own
+
+    own.update(config.runtime_root, container.id, resources)
+
+
 def freezer(config: Config, container_id: str, pid: int) -> tuple[str, str]:
     """Return the kernel's file that tells whether a container is paused, and what it holds then; empty for none."""
     from runtime import kill
