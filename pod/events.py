@@ -6,6 +6,7 @@ what it was before it grew over its limit. Source: podman-events(1), libpod/even
 
 from __future__ import annotations
 
+from pod.errors import PodError
 from runtime import jsontext
 from runtime.monitor.eventlog import EventLog
 
@@ -79,17 +80,46 @@ def writer(
         fixed["Image"] = image
     if attributes:
         fixed["Attributes"] = dict(attributes)
-    location = path(config) if backend(config) == "file" else ""
-    text = jsontext.dumps(fixed)[1:-1]
-    return EventLog(location, limit(config), text, name, words=words, directory=directory)
+    chosen = backend(config)
+    if chosen == "journald":
+        from pod import journal
+
+        text = journal.event_fields(config, fixed)
+        return EventLog("", 0, text, name, words=words, directory=directory, journal=journal.socket_path())
+    location = path(config) if chosen == "file" else ""
+    return EventLog(location, limit(config), jsontext.dumps(fixed)[1:-1], name, words=words, directory=directory)
 
 
 def backend(config: Config) -> str:
-    """Return where events go: file, journald or none."""
+    """Return where events go: file, journald or none. Without a journal they go to the file, whatever is configured."""
     from pod.settings import current
 
     chosen = current.events_backend or config.engine.get("events_logger") or "file"
+    if chosen == "journald" and not current.events_backend:
+        from pod import journal
+
+        return chosen if journal.is_there() else "file"
     return chosen if chosen in BACKENDS else "file"
+
+
+def check(config: Config) -> None:
+    """Raise PodError if what the configuration asks for cannot be had."""
+    from pod.settings import current
+
+    asked = current.events_backend or config.engine.get("events_logger") or "file"
+    if asked not in BACKENDS:
+        raise PodError(
+            f'"{asked}" is not a valid events backend: invalid argument', hint="choose file, journald or none"
+        )
+    if backend(config) == "journald":
+        from pod import journal
+
+        journal.require()
+    if asked == "none":
+        raise PodError(
+            'cannot read events with the "none" backend',
+            hint="set events_logger in containers.conf to file",
+        )
 
 
 def path(config: Config) -> str:
@@ -101,7 +131,6 @@ def limit(config: Config) -> int:
     """Return the size in bytes at which the file is rotated (containers.conf: events_logfile_max_size)."""
     said = config.engine.get("events_logfile_max_size") or 0
     if isinstance(said, str):
-        from pod.errors import PodError
         from pod.values import parse_size
 
         try:

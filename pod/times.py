@@ -44,16 +44,17 @@ def parse_duration(text: str) -> int:
     return -total if text[0] == "-" else total
 
 
-def parse_moment(text: str, now: int | None = None) -> int:
+def parse_moment(text: str, now: int | None = None, *, ahead: bool = False) -> int:
     """Return nanoseconds since the epoch for a moment as the options --since and --until take it.
 
-    A duration counts back from `now`; a date without a time zone is meant in the local one.
+    A duration counts back from `now`, or with `ahead` on from it; a date without a time zone is meant in the local one.
     """
     whole, point, fraction = text.partition(".")
     if whole.isdecimal() and (fraction.isdecimal() or not point):
         return int(whole) * SECOND + int((fraction + "0" * 9)[:9])
     try:
-        return (time.time_ns() if now is None else now) - parse_duration(text)
+        length = parse_duration(text)
+        return (time.time_ns() if now is None else now) + (length if ahead else -length)
     except ValueError:
         pass
     try:

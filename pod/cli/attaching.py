@@ -6,6 +6,7 @@ from pod import events
 from pod.cli import session
 from pod.containers import attach as attach_client
 from pod.containers import stop
+from pod.errors import StateError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,6 +34,10 @@ def attend(launched: Launched, *, stdin: bool, terminal: bool, detach_keys: str,
 
 def join(engine: Engine, container: Container, *, stdin: bool, detach_keys: str, sig_proxy: bool) -> int:
     """Join a running container's standard streams; return its exit status, or 0 after detaching."""
+    if container.config["log_driver"] == "passthrough":
+        raise StateError(
+            "this container is using the 'passthrough' log driver, cannot attach: this container is not logging output"
+        )
     directory = engine.config.monitor_dir(container.id)
     descriptor = attach_client.connect(directory)
     events.of_container(engine.config, container, "attach")

@@ -94,6 +94,10 @@ def apply(values: dict[str, Any]) -> None:
             f'configuring runtime: "{backend}" is not a valid events backend: invalid argument',
             hint="choose file, journald or none",
         )
+    if backend == "journald":
+        from pod import journal
+
+        journal.require()
     driver = values.get("storage_driver")
     if driver not in (None, "", "overlay", "overlay2"):
         raise PodError(f'storage driver "{driver}" is not supported: choose overlay')

@@ -6,6 +6,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "attach": ("attach", "Attach to a running container"),
     "completion": ("completion", "Generate shell autocompletions"),
     "create": ("create", "Create but do not start a container"),
+    "events": ("events", "Show pod events"),
     "exec": ("exec", "Run a process in a running container"),
     "history": ("history", "Show history of a specified image"),
     "images": ("images", "List images in local storage"),
@@ -83,6 +84,7 @@ GROUPS: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
         {
             "check": ("system_check", "Check storage consistency"),
             "df": ("system_df", "Show pod disk usage"),
+            "events": COMMANDS["events"],
             "info": COMMANDS["info"],
             "migrate": ("system_renumber", "Migrate containers: nothing to do in pod"),
             "prune": ("system_prune", "Remove unused data"),

@@ -87,6 +87,15 @@ if TYPE_CHECKING:
         gpus: list[str]
         cdi_dirs: list[str]  # where the files of CDI are; empty for the usual places
 
+    class LogSettings(TypedDict):
+        """What --log-opt comes to; see log_options.py."""
+
+        path: str  # empty for the container's own directory
+        max_size: int  # bytes; 0 for no limit
+        max_file: int  # how many files are kept, the present one included
+        tag: str  # as the user has it, perhaps with {{.Name}} and the like
+        labels: dict[str, str]  # fields for the journal
+
     class ContainerConfig(TypedDict):
         """Everything that is settled when a container is created."""
 
@@ -121,7 +130,8 @@ if TYPE_CHECKING:
         stop_signal: int
         stop_timeout: int
         restart: RestartPolicy
-        log_driver: str
+        log_driver: str  # k8s-file, journald, none or passthrough
+        log: LogSettings
         runtime: Program | None
         cgroups: str  # "default", "disabled", "no-conmon" or "split"
         devices: Devices
@@ -134,6 +144,7 @@ if TYPE_CHECKING:
 DEFAULTS: dict[str, Any] = {
     "cgroups": "default",
     "runtime": None,
+    "log": {"path": "", "max_size": 10_000_000, "max_file": 3, "tag": "", "labels": {}},
     "cgroup_parent": "",
     "oom_score_adj": None,
     "restart": {"policy": "no", "maximum": 0},

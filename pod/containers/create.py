@@ -12,6 +12,7 @@ from pod.containers import (
     environment,
     id_ranges,
     identities,
+    log_options,
     restart,
     runtimes,
     security,
@@ -84,7 +85,8 @@ class CreateOptions:
         self.stop_signal: int | None = None
         self.stop_timeout = DEFAULT_STOP_TIMEOUT
         self.restart = restart.DEFAULT
-        self.log_driver = "k8s-file"
+        self.log_driver = ""  # the default
+        self.log_options: dict[str, list[str]] = {}
         self.detach_keys = ""
         self.auto_remove = False
         self.owned_by_command = False  # `run --rm`: nothing may remain if the command dies before the start
@@ -166,6 +168,7 @@ def configure(engine: Engine, options: CreateOptions, container_id: str) -> Cont
     cgroups = options.cgroups or engine.config.containers.get("cgroups") or "enabled"
     pids_limit = _pids_limit(engine, options)
     _settle_limits(engine, options)
+    log_driver, log = log_options.settle(engine.config, options)
     if cgroups == "disabled":
         _check_no_cgroups(options)
     modes = _namespaces(engine, options)
@@ -205,7 +208,8 @@ def configure(engine: Engine, options: CreateOptions, container_id: str) -> Cont
         "stop_signal": options.stop_signal or values.parse_signal(image_config.get("StopSignal") or str(SIGTERM)),
         "stop_timeout": options.stop_timeout,
         "restart": options.restart,
-        "log_driver": options.log_driver,
+        "log_driver": log_driver,
+        "log": log,
         "runtime": runtimes.choose(engine.config, cgroups=cgroups != "disabled"),
         "cgroups": "default" if cgroups == "enabled" else cgroups,
         "cgroup_parent": options.cgroup_parent,

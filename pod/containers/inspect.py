@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from pod import volumes
-from pod.containers import dependencies, inspect_fields, inspect_limits, restart, runtimes
+from pod.containers import dependencies, inspect_fields, inspect_limits, log_options, restart, runtimes
 from pod.containers.status import observe
 
 TYPE_CHECKING = False
@@ -157,13 +157,7 @@ def _host_config(engine: Engine, container: Container) -> dict[str, Any]:
         **inspect_fields.host_config(config),
         "Binds": [_bind(mount) for mount in config["mounts"] if mount["type"] != "tmpfs"],
         "ContainerIDFile": "",
-        "LogConfig": {
-            "Type": config["log_driver"],
-            "Config": None,
-            "Path": f"{engine.config.container_dir(container.id)}/ctr.log",
-            "Tag": "",
-            "Size": "0B",
-        },
+        "LogConfig": log_options.inspected(engine, container),
         "NetworkMode": namespaces["network"],
         "PortBindings": {},
         "RestartPolicy": restart.described(config["restart"]),

@@ -6,7 +6,7 @@ import os
 import sys
 
 from pod import events, volumes
-from pod.containers import cgroup_place, files, monitor_settings, rootfs, runtimes, spec, users
+from pod.containers import cgroup_place, files, log_options, monitor_settings, rootfs, runtimes, spec, users
 from pod.containers.surroundings import observed
 from runtime.monitor import spawn
 from storage import images
@@ -158,8 +158,7 @@ def monitor_config(engine: Engine, container: Container) -> spawn.MonitorConfig:
         directory=config.monitor_dir(container.id),
         terminal=document["tty"],
         stdin=document["stdin"],
-        log_driver=document["log_driver"],
-        log_path=f"{directory}/ctr.log",
+        **log_options.for_monitor(engine, container),
         exit_path=f"{directory}/exit",
         events=events.writer(
             config, "container", **events.identity(container), directory=config.monitor_dir(container.id)

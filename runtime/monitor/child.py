@@ -19,15 +19,16 @@ from runtime.jsontext import dumps
 from runtime.monitor import bare, ending, eventlog, listener, oom
 from runtime.monitor.clients import Client
 from runtime.monitor.log import Log
-from runtime.monitor.loop import Loop
+from runtime.monitor.loop import Loop, journal_log
 from runtime.monitor.reexec import reexec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as _signal
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import NoReturn
 
+    from runtime.monitor.journald import JournalLog
     from runtime.monitor.spawn import Container, MonitorConfig
 else:
     import _signal
@@ -56,14 +57,15 @@ class Stdio:
 def run(config: MonitorConfig, create: Callable[[Stdio], Container], sync: int, primary: int) -> NoReturn:
     """Be the monitor: create the container, wait for the word to start it, and look after it until its end."""
     try:
-        leave_parent(sorted({sync, primary, *config.keep_fds}))
+        streams = _own_streams() if config.log_driver == "passthrough" else []
+        leave_parent(sorted({sync, primary, *config.keep_fds, *streams}))
         posix.setsid()
         loop = new_loop(config)
         loop.sync = sync
         loop.clients.append(Client(primary, primary=True, feeds=config.stdin))
         try:
             _make_files(config, loop)
-            container = make(config, create, loop)
+            container = make(config, create, loop, streams)
         except BaseException as error:
             _fail(loop, error)
         _start(loop, container)
@@ -95,6 +97,19 @@ def new_loop(config: MonitorConfig) -> Loop:
     loop.events = config.events
     loop.log = Log(b"")
     return loop
+
+
+def _own_streams() -> list[int]:
+    """Return copies of the command's standard streams, for a container that gets them as its own."""
+    found = []
+    for fd in range(3):
+        try:
+            found.append(fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3))
+        except OSError:  # closed
+            null = posix.open("/dev/null", posix.O_RDWR | posix.O_CLOEXEC)
+            found.append(fcntl.fcntl(null, fcntl.F_DUPFD_CLOEXEC, 3))
+            posix.close(null)
+    return found
 
 
 def _fail(loop: Loop, error: BaseException) -> NoReturn:
@@ -137,20 +152,47 @@ def _make_files(config: MonitorConfig, loop: Loop) -> None:
     write_process(loop.directory + b"/monitor", posix.getpid())
 
 
-def make(config: MonitorConfig, create: Callable[[Stdio], Container], loop: Loop) -> Container:
-    """Make the container and the ways to it; what fails leaves only files behind."""
+def make(
+    config: MonitorConfig, create: Callable[[Stdio], Container], loop: Loop, streams: Sequence[int] = ()
+) -> Container:
+    """Make the container and the ways to it; what fails leaves only files behind.
+
+    `streams` are what a container without log gets as its standard streams (the driver `passthrough`).
+    """
     directory = loop.directory
-    loop.log = Log(_bytes(config.log_path) if config.log_driver != "none" else b"")
-    loop.log.open()
+    loop.log = _log(config)
+    try:
+        loop.log.open()
+    except OSError as error:
+        reason = (error.strerror or "").lower()
+        raise OCIRuntimeError(f"failed to open log file {config.log_path}: {reason}") from error
     loop.listener = listener.listen(directory)
     loop.ctl = _open_control(directory)
-    stdio = Stdio() if config.terminal else _pipes(loop, keep_stdin=config.stdin)
+    if config.terminal:
+        stdio = Stdio()
+    elif config.log_driver == "passthrough":
+        stdio = Stdio(*streams) if streams else _nowhere()
+    else:
+        stdio = _pipes(loop, keep_stdin=config.stdin)
     stdio.caller = loop.sync
     container = create(stdio)
-    for fd in {stdio.stdin, stdio.stdout, stdio.stderr} - {-1}:
+    for fd in {stdio.stdin, stdio.stdout, stdio.stderr, *streams} - {-1}:
         posix.close(fd)
     _take_over(loop, container)
     return container
+
+
+def _log(config: MonitorConfig) -> Log | JournalLog:
+    """Return the log that was asked for; `none` and `passthrough` have none."""
+    if config.log_driver == "journald":
+        return journal_log((config.journal, config.log_fields))
+    path = _bytes(config.log_path) if config.log_driver == "k8s-file" else b""
+    return Log(path, limit=config.log_limit, files=config.log_files, notice=_bytes(config.directory) + b"/lost")
+
+
+def _nowhere() -> Stdio:
+    """Return streams for a container that is started again when the command whose streams it had is gone."""
+    return Stdio(*(posix.open("/dev/null", posix.O_RDWR | posix.O_CLOEXEC) for _ in range(3)))
 
 
 def _take_over(loop: Loop, container: Container) -> None:

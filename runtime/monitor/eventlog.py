@@ -18,6 +18,16 @@ if TYPE_CHECKING:
 
 _APPEND = posix.O_WRONLY | posix.O_CREAT | posix.O_APPEND | posix.O_CLOEXEC | posix.O_NOFOLLOW
 _LONGEST_NAME = 4096
+# How podman calls the fields of an event in the journal.
+JOURNAL_FIELDS = {
+    "ContainerExitCode": "PODMAN_EXIT_CODE",
+    "HealthStatus": "PODMAN_HEALTH_STATUS",
+    "HealthLog": "PODMAN_HEALTH_LOG",
+    "HealthFailingStreak": "PODMAN_HEALTH_FAILING_STREAK",
+    "Error": "PODMAN_ERROR",
+    "PodID": "PODMAN_POD_ID",
+    "Network": "PODMAN_NETWORK_NAME",
+}
 # The moments in a monitor's life; EventLog.words has the event of each.
 MADE, STARTED, ENDED, CLEANED_UP = range(4)
 
@@ -25,7 +35,8 @@ MADE, STARTED, ENDED, CLEANED_UP = range(4)
 class EventLog:
     """Writes the events of one object. `fixed` is what all of them say: the inside of a JSON object, in ASCII.
 
-    An empty path writes nothing. A file `name` in `directory`, made by a rename while a monitor runs, overrules `name`.
+    For the journal it is the fields of an entry. An empty path writes nothing. A file `name` in `directory`, made by a
+    rename while a monitor runs, overrules `name`.
     """
 
     __slots__ = ("directory", "fixed", "journal", "limit", "name", "path", "words")
@@ -34,7 +45,7 @@ class EventLog:
         self,
         path: str,
         limit: int,
-        fixed: str,
+        fixed: str | bytes,
         name: str,
         *,
         words: tuple[str, ...] = ("init", "start", "died", "cleanup"),
@@ -63,15 +74,36 @@ class EventLog:
         """Tell of an event; `fields` are further ones of podman's, such as ContainerExitCode or HealthStatus."""
         if not (self.path or self.journal) or not status:
             return
+        try:
+            if self.journal:
+                self._send(status, fields or {})
+            else:
+                self._append(status, fields or {})
+        except OSError:
+            pass
+
+    def _append(self, status: str, fields: dict[str, str | int]) -> None:
+        assert isinstance(self.fixed, str)
         more = "".join(
-            f'"{key}":{value if isinstance(value, int) else quoted(value)},' for key, value in (fields or {}).items()
+            f'"{key}":{value if isinstance(value, int) else quoted(value)},' for key, value in fields.items()
         )
         name = quoted(self._renamed() or self.name)
         line = f'{{"Time":{time.time_ns()},"Status":"{status}","Name":{name},{more}{self.fixed}}}\n'
-        try:
-            append(self.path, line.encode("ascii", "replace"), self.limit)
-        except OSError:
-            pass
+        append(self.path, line.encode("ascii", "replace"), self.limit)
+
+    def _send(self, status: str, fields: dict[str, str | int]) -> None:
+        """Send an entry with podman's fields to the journal."""
+        # Whose module only those monitors have that need it.
+        from runtime.monitor.journald import Sender, field
+        from runtime.monitor.log import time_text
+
+        assert isinstance(self.fixed, bytes)
+        name = self._renamed() or self.name
+        moment = time_text(time.time_ns()).replace("+00:00", "Z")
+        entry = self.fixed + field("PODMAN_EVENT", status) + field("PODMAN_TIME", moment) + field("PODMAN_NAME", name)
+        for key, value in fields.items():
+            entry += field(JOURNAL_FIELDS[key], str(value))
+        Sender(self.journal).send(entry + b"PRIORITY=6\n" + field("MESSAGE", f"{status} {name}"))
 
     def reach(self, moment: int, fields: dict[str, str | int] | None = None) -> None:
         """Tell of a moment in a monitor's life."""

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
     from typing import Any
+
+    from runtime.monitor.journald import JournalLog
 else:
     import _signal
 
@@ -73,7 +75,7 @@ class Loop:
     deletion: list[bytes]
     exit_path: bytes
     on_exit: list[bytes]
-    log: Log
+    log: Log | JournalLog
 
     def __init__(self) -> None:
         self.pidfd = self.console = self.peer = self.stdin = self.stdout = self.stderr = -1
@@ -102,7 +104,7 @@ class Loop:
         """Return the state as values that marshal can write."""
         state: dict[str, Any] = {name: getattr(self, name) for name in _FDS + _VALUES}
         state["events"] = self.events.freeze()
-        state["log"] = (self.log.path, self.log.fd, self.log.torn)
+        state["log"] = (type(self.log) is Log, self.log.freeze())
         state["clients"] = [client.freeze() for client in self.clients]
         return state
 
@@ -113,15 +115,19 @@ class Loop:
         for name in _FDS + _VALUES:
             setattr(loop, name, state[name])
         loop.events = EventLog.thaw(state["events"])
-        path, fd, torn = state["log"]
-        loop.log = Log(path, fd, torn=torn)
+        is_file, log = state["log"]
+        loop.log = Log.thaw(log) if is_file else journal_log(log)
         loop.clients = [Client.thaw(client) for client in state["clients"]]
         return loop
+
+    def needs_journald(self) -> bool:
+        """Tell whether something is sent to the journal."""
+        return bool(self.events.journal) or type(self.log) is not Log
 
     def fds(self) -> list[int]:
         """Return the fds that must survive an exec."""
         own = [getattr(self, name) for name in _FDS]
-        return [fd for fd in [*own, self.log.fd, *(client.fd for client in self.clients)] if fd >= 0]
+        return [fd for fd in [*own, *self.log.fds(), *(client.fd for client in self.clients)] if fd >= 0]
 
     def catch_signals(self) -> None:
         """Ignore what a terminal or a careless kill sends; have SIGTERM and SIGCHLD wake the loop."""
@@ -461,6 +467,13 @@ class Loop:
             # No child is left: had the container's status been lost, its end would never come.
             if self.status is None:
                 self.status = 255 << 8
+
+
+def journal_log(state: tuple[Any, ...]) -> JournalLog:
+    """Return the log in the journal; few containers need its module."""
+    from runtime.monitor.journald import JournalLog
+
+    return JournalLog(*state)
 
 
 def _nothing(number: int, frame: FrameType | None) -> None:

@@ -31,6 +31,7 @@ _MODULES = (
     "runtime.monitor.ending",
     "runtime.monitor.loop",
 )
+_JOURNALD = "runtime.monitor.journald"
 _SIGNALS = (_signal.SIGTERM, _signal.SIGCHLD)
 
 
@@ -42,7 +43,8 @@ def reexec(loop: Loop) -> None:
     executable = _interpreter()
     if not executable:
         return
-    values = ([(name, _code(name)) for name in _MODULES], loop.freeze())
+    modules = (*_MODULES, _JOURNALD) if loop.needs_journald() else _MODULES
+    values = ([(name, _code(name)) for name in modules], loop.freeze())
     content = marshal.dumps((_code(bare.__name__), *values))
     memory = posix.memfd_create("pod-monitor", posix.MFD_CLOEXEC)
     _write(memory, content)

@@ -35,8 +35,12 @@ class MonitorConfig:
         "events",
         "exit_path",
         "id",
+        "journal",
         "keep_fds",
         "log_driver",
+        "log_fields",
+        "log_files",
+        "log_limit",
         "log_path",
         "on_exit",
         "relaunch",
@@ -54,6 +58,10 @@ class MonitorConfig:
         stdin: bool = False,
         log_driver: str = "k8s-file",
         log_path: str = "",
+        log_limit: int = 0,
+        log_files: int = 1,
+        log_fields: bytes = b"",
+        journal: str = "",
         exit_path: str,
         events: EventLog | None = None,
         on_exit: list[str] | None = None,
@@ -67,6 +75,10 @@ class MonitorConfig:
         self.stdin = stdin
         self.log_driver = log_driver
         self.log_path = log_path
+        self.log_limit = log_limit  # bytes; 0 for none
+        self.log_files = log_files
+        self.journal = journal  # journald's socket
+        self.log_fields = log_fields  # what every entry in the journal says
         self.exit_path = exit_path
         self.events = events or EventLog("", 0, "", "")
         self.on_exit = on_exit or []

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pod.errors import PodError
+import sys
+
+from pod.containers import log_options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,23 +14,29 @@ if TYPE_CHECKING:
 
     from pod.containers.create import CreateOptions
 
-_LOG_DRIVERS = ("k8s-file", "none")
-
 
 def declare(
     options: CreateOptions,
     *,
     log_driver: Annotated[
-        str, Option("--log-driver", metavar="string", help="Logging driver for the container (k8s-file, none)")
+        str,
+        Option(
+            "--log-driver",
+            metavar="string",
+            help="Logging driver for the container (k8s-file, json-file, journald, none, passthrough, passthrough-tty)",
+        ),
     ] = "",
+    log_opt: Annotated[
+        list[str] | None,
+        Option(
+            "--log-opt",
+            metavar="strings",
+            help="Logging driver options: path=, max-size= (10mb), max-file= (3; logs are rotated), tag=, label=",
+        ),
+    ] = None,
 ) -> None:
     """Note what is asked for. Raises PodError for what makes no sense."""
-    options.log_driver = _log_driver(log_driver)
-
-
-def _log_driver(name: str) -> str:
-    if name in ("", "json-file"):
-        return "k8s-file"
-    if name not in _LOG_DRIVERS:
-        raise PodError(f'invalid log driver "{name}"', hint="known are " + ", ".join(_LOG_DRIVERS))
-    return name
+    options.log_driver = log_options.driver(log_driver)
+    options.log_options = log_options.parse(log_opt or [])
+    for name in log_options.unknown(options.log_options):
+        sys.stderr.write(f"warning: the log option {name} is not known here and has no effect\n")

@@ -1,0 +1,51 @@
+"""Waiting until a file or a directory changes: by inotify(7), else by looking now and then."""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+
+MODIFIED = 0x2
+MOVED_FROM = 0x40
+MOVED_TO = 0x80
+CREATED = 0x100
+DELETED = 0x200
+_BLIND_SECONDS = 0.1
+
+
+class Watch:
+    """Wakes its owner at changes. What several paths have to tell comes by one descriptor."""
+
+    __slots__ = ("_add", "_poller", "fd")
+
+    def __init__(self) -> None:
+        # 1.5 ms that only those pay who follow something.
+        import ctypes
+
+        libc = ctypes.CDLL(None, use_errno=True)
+        self._add = libc.inotify_add_watch
+        self.fd: int = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._poller = select.poll()
+        if self.fd >= 0:
+            self._poller.register(self.fd, select.POLLIN)
+
+    def add(self, path: str, mask: int = MODIFIED) -> bool:
+        """Wait for changes of a path as well; False if that is not possible."""
+        return self.fd >= 0 and self._add(self.fd, os.fsencode(path), mask) >= 0
+
+    def wait(self, seconds: float, *, blind: bool = False) -> None:
+        """Wait until something has changed, but not for longer; `blind` if a path could not be added."""
+        if self.fd < 0 or blind:
+            time.sleep(min(seconds, _BLIND_SECONDS))
+        elif self._poller.poll(max(0, int(seconds * 1000))):
+            try:
+                os.read(self.fd, 65536)
+            except BlockingIOError:
+                pass
+
+    def close(self) -> None:
+        """End the waiting."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
