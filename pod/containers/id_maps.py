@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     IdMap = list[tuple[int, int, int]]
 
-_HIGHEST = 2**32
+_HIGHEST = 2**32 - 1  # the ID that stands for none
 
 
 class Entry:

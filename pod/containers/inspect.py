@@ -5,7 +5,15 @@ from __future__ import annotations
 import time
 
 from pod import volumes
-from pod.containers import dependencies, inspect_fields, inspect_limits, log_options, restart, runtimes
+from pod.containers import (
+    dependencies,
+    inspect_fields,
+    inspect_identity,
+    inspect_limits,
+    log_options,
+    restart,
+    runtimes,
+)
 from pod.containers.status import observe
 
 TYPE_CHECKING = False
@@ -34,7 +42,6 @@ def inspect_container(engine: Engine, container: Container, *, size: bool = Fals
     config = container.config
     seen = observe(engine.config, container.id)
     directory = engine.config.container_dir(container.id)
-    monitor_dir = engine.config.monitor_dir(container.id)
     words = config["entrypoint"] + config["command"]
     described = {
         "Id": container.id,
@@ -53,14 +60,10 @@ def inspect_container(engine: Engine, container: Container, *, size: bool = Fals
         "StaticDir": directory,
         "OCIConfigPath": f"{directory}/config.json",
         "OCIRuntime": runtimes.name_of(config),
-        "ConmonPidFile": f"{monitor_dir}/monitor",
-        "PidFile": f"{monitor_dir}/pid",
         "Name": container.name,
+        **inspect_identity.top(engine, container),
         "RestartCount": restart.count(engine.config, container.id),
         "Driver": "overlay",
-        "MountLabel": "",
-        "ProcessLabel": "",
-        "AppArmorProfile": "",
         "EffectiveCaps": [],
         "BoundingCaps": [],
         "ExecIDs": [],
@@ -139,12 +142,11 @@ def _config(container: Container) -> dict[str, Any]:
         "OnBuild": None,
         "Labels": config["labels"],
         "Annotations": config["annotations"],
+        **inspect_identity.config(container),
         "StopSignal": config["stop_signal"],
         "CreateCommand": config["create_command"],
-        "Umask": "0022",
         "Timeout": 0,
         "StopTimeout": config["stop_timeout"],
-        "Passwd": True,
         "HealthcheckOnFailureAction": "none",
         "sdNotifyMode": "container",
     }
@@ -152,26 +154,20 @@ def _config(container: Container) -> dict[str, Any]:
 
 def _host_config(engine: Engine, container: Container) -> dict[str, Any]:
     config = container.config
-    security, namespaces = config["security"], config["namespaces"]
+    security = config["security"]
     return {
-        **inspect_fields.host_config(config),
+        **inspect_fields.host_config(),
+        **inspect_identity.host_config(container),
         "Binds": [_bind(mount) for mount in config["mounts"] if mount["type"] != "tmpfs"],
-        "ContainerIDFile": "",
         "LogConfig": log_options.inspected(engine, container),
-        "NetworkMode": namespaces["network"],
         "PortBindings": {},
         "RestartPolicy": restart.described(config["restart"]),
         "AutoRemove": container.auto_remove,
         "CapAdd": security["cap_add"],
         "CapDrop": security["cap_drop"],
         "GroupAdd": config["group_add"],
-        "IpcMode": namespaces["ipc"],
-        "PidMode": namespaces["pid"],
-        "UTSMode": namespaces["uts"],
-        "UsernsMode": "" if namespaces["user"] == "host" else namespaces["user"],
         "Privileged": security["privileged"],
         "ReadonlyRootfs": config["read_only"],
-        "SecurityOpt": ["no-new-privileges"] if security["no_new_privileges"] else [],
         "Tmpfs": {
             mount["target"]: ",".join(mount["options"]) for mount in config["mounts"] if mount["type"] == "tmpfs"
         },

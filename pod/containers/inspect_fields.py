@@ -36,16 +36,14 @@ def network_settings() -> dict[str, Any]:
     }
 
 
-def host_config(config: Any) -> dict[str, Any]:
+def host_config() -> dict[str, Any]:
     """Return what HostConfig has for Docker's sake, and for what other fields do not say."""
     return {
-        "CgroupMode": config["namespaces"].get("cgroup", "private"),
         "VolumeDriver": "",
         "VolumesFrom": None,
         "Dns": [],
         "DnsOptions": [],
         "DnsSearch": [],
-        "ExtraHosts": [],
         "Links": None,
         "PublishAllPorts": False,
         "ConsoleSize": [0, 0],

@@ -292,6 +292,8 @@ def _estimated_size(engine: Engine, options: CreateOptions, config: ContainerCon
 
 
 def _from_flags(engine: Engine, flags: MapFlags) -> tuple[IdMap, IdMap]:
+    for texts, kind in ((flags.uid, "UID"), (flags.gid, "GID")):
+        id_maps.read(texts, kind, None)  # what is malformed is told of the flag that has it
     found = []
     for kind, own, other in (("UID", flags.uid, flags.gid), ("GID", flags.gid, flags.uid)):
         letter = kind[0].lower()
