@@ -6,18 +6,24 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
     from typing import Annotated
 
     from typer import Argument, Option
 
     from pod.containers.logs import Line
     from pod.engine import Engine
+    from pod.state import Container
+
+# The colours of the containers, in podman's order.
+_COLOURS = (37, 31, 33, 34, 35, 36, 32)
+_SHORT = 12
 
 
 def main(
     containers: Annotated[list[str] | None, Argument(metavar="CONTAINER [CONTAINER...]", help="Names or IDs")] = None,
+    color: Annotated[bool, Option("--color", help="Output the containers with different colors in the log")] = False,
     follow: Annotated[bool, Option("--follow", "-f", help="Follow log output")] = False,
+    latest: Annotated[bool, Option("--latest", "-l", help="Act on the latest container pod is aware of")] = False,
     names: Annotated[bool, Option("--names", "-n", help="Output the container name in the log")] = False,
     since: Annotated[
         str, Option("--since", metavar="string", help="Show logs since TIMESTAMP (RFC 3339, seconds, or 10m ago)")
@@ -27,57 +33,74 @@ def main(
     ] = -1,
     timestamps: Annotated[bool, Option("--timestamps", "-t", help="Output the timestamps in the log")] = False,
     until: Annotated[
-        str, Option("--until", metavar="string", help="Show logs until TIMESTAMP (RFC 3339, seconds, or 10m ago)")
+        str, Option("--until", metavar="string", help="Show logs until TIMESTAMP (RFC 3339, seconds, or 10m from now)")
     ] = "",
 ) -> None:
-    """Fetch the logs of one or more containers."""
-    from pod.cli import each
-    from pod.containers import logs
+    """Fetch the logs of one or more containers.
+
+    Several logs are shown as one, by the time of their lines, each with the ID (or name) of its container.
+    """
+    from pod import state
+    from pod.containers import chooser, log_merging
     from pod.engine import open_engine
-    from pod.errors import PodError
     from pod.times import parse_moment
 
-    names_given = each.required(containers or [], all=False, missing="specify at least one container name or ID to log")
+    words = containers or []
+    chooser.check(words, latest=latest, missing="specify at least one container name or ID to log")
+    wanted = log_merging.Wanted(
+        tail=None if tail < 0 else tail,
+        since=parse_moment(since) if since else None,
+        until=parse_moment(until, ahead=True) if until else None,
+    )
     engine = open_engine(write=False)
-    found = [each.find(engine, name) for name in names_given]
-    if follow and len(found) > 1:
-        raise PodError("logs -f can follow one container at a time")
-    first = parse_moment(since) if since else None
-    last = parse_moment(until) if until else None
-    lines = None if tail < 0 else tail
+    found = [state.find_container(engine.connection, word) for word in chooser.chosen(engine, words, latest=latest)]
     for container in found:
-        if container.config["log_driver"] == "none":
-            raise PodError(f"this container is using the 'none' log driver, cannot read logs: {container.name}")
-        path = f"{engine.config.container_dir(container.id)}/ctr.log"
-        prefix = f"{container.name if names else ''} " if names else ""
-        if follow:
-            found_lines = logs.follow(
-                path,
-                tail=lines,
-                since=first,
-                until=last,
-                is_running=_watch(engine, container.id),
-            )
-        else:
-            found_lines = logs.read(path, tail=lines, since=first, until=last)
-        _print(found_lines, prefix=prefix, timestamps=timestamps)
+        log_merging.check(container)
+    heads = [""]
+    if len(found) > 1:
+        heads = [f"{one.name if names else one.id[:_SHORT]} " for one in found]
+    printer = _Printer(heads, timestamps=timestamps, color=color, at_once=follow)
+    show = log_merging.follow if follow else log_merging.read
+    for number, line in show(engine, found, wanted):
+        printer.show(number, line)
+    for container in found:
+        _warn(engine, container)
 
 
-def _watch(engine: Engine, container_id: str) -> Callable[[], bool]:
-    """Tell whether more may come: while the container runs, and until its monitor has written the last of it."""
-    from pod.containers.status import observe
+def _warn(engine: Engine, container: Container) -> None:
+    """Say what a full disk has kept from the log and what the log itself cannot say yet."""
+    from pod.containers.log_options import missing
 
-    def is_running() -> bool:
-        seen = observe(engine.config, container_id)
-        return seen.is_running or seen.monitor_pid != 0
+    lost = missing(engine, container)
+    if lost:
+        sys.stdout.flush()
+        sys.stderr.write(f"warning: {lost} bytes of output of {container.name} are not in its log: disk full\n")
 
-    return is_running
 
+class _Printer:
+    """Writes lines to the stream that they came from."""
 
-def _print(lines: Iterable[Line], *, prefix: str, timestamps: bool) -> None:
-    out, err = sys.stdout.buffer, sys.stderr.buffer
-    for line in lines:
-        stream = err if line.stream == "stderr" else out
-        head = b"" if line.continued else prefix.encode() + (line.time.encode() + b" " if timestamps else b"")
-        stream.write(head + line.text + (b"" if line.partial else b"\n"))
-        stream.flush()
+    def __init__(self, heads: list[str], *, timestamps: bool, color: bool, at_once: bool) -> None:
+        self.heads = [head.encode() for head in heads]
+        self.at_once = at_once
+        self.last = sys.stdout.buffer
+        self.timestamps = timestamps
+        self.color = color
+
+    def show(self, number: int, line: Line) -> None:
+        """Write a line, or as much of one as there is."""
+        head = b""
+        if not line.continued:
+            head = self.heads[number]
+            if self.timestamps:
+                head += line.time.replace("+00:00", "Z").encode() + b" "
+        text = head + line.text
+        if self.color:
+            text = b"\x1b[%dm%b\x1b[0m" % (_COLOURS[number % len(_COLOURS)], text)
+        stream = sys.stderr.buffer if line.stream == "stderr" else sys.stdout.buffer
+        if stream is not self.last:  # which both may go to one place, in their order
+            self.last.flush()
+            self.last = stream
+        stream.write(text + (b"" if line.partial else b"\n"))
+        if self.at_once:
+            stream.flush()

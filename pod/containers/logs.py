@@ -1,4 +1,4 @@
-"""Reading a container's k8s-file log: from the end, between two moments, or as it grows.
+"""Reading a container's k8s-file log: from the end, between two moments, or as it grows, also across its rotation.
 
 The monitor writes every time in UTC and with nine digits (see runtime.monitor.log), so moments are compared as text.
 A record that is none, such as one that a full disk cut short, is passed over.
@@ -7,21 +7,21 @@ A record that is none, such as one that a full disk cut short, is passed over.
 from __future__ import annotations
 
 import os
-import select
 import time
 
+from pod.containers import log_files
+from pod.containers.log_files import TEXT, TIME, is_record
 from runtime.monitor.log import time_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_BLOCK = 1 << 18
+    from pod.containers.log_files import LogFile
+    from pod.watch import Watch
+
 _JOINED = 1 << 20  # A longer line is given out in pieces.
-_TIME = 35  # The length of a time.
-_TEXT = _TIME + 10  # Where the text begins: " stdout F " follows the time.
-_PAUSE_MS = 250  # Between two looks whether the container has ended.
-_IN_MODIFY = 2  # inotify(7)
+PAUSE = 0.25  # Seconds between two looks whether the container has ended.
 
 
 class Line:
@@ -43,14 +43,11 @@ class Line:
 
 def read(path: str, *, tail: int | None = None, since: int | None = None, until: int | None = None) -> Iterator[Line]:
     """Give what the log holds now: the last `tail` lines, of them those between two moments (ns since the epoch)."""
+    reader = Reader(path, tail=tail, since=since, until=until)
     try:
-        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return
-    try:
-        yield from _Reader(file, _Filter(since, until)).lines(tail)
+        yield from reader.lines()
     finally:
-        os.close(file)
+        reader.close()
 
 
 def follow(
@@ -65,72 +62,94 @@ def follow(
 
     `is_running` must hold until the container's monitor has gone: only then is the log complete.
     """
-    while not os.path.exists(path):  # It comes with the monitor.
-        if not is_running():
-            return
-        time.sleep(_PAUSE_MS / 1000)
-    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    watch = _Watch(path)
+    from pod.watch import Watch
+
+    reader = Reader(path, tail=tail, since=since, until=until)
+    watch = Watch()
     try:
-        reader = _Reader(file, _Filter(since, until))
-        yield from reader.lines(tail)
-        while until is None or time.time_ns() <= until:
+        while True:
             # Asked before the last read: what the container wrote before its end is then in the file.
-            running = is_running()
-            yield from reader.lines()
+            running = is_running() and (until is None or time.time_ns() <= until)
+            reader.wake(watch)
+            yield from reader.news()
             if not running:
                 return
-            watch.wait()
-            if reader.truncated():
-                reader.rewind()
+            watch.wait(PAUSE, blind=not reader.is_watched)
     finally:
         watch.close()
-        os.close(file)
+        reader.close()
 
 
-class _Filter:
-    """The moments between which records are wanted, as the log writes them."""
+class Reader:
+    """Reads records from the files of a log, and joins the pieces of a line that are there."""
 
-    __slots__ = ("since", "until")
-
-    def __init__(self, since: int | None, until: int | None) -> None:
+    def __init__(
+        self, path: str, *, tail: int | None = None, since: int | None = None, until: int | None = None
+    ) -> None:
+        self.path = path
         self.since = b"" if since is None else time_text(max(0, since)).encode()
         self.until = b"~" if until is None else time_text(max(0, until)).encode()
-
-    def wants(self, moment: bytes) -> bool:
-        return self.since <= moment <= self.until
-
-
-class _Reader:
-    """Reads records from an open log, and joins the pieces of a line that are there."""
-
-    def __init__(self, file: int, wanted: _Filter) -> None:
-        self.file = file
-        self.offset = 0
         self.rest = b""  # The beginning of a record that is still being written.
-        self.filter = wanted
         self.open: dict[bytes, bool] = {}  # Streams whose last given piece had no end.
-
-    def truncated(self) -> bool:
-        return os.fstat(self.file).st_size < self.offset
-
-    def rewind(self) -> None:
-        self.offset = 0
-        self.rest = b""
-
-    def lines(self, tail: int | None = None) -> Iterator[Line]:
-        """Give the lines up to the present end of the file."""
+        self.files = log_files.chain(path)
+        self.watched = b""
+        self.is_watched = False
+        self._seen: object = None
         if tail is not None and tail >= 0:
-            self.offset = _tail_offset(self.file, tail)
+            log_files.go_to_tail(self.files, tail)
+        if self.since:
+            log_files.go_to_moment(self.files, self.since)
+
+    def close(self) -> None:
+        """Close the files."""
+        for file in self.files:
+            file.close()
+        self.files = []
+
+    def wake(self, watch: Watch) -> None:
+        """Have a watch tell of what is added to the newest file that we know."""
+        newest = self.files[-1].identity if self.files else None
+        if newest is None or newest == self._seen:
+            self.is_watched = newest is not None and self.is_watched
+            return
+        self._seen = newest
+        self.is_watched = watch.add(f"/proc/self/fd/{self.files[-1].fd}")
+
+    def news(self) -> Iterator[Line]:
+        """Give what was added, also to files that are new; a log that was emptied is read from its beginning."""
+        if self.files and self.files[-1].size < self.files[-1].offset:
+            self.files[-1].offset = 0
+            self.rest = b""
+        while True:
+            yield from self.lines()
+            newest = log_files.identity(self.path)
+            if newest is None or (self.files and newest == self.files[-1].identity):
+                return
+            # It was rotated after what we have read: the old file is complete now.
+            yield from self.lines()
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Take the files that have come after the one that was the newest."""
+        known = self.files[-1].identity if self.files else None
+        files = log_files.chain(self.path)
+        places = [place for place, file in enumerate(files) if file.identity == known]
+        first = places[0] + 1 if places else 0
+        for file in files[:first]:
+            file.close()
+        self.files += files[first:]
+
+    def lines(self) -> Iterator[Line]:
+        """Give the lines up to the present end."""
         pieces: dict[bytes, list[bytes]] = {}  # By stream: the time of the first piece, and the texts.
         sizes: dict[bytes, int] = {}
         for record in self._records():
-            stream, text = record[_TIME + 1 : _TIME + 7], record[_TEXT:]
-            partial = record[_TIME + 8 : _TIME + 9] == b"P"
+            stream, text = record[TIME + 1 : TIME + 7], record[TEXT:]
+            partial = record[TIME + 8 : TIME + 9] == b"P"
             if not partial and stream not in pieces:
-                yield self._line(record[:_TIME], stream, text, partial=False)
+                yield self._line(record[:TIME], stream, text, partial=False)
                 continue
-            pieces.setdefault(stream, [record[:_TIME]]).append(text)
+            pieces.setdefault(stream, [record[:TIME]]).append(text)
             sizes[stream] = sizes.get(stream, 0) + len(text)
             if not partial or sizes[stream] > _JOINED:
                 moment, *texts = pieces.pop(stream)
@@ -145,71 +164,18 @@ class _Reader:
         return Line(moment.decode(), stream.decode(), text, partial=partial, continued=continued)
 
     def _records(self) -> Iterator[bytes]:
-        """Give the wanted records that are whole."""
-        while data := os.pread(self.file, _BLOCK, self.offset):
-            self.offset += len(data)
+        """Give the wanted records that are whole, file by file; the last file stays open for what is to come."""
+        while self.files:
+            yield from self._records_of(self.files[0])
+            if len(self.files) == 1:
+                return
+            self.rest = b""  # What has no end in a file that is complete never gets one.
+            self.files.pop(0).close()
+
+    def _records_of(self, file: LogFile) -> Iterator[bytes]:
+        while data := os.pread(file.fd, log_files.BLOCK, file.offset):
+            file.offset += len(data)
             *records, self.rest = (self.rest + data).split(b"\n")
             for record in records:
-                if _is_record(record) and self.filter.wants(record[:_TIME]):
+                if is_record(record) and self.since <= record[:TIME] <= self.until:
                     yield record
-
-
-class _Watch:
-    """Waits for a file to grow: by inotify(7), else by looking now and then."""
-
-    def __init__(self, path: str) -> None:
-        # 1.5 ms that only `logs -f` pays.
-        import ctypes
-
-        libc = ctypes.CDLL(None, use_errno=True)
-        self.fd: int = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
-        if self.fd >= 0 and libc.inotify_add_watch(self.fd, os.fsencode(path), _IN_MODIFY) < 0:
-            os.close(self.fd)
-            self.fd = -1
-        self.poller = select.poll()
-        if self.fd >= 0:
-            self.poller.register(self.fd, select.POLLIN)
-
-    def wait(self) -> None:
-        """Wait until the file has changed, but not for long."""
-        if self.fd < 0:
-            time.sleep(0.1)
-        elif self.poller.poll(_PAUSE_MS):
-            os.read(self.fd, 65536)
-
-    def close(self) -> None:
-        if self.fd >= 0:
-            os.close(self.fd)
-
-
-def _is_record(record: bytes) -> bool:
-    return record[_TIME : _TEXT - 2] in (b" stdout ", b" stderr ") and record[_TEXT - 2 : _TEXT] in (b"F ", b"P ")
-
-
-def _tail_offset(file: int, tail: int) -> int:
-    """Return where the last `tail` lines begin; reads back from the end, block by block."""
-    offset = os.fstat(file).st_size
-    if not tail:
-        return offset
-    carry = b""  # The end of a record whose beginning lies in the block before.
-    begun: set[bytes] = set()  # Streams of which a record was seen: a piece before it has its end further on.
-    while offset > 0:
-        size = min(_BLOCK, offset)
-        offset -= size
-        data = os.pread(file, size, offset) + carry
-        start = data.find(b"\n") + 1 if offset else 0
-        if offset and not start:
-            carry = data
-            continue
-        carry = data[:start]
-        *records, unfinished = data[start:].split(b"\n")
-        end = len(data) - len(unfinished)
-        for record in reversed(records):
-            stream = record[_TIME + 1 : _TIME + 7]
-            if _is_record(record) and (record[_TIME + 8 : _TIME + 9] == b"F" or stream not in begun):
-                begun.add(stream)
-                if not tail:
-                    return offset + end
-                tail -= 1
-            end -= len(record) + 1
-    return 0

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pod.containers import logs
+from pod.containers import log_files, logs
 from runtime.monitor.log import STDERR, STDOUT, Log, time_text
 
 
@@ -78,7 +78,7 @@ def test_missing_log_is_empty(tmp_path: Path) -> None:
 )
 def test_tail_is_the_end_of_all(chunks: list[str], tail: int, block: int) -> None:
     with tempfile.TemporaryDirectory(dir="/dev/shm") as directory, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(logs, "_BLOCK", block)
+        patch.setattr(log_files, "BLOCK", block)
         path = f"{directory}/log"
         log = Log(os.fsencode(path))
         log.open()
