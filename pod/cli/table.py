@@ -6,6 +6,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "attach": ("attach", "Attach to a running container"),
     "completion": ("completion", "Generate shell autocompletions"),
     "create": ("create", "Create but do not start a container"),
+    "doctor": ("doctor", "Check whether this machine is fit for containers"),
     "events": ("events", "Show pod events"),
     "exec": ("exec", "Run a process in a running container"),
     "history": ("history", "Show history of a specified image"),
