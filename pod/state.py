@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 
+from pod import secret_rows
 from pod.containers import dependencies, id_ranges
 from pod.containers.configuration import DEFAULTS
 from pod.errors import ContainerNotFoundError, NameInUseError, NoSuchVolumeError, PodError
@@ -51,6 +52,7 @@ STEPS = (
     """,
     dependencies.TABLE,
     id_ranges.TABLE,
+    secret_rows.TABLE,
 )
 
 EXIT_CODES_KEPT_SECONDS = 300.0

@@ -71,6 +71,13 @@ if TYPE_CHECKING:
         mask: list[str]
         unmask: list[str]  # paths, or "ALL"
 
+    class Storage(TypedDict):
+        """What the flags on storage come to beside the mounts."""
+
+        read_only_tmpfs: bool
+        chrootdirs: list[str]
+        shm_size_systemd: int  # 0 for no limit
+
     class Program(TypedDict):
         """A program that is a container's OCI runtime in place of our own library."""
 
@@ -113,6 +120,8 @@ if TYPE_CHECKING:
         tty: bool
         stdin: bool
         mounts: list[dict[str, Any]]
+        storage: Storage
+        secrets: list[dict[str, Any]]  # source, id, type, target, uid, gid, mode; never the data
         read_only: bool
         init_path: str  # empty without --init
         namespaces: Namespaces
@@ -142,6 +151,8 @@ if TYPE_CHECKING:
 
 # What a container has for the keys that the version which created it did not know yet.
 DEFAULTS: dict[str, Any] = {
+    "storage": {"read_only_tmpfs": True, "chrootdirs": [], "shm_size_systemd": 0},
+    "secrets": [],
     "cgroups": "default",
     "runtime": None,
     "log": {"path": "", "max_size": 10_000_000, "max_file": 3, "tag": "", "labels": {}},

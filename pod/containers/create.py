@@ -13,12 +13,12 @@ from pod.containers import (
     id_ranges,
     identities,
     log_options,
+    mount_choice,
     restart,
     runtimes,
     security,
 )
 from pod.containers.configuration import DEFAULTS
-from pod.containers.mounts import Mount
 from pod.errors import PodError
 from runtime import jsontext, process
 from storage import database, images, reserve, rootfs
@@ -28,8 +28,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from pod.containers.configuration import Confinement, ContainerConfig, Devices, Identity, Namespaces
+    from pod.containers.configuration import Confinement, ContainerConfig, Devices, Identity, Namespaces, Storage
     from pod.containers.environment import Variables
+    from pod.containers.mounts import Mount
     from pod.containers.userns import AutoRequest, MapFlags
     from pod.engine import Engine
     from storage.images import Image
@@ -58,6 +59,10 @@ class CreateOptions:
         self.tty = False
         self.stdin = False
         self.mounts: list[Mount] = []
+        self.volumes_from: list[str] = []
+        self.image_volume = "bind"
+        self.storage: Storage = {"read_only_tmpfs": True, "chrootdirs": [], "shm_size_systemd": 0}
+        self.secrets: list[dict[str, Any]] = []
         self.read_only = False
         self.init_path = ""
         # Empty: containers.conf or the default decides.
@@ -129,10 +134,17 @@ def create(engine: Engine, options: CreateOptions) -> state.Container:
         dependencies.record(engine.connection, container_id, options.needs)
         if options.image is not None:
             images.pin(engine.connection, options.image.id, container_id)
+        for mount in config["mounts"]:
+            if mount["type"] == "image" and mount["more"]["image"] != config["image"]:
+                images.pin(engine.connection, mount["more"]["image"], container_id)
         for volume in new_volumes:
             volumes.prepare(engine, volume)
     try:
         make_directories(engine, container_id)
+        if config["secrets"]:
+            from pod import secrets
+
+            secrets.keep_copies(engine, container_id, config["secrets"])
     except BaseException:
         from pod.containers import remove
 
@@ -162,9 +174,7 @@ def configure(engine: Engine, options: CreateOptions, container_id: str) -> Cont
         rootfs.lowers(engine.store, image)  # says now rather than at the start that a layer is damaged
         image_config = jsontext.loads(image.config).get("config") or {}
     entrypoint, command = _program(options, image_config)
-    mounts = _with_image_volumes(options, image_config)
-    for mount in mounts:
-        _check_mount(mount)
+    mounts = mount_choice.choose(engine, options, image_config)
     cgroups = options.cgroups or engine.config.containers.get("cgroups") or "enabled"
     pids_limit = _pids_limit(engine, options)
     _settle_limits(engine, options)
@@ -191,6 +201,8 @@ def configure(engine: Engine, options: CreateOptions, container_id: str) -> Cont
         "tty": options.tty,
         "stdin": options.stdin,
         "mounts": [mount.to_document() for mount in mounts],
+        "storage": options.storage,
+        "secrets": _secrets(engine, options),
         "read_only": options.read_only,
         "init_path": options.init_path or _default_init(engine),
         "namespaces": modes,
@@ -298,6 +310,14 @@ def _settle_limits(engine: Engine, options: CreateOptions) -> None:
         limits.settle(engine.config, options)
 
 
+def _secrets(engine: Engine, options: CreateOptions) -> list[dict[str, Any]]:
+    if not options.secrets:
+        return []
+    from pod import secrets
+
+    return secrets.resolve(engine, options.secrets)
+
+
 def image_environment(image_config: dict[str, Any]) -> dict[str, str]:
     """Return the image's variables; what is not KEY=VALUE is dropped, never taken from the host (CVE-2026-57231)."""
     pairs = (item.partition("=") for item in image_config.get("Env") or [] if isinstance(item, str))
@@ -320,34 +340,6 @@ def _program(options: CreateOptions, image_config: dict[str, Any]) -> tuple[list
             hint="name the program to run after the image",
         )
     return list(entrypoint), list(command)
-
-
-def _with_image_volumes(options: CreateOptions, image_config: dict[str, Any]) -> list[Mount]:
-    mounts: list[Mount] = []
-    for mount in options.mounts:
-        if any(other.target == mount.target for other in mounts):
-            raise PodError(f"{mount.target}: duplicate mount destination")
-        mounts.append(mount)
-    targets = {mount.target for mount in mounts}
-    for target in image_config.get("Volumes") or {}:
-        path = os.path.normpath(target)
-        if path.startswith("/") and path != "/" and path not in targets:
-            mounts.append(Mount("volume", "", path, [], anonymous=True))
-    for mount in mounts:
-        if mount.type == "volume" and not mount.source:
-            mount.source = names.new_id()
-    return mounts
-
-
-def _check_mount(mount: Mount) -> None:
-    if mount.type == "bind":
-        try:
-            os.stat(mount.source)
-        except OSError as error:
-            raise PodError(
-                f"statfs {mount.source}: {(error.strerror or '').lower()}",
-                hint="the source of a bind mount must exist on the host: create it first",
-            ) from error
 
 
 def _check_no_cgroups(options: CreateOptions) -> None:

@@ -1,4 +1,4 @@
-"""What --volume, --mount and --tmpfs ask for, as data.
+"""A mount of a container as data, and what --volume and --tmpfs ask for (--mount: see mount_flag.py).
 
 Sources: podman-run(1), "Mounting"; mount(8) for options.
 """
@@ -9,22 +9,44 @@ import os
 
 from pod.errors import PodError
 from pod.names import check_name
-from pod.values import parse_bool, parse_size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_PROPAGATION = ("shared", "slave", "private", "unbindable", "rshared", "rslave", "rprivate", "runbindable")
-_FLAGS = ("ro", "rw", "suid", "nosuid", "dev", "nodev", "exec", "noexec", "bind", "rbind", *_PROPAGATION)
-# SELinux relabelling: accepted as podman accepts it where SELinux is not in use.
-_LABELS = ("z", "Z")
+PROPAGATION = ("shared", "slave", "private", "unbindable", "rshared", "rslave", "rprivate", "runbindable")
+# Words of which a mount may have one each, and how podman names them in its complaint.
+EXCLUSIVE = (
+    (("exec", "noexec"), "'noexec' or 'exec'"),
+    (("dev", "nodev"), "'nodev' or 'dev'"),
+    (("suid", "nosuid"), "'nosuid' or 'suid'"),
+    (("rw", "ro"), "'rw' or 'ro'"),
+    (("z", "Z", "O"), "'z', 'Z', or 'O'"),
+    (("U",), "'U'"),
+    (PROPAGATION, "'[r]shared', '[r]private', '[r]slave' or '[r]unbindable'"),
+    (("bind", "rbind"), "'[r]bind'"),
+    (("copy", "nocopy"), "'copy' or 'nocopy'"),
+)
+FLAGS = ("ro", "rw", "suid", "nosuid", "dev", "nodev", "exec", "noexec", "bind", "rbind", *PROPAGATION)
+# SELinux relabelling, where SELinux is not in use, and words that only machines of macOS know: accepted, no effect.
+_IDLE = ("z", "Z", "cached", "delegated", "consistent")
+_TMPFS_FLAGS = (
+    *(
+        "rw ro exec noexec dev nodev suid nosuid sync async dirsync bind rbind noatime atime nodiratime diratime"
+    ).split(),
+    *("relatime norelatime strictatime nostrictatime iversion noiversion noswap notmpcopyup tmpcopyup").split(),
+)
+_TMPFS_SETTINGS = ("size", "mode", "uid", "gid", "nr_inodes", "nr_blocks", "huge", "mpol")
 
 
 class Mount:
-    """One mount of a container: a host path, a named volume, or memory."""
+    """One mount of a container: a host path, a named volume, an image, memory, or pseudo-terminals.
 
-    __slots__ = ("anonymous", "copy", "options", "source", "target", "type")
+    `more` holds what few mounts have: `chown` (U), `idmap` (a mapping, or empty for the container's own), `subpath`,
+    `overlay` (O: empty, or `upper` and `work`), `nocreate`, `image` (the ID), `writable` (of an image).
+    """
+
+    __slots__ = ("anonymous", "copy", "more", "options", "source", "target", "type")
 
     def __init__(
         self,
@@ -35,13 +57,15 @@ class Mount:
         *,
         copy: bool = True,
         anonymous: bool = False,
+        more: dict[str, Any] | None = None,
     ) -> None:
-        self.type = type  # bind, volume or tmpfs
-        self.source = source  # a path for bind, a name for volume
+        self.type = type  # bind, volume, tmpfs, ramfs, devpts or image
+        self.source = source  # a path for bind, a name for volume and image
         self.target = target
         self.options = options
         self.copy = copy  # a new volume gets what the image has at the target
         self.anonymous = anonymous
+        self.more = more or {}
 
     def to_document(self) -> dict[str, Any]:
         """Return the mount as it is stored in a container's configuration."""
@@ -61,132 +85,130 @@ def parse_volume(text: str) -> Mount:
             f'invalid volume specification "{text}": must be [SOURCE-VOLUME|HOST-DIR:]CONTAINER-DIR[:OPTIONS]'
         )
     if len(parts) == 1:
-        return Mount("volume", "", _target(parts[0]), [], anonymous=True)
-    source, target = parts[0], _target(parts[1])
+        return Mount("volume", "", absolute(parts[0]), [], anonymous=True)
+    source, target = parts[0], absolute(parts[1])
     if not source:
-        raise PodError(f'invalid volume specification "{text}": the source is empty')
-    options, copy = _options(parts[2].split(",") if len(parts) == 3 else [], text)
+        raise PodError("host directory cannot be empty")
+    options, copy, more = _sorted(parts[2].split(",") if len(parts) == 3 else [])
     if source[0] in "/.":
-        return Mount("bind", os.path.abspath(source), target, _with_default(options, "rbind"))
-    return Mount("volume", check_name(source), target, options, copy=copy)
+        return Mount("bind", os.path.abspath(source), target, with_default(options, "rbind"), more=more)
+    return Mount("volume", check_name(source), target, options, copy=copy, more=more)
 
 
 def parse_tmpfs(text: str) -> Mount:
     """Parse --tmpfs: "TARGET[:OPTIONS]"; options go to tmpfs(5)."""
-    target, _, options = text.partition(":")
-    return Mount("tmpfs", "", _target(target), _tmpfs_options([item for item in options.split(",") if item]))
-
-
-def parse_mount(text: str) -> Mount:
-    """Parse --mount: "type=TYPE,source=…,target=…[,…]"."""
-    settings: dict[str, str] = {}
-    for item in text.split(","):
-        name, equals, value = item.partition("=")
-        settings[_MOUNT_ALIASES.get(name, name)] = value if equals else ""
-    kind = settings.pop("type", "volume")
-    if "target" not in settings:
-        raise PodError(f'invalid mount "{text}": must set volume destination: target is missing')
-    target = _target(settings.pop("target"))
-    if kind == "bind":
-        return _bind_mount(settings, target, text)
-    if kind == "volume":
-        return _volume_mount(settings, target, text)
-    if kind == "tmpfs":
-        return _tmpfs_mount(settings, target, text)
-    raise PodError(f'invalid mount "{text}": type "{kind}" is none of bind, tmpfs, volume')
-
-
-_MOUNT_ALIASES = {
-    "src": "source",
-    "dst": "target",
-    "destination": "target",
-    "readonly": "ro",
-    "bind-propagation": "propagation",
-}
-
-
-def _bind_mount(settings: dict[str, str], target: str, text: str) -> Mount:
-    source = settings.pop("source", "")
-    if not source:
-        raise PodError(f'invalid mount "{text}": source is missing')
-    recursive = "bind" if parse_bool(settings.pop("bind-nonrecursive", "") or "false") else "rbind"
-    options, _ = _options(_flags(settings), text)
-    return Mount("bind", os.path.abspath(source), target, _with_default(options, recursive))
-
-
-def _volume_mount(settings: dict[str, str], target: str, text: str) -> Mount:
-    source = settings.pop("source", "")
-    options, copy = _options(_flags(settings), text)
-    if source:
-        check_name(source)
-    return Mount("volume", source, target, options, copy=copy, anonymous=not source)
-
-
-def _tmpfs_mount(settings: dict[str, str], target: str, text: str) -> Mount:
-    options = []
-    for name, value in settings.items():
-        if name in ("tmpfs-size", "size"):
-            options.append(f"size={parse_size(value)}")
-        elif name in ("tmpfs-mode", "mode"):
-            options.append(f"mode={value}")
-        elif name in ("notmpcopyup", "tmpcopyup", *_FLAGS):
-            options += _flags({name: value})
-        else:
-            raise PodError(f'invalid mount "{text}": unknown option "{name}" for a tmpfs')
-    return Mount("tmpfs", "", target, _tmpfs_options(options))
-
-
-def _flags(settings: dict[str, str]) -> list[str]:
-    flags = []
-    for name, value in settings.items():
-        if name == "propagation":
-            flags.append(value)
-        elif name in ("ro", "rw") and value:
-            flags.append(name if parse_bool(value) else {"ro": "rw", "rw": "ro"}[name])
-        elif value and name in _FLAGS:
-            if parse_bool(value):
-                flags.append(name)
-        else:
-            flags.append(f"{name}={value}" if value else name)
-    return flags
-
-
-def _options(options: list[str], text: str) -> tuple[list[str], bool]:
-    kept, copy = [], True
+    target, _, said = text.partition(":")
+    options = [item for item in said.split(",") if item and item != "U"]
     for option in options:
-        if option in ("copy", "nocopy"):
-            copy = option == "copy"
-        elif option in _FLAGS:
+        name, equals, value = option.partition("=")
+        if (not equals and name in (*_TMPFS_FLAGS, *PROPAGATION)) or (equals and name in _TMPFS_SETTINGS):
+            check_tmpfs_setting(name, value)
+        else:
+            raise PodError(f'unknown mount option "{option}": invalid mount option')
+    more = {"chown": True} if "U" in said.split(",") else None
+    return Mount("tmpfs", "", absolute(target), tmpfs_options(options), more=more)
+
+
+def check_tmpfs_setting(name: str, value: str) -> None:
+    """Refuse now what the kernel would refuse when the container starts."""
+    good = True
+    if name == "size":
+        number = value.rstrip("%kKmMgG")
+        good = number.isdigit() and len(value) - len(number) < 2
+    elif name == "mode":
+        good = bool(value) and all(letter in "01234567" for letter in value) and int(value, 8) <= 0o7777
+    elif name in ("uid", "gid"):
+        good = value.isdigit()
+    if not good:
+        raise PodError(
+            f'invalid tmpfs option "{name}={value}": invalid argument', hint="see tmpfs(5): size=64m,mode=1777"
+        )
+
+
+def _sorted(options: list[str]) -> tuple[list[str], bool, dict[str, Any]]:
+    """Return the options for the mount itself, whether to copy up, and what is for `more`."""
+    for words, names in EXCLUSIVE:
+        if len([option for option in options if option in words]) > 1:
+            raise PodError(f'invalid options "{", ".join(options)}", can only specify 1 {names} option')
+    kept: list[str] = []
+    more: dict[str, Any] = {}
+    for option in options:
+        name, _equals, value = option.partition("=")
+        if option in FLAGS:
             kept.append(option)
-        elif option not in _LABELS and option:
-            raise PodError(f'invalid mount option "{option}" in "{text}"', hint="known are " + ", ".join(_FLAGS))
-    for first, second in (("ro", "rw"), ("suid", "nosuid"), ("dev", "nodev"), ("exec", "noexec")):
-        if first in kept and second in kept:
-            raise PodError(f'invalid mount options in "{text}": {first} and {second} exclude each other')
-    return kept, copy
+        elif option == "U":
+            more["chown"] = True
+        elif option == "O":
+            more.setdefault("overlay", {})
+        elif option == "nocreate":
+            more["nocreate"] = True
+        elif name in ("upperdir", "workdir") and value:
+            more.setdefault("overlay", {})[name] = os.path.abspath(value)
+        elif name == "idmap":
+            more["idmap"] = checked_idmap(value)
+        elif option not in (*_IDLE, "copy", "nocopy", ""):
+            raise PodError(f'invalid option type "{option}"', hint="known are " + ", ".join(FLAGS))
+    _check_overlay(options, more)
+    return kept, "nocopy" not in options, more
 
 
-def _tmpfs_options(options: list[str]) -> list[str]:
+def _check_overlay(options: list[str], more: dict[str, Any]) -> None:
+    overlay = more.get("overlay")
+    if overlay is None:
+        return
+    if "O" not in options:
+        option = next(option for option in options if option.startswith(("upperdir", "workdir")))
+        raise PodError(f'unknown mount option "{option}": invalid mount option', hint="it belongs to the option O")
+    if len(overlay) == 1:
+        raise PodError("invalid overlay volume: upperdir and workdir must be given together: invalid mount option")
+
+
+def checked_idmap(text: str) -> str:
+    """Return a mapping "uids=0-1-10#10-11-10;gids=…" if it is one; empty is the container's own."""
+    if text:
+        parse_idmap(text)
+    return text
+
+
+def parse_idmap(text: str) -> dict[str, list[tuple[int, int, int, bool]]]:
+    """Return (of the file system, mounted, count, whether relative to the container's namespace) for uids and gids."""
+    found: dict[str, list[tuple[int, int, int, bool]]] = {}
+    for part in text.split(";"):
+        kind, _equals, entries = part.partition("=")
+        for entry in entries.split("#"):
+            numbers = entry.removeprefix("@").split("-")
+            if kind not in ("uids", "gids") or len(numbers) != 3 or not all(number.isdigit() for number in numbers):
+                raise PodError(f'invalid idmap option "{text}"', hint="write idmap=uids=0-1000-1;gids=0-1000-1")
+            first, second, count = (int(number) for number in numbers)
+            found.setdefault(kind, []).append((first, second, count, entry.startswith("@")))
+    if len(found) != 2:
+        raise PodError(f'invalid idmap option "{text}": needs both uids and gids')
+    return found
+
+
+def tmpfs_options(options: list[str]) -> list[str]:
+    """Return the options of a tmpfs with those that it has unless they are contradicted."""
     defaults = ["rprivate", "nosuid", "nodev", "tmpcopyup"]
-    if "notmpcopyup" in options:
-        options = [option for option in options if option != "notmpcopyup"]
-        defaults.remove("tmpcopyup")
-    opposite = {"suid": "nosuid", "dev": "nodev"}
+    if any(option in PROPAGATION for option in options):
+        defaults.remove("rprivate")
+    opposite = {"suid": "nosuid", "dev": "nodev", "notmpcopyup": "tmpcopyup"}
     for option in options:
         if opposite.get(option) in defaults:
             defaults.remove(opposite[option])
-    return defaults + [option for option in options if option not in defaults]
+    return defaults + [option for option in options if option not in (*defaults, "notmpcopyup")]
 
 
-def _with_default(options: list[str], recursive: str) -> list[str]:
+def with_default(options: list[str], recursive: str) -> list[str]:
+    """Return the options of a bind mount, with recursion and propagation if they are not said."""
     if "bind" not in options and "rbind" not in options:
         options = [*options, recursive]
-    if not any(option in _PROPAGATION for option in options):
+    if not any(option in PROPAGATION for option in options):
         options = [*options, "rprivate"]
     return options
 
 
-def _target(path: str) -> str:
+def absolute(path: str) -> str:
+    """Return a container's path in its plain form. Raises PodError if it is relative."""
     if not path.startswith("/"):
         raise PodError(f'invalid container path "{path}", must be an absolute path')
-    return os.path.normpath(path)
+    return "/" + os.path.normpath(path).lstrip("/")

@@ -5,8 +5,18 @@ from __future__ import annotations
 import os
 import sys
 
-from pod import events, volumes
-from pod.containers import cgroup_place, files, log_options, monitor_settings, rootfs, runtimes, spec, users
+from pod import events
+from pod.containers import (
+    cgroup_place,
+    files,
+    log_options,
+    monitor_settings,
+    mount_sources,
+    rootfs,
+    runtimes,
+    spec,
+    users,
+)
 from pod.containers.surroundings import observed
 from runtime.monitor import spawn
 from storage import images
@@ -40,6 +50,7 @@ class Plan:
             self.config = devices.apply(self.spec, self.config, rootless=engine.config.rootless)
         self.runtime = runtimes.of(engine.config, container, engine.config.monitor_dir(container.id))
         self.overlay = self._overlay()
+        self.sources = mount_sources.of(engine, container, self.surroundings)
         files.write(self.surroundings.files, self.config, name=container.name)
 
     def _overlay(self) -> rootfs.Overlay | None:
@@ -92,7 +103,8 @@ class Plan:
             keep_name=self.engine.config.user,
             name=self.container.name,
         )
-        self._copy_up()
+        if self.sources is not None:
+            self.sources.prepare(self.spec)
         self._give_files()
         made = self.runtime.create(self.container.id, self.directory, self.spec, stdio, self.preserve)
         if self.overlay is not None:
@@ -131,19 +143,6 @@ class Plan:
             return
         uids, gids = self.surroundings.id_mappings
         files.give(self.surroundings.files, spec.outside(0, uids), spec.outside(0, gids))
-
-    def _copy_up(self) -> None:
-        wanted = [mount for mount in self.config["mounts"] if mount["type"] == "volume" and mount["copy"]]
-        if not wanted:
-            return
-        root = os.open(self.surroundings.rootfs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        user, mappings = self.spec["process"]["user"], self.surroundings.id_mappings or ([], [])
-        owner = spec.outside(user["uid"], mappings[0]), spec.outside(user["gid"], mappings[1])
-        try:
-            for mount in wanted:
-                volumes.copy_up(root, mount["target"], volumes.path(self.engine.config, mount["source"]), owner)
-        finally:
-            os.close(root)
 
 
 def monitor_config(engine: Engine, container: Container) -> spawn.MonitorConfig:

@@ -70,6 +70,7 @@ def process(config: ContainerConfig, args: list[str], container_id: str, surroun
     if identity["unset_env_all"]:
         env = {}
     env = {key: value for key, value in env.items() if key not in identity["unset_env"]} | config["env"]
+    env |= surroundings.secret_env
     env.setdefault("HOSTNAME", config["hostname"])
     labels: dict[str, Any] = {}
     if not config["security"]["privileged"]:
@@ -151,6 +152,8 @@ def _linux(config: ContainerConfig, surroundings: Surroundings) -> dict[str, Any
         unmask = security["unmask"]
         linux["maskedPaths"] = [path for path in MASKED_PATHS if not _is_unmasked(path, unmask)] + security["mask"]
         linux["readonlyPaths"] = [path for path in READONLY_PATHS if not _is_unmasked(path, unmask)]
+    if config["read_only"] and not config["storage"]["read_only_tmpfs"]:
+        linux["readonlyPaths"] += ["/dev", "/dev/shm"]  # once its nodes have been made
     if security["privileged"] and not surroundings.rootless:
         from pod.containers.devices import host_devices
 

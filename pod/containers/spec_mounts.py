@@ -21,8 +21,8 @@ def mounts(config: ContainerConfig, surroundings: Surroundings) -> list[dict[str
     chosen = [Mount.from_document(document) for document in config["mounts"]]
     taken = {mount.target for mount in chosen}
     own = _file_mounts(config, surroundings)
-    if config["read_only"]:
-        own += _scratch_mounts()
+    if config["read_only"] and config["storage"]["read_only_tmpfs"]:
+        own += _scratch_mounts(config["storage"]["shm_size_systemd"])
     rest = [mount for mount in own if mount["destination"] not in taken]
     rest += [_chosen_mount(mount, surroundings) for mount in chosen]
     # A mount below another must come after it, whatever the order on the command line.
@@ -36,12 +36,15 @@ def _depth(mount: dict[str, Any]) -> int:
 
 
 def _chosen_mount(mount: Mount, surroundings: Surroundings) -> dict[str, Any]:
-    if mount.type == "tmpfs":
-        return {"destination": mount.target, "type": "tmpfs", "source": "tmpfs", "options": mount.options}
+    if mount.type in ("tmpfs", "ramfs", "devpts"):
+        return {"destination": mount.target, "type": mount.type, "source": mount.type, "options": mount.options}
+    # Where a source is still to be made or mounted, the monitor puts another here (mount_sources.py).
     source = f"{surroundings.volumes}/{mount.source}/_data" if mount.type == "volume" else mount.source
     options = mount.options
     if "bind" not in options and "rbind" not in options:
         options = ["rbind", *options]
+    if mount.type == "image":
+        options = ["bind", "rprivate", "nosuid", "nodev", "rw" if mount.more["writable"] else "ro"]
     if mount.type == "volume":
         options = [*options, *(option for option in ("nosuid", "nodev") if option[2:] not in options)]
     return {"destination": mount.target, "type": "bind", "source": source, "options": options}
@@ -94,13 +97,17 @@ def _file_mounts(config: ContainerConfig, surroundings: Surroundings) -> list[di
     if identity["timezone"]:
         names["/etc/localtime"] = f"{directory}/localtime"
     mounts = [_mount(target, "bind", source, "bind,rprivate") for target, source in names.items()]
+    for chroot in config["storage"]["chrootdirs"]:
+        mounts += [
+            {**mount, "destination": chroot.rstrip("/") + mount["destination"]} for mount in mounts[: len(names)]
+        ]
     if config["init_path"]:
         mounts.append(_mount(INIT_TARGET, "bind", config["init_path"], "bind,ro,rprivate"))
     return mounts
 
 
-def _scratch_mounts() -> list[dict[str, Any]]:
-    options = "rprivate,nosuid,nodev,tmpcopyup"
+def _scratch_mounts(size: int) -> list[dict[str, Any]]:
+    options = "rprivate,nosuid,nodev,tmpcopyup" + (f",size={size}" if size else "")
     return [_mount(target, "tmpfs", "tmpfs", options) for target in ("/tmp", "/var/tmp", "/run")]
 
 

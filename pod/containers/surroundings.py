@@ -30,6 +30,7 @@ class Surroundings:
         "process_label",
         "rootfs",
         "rootless",
+        "secret_env",
         "shared_memory",
         "volumes",
     )
@@ -49,6 +50,7 @@ class Surroundings:
         shared_memory: str = "",
         process_label: str = "",
         mount_label: str = "",
+        secret_env: dict[str, str] | None = None,
     ) -> None:
         self.rootfs = rootfs  # where the root file system will be mounted
         self.files = files  # the directory of hosts, hostname, resolv.conf and .containerenv
@@ -62,6 +64,7 @@ class Surroundings:
         self.shared_memory = shared_memory  # where the /dev/shm of another container will be mounted, for --ipc
         self.process_label = process_label  # SELinux's
         self.mount_label = mount_label
+        self.secret_env = secret_env or {}  # variables that nothing but the process is to know
 
 
 def observed(engine: Engine, container_id: str, config: ContainerConfig) -> Surroundings:
@@ -85,6 +88,7 @@ def observed(engine: Engine, container_id: str, config: ContainerConfig) -> Surr
         shared_memory=f"{directory}/shm" if config["namespaces"]["ipc"].startswith("container:") else "",
         process_label=security.process_label(labels),
         mount_label=security.mount_label(labels),
+        secret_env=_secret_env(engine, container_id, config),
         default_sysctls={key.strip(): value.strip() for key, _, value in sysctls},
     )
 
@@ -97,3 +101,12 @@ def _id_mappings(engine: Engine, config: ContainerConfig) -> tuple[list[IdMappin
 
     # Earlier versions did not store the map of keep-id.
     return userns.as_ranges(maps) if maps is not None else userns.keep_id_map(engine, mode)
+
+
+def _secret_env(engine: Engine, container_id: str, config: ContainerConfig) -> dict[str, str]:
+    if not config["secrets"]:
+        return {}
+    from pod import secrets
+
+    secrets.keep_copies(engine, container_id, config["secrets"])  # a crash may have kept them from being made
+    return secrets.environment(engine.config, container_id, config["secrets"])

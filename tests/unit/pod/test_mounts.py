@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pod.containers import mounts
+from pod.containers.mount_flag import parse_mount
 from pod.containers.mounts import Mount
 from pod.errors import PodError
 
@@ -35,12 +36,12 @@ def test_nonsense_volume(text: str) -> None:
 
 
 def test_mount_types() -> None:
-    bind = mounts.parse_mount("type=bind,source=/a,target=/b,readonly")
+    (bind,) = parse_mount("type=bind,source=/a,target=/b,readonly")
     assert document(bind) == ("bind", "/a", "/b", ["ro", "rbind", "rprivate"])
-    bind = mounts.parse_mount("type=bind,src=/a,dst=/b,ro=false,bind-propagation=rshared")
+    (bind,) = parse_mount("type=bind,src=/a,dst=/b,ro=false,bind-propagation=rshared")
     assert document(bind) == ("bind", "/a", "/b", ["rw", "rshared", "rbind"])
-    assert document(mounts.parse_mount("type=volume,source=v,destination=/b")) == ("volume", "v", "/b", [])
-    tmpfs = mounts.parse_mount("type=tmpfs,target=/t,tmpfs-size=1m,tmpfs-mode=700")
+    assert document(parse_mount("type=volume,source=v,destination=/b")[0]) == ("volume", "v", "/b", [])
+    (tmpfs,) = parse_mount("type=tmpfs,target=/t,tmpfs-size=1m,tmpfs-mode=700")
     assert document(tmpfs) == (
         "tmpfs",
         "",
@@ -53,7 +54,6 @@ def test_mount_types() -> None:
     "text",
     [
         "",
-        "type=bind,target=/b",
         "type=bind,source=/a",
         "type=cdrom,target=/b",
         "type=tmpfs,target=/b,bogus=1",
@@ -62,7 +62,7 @@ def test_mount_types() -> None:
 )
 def test_nonsense_mount(text: str) -> None:
     with pytest.raises(PodError):
-        mounts.parse_mount(text)
+        parse_mount(text)
 
 
 def test_tmpfs() -> None:
@@ -81,7 +81,7 @@ def test_documents_round_trip() -> None:
 
 @given(st.text(alphabet="abc/:.,=roZ-", max_size=20))
 def test_any_text_is_a_mount_or_an_error(text: str) -> None:
-    for parse in (mounts.parse_volume, mounts.parse_mount, mounts.parse_tmpfs):
+    for parse in (mounts.parse_volume, lambda text: parse_mount(text)[0], mounts.parse_tmpfs):
         try:
             assert parse(text).target.startswith("/")
         except PodError:

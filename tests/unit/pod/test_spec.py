@@ -33,6 +33,8 @@ def config(**changes: Any) -> ContainerConfig:
         "tty": False,
         "stdin": False,
         "mounts": [],
+        "storage": options.storage,
+        "secrets": [],
         "read_only": False,
         "init_path": "",
         "namespaces": dict.fromkeys(("network", "pid", "ipc", "uts", "cgroup"), "private") | {"user": "host"},
