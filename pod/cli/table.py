@@ -8,7 +8,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "create": ("create", "Create but do not start a container"),
     "doctor": ("doctor", "Check whether this machine is fit for containers"),
     "events": ("events", "Show pod events"),
+    "diff": ("diff", "Display the changes to the object's file system"),
     "exec": ("exec", "Run a process in a running container"),
+    "export": ("export", "Export container's filesystem contents as a tar archive"),
     "history": ("history", "Show history of a specified image"),
     "images": ("images", "List images in local storage"),
     "import": ("import_", "Import a tarball to create a filesystem image"),
@@ -42,8 +44,10 @@ GROUPS: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
             "attach": COMMANDS["attach"],
             "cleanup": ("container_cleanup", "Clean up what ended containers left behind"),
             "create": COMMANDS["create"],
+            "diff": ("container_diff", "Inspect changes to the container's file systems"),
             "exec": COMMANDS["exec"],
             "exists": ("container_exists", "Check if a container exists in local storage"),
+            "export": COMMANDS["export"],
             "inspect": ("container_inspect", "Display the configuration of a container"),
             "kill": COMMANDS["kill"],
             "list": COMMANDS["ps"],
@@ -64,6 +68,7 @@ GROUPS: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
     "image": (
         "Manage images",
         {
+            "diff": ("image_diff", "Inspect changes to the image's file systems"),
             "exists": ("image_exists", "Check if an image exists in local storage"),
             "history": COMMANDS["history"],
             "import": COMMANDS["import"],

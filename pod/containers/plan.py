@@ -25,6 +25,7 @@ from storage.rootfs import lowers as layer_directories
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pod.containers.configuration import ContainerConfig
+    from pod.containers.surroundings import Surroundings
     from pod.engine import Engine
     from pod.state import Container
     from runtime.monitor.spawn import Stdio
@@ -58,21 +59,7 @@ class Plan:
             from pod.containers import foreign_rootfs
 
             return foreign_rootfs.overlay(self.engine.config, self.config, self.directory, self.surroundings)
-        engine = self.engine
-        image = images.load(engine.store, self.config["image"])
-        directories = layer_directories(engine.store, image)
-        mapped: list[int] = []
-        if self.surroundings.id_mappings is not None:
-            from pod.containers import shifted
-
-            directories, mapped = shifted.layers(engine, image, directories, self.surroundings.id_mappings)
-        return rootfs.Overlay(
-            lowers=directories,
-            directory=self.directory,
-            rootless=engine.config.rootless,
-            volatile=self.container.auto_remove,
-            mapped=mapped,
-        )
+        return image_overlay(self.engine, self.container, self.surroundings)
 
     def monitor_config(self) -> spawn.MonitorConfig:
         """Return what the monitor is told."""
@@ -132,9 +119,7 @@ class Plan:
         rootfs.attach_mapped(self.overlay)
         if self.overlay.is_plain:
             return
-        status_of_root = os.stat(self.overlay.lowers[0])
-        os.chown(self.overlay.upper, status_of_root.st_uid, status_of_root.st_gid)
-        os.chmod(self.overlay.upper, status_of_root.st_mode & 0o7777)
+        rootfs.adopt_root(self.overlay)
         rootfs.mount_overlay(self.overlay)
 
     def _give_files(self) -> None:
@@ -143,6 +128,24 @@ class Plan:
             return
         uids, gids = self.surroundings.id_mappings
         files.give(self.surroundings.files, spec.outside(0, uids), spec.outside(0, gids))
+
+
+def image_overlay(engine: Engine, container: Container, surroundings: Surroundings) -> rootfs.Overlay:
+    """Return the overlay of a container over the layers of its image."""
+    image = images.load(engine.store, container.config["image"])
+    directories = layer_directories(engine.store, image)
+    mapped: list[int] = []
+    if surroundings.id_mappings is not None:
+        from pod.containers import shifted
+
+        directories, mapped = shifted.layers(engine, image, directories, surroundings.id_mappings)
+    return rootfs.Overlay(
+        lowers=directories,
+        directory=engine.config.container_dir(container.id),
+        rootless=engine.config.rootless,
+        volatile=container.auto_remove,
+        mapped=mapped,
+    )
 
 
 def monitor_config(engine: Engine, container: Container) -> spawn.MonitorConfig:

@@ -70,11 +70,21 @@ def detach_mapped(overlay: Overlay) -> None:
     overlay.mapped = []
 
 
+def adopt_root(overlay: Overlay) -> None:
+    """Give the container's own layer the owner and mode of the image's root directory."""
+    status_of_root = os.stat(overlay.lowers[0])
+    os.chown(overlay.upper, status_of_root.st_uid, status_of_root.st_gid)
+    os.chmod(overlay.upper, status_of_root.st_mode & 0o7777)
+
+
 def mount_overlay(overlay: Overlay) -> None:
-    """Mount the layers below the container's own, in this process's mount namespace."""
+    """Mount the layers below the container's own, in this process's mount namespace.
+
+    Without an upper layer nothing can be written: `lowers` are all there is.
+    """
     if len(overlay.lowers) > _MAX_LOWERS:
         raise PodError(f"the image has {len(overlay.lowers)} layers, the kernel's overlay takes {_MAX_LOWERS}")
-    if os.path.isdir(f"{overlay.work}/work/incompat/volatile"):
+    if overlay.upper and os.path.isdir(f"{overlay.work}/work/incompat/volatile"):
         raise PodError("the machine went down while this container ran, its files are not to be trusted")
     try:
         if not _mount_by_descriptor(overlay):
@@ -90,8 +100,9 @@ def _mount_by_descriptor(overlay: Overlay) -> bool:
         try:
             for lower in overlay.lowers:
                 syscalls.fsconfig_set_string(filesystem, "lowerdir+", lower)
-            syscalls.fsconfig_set_string(filesystem, "upperdir", overlay.upper)
-            syscalls.fsconfig_set_string(filesystem, "workdir", overlay.work)
+            if overlay.upper:
+                syscalls.fsconfig_set_string(filesystem, "upperdir", overlay.upper)
+                syscalls.fsconfig_set_string(filesystem, "workdir", overlay.work)
         except OSError as error:
             if error.errno == errno.EINVAL:
                 return False
@@ -114,7 +125,8 @@ def _mount_by_options(overlay: Overlay) -> None:
     # Relative names keep a long chain of layers within the page that mount(2) takes.
     parent = os.path.dirname(os.path.dirname(overlay.lowers[0]))
     lowers = ":".join(os.path.relpath(lower, parent) for lower in overlay.lowers)
-    options = f"lowerdir={lowers},upperdir={overlay.upper},workdir={overlay.work}"
+    options = f"lowerdir={lowers}"
+    options += f",upperdir={overlay.upper},workdir={overlay.work}" if overlay.upper else ""
     options += ",userxattr" * overlay.rootless + ",volatile" * overlay.volatile
     before = os.open(".", os.O_PATH | os.O_CLOEXEC)
     os.chdir(parent)

@@ -1,0 +1,286 @@
+"""Write a tree as a tar stream: the layer that a container's changes are, or a whole root file system.
+
+The tree may be alive and hostile: each step opens one name in a directory's fd with O_NOFOLLOW, looks at what it has
+opened, and reads that and nothing else. Names are in the order of their bytes, times in whole seconds: the same tree
+always gives the same bytes. Sources: POSIX pax (ustar headers, and extended ones where those do not hold it);
+image-spec, layer.md (whiteouts).
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from storage.layers.stream import BLOCK
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+
+_CHUNK = 1 << 20
+_OPEN = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+_TYPES = {
+    stat.S_IFREG: b"0",
+    stat.S_IFLNK: b"2",
+    stat.S_IFCHR: b"3",
+    stat.S_IFBLK: b"4",
+    stat.S_IFDIR: b"5",
+    stat.S_IFIFO: b"6",
+}
+_LARGEST_SIZE = 0o77777777777
+_LARGEST_ID = 0o7777777
+_OPAQUE = (b"trusted.overlay.opaque", b"user.overlay.opaque")
+_WHITEOUT = b".wh."
+_END = bytes(2 * BLOCK)
+
+
+def _same(uid: int, gid: int) -> tuple[int, int]:
+    return uid, gid
+
+
+@dataclass(frozen=True)
+class WriteOptions:
+    """How a tree becomes a tar.
+
+    `owner` turns user and group of the file system into those of the tar. With `layer`, the marks of overlayfs become
+    whiteouts. `skipped` are names (without a leading slash) that are left out with all below them; so is what lies on
+    another file system, unless `foreign`.
+    """
+
+    owner: Callable[[int, int], tuple[int, int]] = _same
+    layer: bool = False
+    skipped: frozenset[bytes] = frozenset()
+    foreign: bool = True
+
+
+@dataclass
+class _Writing:
+    options: WriteOptions
+    device: int = 0
+    links: dict[tuple[int, int], bytes] = field(default_factory=dict)
+
+
+def tar_of(root: int, options: WriteOptions | None = None) -> Iterator[bytes]:
+    """Yield the tar of what lies below a directory's fd, the end mark included. Raises OSError."""
+    chosen = options or WriteOptions()
+    writing = _Writing(chosen, os.fstat(root).st_dev)
+    descriptor = os.open(b".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=root)
+    yield from _directory(writing, descriptor, b"")
+    yield _END
+
+
+def one_of(parent: int, name: bytes, written: bytes, options: WriteOptions | None = None) -> Iterator[bytes]:
+    """Yield the tar of one file or tree, `name` in the directory fd `parent`, under the name `written`."""
+    writing = _Writing(options or WriteOptions(), os.fstat(parent).st_dev)
+    inner = yield from _entry(writing, parent, name, written)
+    if inner >= 0:
+        yield from _directory(writing, inner, written + b"/")
+    yield _END
+
+
+def _directory(writing: _Writing, descriptor: int, prefix: bytes) -> Iterator[bytes]:
+    """Yield the entries of an open directory, which is closed at the end; deep trees need no deep stack."""
+    stack = [(descriptor, iter(sorted(os.listdir(descriptor))), prefix)]
+    try:
+        while stack:
+            current, names, before = stack[-1]
+            name = next(names, None)
+            if name is None:
+                os.close(current)
+                stack.pop()
+                continue
+            raw = os.fsencode(name)
+            inner = yield from _entry(writing, current, raw, before + raw)
+            if inner >= 0:
+                stack.append((inner, iter(sorted(os.listdir(inner))), before + raw + b"/"))
+    finally:
+        for left, _, _ in stack:
+            os.close(left)
+
+
+def _entry(writing: _Writing, parent: int, name: bytes, written: bytes) -> Generator[bytes, None, int]:
+    """Yield one entry; return the fd of a directory that is to be read, else -1."""
+    options = writing.options
+    if written in options.skipped:
+        return -1
+    try:
+        descriptor = os.open(name, _OPEN, dir_fd=parent)
+    except FileNotFoundError:
+        return -1  # it has just been removed
+    try:
+        found = os.fstat(descriptor)
+        if stat.S_ISSOCK(found.st_mode) or (not options.foreign and found.st_dev != writing.device):
+            return -1
+        if options.layer and stat.S_ISCHR(found.st_mode) and found.st_rdev == 0:
+            yield _whiteout(written, _WHITEOUT + name)
+            return -1
+        yield from _node(writing, descriptor, found, written)
+        if not stat.S_ISDIR(found.st_mode):
+            return -1
+        inner = os.open(b".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=descriptor)
+        if options.layer and _is_opaque(descriptor):
+            yield _whiteout(written + b"/x", b".wh..wh..opq")
+        return inner
+    finally:
+        os.close(descriptor)
+
+
+def _node(writing: _Writing, descriptor: int, found: os.stat_result, written: bytes) -> Iterator[bytes]:
+    mode = stat.S_IFMT(found.st_mode)
+    uid, gid = writing.options.owner(found.st_uid, found.st_gid)
+    records = _xattrs(descriptor, layer=writing.options.layer)
+    if stat.S_ISDIR(mode):
+        yield _header(written + b"/", _TYPES[mode], found, uid, gid, records=records)
+        return
+    key = (found.st_dev, found.st_ino)
+    if found.st_nlink > 1:
+        first = writing.links.setdefault(key, written)
+        if first != written:
+            yield _header(written, b"1", found, uid, gid, link=first)
+            return
+    if stat.S_ISLNK(mode):
+        yield _header(written, b"2", found, uid, gid, link=os.readlink(b"", dir_fd=descriptor), records=records)
+    elif stat.S_ISREG(mode):
+        yield _header(written, b"0", found, uid, gid, size=found.st_size, records=records)
+        yield from _content(descriptor, found.st_size)
+    else:
+        yield _header(written, _TYPES[mode], found, uid, gid, records=records)
+
+
+def _content(descriptor: int, size: int) -> Iterator[bytes]:
+    """Yield as many bytes as the header says, whatever happens to the file meanwhile, and the padding."""
+    left = size
+    if left:
+        file = os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY)
+        try:
+            while left:
+                data = os.read(file, min(left, _CHUNK))
+                if not data:
+                    break
+                left -= len(data)
+                yield data
+        finally:
+            os.close(file)
+    while left:  # it became shorter
+        zeros = bytes(min(left, _CHUNK))
+        left -= len(zeros)
+        yield zeros
+    yield bytes(-size % BLOCK)
+
+
+def _is_opaque(descriptor: int) -> bool:
+    for name in _OPAQUE:
+        try:
+            if os.getxattr(f"/proc/self/fd/{descriptor}", name) == b"y":
+                return True
+        except OSError:
+            continue
+    return False
+
+
+def _whiteout(written: bytes, name: bytes) -> bytes:
+    directory = written.rpartition(b"/")[0]
+    whole = directory + b"/" + name if directory else name
+    return _header(whole, b"0", os.stat_result((0o100000, 0, 0, 1, 0, 0, 0, 0, 0, 0)), 0, 0)
+
+
+def _xattrs(descriptor: int, *, layer: bool) -> list[tuple[bytes, bytes]]:
+    """Return the pax records of a file's extended attributes; those of overlayfs itself belong to no layer."""
+    path = f"/proc/self/fd/{descriptor}"
+    try:
+        names = os.listxattr(path)
+    except OSError:
+        return []
+    records = []
+    for name in names:
+        raw = os.fsencode(name)
+        plain = _plain_name(raw, layer=layer)
+        if not plain:
+            continue
+        try:
+            records.append((b"SCHILY.xattr." + plain, os.getxattr(path, name)))
+        except OSError:
+            continue  # not ours to read, or it has just gone
+    return records
+
+
+def _plain_name(name: bytes, *, layer: bool) -> bytes:
+    """Return an attribute's name in the tar, empty for one that stays out."""
+    if name in (b"security.selinux", b"system.nfs4_acl"):
+        return b""
+    for space in (b"trusted.overlay.", b"user.overlay."):
+        if name.startswith(space):
+            # What an image brought with such a name lies there escaped (storage/layers/xattrs.py).
+            rest = name.removeprefix(space)
+            return space + rest.removeprefix(b"overlay.") if layer and rest.startswith(b"overlay.") else b""
+    return name
+
+
+def _header(
+    name: bytes,
+    kind: bytes,
+    found: os.stat_result,
+    uid: int,
+    gid: int,
+    *,
+    size: int = 0,
+    link: bytes = b"",
+    records: list[tuple[bytes, bytes]] | None = None,
+) -> bytes:
+    """Return the header of one entry, with an extended one before it for what the plain one cannot hold."""
+    extended = list(records or [])
+    if len(name) > 100:
+        extended.append((b"path", name))
+    if len(link) > 100:
+        extended.append((b"linkpath", link))
+    for key, value, largest in ((b"size", size, _LARGEST_SIZE), (b"uid", uid, _LARGEST_ID), (b"gid", gid, _LARGEST_ID)):
+        if value > largest:
+            extended.append((key, b"%d" % value))
+    seconds = int(found.st_mtime)
+    if not 0 <= seconds <= _LARGEST_SIZE:
+        extended.append((b"mtime", b"%d" % seconds))
+    device = (os.major(found.st_rdev), os.minor(found.st_rdev)) if kind in (b"3", b"4") else (0, 0)
+    mode = stat.S_IMODE(found.st_mode)
+    plain = _ustar(name, kind, mode, min(uid, _LARGEST_ID), min(gid, _LARGEST_ID), size, seconds, link, device)
+    return _extension(extended) + plain if extended else plain
+
+
+def _extension(records: list[tuple[bytes, bytes]]) -> bytes:
+    data = b"".join(_record(key, value) for key, value in sorted(records))
+    return _ustar(b"PaxHeaders.0", b"x", 0o644, 0, 0, len(data), 0, b"", (0, 0)) + data + bytes(-len(data) % BLOCK)
+
+
+def _record(key: bytes, value: bytes) -> bytes:
+    """Return `LENGTH KEY=VALUE`, where the length counts its own digits."""
+    rest = len(key) + len(value) + 3
+    length = rest + len(str(rest))
+    length = rest + len(str(length))
+    return b"%d %s=%s\n" % (length, key, value)
+
+
+def _ustar(
+    name: bytes,
+    kind: bytes,
+    mode: int,
+    uid: int,
+    gid: int,
+    size: int,
+    seconds: int,
+    link: bytes,
+    device: tuple[int, int],
+) -> bytes:
+    fields = [
+        name[:100].ljust(100, b"\0"),
+        b"%07o\0%07o\0%07o\0" % (mode, uid, gid),
+        b"%011o\0" % min(size, _LARGEST_SIZE),
+        b"%011o\0" % min(max(seconds, 0), _LARGEST_SIZE),
+        b"        ",
+        kind,
+        link[:100].ljust(100, b"\0"),
+        b"ustar\00000",
+        bytes(64),
+        b"%07o\0%07o\0" % device,
+    ]
+    block = b"".join(fields).ljust(BLOCK, b"\0")
+    return block[:148] + b"%06o\0 " % sum(block) + block[156:]
