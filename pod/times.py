@@ -87,3 +87,24 @@ def _complete(moment: str) -> str:
     if len(date) != 10 or date.count("-") != 2 or (separator and not clock):
         raise ValueError(moment)
     return f"{date}T{clock or '00:00:00'}"
+
+
+def go_duration(nanoseconds: int) -> str:
+    """Return a duration as Go prints it: "0s", "1.5ms", "1h2m3.25s"."""
+    if nanoseconds < 0:
+        return f"-{go_duration(-nanoseconds)}"
+    for unit, size in (("ns", 1), ("µs", 1_000), ("ms", 1_000_000)):
+        if 0 < nanoseconds < size * 1000:
+            return f"{_decimal(nanoseconds, size)}{unit}"
+    seconds, rest = divmod(nanoseconds, 1_000_000_000)
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    text = f"{hours}h" if hours else ""
+    text += f"{minutes}m" if minutes or hours else ""
+    return f"{text}{_decimal(seconds * 1_000_000_000 + rest, 1_000_000_000)}s"
+
+
+def _decimal(amount: int, size: int) -> str:
+    whole, rest = divmod(amount, size)
+    fraction = f"{rest:0{len(str(size)) - 1}d}".rstrip("0") if rest else ""
+    return f"{whole}.{fraction}" if fraction else str(whole)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pod.config import Config
     from pod.containers.configuration import Program
     from pod.state import Container
+    from runtime.cgroups import Cgroup
     from runtime.external import ExternalRuntime
     from runtime.monitor import spawn
 
@@ -169,28 +170,54 @@ def resume(config: Config, container: Container) -> None:
 def update(config: Config, container: Container, resources: dict[str, Any]) -> None:
     """Put other limits of a running container into force: parts of `linux.resources`, all or none of them."""
     if container.config["runtime"]:
-        _of_noted(config, container).update(container.id, resources)
+        _update_noted(config, container, resources)
         return
     from runtime import update as own
 
     own.update(config.runtime_root, container.id, resources)
 
 
+def _update_noted(config: Config, container: Container, resources: dict[str, Any]) -> None:
+    """Have a program update its container; then write all values ourselves: runc forgets some, resets others."""
+    from pod.containers import status
+    from runtime import update as own
+
+    _of_noted(config, container).update(container.id, resources)
+    pid = status.observe(config, container.id).pid
+    found = cgroup(config, container.id, pid) if pid else None
+    if found is not None:
+        found.apply(own.plan(container.config["resources"], resources)[0])
+
+
 def freezer(config: Config, container_id: str, pid: int) -> tuple[str, str]:
     """Return the kernel's file that tells whether a container is paused, and what it holds then; empty for none."""
-    from runtime import kill
     from runtime import pause as own
-    from runtime import status as states
+
+    found = cgroup(config, container_id, pid)
+    return ("", "") if found is None else own.freezer(found)
+
+
+def cgroup(config: Config, container_id: str, pid: int) -> Cgroup | None:
+    """Return the cgroup of a running container; None if it has none of its own. Raises what reading it raises."""
+    if _noted(config, container_id) is None:
+        from runtime import kill
+        from runtime import status as states
+
+        return kill.cgroup_of(states.load(config.runtime_root, container_id))
+    from runtime import mounts_cgroup
     from runtime.cgroups import plan
 
-    if _noted(config, container_id) is None:
-        cgroup = kill.cgroup_of(states.load(config.runtime_root, container_id))
-        return ("", "") if cgroup is None else own.freezer(cgroup)
-    from runtime import mounts_cgroup
-
+    # Of a program's container the kernel tells where it is.
     found = mounts_cgroup.cgroups_of(pid)
     path = found.get("freezer") or found.get("") or "/"
-    return own.freezer(plan(path)) if path != "/" else ("", "")
+    return plan(path) if path not in ("/", _own_path()) else None
+
+
+def _own_path() -> str:
+    from runtime import mounts_cgroup
+
+    found = mounts_cgroup.cgroups_of()
+    return found.get("freezer") or found.get("") or "/"
 
 
 def _of_noted(config: Config, container: Container) -> ExternalRuntime:

@@ -139,10 +139,11 @@ def test_wrong_objects(box: Pod, busybox: str) -> None:
     assert (done.code, 'no container with name or ID "nope" found: no such container' in done.stderr) == (125, True)
     done = box.run("update", check=False)
     assert (done.code, "accepts 1 arg(s), received 0" in done.stderr) == (125, True)
-    box.run("create", "--name", "c", "--cgroups", "disabled", busybox)
-    done = box.run("update", "--memory", "64m", "c", check=False)
-    assert done.code == 125
-    assert "cannot set resource limits when cgroups are disabled" in done.stderr
+    if "POD_TEST_RUNTIME" not in os.environ:  # runc makes no container without control groups
+        box.run("create", "--name", "c", "--cgroups", "disabled", busybox)
+        done = box.run("update", "--memory", "64m", "c", check=False)
+        assert done.code == 125
+        assert "cannot set resource limits when cgroups are disabled" in done.stderr
     box.run("create", "--name", "d", busybox)
     if box.rootless:
         for flag in ("--memory=64m", "--pids-limit=5"):

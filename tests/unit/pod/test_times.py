@@ -3,7 +3,7 @@ import time
 import pytest
 
 from pod.errors import PodError
-from pod.times import SECOND, parse_duration, parse_moment
+from pod.times import SECOND, go_duration, parse_duration, parse_moment
 
 
 @pytest.mark.parametrize(
@@ -58,3 +58,21 @@ def test_dates_without_zone_are_local() -> None:
 def test_bad_moments(text: str) -> None:
     with pytest.raises(PodError, match="unable to parse timestamp"):
         parse_moment(text)
+
+
+@pytest.mark.parametrize(
+    ("nanoseconds", "text"),
+    [
+        (0, "0s"),
+        (1, "1ns"),
+        (1500, "1.5µs"),
+        (21037000, "21.037ms"),
+        (1_000_000_000, "1s"),
+        (61_500_000_000, "1m1.5s"),
+        (3_600_000_000_000, "1h0m0s"),
+        (3_732_497_061_672, "1h2m12.497061672s"),
+        (-2_000_000_000, "-2s"),
+    ],
+)
+def test_go_duration(nanoseconds: int, text: str) -> None:
+    assert go_duration(nanoseconds) == text
