@@ -85,7 +85,7 @@ def run(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, str, str]:
         ),
         (
             "container sta",
-            "unrecognized command `pod container sta`\n\nDid you mean this?\n\tstart\n\n"
+            "unrecognized command `pod container sta`\n\nDid you mean this?\n\tstart\n\tstats\n\n"
             "Try 'pod container --help' for more information",
         ),
         ("container foo", "unrecognized command `pod container foo`\nTry 'pod container --help' for more information"),
