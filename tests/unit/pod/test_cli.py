@@ -77,7 +77,7 @@ def run(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, str, str]:
             'invalid argument "-1" for "--retry" flag: strconv.ParseUint: parsing "-1": invalid syntax\n'
             "See 'pod pull --help'",
         ),
-        ("foo", "unrecognized command `pod foo`\nTry 'pod --help' for more information"),
+        ("zzzzzz", "unrecognized command `pod zzzzzz`\nTry 'pod --help' for more information"),
         (
             "imagse",
             "unrecognized command `pod imagse`\n\nDid you mean this?\n\timage\n\timages\n\n"
