@@ -59,6 +59,11 @@ class Plan:
             from pod.containers import foreign_rootfs
 
             return foreign_rootfs.overlay(self.engine.config, self.config, self.directory, self.surroundings)
+        mappings = self.surroundings.id_mappings
+        if mappings is not None and self.config["runtime"] and not self.engine.config.rootless:
+            from pod.containers import shifted
+
+            shifted.let_in(self.directory, spec.outside(0, mappings[1]))
         return image_overlay(self.engine, self.container, self.surroundings)
 
     def monitor_config(self) -> spawn.MonitorConfig:

@@ -143,7 +143,7 @@ def _linux(config: ContainerConfig, surroundings: Surroundings) -> dict[str, Any
         linux["personality"] = {"domain": config["identity"]["personality"]}
     if surroundings.mount_label and not security["privileged"]:
         linux["mountLabel"] = surroundings.mount_label
-    if surroundings.id_mappings is not None and not _joins_user(config):
+    if surroundings.id_mappings is not None:
         for key, mappings in zip(("uidMappings", "gidMappings"), surroundings.id_mappings, strict=True):
             linux[key] = [
                 {"containerID": inside, "hostID": outside, "size": count} for inside, outside, count in mappings
@@ -186,10 +186,6 @@ def _is_unmasked(path: str, unmasked: list[str]) -> bool:
     from fnmatch import fnmatchcase
 
     return any(fnmatchcase(path, pattern) for pattern in unmasked)
-
-
-def _joins_user(config: ContainerConfig) -> bool:
-    return config["namespaces"]["user"].partition(":")[0] in ("container", "ns")
 
 
 def _namespaces(config: ContainerConfig, surroundings: Surroundings) -> list[dict[str, str]]:
