@@ -4,6 +4,7 @@ from __future__ import annotations
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "attach": ("attach", "Attach to a running container"),
+    "commit": ("commit", "Create new image based on the changed container"),
     "completion": ("completion", "Generate shell autocompletions"),
     "create": ("create", "Create but do not start a container"),
     "doctor": ("doctor", "Check whether this machine is fit for containers"),
@@ -45,6 +46,7 @@ GROUPS: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
         {
             "attach": COMMANDS["attach"],
             "cleanup": ("container_cleanup", "Clean up what ended containers left behind"),
+            "commit": COMMANDS["commit"],
             "create": COMMANDS["create"],
             "diff": ("container_diff", "Inspect changes to the container's file systems"),
             "exec": COMMANDS["exec"],

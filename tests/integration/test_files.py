@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
 import tarfile
+import time
 
 from tests.fixtures.command import Pod
 
@@ -144,3 +146,102 @@ def test_export_while_a_container_swaps_names(box: Pod, busybox: str) -> None:
         data, _ = process.communicate()
         assert process.returncode == 0
         assert b"the-host" not in data
+
+
+def config_of(box: Pod, image: str) -> dict[str, object]:
+    found: dict[str, object] = json.loads(box.run("image", "inspect", image).out)[0]
+    return found
+
+
+def test_commit(box: Pod, busybox: str) -> None:
+    changed(box, busybox, "--env", "A=b", "--label", "l=1", "--workdir", "/data")
+    image = box.run("commit", "--author", "Me <me@example.org>", "--quiet", "one", "made:1").out
+    assert image == box.run("images", "--quiet", "--no-trunc", "made").out.removeprefix("sha256:")
+    told = config_of(box, "localhost/made:1")
+    assert told["Author"] == "Me <me@example.org>"
+    config = told["Config"]
+    assert isinstance(config, dict)
+    assert "A=b" in config["Env"]
+    assert (config["Labels"], config["WorkingDir"]) == ({"l": "1"}, "/data")
+    assert len(told["RootFS"]["Layers"]) == 2  # type: ignore[index]
+    script = "cat /data/inner/file; stat -c %h /data/hard; readlink /data/link; test -p /data/fifo && test ! -e /bin/vi"
+    assert box.run("run", "--rm", "made:1", "sh", "-c", script).out.split() == ["12345", "2", "inner"]
+    assert box.run("system", "check").out == ""
+
+
+def test_commit_with_changes(box: Pod, busybox: str) -> None:
+    box.run("create", "--name", "one", "--volume", "data:/volume", "--env", "A=b", busybox, "true")
+    path = os.path.join(box.home, "config.json")
+    box.execute(["sh", "-c", f"""echo '{{"User": "3"}}' >{path}"""])
+    iid = os.path.join(box.home, "iid")
+    line = ["commit", "--change", "CMD echo changed", "-c", "ENV C=d", "--config", path, "--include-volumes"]
+    box.run(*line, "--iidfile", iid, "--format", "docker", "--message", "why", "one", "changed")
+    told = config_of(box, "changed")
+    config = told["Config"]
+    assert isinstance(config, dict)
+    assert config["Cmd"] == ["/bin/sh", "-c", "echo changed"]
+    assert {"A=b", "C=d"} <= set(config["Env"])
+    assert (config["User"], config["Volumes"]) == ("3", {"/volume": {}})
+    assert told["ManifestType"] == "application/vnd.docker.distribution.manifest.v2+json"
+    assert "why" in box.run("history", "--format", "{{.Comment}}", "changed").out
+    with open(iid, encoding="ascii") as file:
+        assert file.read() == f"sha256:{told['Id']}"
+    assert box.run("run", "--rm", "changed").out == "changed"
+
+
+def test_commit_squashed(box: Pod, busybox: str) -> None:
+    changed(box, busybox)
+    box.run("commit", "--squash", "one", "squashed")
+    assert len(config_of(box, "squashed")["RootFS"]["Layers"]) == 1  # type: ignore[index]
+    assert box.run("run", "--rm", "squashed", "cat", "/data/hard").out == "12345"
+    assert box.run("run", "--rm", "squashed", "ls", "/bin/vi", check=False).code != 0
+
+
+def test_commit_of_a_running_container(box: Pod, busybox: str) -> None:
+    box.run("run", "--detach", "--name", "one", busybox, "sh", "-c", "mkdir /d; echo 1 >/d/a; rm -r /etc/x; sleep 600")
+    for _ in range(50):
+        if box.run("exec", "one", "ls", "/d/a", check=False).code == 0:
+            break
+    pause = () if box.rootless else ("--pause",)  # which wants a cgroup
+    image = box.run("commit", *pause, "one").out.splitlines()[-1]
+    assert box.run("run", "--rm", image, "cat", "/d/a").out == "1"
+    assert box.run("inspect", "--format", "{{.State.Status}}", "one").out == "running"
+
+
+def test_commit_says_what_is_wrong(box: Pod, busybox: str) -> None:
+    box.run("create", "--name", "one", busybox, "true")
+    before = box.run("images", "--all", "--quiet").out
+    for line, message in (
+        (("commit", "none"), 'no container with name or ID "none" found: no such container'),
+        (("commit", "--format", "x", "one"), 'unrecognized image format "x"'),
+        (("commit", "-m", "why", "one"), "messages are only compatible with the docker image format (-f docker)"),
+        (("commit", "--change", "NONSENSE", "one"), 'invalid change "NONSENSE" - invalid instruction NONSENSE'),
+        (("commit", "one", "UPPER:/"), ""),
+    ):
+        failed = box.run(*line, check=False)
+        assert failed.code == 125
+        assert message in failed.stderr
+    assert box.run("images", "--all", "--quiet").out == before
+
+
+def test_commit_killed_at_any_moment_leaves_nothing(box: Pod, busybox: str) -> None:
+    box.run("run", "--name", "one", busybox, "sh", "-c", "for i in 1 2 3 4 5 6 7 8; do cp /bin/busybox /$i; done")
+    before = box.run("images", "--all", "--quiet", "--no-trunc").out
+    for moment in (0.02, 0.05, 0.08, 0.12):
+        process = box.start("commit", "--quiet", "one", "killed")
+        time.sleep(moment)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        if "killed" in box.run("images").out:
+            box.run("rmi", "killed")
+    box.run("system", "prune", "--external")
+    assert box.run("images", "--all", "--quiet", "--no-trunc").out == before
+    assert os.listdir(f"{box.root}/staging") == []
+    assert box.run("system", "check").out == ""
+
+
+def test_commit_of_owners_in_a_user_namespace(box: Pod, busybox: str) -> None:
+    maps = ("--uidmap", "0:1:1000", "--gidmap", "0:1:1000")
+    box.run("run", "--name", "one", *maps, busybox, "sh", "-c", "touch /own; chown 7:8 /own")
+    box.run("commit", "one", "owned")
+    assert box.run("run", "--rm", "owned", "stat", "-c", "%u:%g", "/own", "/bin/busybox").out.split() == ["7:8", "0:0"]

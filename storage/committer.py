@@ -1,0 +1,128 @@
+"""An image of one further layer over another image, or of one layer alone: what commit (and later build) makes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from storage import documents, durability, gc, images
+from storage.documents import digest_of
+from storage.interrupts import Interrupts
+from storage.layers.unpacking import UnpackOptions
+from storage.layers.worker import fork_unpack
+from storage.publish import Layer, NewImage, publish_image, publish_layer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from storage.images import Image
+    from storage.layers.unpacking import LayerResult
+    from storage.store import Store
+
+_CONFIG = {"oci": documents.OCI_CONFIG, "docker": documents.DOCKER_CONFIG}
+_MANIFEST = {"oci": documents.OCI_MANIFEST, "docker": documents.DOCKER_MANIFEST}
+_LAYER = {"oci": documents.OCI_LAYER, "docker": documents.DOCKER_LAYER}
+# The kinds of compressed layers in both families of documents: gzip is in both, zstd in one only.
+_COUNTERPARTS = {
+    f"{documents.OCI_LAYER}+gzip": f"{documents.DOCKER_LAYER}.gzip",
+    documents.OCI_LAYER: documents.DOCKER_LAYER,
+}
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What the new image says of itself; `config` is the whole document but for rootfs and history."""
+
+    config: dict[str, Any]
+    history: Callable[[str], dict[str, Any]]  # from the diffID of the new layer to its entry
+    created: float
+    format: str = "oci"  # or docker
+    annotations: dict[str, str] | None = None
+
+
+def commit_layer(
+    store: Store,
+    chunks: Iterator[bytes],
+    draft: Draft,
+    *,
+    parent: Image | None = None,
+    reference: str | None = None,
+    rootless: bool = False,
+    single_id: bool = False,
+) -> Image:
+    """Make an image whose topmost layer is a tar; atomic, and a failure leaves nothing.
+
+    `chunks` is read in a process of its own. `reference` is a full name to give to the image.
+    """
+    gc.sweep(store)
+    options = UnpackOptions(rootless=rootless, ignore_chown_errors=single_id)
+    try:
+        with Interrupts() as interrupts, store.publishing(), store.staging() as staging:
+            worker = fork_unpack(lambda: chunks, staging.path, options=options)
+            try:
+                with interrupts.waiting():
+                    result = worker.result()
+            finally:
+                worker.kill()
+            key = result.diff_id.removeprefix("sha256:")
+            publish_layer(store, staging, Layer(key, result.diff_id, result.size, result.entries, result.implied))
+            image = _image(store, result, draft, parent)
+            publish_image(store, image, [reference] if reference is not None else [])
+    finally:
+        gc.sweep(store)
+    durability.begin(store)
+    return images.load(store, image.id)
+
+
+def _image(store: Store, result: LayerResult, draft: Draft, parent: Image | None) -> NewImage:
+    below = json.loads(parent.config) if parent is not None else {}
+    layers = [*(parent.layers if parent is not None else ()), result.diff_id]
+    document = {
+        **draft.config,
+        "rootfs": {"type": "layers", "diff_ids": layers},
+        "history": [*(below.get("history") or []), draft.history(result.diff_id)],
+    }
+    raw = _dump(document)
+    manifest = _manifest(raw, result, draft, parent)
+    return NewImage(
+        config=raw,
+        manifest=manifest,
+        media_type=_MANIFEST[draft.format],
+        digests=(digest_of(manifest),),
+        created=draft.created,
+        architecture=draft.config.get("architecture", ""),
+        os=draft.config.get("os", ""),
+        layers=(*_pairs(store, parent), (result.diff_id, result.diff_id.removeprefix("sha256:"))),
+    )
+
+
+def _pairs(store: Store, parent: Image | None) -> list[tuple[str, str]]:
+    if parent is None:
+        return []
+    query = "SELECT diff_id, layer FROM image_layer WHERE image = ? ORDER BY position"
+    return [(row[0], row[1]) for row in store.connection.execute(query, (parent.id,))]
+
+
+def _manifest(config: bytes, result: LayerResult, draft: Draft, parent: Image | None) -> bytes:
+    layers = json.loads(parent.manifest)["layers"] if parent is not None else []
+    own = {"mediaType": _LAYER[draft.format], "digest": result.diff_id, "size": result.size}
+    document = {
+        "schemaVersion": 2,
+        "mediaType": _MANIFEST[draft.format],
+        "config": {"mediaType": _CONFIG[draft.format], "digest": digest_of(config), "size": len(config)},
+        "layers": [*(_as(draft.format, layer) for layer in layers), own],
+    }
+    if draft.annotations:
+        document["annotations"] = draft.annotations
+    return _dump(document)
+
+
+def _as(format: str, layer: dict[str, Any]) -> dict[str, Any]:
+    """Return a layer's descriptor in the words of a family of documents."""
+    words = _COUNTERPARTS if format == "docker" else {value: key for key, value in _COUNTERPARTS.items()}
+    return {**layer, "mediaType": words.get(layer["mediaType"], layer["mediaType"])}
+
+
+def _dump(document: dict[str, Any]) -> bytes:
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
