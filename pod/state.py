@@ -222,7 +222,7 @@ def find_volume(connection: sqlite3.Connection, text: str) -> Volume:
         query = f"SELECT {_VOLUME_COLUMNS} FROM volume WHERE substr(name, 1, length(?1)) = ?1 LIMIT 2"
         rows = connection.execute(query, (text,)).fetchall() if text else []
         if len(rows) > 1:
-            raise PodError(f"more than one result for volume name {text}: volume name is ambiguous")
+            raise PodError(f'more than one result for volume name "{text}": volume already exists')
         if not rows:
             raise NoSuchVolumeError(text)
         row = rows[0]

@@ -91,6 +91,16 @@ GROUPS: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
         "Generate structured data based on containers",
         {"spec": ("generate_spec", "Generate Specgen JSON based on container")},
     ),
+    "secret": (
+        "Manage secrets",
+        {
+            "create": ("secret_create", "Create a new secret"),
+            "exists": ("secret_exists", "Check if a secret exists in local storage"),
+            "inspect": ("secret_inspect", "Inspect a secret"),
+            "ls": ("secret_ls", "List secrets"),
+            "rm": ("secret_rm", "Remove one or more secrets"),
+        },
+    ),
     "system": (
         "Manage pod",
         {
@@ -109,9 +119,15 @@ GROUPS: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
         {
             "create": ("volume_create", "Create a new volume"),
             "exists": ("volume_exists", "Volume exists"),
+            "export": ("volume_export", "Export volumes"),
+            "import": ("volume_import", "Import a tarball contents into a volume"),
             "inspect": ("volume_inspect", "Display detailed information on one or more volumes"),
             "ls": ("volume_ls", "List volumes"),
+            "mount": ("volume_mount", "Mount volume"),
+            "prune": ("volume_prune", "Remove all unused volumes"),
+            "reload": ("volume_reload", "Reload all volumes from volume plugins"),
             "rm": ("volume_rm", "Remove one or more volumes"),
+            "unmount": ("volume_unmount", "Unmount volume"),
         },
     ),
 }
@@ -120,8 +136,11 @@ GROUPS: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
 ALIASES: dict[tuple[str, str], str] = {
     ("container", "ls"): "list",
     ("image", "ls"): "list",
+    ("secret", "list"): "ls",
+    ("secret", "remove"): "rm",
     ("volume", "list"): "ls",
     ("volume", "remove"): "rm",
+    ("volume", "umount"): "unmount",
 }
 
 

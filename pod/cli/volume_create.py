@@ -11,11 +11,17 @@ if TYPE_CHECKING:
 
 def main(
     name: Annotated[str, Argument(metavar="[NAME]", help="The name, made up if not given")] = "",
-    driver: Annotated[str, Option("--driver", "-d", metavar="string", help="Volume driver (local)")] = "local",
-    ignore: Annotated[bool, Option("--ignore", help="Do not fail if the volume already exists")] = False,
+    driver: Annotated[str, Option("--driver", "-d", metavar="string", help="Specify volume driver name")] = "local",
+    gid: Annotated[int | None, Option("--gid", metavar="int", min=0, help="Set the GID of the volume owner")] = None,
+    ignore: Annotated[bool, Option("--ignore", help="Don't fail if volume already exists")] = False,
     label: Annotated[
         list[str] | None, Option("--label", "-l", metavar="stringArray", help="Set metadata for a volume (key=value)")
     ] = None,
+    opt: Annotated[
+        list[str] | None,
+        Option("--opt", "-o", metavar="stringArray", help="Set driver specific options (type=, device=, o=)"),
+    ] = None,
+    uid: Annotated[int | None, Option("--uid", metavar="int", min=0, help="Set the UID of the volume owner")] = None,
 ) -> None:
     """Create a new volume."""
     from pod import volumes
@@ -24,6 +30,11 @@ def main(
     from pod.values import parse_pair
 
     if driver != "local":
-        raise PodError(f'volume driver "{driver}" is not known', hint="only local volumes are supported")
+        raise PodError(
+            f'volume driver "{driver}": no volume plugin with that name is configured: required plugin missing',
+            hint="volumes are of the driver local",
+        )
     labels = dict(parse_pair(item, "label") for item in label or [])
-    print(volumes.create(open_engine(write=True), name, labels=labels, options={}, ignore=ignore))
+    options = dict(parse_pair(item, "volume option") for item in opt or [])
+    owner = (uid or 0, gid or 0)
+    print(volumes.create(open_engine(write=True), name, labels=labels, options=options, ignore=ignore, owner=owner))

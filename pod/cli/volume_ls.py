@@ -4,13 +4,9 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Annotated
 
     from typer import Option
-
-    from pod.engine import Engine
-    from pod.state import Volume
 
 
 def main(
@@ -31,9 +27,10 @@ def main(
 
     engine = open_engine(write=False)
     found = state.volumes(engine.connection)
-    for text in filter or []:
-        test = _test(engine, text)
-        found = [volume for volume in found if test(volume)]
+    if filter:
+        from pod.volumes.filters import chosen
+
+        found = chosen(engine, found, filter)
     if quiet:
         output.write("".join(f"{volume.name}\n" for volume in found))
     elif format:
@@ -42,24 +39,3 @@ def main(
     elif found:
         rows_of_text = [["local", volume.name] for volume in found]
         output.print_table(("DRIVER", "VOLUME NAME"), rows_of_text, noheading=noheading)
-
-
-def _test(engine: Engine, text: str) -> Callable[[Volume], bool]:
-    from pod import state
-    from pod.errors import PodError
-    from pod.values import parse_bool
-
-    key, equals, value = text.partition("=")
-    if equals and key == "name":
-        return lambda volume: value in volume.name
-    if equals and key == "driver":
-        return lambda volume: value == "local"
-    if equals and key == "label":
-        name, has_value, wanted = value.partition("=")
-        return lambda volume: name in volume.labels and (not has_value or volume.labels[name] == wanted)
-    if equals and key in ("anonymous", "dangling"):
-        expected = parse_bool(value)
-        if key == "anonymous":
-            return lambda volume: volume.anonymous == expected
-        return lambda volume: (not state.volume_users(engine.connection, volume.name)) == expected
-    raise PodError(f'"{text}" is an invalid volume filter', hint="known are anonymous, dangling, driver, label, name")

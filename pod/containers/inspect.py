@@ -85,7 +85,9 @@ def inspect_container(engine: Engine, container: Container, *, size: bool = Fals
 
 def inspect_volume(engine: Engine, volume: Volume) -> dict[str, Any]:
     """Return all that is known of a volume."""
-    return {
+    from pod.volumes import driver
+
+    described = {
         "Name": volume.name,
         "Driver": "local",
         "Mountpoint": volumes.path(engine.config, volume.name),
@@ -94,9 +96,15 @@ def inspect_volume(engine: Engine, volume: Volume) -> dict[str, Any]:
         "Scope": "local",
         "Options": volume.options,
         "Anonymous": volume.anonymous,
-        "MountCount": 0,
-        "NeedsCopyUp": not volume.anonymous,
+        "MountCount": driver.mount_count(engine.config, volume.name),
+        "NeedsCopyUp": volumes.needs_copy_up(engine.config, volume.name),
+        "NeedsChown": volumes.needs_copy_up(engine.config, volume.name) and "UID" not in volume.options,
+        "LockNumber": 0,
     }
+    for key in ("UID", "GID"):
+        if key in volume.options:
+            described[key] = int(volume.options[key])
+    return described
 
 
 def _state(config: Config, container: Container, seen: Status) -> dict[str, Any]:

@@ -79,12 +79,15 @@ def delete_files(engine: Engine, container_id: str) -> None:
     gc.remove_tree(config.container_dir(container_id))
 
 
-def remove_volume(engine: Engine, name: str, *, force: bool) -> str:
-    """Remove a volume and return its full name; with `force`, the containers that use it go first."""
+def remove_volume(engine: Engine, name: str, *, force: bool, timeout: int | None = None) -> str:
+    """Remove a volume and return its full name; with `force`, the containers that use it go first.
+
+    `timeout` is the time in seconds that they have to stop.
+    """
     volume = state.find_volume(engine.connection, name)
     if force:
         for user in state.volume_users(engine.connection, volume.name):
-            remove_container(engine, state.find_container(engine.connection, user), force=True)
+            remove_container(engine, state.find_container(engine.connection, user), force=True, timeout=timeout)
     reserve.removing(engine.store, lambda: _forget_volume(engine, volume.name))
     discard(engine, [volume.name])
     events.record(engine.config, "volume", "remove", name=volume.name)

@@ -134,13 +134,13 @@ class Copy:
         while self.pending:
             path = self.pending.pop()
             self.directories.append(path)
-            with _Pair(self, path) as (source, destination):
+            with Pair(self.source, self.destination, path) as (source, destination):
                 self._copy_entries(source, destination, "" if path == "." else f"{path}/")
         # Last, for every new entry changes a directory's time, and a mode may forbid to write.
         for path in reversed(self.directories):
             if path != "." or not keep_owner:
-                with _Pair(self, path) as (source, destination):
-                    _copy_attributes(source, destination)
+                with Pair(self.source, self.destination, path) as (source, destination):
+                    copy_attributes(source, destination)
 
     def _copy_entries(self, source: int, destination: int, prefix: str) -> None:
         for name in os.listdir(source):
@@ -149,7 +149,7 @@ class Copy:
                 os.mkdir(name, 0o700, dir_fd=destination)
                 self.pending.append(prefix + name)
             elif not (status.st_nlink > 1 and self._link(status, destination, prefix, name)):
-                _copy_entry(source, destination, name, status)
+                copy_entry(source, destination, name, status)
 
     def _link(self, status: os.stat_result, destination: int, prefix: str, name: str) -> bool:
         """Link a file to the copy of another of its names; False if this is the first of them."""
@@ -165,28 +165,30 @@ class Copy:
         return True
 
 
-class _Pair:
-    """A directory of the source and its copy, open for a while."""
+class Pair:
+    """A directory below the source and its like below the destination, open for the time of a `with` block."""
 
-    def __init__(self, copy: Copy, path: str) -> None:
-        self.copy = copy
-        self.path = path
+    def __init__(self, source: int, destination: int, path: str) -> None:
+        self._tops = source, destination
+        self._path = path
+        self._open: list[int] = []
 
     def __enter__(self) -> tuple[int, int]:
-        self.source = syscalls.openat2(self.copy.source, self.path, _DIRECTORY, resolve=_RESOLVE)
         try:
-            self.destination = syscalls.openat2(self.copy.destination, self.path, _DIRECTORY, resolve=_RESOLVE)
+            for top in self._tops:
+                self._open.append(syscalls.openat2(top, self._path, _DIRECTORY, resolve=_RESOLVE))
         except BaseException:
-            os.close(self.source)
+            self.__exit__()
             raise
-        return self.source, self.destination
+        return self._open[0], self._open[1]
 
     def __exit__(self, *error: object) -> None:
-        os.close(self.source)
-        os.close(self.destination)
+        for descriptor in self._open:
+            os.close(descriptor)
 
 
-def _copy_entry(source: int, destination: int, name: str, status: os.stat_result) -> None:
+def copy_entry(source: int, destination: int, name: str, status: os.stat_result) -> None:
+    """Copy what is no directory."""
     if stat.S_ISREG(status.st_mode):
         _copy_file(source, destination, name)
         return
@@ -207,7 +209,7 @@ def _copy_file(source: int, destination: int, name: str) -> None:
         writer = os.open(name, flags, 0o600, dir_fd=destination)
         try:
             _copy_content(reader, writer)
-            _copy_attributes(reader, writer)
+            copy_attributes(reader, writer)
         finally:
             os.close(writer)
     finally:
@@ -237,7 +239,8 @@ def _copy_content(reader: int, writer: int) -> None:
     os.ftruncate(writer, size)
 
 
-def _copy_attributes(source: int, destination: int) -> None:
+def copy_attributes(source: int, destination: int) -> None:
+    """Give an open file the owner, mode, attributes and times of another."""
     status = os.fstat(source)
     os.fchown(destination, status.st_uid, status.st_gid)
     os.fchmod(destination, stat.S_IMODE(status.st_mode))

@@ -42,8 +42,11 @@ class Displaced:
 class Applier:
     """Applies one tar to the empty directory `diff`; `displaced` is made when something needs it."""
 
-    def __init__(self, diff: str, displaced: str, *, rootless: bool, ignore_chown_errors: bool) -> None:
+    def __init__(
+        self, diff: str, displaced: str, *, rootless: bool, ignore_chown_errors: bool, plain: bool = False
+    ) -> None:
         self.tree = Tree(diff)
+        self.plain = plain  # no layer: a file may be called like a whiteout
         self.rootless = rootless
         self.ignore_chown_errors = ignore_chown_errors
         self.ordinal = -1
@@ -86,7 +89,7 @@ class Applier:
             self.ordinal += 1
             parent, _, name = entry.name.rpartition(b"/")
             try:
-                if name[:4] == b".wh." or (parent[:12] == _PLNK and is_leftover(parent)):
+                if not self.plain and (name[:4] == b".wh." or (parent[:12] == _PLNK and is_leftover(parent))):
                     self._special(entry, parent, name)
                     continue
                 fd = fds.get(parent)
@@ -197,7 +200,7 @@ class Applier:
             raise CorruptError(f"unpack layer: `{shown(entry.name)}` is a character device 0:0")
         if not (0 <= entry.major < 1 << 12 and 0 <= entry.minor < 1 << 20):
             raise CorruptError(f"unpack layer: `{shown(entry.name)}` has an impossible device number")
-        return not self.rootless
+        return not (self.rootless or self.plain)
 
     def _link(self, entry: Entry, parent: bytes, name: bytes) -> None:
         target = tar.clean(entry.link)

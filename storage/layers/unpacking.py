@@ -49,6 +49,8 @@ class UnpackOptions:
     defer_links: bool = False
     # Let the worker write in these directories too, besides the staging directory.
     writable: tuple[str, ...] = ()
+    # The tar is no layer: names that begin with `.wh.` are names as all others.
+    plain: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -256,6 +258,7 @@ class _Unpacking:
             self._displaced,
             rootless=self._options.rootless,
             ignore_chown_errors=self._options.ignore_chown_errors,
+            plain=self._options.plain,
         )
         try:
             stream = Stream(producer.pieces(), self._log.record)
