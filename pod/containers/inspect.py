@@ -153,6 +153,10 @@ def _config(container: Container) -> dict[str, Any]:
         **inspect_identity.config(container),
         "StopSignal": config["stop_signal"],
         "CreateCommand": config["create_command"],
+        "Secrets": [
+            {"Name": one["source"], "ID": one["id"], "UID": one["uid"], "GID": one["gid"], "Mode": one["mode"]}
+            for one in config["secrets"]
+        ],
         "Timeout": 0,
         "StopTimeout": config["stop_timeout"],
         "HealthcheckOnFailureAction": "none",
