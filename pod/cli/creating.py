@@ -83,7 +83,7 @@ def create_container(engine: Engine, request: Request) -> Container:
 
 def find_image(engine: Engine, request: Request) -> Image:
     """Return the image that the command line names, from the store or the registry."""
-    if request.pull in ("missing", "never") and not request.registry.choose:
+    if request.pull in ("missing", "never") and not request.platform:
         try:
             return images.resolve(engine.store, request.reference)
         except ImageNotFoundError:

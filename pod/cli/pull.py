@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pod.cli import flags as groups
-from pod.cli.flags.registry import RegistryFlags
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +17,8 @@ class Asked:
     """What the flags of the shared group come to."""
 
     def __init__(self) -> None:
-        self.registry = RegistryFlags()
+        self.registry: dict[str, Any] = {}
+        self.platform: dict[str, str] = {}
         self.quiet = False
 
 
@@ -43,12 +43,12 @@ def main(
     pulls.check_policy(policy)
     asked = Asked()
     groups.apply(SHARED, flags, asked)
-    wanted = registries.platform(**asked.registry.platform)
+    wanted = registries.platform(**asked.platform)
     if not all_tags:
         for image in images:
             pulls.source(image)
     engine = open_engine(write=True)
-    options = registries.options(engine.config, **asked.registry.options)
+    options = registries.options(engine.config, **asked.registry)
     pull = pulls.Pull(engine, options=options, policy=policy, platform=wanted)
     for image in images:
         if not all_tags:

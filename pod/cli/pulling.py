@@ -28,8 +28,8 @@ def pull_for_run(engine: Engine, request: Request) -> Image:
     """Get the image that `run` or `create` names."""
     pull = pulls.Pull(
         engine,
-        options=registries.options(engine.config, **request.registry.options),
+        options=registries.options(engine.config, **request.registry),
         policy=request.pull,
-        platform=registries.platform(**request.registry.platform),
+        platform=registries.platform(**request.platform),
     )
     return pull_shown(pull, request.reference, quiet=request.quiet)

@@ -11,7 +11,6 @@ from pod.containers import (
     dependencies,
     environment,
     id_ranges,
-    identities,
     log_options,
     mount_choice,
     restart,
@@ -252,8 +251,10 @@ _PRIVATE: Namespaces = {
 def _namespaces(engine: Engine, options: CreateOptions) -> Namespaces:
     """Return the modes, by the module that knows them all only if any other than those of most containers is said."""
     settings = engine.config.containers
-    if not any(options.namespaces.values()) and not any(f"{kind}ns" in settings for kind in _PRIVATE):
-        return _PRIVATE.copy()
+    network = options.namespaces["network"]
+    plain = ":" not in network and not any(mode for kind, mode in options.namespaces.items() if kind != "network")
+    if plain and not any(f"{kind}ns" in settings for kind in _PRIVATE):
+        return {**_PRIVATE, "network": network or "private"}
     from pod.containers import namespaces
 
     return namespaces.settle(engine, options)
@@ -267,6 +268,8 @@ def _sections(
     identity: Any = DEFAULTS["identity"] | options.identity
     confinement: Any = DEFAULTS["confinement"] | options.confinement
     if settings:
+        from pod.containers import identities
+
         identity.update(identities.from_settings(settings, options.identity))
     if confinement["sysctls"]:
         from pod.containers import sysctls
@@ -281,6 +284,8 @@ def _default_init(engine: Engine) -> str:
     """Return the init program that containers.conf asks for."""
     if not engine.config.containers.get("init"):
         return ""
+    from pod.containers import identities
+
     return identities.find_init(str(engine.config.containers.get("init_path") or ""))
 
 

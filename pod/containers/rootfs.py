@@ -9,8 +9,8 @@ from __future__ import annotations
 import errno
 import os
 
-from pod.containers import accounts, spec, users
 from pod.containers import files as container_files
+from pod.containers import spec, users
 from pod.errors import PodError
 from runtime import kernel, syscalls
 
@@ -154,12 +154,23 @@ def finish_spec(
     root = os.open(document["root"]["path"], os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         wanted = config["user"]
-        user = keep_id if keep_id is not None and not wanted else accounts.resolve(root, config)
+        host_users = config["identity"]["host_users"]
+        if keep_id is not None and not wanted:
+            user = keep_id
+        elif host_users:
+            from pod.containers import accounts
+
+            user = accounts.resolve(root, config)
+        else:
+            user = users.resolve(root, wanted, config["group_add"])
         set_user(document["process"], user, config)
         if config["identity"]["hosts_file"] == "image":
             base = users.read_file(root, "etc/hosts").decode("utf-8", "surrogateescape")
             container_files.write_hosts(files, config, base, name=name)
-        accounts.write(document, config, root, user, files, name=keep_name if user is keep_id else "")
+        if host_users or (not user.is_listed and (user.uid or user.gid)):
+            from pod.containers import accounts
+
+            accounts.write(document, config, root, user, files, name=keep_name if user is keep_id else "")
         _make_workdir(root, document["process"]["cwd"], user)
     finally:
         os.close(root)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pod.containers import namespaces
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Annotated
@@ -27,4 +25,8 @@ def declare(
     ] = "",
 ) -> None:
     """Note what is asked for. Raises PodError for what makes no sense."""
-    options.namespaces["network"] = namespaces.check("network", network)
+    if network not in ("", "private", "none", "host"):
+        from pod.containers import namespaces
+
+        namespaces.check("network", network)
+    options.namespaces["network"] = network

@@ -11,23 +11,9 @@ if TYPE_CHECKING:
     class Target(Protocol):
         """Whatever takes what the flags say."""
 
-        registry: RegistryFlags
+        registry: dict[str, Any]  # arguments for registries.options
+        platform: dict[str, str]  # and for registries.platform, empty for that of the machine
         quiet: bool
-
-
-class RegistryFlags:
-    """What the flags say, in the words of pod.registries."""
-
-    __slots__ = ("options", "platform")
-
-    def __init__(self) -> None:
-        self.platform: dict[str, str] = {}  # of registries.platform
-        self.options: dict[str, Any] = {}  # of registries.options
-
-    @property
-    def choose(self) -> bool:
-        """Tell whether an image of another platform may be wanted than that of the machine."""
-        return any(self.platform.values())
 
 
 def declare(
@@ -123,8 +109,9 @@ def declare(
 
         stat(authfile)
     target.quiet = quiet
-    target.registry.platform = {"text": platform, "arch": arch, "os": os, "variant": variant}
-    target.registry.options = {
+    if platform or arch or os or variant:
+        target.platform = {"text": platform, "arch": arch, "os": os, "variant": variant}
+    target.registry = {
         "authfile": authfile,
         "creds": creds,
         "cert_dir": cert_dir,

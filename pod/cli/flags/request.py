@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from pod.cli.flags.registry import RegistryFlags
 from pod.containers.create import CreateOptions
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class Request(CreateOptions):
@@ -17,5 +20,6 @@ class Request(CreateOptions):
         self.quiet = False
         self.replace = False
         self.cidfile = ""
-        self.registry = RegistryFlags()
+        self.registry: dict[str, Any] = {}  # how to talk to the registry, see pod.registries.options
+        self.platform: dict[str, str] = {}
         self.preserve: tuple[int, ...] = ()  # descriptors of the command that the container's process gets
