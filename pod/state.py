@@ -151,6 +151,17 @@ def is_name_taken(connection: sqlite3.Connection, name: str) -> bool:
     return connection.execute("SELECT 1 FROM container WHERE name = ?", (name,)).fetchone() is not None
 
 
+def owner_of_name(connection: sqlite3.Connection, name: str) -> str:
+    """Return the ID of the container that has this name; empty if none has."""
+    row = connection.execute("SELECT id FROM container WHERE name = ?", (name,)).fetchone()
+    return "" if row is None else str(row[0])
+
+
+def rename_container(connection: sqlite3.Connection, container_id: str, name: str) -> bool:
+    """Give a container a free name, within a transaction of the caller; tell whether it is (still) there."""
+    return connection.execute("UPDATE container SET name = ? WHERE id = ?", (name, container_id)).rowcount > 0
+
+
 def find_container(connection: sqlite3.Connection, text: str) -> Container:
     """Return the container of this name, ID, or unambiguous beginning of an ID."""
     query = f"SELECT {_COLUMNS} FROM container WHERE name = ? OR id = ?"

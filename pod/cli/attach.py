@@ -12,23 +12,26 @@ if TYPE_CHECKING:
 def main(
     containers: Annotated[list[str] | None, Argument(metavar="CONTAINER", help="A running container")] = None,
     detach_keys: Annotated[
-        str, Option("--detach-keys", metavar="string", help="The key sequence for detaching a container")
-    ] = "",
+        str | None, Option("--detach-keys", metavar="string", help="The key sequence for detaching a container")
+    ] = None,
+    latest: Annotated[bool, Option("--latest", "-l", help="Act on the latest container pod is aware of")] = False,
     no_stdin: Annotated[bool, Option("--no-stdin", help="Do not attach STDIN")] = False,
     sig_proxy: Annotated[bool, Option("--sig-proxy", help="Proxy received signals to the process")] = True,
 ) -> int:
     """Attach to a running container."""
-    from pod.cli import attaching, each
+    from pod.cli import attaching, each, terminal
+    from pod.containers import chooser
     from pod.containers.status import observe
     from pod.engine import open_engine
     from pod.errors import PodError, StateError
 
-    missing = '"pod attach" requires a name, id, or the "--latest" flag'
-    names = each.required(containers or [], all=False, missing=missing)
+    names = containers or []
     if len(names) > 1:
         raise PodError("`pod attach` accepts at most one argument")
+    chooser.check(names, latest=latest, missing='"pod attach" requires a name, id, or the "--latest" flag')
+    terminal.check_detach_keys(detach_keys)
     engine = open_engine(write=True)
-    found = each.find(engine, names[0])
+    found = each.look_up(engine, chooser.chosen(engine, names, latest=latest))[0].container
     seen = observe(engine.config, found.id)
     if not seen.is_running:
         raise StateError("you can only attach to running containers")
@@ -36,6 +39,6 @@ def main(
         engine,
         found,
         stdin=found.config["stdin"] and not no_stdin,
-        detach_keys=detach_keys or found.config["detach_keys"] or "ctrl-p,ctrl-q",
+        detach_keys=terminal.detach_keys(engine, detach_keys, found.config["detach_keys"]),
         sig_proxy=sig_proxy,
     )

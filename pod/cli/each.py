@@ -6,7 +6,7 @@ import sys
 
 from pod import state
 from pod.containers.status import observe
-from pod.errors import PodError
+from pod.errors import ContainerNotFoundError, PodError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,6 +51,49 @@ def run(names: list[str], action: Callable[[str], str]) -> int:
             if told:
                 print(told)
     return code
+
+
+class Found:
+    """A container that a command acts on, and the word by which it is told of: as typed, else its ID."""
+
+    __slots__ = ("container", "word")
+
+    def __init__(self, container: state.Container, word: str) -> None:
+        self.container = container
+        self.word = word
+
+
+def look_up(engine: Engine, words: list[str], *, ignore: bool = False) -> list[Found]:
+    """Return the containers of these names or IDs, before anything is done to any of them.
+
+    Raises PodError for the first that is not there, unless such are to be ignored, or that fits several.
+    """
+    found = []
+    for word in words:
+        name = word.removeprefix("/")  # as docker writes names
+        try:
+            found.append(Found(find(engine, name), name))
+        except ContainerNotFoundError:
+            if not ignore:
+                raise
+    return found
+
+
+def act(found: list[Found], action: Callable[[state.Container], object]) -> int:
+    """Do something to each and print its word; report each error and go on. Return the last one's status."""
+    numbered = {str(number): one for number, one in enumerate(found)}  # not by ID: the same may be named twice
+
+    def do(key: str) -> str:
+        action(numbered[key].container)
+        return numbered[key].word
+
+    return run(list(numbered), do)
+
+
+def warn(text: str) -> None:
+    """Tell the user of something that is no error; in one write, for threads may do so at once."""
+    sys.stderr.write(text)
+    sys.stderr.flush()
 
 
 def running(engine: Engine) -> list[state.Container]:

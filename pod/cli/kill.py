@@ -15,20 +15,29 @@ def main(
     cidfile: Annotated[
         list[str] | None, Option("--cidfile", metavar="stringArray", help="Read the container ID from the file")
     ] = None,
+    filter: Annotated[
+        list[str] | None, Option("--filter", "-f", metavar="strings", help="Filter output based on conditions given")
+    ] = None,
+    latest: Annotated[bool, Option("--latest", "-l", help="Act on the latest container pod is aware of")] = False,
     signal: Annotated[str, Option("--signal", "-s", metavar="string", help="Signal to send to the container")] = "KILL",
 ) -> int:
     """Kill one or more running containers with a specific signal."""
     from pod.cli import each
-    from pod.containers import stop
+    from pod.containers import chooser, stop
     from pod.engine import open_engine
     from pod.values import parse_signal
 
     number = parse_signal(signal)
-    names = each.required(each.with_files(containers or [], cidfile), all=all)
+    names = containers or []
+    chooser.check(names, all=all, latest=latest, filters=filter, cidfiles=cidfile)
     engine = open_engine(write=True)
-
-    def send(name: str) -> str:
-        stop.kill(engine, each.find(engine, name), number)
-        return name
-
-    return each.run([one.id for one in each.running(engine)] if all else names, send)
+    words = chooser.chosen(
+        engine,
+        names,
+        all=all,
+        latest=latest,
+        filters=filter,
+        cidfiles=cidfile,
+        of_all=lambda one: one.status.is_running,
+    )
+    return each.act(each.look_up(engine, words), lambda container: stop.kill(engine, container, number))

@@ -24,8 +24,8 @@ def main(
         bool, Option("--detach", "-d", help="Run container in background and print container ID")
     ] = False,
     detach_keys: Annotated[
-        str, Option("--detach-keys", metavar="string", help="The key sequence for detaching a container")
-    ] = "ctrl-p,ctrl-q",
+        str | None, Option("--detach-keys", metavar="string", help="The key sequence for detaching a container")
+    ] = None,
     sig_proxy: Annotated[bool, Option("--sig-proxy", help="Proxy received signals to the process")] = True,
     **flags: Any,
 ) -> int:
@@ -35,10 +35,11 @@ def main(
     from pod.engine import open_engine
 
     request = creating.request(image, command or [], flags)
-    request.detach_keys, request.owned_by_command = detach_keys, request.auto_remove
+    request.detach_keys, request.owned_by_command = detach_keys or "", request.auto_remove
     terminal.check(request.tty and not detach)
     terminal.check_detach_keys(detach_keys)
     engine = open_engine(write=True)
+    keys = terminal.detach_keys(engine, detach_keys)
 
     def start(container: Container) -> LaunchedContainer:
         meanwhile = None if detach else _prepare
@@ -56,9 +57,7 @@ def main(
         return 0
     from pod.cli import attaching
 
-    return attaching.attend(
-        launched, stdin=request.stdin, terminal=request.tty, detach_keys=detach_keys, sig_proxy=sig_proxy
-    )
+    return attaching.attend(launched, stdin=request.stdin, terminal=request.tty, detach_keys=keys, sig_proxy=sig_proxy)
 
 
 def _prepare() -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from concurrent.futures import Future
     from typing import Annotated
 
     from typer import Argument, Option
 
-    from pod.engine import Engine
+    from pod.cli.each import Found
+    from pod.state import Container
 
 
 def main(
@@ -18,7 +20,11 @@ def main(
     cidfile: Annotated[
         list[str] | None, Option("--cidfile", metavar="stringArray", help="Read the container ID from the file")
     ] = None,
+    filter: Annotated[
+        list[str] | None, Option("--filter", "-f", metavar="strings", help="Filter output based on conditions given")
+    ] = None,
     ignore: Annotated[bool, Option("--ignore", "-i", help="Ignore errors when a container is missing")] = False,
+    latest: Annotated[bool, Option("--latest", "-l", help="Act on the latest container pod is aware of")] = False,
     time: Annotated[
         int | None,
         Option(
@@ -28,49 +34,39 @@ def main(
 ) -> int:
     """Stop one or more containers."""
     from pod.cli import each
-    from pod.containers import stop
+    from pod.containers import chooser, stop
     from pod.engine import open_engine
-    from pod.errors import ContainerNotFoundError
     from pod.values import LONGEST_TIMEOUT
 
-    names = each.required(each.with_files(containers or [], cidfile), all=all)
+    names = containers or []
+    chooser.check(names, all=all, latest=latest, filters=filter, cidfiles=cidfile)
     engine = open_engine(write=True)
     timeout = None if time is None else min(time, LONGEST_TIMEOUT)
-    if all:
-        names = [one.id for one in each.running(engine)]
-    begun = _begin_all(engine, names, timeout) if len(names) > 1 else {}
+    words = chooser.chosen(
+        engine,
+        names,
+        all=all,
+        latest=latest,
+        filters=filter,
+        cidfiles=cidfile,
+        ignore=ignore,
+        of_all=lambda one: one.status.is_running,
+    )
+    found = each.look_up(engine, words, ignore=ignore)
 
-    def end(name: str) -> str:
-        try:
-            container = each.find(engine, name)
-        except ContainerNotFoundError:
-            if ignore:
-                return ""
-            raise
-        if container.id in begun:
-            begun[container.id].result()
-        else:
-            stop.stop(engine, container, timeout=timeout)
-        return name
+    def end(container: Container) -> None:
+        stop.stop(engine, container, timeout=timeout, warn=each.warn)
 
-    return each.run(names, end)
+    if len(found) < 2:
+        return each.act(found, end)
+    begun = _begin_all(found, end)
+    return each.act(found, lambda container: begun[container.id].result())
 
 
-def _begin_all(engine: Engine, names: list[str], timeout: int | None) -> dict[str, Future[bool]]:
+def _begin_all(found: list[Found], end: Callable[[Container], None]) -> dict[str, Future[None]]:
     """Begin to stop several containers at once, each in a thread: together they take no longer than the slowest."""
     from concurrent.futures import ThreadPoolExecutor
 
-    from pod.cli import each
-    from pod.containers import stop
-    from pod.errors import PodError
-
-    begun: dict[str, Future[bool]] = {}
-    pool = ThreadPoolExecutor(len(names))
-    for name in names:
-        try:
-            container = each.find(engine, name)
-        except PodError:
-            continue  # which is told when it is this one's turn
-        if container.id not in begun:
-            begun[container.id] = pool.submit(stop.stop, engine, container, timeout=timeout)
-    return begun
+    by_id = {one.container.id: one.container for one in found}
+    pool = ThreadPoolExecutor(len(by_id))
+    return {identity: pool.submit(end, container) for identity, container in by_id.items()}

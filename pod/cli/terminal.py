@@ -8,6 +8,8 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as _signal
+
+    from pod.engine import Engine
 else:
     import _signal
 
@@ -41,9 +43,20 @@ def release_signals() -> None:
     _signal.pthread_sigmask(_signal.SIG_UNBLOCK, HELD)
 
 
-def check_detach_keys(text: str) -> None:
+def detach_keys(engine: Engine, said: str | None, of_container: str = "") -> str:
+    """Return the keys to detach by: what was said, what the container was run with, containers.conf, the default.
+
+    Raises PodError if they are none.
+    """
+    if said is None:
+        said = of_container or str(engine.config.engine.get("detach_keys", DEFAULT_DETACH_KEYS))
+    check_detach_keys(said)
+    return said
+
+
+def check_detach_keys(text: str | None) -> None:
     """Raise PodError if the keys are none, before anything is made."""
-    if text != DEFAULT_DETACH_KEYS:
+    if text and text != DEFAULT_DETACH_KEYS:
         from pod.cli.session import parse_detach_keys
 
         parse_detach_keys(text)

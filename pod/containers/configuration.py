@@ -146,6 +146,7 @@ if TYPE_CHECKING:
         devices: Devices
         cgroup_parent: str  # empty for the default
         detach_keys: str
+        ports: list[dict[str, Any]]  # see ports.py
         create_command: list[str]
 
 
@@ -157,6 +158,7 @@ DEFAULTS: dict[str, Any] = {
     "runtime": None,
     "log": {"path": "", "max_size": 10_000_000, "max_file": 3, "tag": "", "labels": {}},
     "cgroup_parent": "",
+    "ports": [],
     "oom_score_adj": None,
     "restart": {"policy": "no", "maximum": 0},
     "devices": {"host": [], "rules": [], "cdi": [], "gpus": [], "cdi_dirs": []},

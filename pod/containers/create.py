@@ -226,6 +226,7 @@ def configure(engine: Engine, options: CreateOptions, container_id: str) -> Cont
         "cgroup_parent": options.cgroup_parent,
         "devices": _devices(engine, options),
         "detach_keys": options.detach_keys,
+        "ports": [],
         "create_command": options.create_command,
     }
     if options.id_map_flags or modes["user"] or "userns" in engine.config.containers or "PODMAN_USERNS" in os.environ:

@@ -78,7 +78,7 @@ def launch_exec(
     """
     seen = status.observe(engine.config, container.id)
     if not seen.pid or seen.state == "paused":
-        raise StateError(_NOT_RUNNING)
+        raise StateError(_NOT_RUNNING, code=255)
     session_id = names.new_id()
     directory = f"{engine.config.runroot}/exec/{session_id}"
     process = _process(engine, container, options, seen.pid)
@@ -136,7 +136,7 @@ def _process(engine: Engine, container: Container, options: ExecOptions, pid: in
     try:
         root = os.open(f"/proc/{pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     except (FileNotFoundError, ProcessLookupError):
-        raise StateError(_NOT_RUNNING) from None  # it has ended since
+        raise StateError(_NOT_RUNNING, code=255) from None  # it has ended since
     try:
         rootfs.set_user(process, _user(engine, config, options, root), asked)
     finally:

@@ -12,6 +12,7 @@ from pod.containers.launched import Launched
 from pod.containers.plan import Plan
 from pod.errors import ContainerNotFoundError, StateError
 from pod.lock import ContainerLock
+from runtime import jsontext
 from runtime.errors import OCIRuntimeError
 from runtime.monitor import spawn
 from storage import database, gc
@@ -56,7 +57,10 @@ class LaunchedContainer(Launched):
         if self.container.auto_remove:
             from pod.containers import remove
 
-            remove.remove_container(self.engine, self.container, volumes=True)
+            try:
+                remove.remove_container(self.engine, self.container, volumes=True)
+            except remove.RunningError:
+                pass  # it was restarted
 
 
 def launch(
@@ -75,32 +79,116 @@ def launch(
     """
     dependencies.start_needed(engine, container)
     with ContainerLock(engine.config, container.id):
-        if not state.has_container(engine.connection, container.id):
-            raise ContainerNotFoundError(container.id)  # another command has removed it meanwhile
-        seen = status.observe(engine.config, container.id)
-        if seen.is_running:
-            raise StateError(f"container {container.id} is running already: container state improper")
-        create.make_directories(engine, container.id)
+        return _launch(engine, container, console_size, meanwhile, preserve)
+
+
+def initialize(engine: Engine, container: Container) -> None:
+    """Make a container's process and leave it waiting for its start. Raises StateError if it has one."""
+    dependencies.start_needed(engine, container)
+    with ContainerLock(engine.config, container.id):
+        seen = _observe(engine, container)
+        if seen.state not in ("created", "exited"):
+            raise StateError(f"container {container.id} has already been created in runtime: container state improper")
+        _create(engine, container).hold()
+
+
+def restart(
+    engine: Engine,
+    container: Container,
+    *,
+    timeout: int | None = None,
+    warn: Callable[[str], None] | None = None,
+) -> None:
+    """End a container, if it runs, and start it; nobody else starts or removes it in between."""
+    dependencies.start_needed(engine, container)
+    with ContainerLock(engine.config, container.id):
+        _observe(engine, container)
+        from pod.containers import stop
+
+        stop.stop(engine, container, timeout=timeout, warn=warn)
+        launched = _launch(engine, container)
+        launched.start()
+    launched.detach()
+    events.of_container(engine.config, container, "restart")
+
+
+def _launch(
+    engine: Engine,
+    container: Container,
+    console_size: tuple[int, int] = (0, 0),
+    meanwhile: Callable[[], None] | None = None,
+    preserve: tuple[int, ...] = (),
+) -> LaunchedContainer:
+    """Do what `launch` does; the caller holds the container's lock."""
+    seen = _observe(engine, container)
+    if seen.state == "paused":
+        raise StateError(
+            f"unable to start container {jsontext.dumps(container.id)}: container {container.id} must be in Created"
+            " or Stopped state to be started: container state improper",
+            hint=f"pod unpause {container.name} lets it go on",
+        )
+    if seen.state == "restarting":
+        from pod.containers import restart as policy
+        from pod.containers import stop
+
+        policy.mark_stopped(engine.config, container.id)  # its monitor waits with the next start: we do not
+        stop.settle(engine.config, container.id)
+    elif seen.is_running:
+        raise StateError(f"container {container.id} is running already: container state improper")
+    link = _join(engine, container, seen) if seen.state == "initialized" else None
+    if link is None:
+        link = _create(engine, container, console_size, meanwhile, preserve)
+    elif meanwhile is not None:
+        meanwhile()
+    write_file(f"{engine.config.container_dir(container.id)}/started", f"{time.time():.9f} {boot_id()}\n")
+    return LaunchedContainer(engine, container, link)
+
+
+def _observe(engine: Engine, container: Container) -> status.Status:
+    if not state.has_container(engine.connection, container.id):
+        raise ContainerNotFoundError(container.id)  # another command has removed it meanwhile
+    return status.observe(engine.config, container.id)
+
+
+def _join(engine: Engine, container: Container, seen: status.Status) -> MonitorLink | None:
+    """Return the link to the monitor of an initialized container; None if that is no more."""
+    try:
+        os.unlink(f"{engine.config.monitor_dir(container.id)}/stopped")  # as `clear` would
+    except FileNotFoundError:
+        pass
+    try:
+        return spawn.join(engine.config.monitor_dir(container.id), seen.monitor_pid, seen.pid)
+    except OSError:
+        return None
+
+
+def _create(
+    engine: Engine,
+    container: Container,
+    console_size: tuple[int, int] = (0, 0),
+    meanwhile: Callable[[], None] | None = None,
+    preserve: tuple[int, ...] = (),
+) -> MonitorLink:
+    create.make_directories(engine, container.id)
+    clear(engine, container.id)
+    plan = Plan(engine, container, preserve)
+    spec.set_console_size(plan.spec["process"], console_size)
+    runtimes.note(engine.config, container, plan.surroundings.cgroups_path)
+    try:
+        link = spawn.spawn(plan.monitor_config(), plan.create, meanwhile)
+    except OCIRuntimeError as error:
+        clear(engine, container.id)  # a monitor that was killed may have left a process
+        rootless.explain_single_id(engine.config, error)
+        raise
+    finally:
+        plan.close()
+    try:
+        _write_pid_files(container, link)
+    except OSError:
+        link.close()
         clear(engine, container.id)
-        plan = Plan(engine, container, preserve)
-        spec.set_console_size(plan.spec["process"], console_size)
-        runtimes.note(engine.config, container, plan.surroundings.cgroups_path)
-        try:
-            link = spawn.spawn(plan.monitor_config(), plan.create, meanwhile)
-        except OCIRuntimeError as error:
-            clear(engine, container.id)  # a monitor that was killed may have left a process
-            rootless.explain_single_id(engine.config, error)
-            raise
-        finally:
-            plan.close()
-        try:
-            _write_pid_files(container, link)
-        except OSError:
-            link.close()
-            clear(engine, container.id)
-            raise
-        write_file(f"{plan.directory}/started", f"{time.time():.9f} {boot_id()}\n")
-        return LaunchedContainer(engine, container, link)
+        raise
+    return link
 
 
 def _write_pid_files(container: Container, link: MonitorLink) -> None:
@@ -114,12 +202,12 @@ def _write_pid_files(container: Container, link: MonitorLink) -> None:
 
 def start_detached(engine: Engine, container: Container) -> None:
     """Start a container, unless it runs, and leave it to its monitor."""
-    if status.observe(engine.config, container.id).is_running:
+    if status.observe(engine.config, container.id).state == "running":
         return
     try:
         launched = launch(engine, container)
     except StateError:
-        if status.observe(engine.config, container.id).is_running:
+        if status.observe(engine.config, container.id).state == "running":
             return  # another command was faster
         raise
     launched.start()

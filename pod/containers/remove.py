@@ -7,10 +7,13 @@ from pod.containers import dependencies, runtimes, status, stop
 from pod.errors import PodError, VolumeInUseError
 from pod.lock import ContainerLock
 from pod.volumes import discard
+from runtime.errors import OCIRuntimeError
 from storage import database, gc, images, reserve
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pod.engine import Engine
 
 
@@ -27,6 +30,7 @@ def remove_container(
     force: bool = False,
     volumes: bool = False,
     timeout: int | None = None,
+    warn: Callable[[str], None] | None = None,
 ) -> None:
     """Remove a container and all that it has; with `force`, stop it first. Idempotent."""
     with ContainerLock(engine.config, container.id):
@@ -38,8 +42,33 @@ def remove_container(
                     f"cannot remove container {container.id} as it is running - running or paused containers cannot"
                     " be removed without force: container state improper"
                 )
-            stop.stop(engine, container, timeout=timeout)
+            stop.stop(engine, container, timeout=timeout, warn=warn)
+        elif seen.pid:
+            stop.stop(engine, container, timeout=0)  # it waits to be started
         forget(engine, container, volumes=volumes or container.auto_remove)
+
+
+def stop_together(
+    engine: Engine,
+    containers: list[state.Container],
+    *,
+    timeout: int | None = None,
+    warn: Callable[[str], None] | None = None,
+) -> None:
+    """Stop those of several containers that are to be removed and may be: together they take as long as the slowest.
+
+    What fails here fails again, and is told, when it is that container's turn.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    chosen = {one.id for one in containers}
+    doomed = [one for one in containers if chosen.issuperset(dependencies.dependants_of(engine.connection, one.id))]
+    living = [one for one in doomed if status.observe(engine.config, one.id).is_running]
+    if len(living) < 2:
+        return
+    with ThreadPoolExecutor(len(living)) as pool:
+        for one in living:
+            pool.submit(stop.stop, engine, one, timeout=timeout, warn=warn)
 
 
 def forget(engine: Engine, container: state.Container, *, volumes: bool) -> None:
@@ -74,7 +103,12 @@ def _forget_rows(engine: Engine, container: state.Container, *, volumes: bool) -
 def delete_files(engine: Engine, container_id: str) -> None:
     """Delete what a container without a row has left: runtime state, cgroups, sockets, and its layer."""
     config = engine.config
-    runtimes.delete(config, container_id)
+    try:
+        runtimes.delete(config, container_id)
+    except (OSError, ValueError, LookupError, TypeError, OCIRuntimeError):
+        from pod.containers import salvage
+
+        salvage.salvage(config, container_id)
     gc.remove_tree(config.monitor_dir(container_id))
     gc.remove_tree(config.container_dir(container_id))
 

@@ -38,7 +38,9 @@ class Status:
         finished: float = 0.0,
         oom_killed: bool = False,
     ) -> None:
-        self.state = state  # created, running, paused, restarting (has ended, will be started again) or exited
+        # created, initialized (a process that waits to be started), running, paused, restarting (has ended, will be
+        # started again) or exited
+        self.state = state
         self.pid = pid
         self.monitor_pid = monitor_pid
         self.exit_code = exit_code
@@ -56,12 +58,14 @@ def observe(config: Config, container_id: str) -> Status:
     """Look at a container's processes and records; needs no privileges and takes no lock."""
     started = _started(config, container_id)
     directory = config.monitor_dir(container_id)
-    monitor = _living(f"{directory}/monitor")
-    pid = _living(f"{directory}/pid")
+    monitor = living(f"{directory}/monitor")
+    pid = living(f"{directory}/pid")
     if pid and started:
         state = "paused" if _is_frozen(config, container_id) else "running"
         return Status(state, pid=pid, monitor_pid=monitor, started=started)
     record = exit_record(config, container_id)
+    if pid and record is None:
+        return Status("initialized", pid=pid, monitor_pid=monitor)
     if record is not None:
         return Status(
             "restarting" if monitor and restart.is_awaited(config, container_id) else "exited",
@@ -82,7 +86,7 @@ def observe(config: Config, container_id: str) -> Status:
 def has_process(config: Config, container_id: str) -> bool:
     """Tell whether the container's process or its monitor lives, whatever the records in the graphroot say."""
     directory = config.monitor_dir(container_id)
-    return bool(_living(f"{directory}/monitor") or _living(f"{directory}/pid"))
+    return bool(living(f"{directory}/monitor") or living(f"{directory}/pid"))
 
 
 def paused_path(config: Config, container_id: str) -> str:
@@ -103,7 +107,7 @@ def _is_frozen(config: Config, container_id: str) -> bool:
 
 def has_living_process(config: Config, container_id: str) -> bool:
     """Tell whether the container's first process lives."""
-    return bool(_living(f"{config.monitor_dir(container_id)}/pid"))
+    return bool(living(f"{config.monitor_dir(container_id)}/pid"))
 
 
 def exit_record(config: Config, container_id: str) -> dict[str, Any] | None:
@@ -132,7 +136,8 @@ def parse_record(text: str) -> tuple[int, int] | None:
     return int(fields[0]), int(fields[1])
 
 
-def _living(path: str) -> int:
+def living(path: str) -> int:
+    """Return the process that a file of a monitor names if it lives, else 0."""
     known = read_record(path)
     return known[0] if known is not None and process.is_alive(*known) else 0
 

@@ -13,6 +13,8 @@ from runtime import process, syscalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pod.config import Config
     from pod.engine import Engine
 
@@ -31,12 +33,12 @@ def kill(engine: Engine, container: state.Container, signal: int) -> None:
     awaited = ends and restart.is_awaited(engine.config, container.id)
     if ends:
         restart.mark_stopped(engine.config, container.id)
-    descriptor = _open(engine.config, container.id)
+    seen = status.observe(engine.config, container.id)
+    descriptor = _open(engine.config, container.id) if seen.is_running else -1
     if descriptor < 0:
         if awaited:
             settle(engine.config, container.id)
             return
-        seen = status.observe(engine.config, container.id)
         raise StateError(
             f"can only kill running containers. {container.id} is in state {seen.state}: container state improper"
         )
@@ -64,10 +66,18 @@ def relay(config: Config, container_id: str, signal: int) -> None:
             os.close(descriptor)
 
 
-def stop(engine: Engine, container: state.Container, *, timeout: int | None = None) -> bool:
+def stop(
+    engine: Engine,
+    container: state.Container,
+    *,
+    timeout: int | None = None,
+    warn: Callable[[str], None] | None = None,
+) -> bool:
     """Ask a container to end, kill it after `timeout` seconds, return when it has ended.
 
-    Tells whether it was running. A negative timeout waits for ever. No restart policy starts it again.
+    Tells whether it was running. A negative timeout waits for ever. No restart policy starts it again. `warn` is called
+    before that with the reason if it will be in vain. One that was initialized, but not started, is killed: it would
+    hear nothing.
     """
     restart.mark_stopped(engine.config, container.id)
     descriptor = _open(engine.config, container.id)
@@ -75,7 +85,13 @@ def stop(engine: Engine, container: state.Container, *, timeout: int | None = No
         settle(engine.config, container.id)
         return False
     seconds = container.config["stop_timeout"] if timeout is None else timeout
+    if status.observe(engine.config, container.id).state == "initialized":
+        seconds = 0
     try:
+        if warn is not None and seconds:
+            from pod.containers import deafness
+
+            deafness.tell(engine.config, container, seconds, warn)
         _send(engine.config, container, descriptor, container.config["stop_signal"] if seconds else SIGKILL)
         pause.thaw(engine.config, container.id)  # to end in order it has to run
         if not _ended(descriptor, None if seconds < 0 else float(seconds)):

@@ -68,7 +68,7 @@ def run(config: MonitorConfig, create: Callable[[Stdio], Container], sync: int, 
             container = make(config, create, loop, streams)
         except BaseException as error:
             _fail(loop, error)
-        _start(loop, container)
+        _start(config, loop, container)
         look_after(loop)
     finally:
         posix._exit(1)
@@ -147,7 +147,7 @@ def leave_parent(kept: list[int]) -> None:
 def _make_files(config: MonitorConfig, loop: Loop) -> None:
     """Take the place of the container's monitor, and forget what an earlier one left."""
     loop.lock = _lock(loop.directory)
-    ending.remove_files(loop.directory, (b"pid", b"attach", b"ctl"))
+    ending.remove_files(loop.directory, (b"pid", b"attach", b"ctl", b"start"))
     _unlink(loop.exit_path)
     write_process(loop.directory + b"/monitor", posix.getpid())
 
@@ -218,8 +218,8 @@ def _take_over(loop: Loop, container: Container) -> None:
             posix.set_blocking(fd, False)
 
 
-def _start(loop: Loop, container: Container) -> None:
-    """Start the container when the command says so; without the word nothing is left of it."""
+def _start(config: MonitorConfig, loop: Loop, container: Container) -> None:
+    """Start the container when the command says so, or another one; without the word nothing is left of it."""
     posix.chdir("/")
     try:
         write_process(loop.directory + b"/pid", container.pid, container.start_time)
@@ -229,7 +229,12 @@ def _start(loop: Loop, container: Container) -> None:
     document = dumps({"pid": container.pid, "start_time": container.start_time})
     # What runs already may well have ended before the word comes.
     waits = container.start is not None
-    if not ending.tell(loop.sync, document.encode()) or _hear(loop.sync, loop.pidfd if waits else -1) != b"start":
+    word = b""
+    if ending.tell(loop.sync, document.encode()):
+        word = _hear(loop.sync, loop.pidfd if waits else -1)
+    if word == b"hold" and waits:
+        word = _hold(loop, feeds=config.stdin)
+    if word != b"start":
         ending.abort(loop)
     try:
         if container.start is not None:
@@ -240,6 +245,34 @@ def _start(loop: Loop, container: Container) -> None:
     loop.events.reach(eventlog.STARTED)
     ending.tell(loop.sync, b'{"started":true}')
     posix.set_blocking(loop.sync, False)
+
+
+def _hold(loop: Loop, *, feeds: bool) -> bytes:
+    """Let the command go, wait for another one that comes to start the container, and return what that says.
+
+    That one is then what the first would have been: with its end of the sync socket, and the primary client, to which
+    it has connected before. Nothing if the container's process has ended meanwhile.
+    """
+    door = listener.listen(loop.directory, listener.START)
+    ending.tell(loop.sync, b'{"held":true}')
+    posix.close(loop.clients.pop().fd)
+    posix.close(loop.sync)
+    loop.sync = -1
+    poller = select.poll()
+    poller.register(door, select.POLLIN)
+    poller.register(loop.pidfd, select.POLLIN)
+    if door not in dict(poller.poll()):
+        return b""
+    loop.sync = listener.accept(door)
+    posix.close(door)
+    ending.remove_files(loop.directory, (listener.START.encode(),))
+    try:
+        client = listener.accept(loop.listener)
+    except BlockingIOError:
+        return b""
+    posix.set_blocking(client, False)
+    loop.clients.append(Client(client, primary=True, feeds=feeds))
+    return _hear(loop.sync, loop.pidfd)
 
 
 def _hear(sync: int, pidfd: int) -> bytes:

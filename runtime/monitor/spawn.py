@@ -2,7 +2,8 @@
 
 Command and monitor talk over the sync socket (SEQPACKET). The monitor says `{"pid":…}` when the container is created,
 or `{"error":…}`; then the command says `start` and hears `{"started":true}` or an error; at the end `{"exit":CODE}`.
-The command may say `detach` before it goes. If it goes before `start`, the monitor removes the container.
+The command may say `detach` before it goes. If it goes before `start`, the monitor removes the container, unless it has
+said `hold` and heard `{"held":true}`: then another command may `join` the monitor and go on in its place.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from _socket import AF_UNIX, MSG_NOSIGNAL, SHUT_WR, SOCK_CLOEXEC, SOCK_SEQPACKET
 
 from runtime import errors
 from runtime.jsontext import loads
-from runtime.monitor import child
+from runtime.monitor import child, listener
 from runtime.monitor.child import Stdio
 from runtime.monitor.eventlog import EventLog
 
@@ -137,6 +138,15 @@ class MonitorLink:
             pass  # The answer tells why.
         self._receive()
 
+    def hold(self) -> None:
+        """Leave the container created, for another command to start it."""
+        try:
+            self._sync.send(b"hold", MSG_NOSIGNAL)
+        except OSError:
+            pass  # The answer tells why.
+        self._receive()
+        self._close_fds()
+
     def wait(self) -> int:
         """Wait for the end of the container and of its monitor; return the exit code, 128+n for signal n."""
         if self.attach_fd >= 0:
@@ -244,6 +254,19 @@ def spawn(
         if link.attach_fd >= 0:
             link.close()
         raise
+    return link
+
+
+def join(directory: str, monitor_pid: int, pid: int) -> MonitorLink:
+    """Return a link to a monitor that holds a created container, as its own command had; OSError if there is none."""
+    attach = listener.connect(directory)
+    try:
+        sync = socket(fileno=listener.connect(directory, listener.START))
+        link = MonitorLink(monitor_pid, sync, attach)
+    except BaseException:
+        posix.close(attach)
+        raise
+    link.pid = pid
     return link
 
 

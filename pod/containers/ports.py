@@ -1,0 +1,50 @@
+"""The ports of containers that the host passes on, as the configuration's `ports` has them.
+
+An entry has podman's names: host_ip (empty for every address), container_port, host_port, range, protocol.
+"""
+
+from __future__ import annotations
+
+from pod.errors import PodError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from pod.state import Container
+
+
+def parse(text: str) -> tuple[int, str]:
+    """Return port and protocol of "PORT[/PROTOCOL]". Raises PodError, with podman's words."""
+    number, separator, protocol = text.partition("/")
+    if "/" in protocol:
+        raise PodError(f"port formats are port/protocol. '{text}' is invalid")
+    if not (number.isascii() and number.isdigit()):
+        raise PodError(f'strconv.ParseUint: parsing "{number}": invalid syntax')
+    if int(number) > 0xFFFF:
+        raise PodError(f'strconv.ParseUint: parsing "{number}": value out of range')
+    return int(number), protocol if separator else "tcp"
+
+
+def lines(container: Container, port: tuple[int, str] | None = None) -> list[str]:
+    """Return what `pod port` prints of a container, or of one of its ports; PodError if that is not published."""
+    mappings: list[dict[str, Any]] = container.config["ports"]
+    if port is None:
+        return [line for mapping in mappings for line in _all(mapping)]
+    number, protocol = port
+    for mapping in mappings:
+        first = mapping["container_port"]
+        if protocol in mapping["protocol"].split(",") and first <= number < first + mapping["range"]:
+            return [f"{mapping['host_ip'] or '0.0.0.0'}:{mapping['host_port'] + number - first}"]
+    if mappings:
+        raise PodError(f'failed to find published port "{number}/{protocol}"')
+    return []
+
+
+def _all(mapping: dict[str, Any]) -> list[str]:
+    address = mapping["host_ip"] or "0.0.0.0"
+    return [
+        f"{mapping['container_port'] + number}/{protocol} -> {address}:{mapping['host_port'] + number}"
+        for protocol in mapping["protocol"].split(",")
+        for number in range(mapping["range"])
+    ]
