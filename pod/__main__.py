@@ -64,6 +64,9 @@ def plain(args: list[str]) -> Callable[[], int | None] | None:
     settings, words = head
     if settings.get("help") or settings.get("version"):
         return None
+    if words[:1] == ["__complete"]:
+        global_options.apply(settings)
+        return lambda: command("completing").main(words[1:])
     found = table.find(words)
     if found is None:
         return None

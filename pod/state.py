@@ -97,11 +97,16 @@ def open_for_reading(root: str) -> store.Store:
     present = database.version(opened.connection, "pod")
     if present == len(STEPS):
         return opened
+    opened.close()
     if present == 0:
-        opened.close()
         opened = store.empty(root)
-    migrate(opened.connection)
-    return opened
+        migrate(opened.connection)
+        return opened
+    # An older version wrote it: bring it up to date, which only a connection for writing can.
+    writing = store.open_store(root)
+    migrate(writing.connection)
+    writing.close()
+    return store.open_store(root, readonly=True)
 
 
 def insert_container(connection: sqlite3.Connection, container: Container, volumes: list[str]) -> None:

@@ -5,7 +5,6 @@ The groups know their commands by the table and import the one that is asked for
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -19,15 +18,12 @@ from pod.errors import PodError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-COMPLETE_VARIABLE = "_POD_COMPLETE"
 HELP_FLAGS = {"help_option_names": ["--help", "-h"]}
 
 
 def explain(args: list[str]) -> int:
     """Read the command line with Typer: run the command, print help, or raise the error that says what is wrong."""
     root = root_group()
-    if os.environ.get(COMPLETE_VARIABLE):
-        return complete(root)
     if args[:1] == ["help"]:
         args = [*args[1:], "--help"]
     try:
@@ -37,18 +33,6 @@ def explain(args: list[str]) -> int:
         return end.exit_code
     except typer.TyperException as error:
         raise UsageError(error.format_message().rstrip(".")) from error
-
-
-def complete(root: LazyGroup) -> int:
-    """Answer the shell that asks how the line may go on."""
-    from typer.completion import completion_init  # type: ignore[attr-defined]
-
-    completion_init()
-    try:
-        root.main(prog_name="pod", complete_var=COMPLETE_VARIABLE)
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else 0
-    return 0
 
 
 def parse(module: Any, path: str, args: list[str]) -> dict[str, Any]:

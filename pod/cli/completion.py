@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
     from typer import Argument, Option
 
-SHELLS = ("bash", "zsh", "fish", "powershell")
+SHELLS = {"bash": "bash", "zsh": "zsh", "fish": "fish", "powershell": "ps1"}
 
 
 def main(
@@ -17,16 +17,16 @@ def main(
     no_desc: Annotated[bool, Option("--no-desc", help="Don't include descriptions in the completion output")] = False,
 ) -> None:
     """Generate shell autocompletions."""
-    from pod.cli.app import COMPLETE_VARIABLE
+    from importlib.resources import files
+
     from pod.errors import PodError
 
     if shell not in SHELLS:
         raise PodError(f'invalid argument "{shell}" for "pod completion"', hint=f"known shells are {', '.join(SHELLS)}")
-    from typer.completion import get_completion_script  # type: ignore[attr-defined]
-
-    script = get_completion_script(prog_name="pod", complete_var=COMPLETE_VARIABLE, shell=shell)
+    script = files("pod.completion").joinpath(f"scripts/pod.{SHELLS[shell]}").read_text(encoding="utf-8")
+    script = script.replace("@NO_DESC@ ", "--no-desc " if no_desc else "")
     if not file:
-        print(script)
+        print(script, end="")
         return
     with open(file, "w", encoding="utf-8") as output:
-        output.write(script + "\n")
+        output.write(script)

@@ -181,27 +181,6 @@ def test_find(words: list[str], found: tuple[str, int] | None) -> None:
     assert table.find(words) == found
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_script(capsys: pytest.CaptureFixture[str], shell: str) -> None:
-    status, out, _ = run(capsys, "completion", shell)
-    assert status == 0
-    assert "_POD_COMPLETE" in out
-
-
-@pytest.mark.parametrize(
-    ("line", "expected"),
-    [("pod im", ["image", "images", "import"]), ("pod image e", ["exists"]), ("pod pull --all", ["--all-tags"])],
-)
-def test_completion(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, line: str, expected: list[str]
-) -> None:
-    monkeypatch.setenv("_POD_COMPLETE", "complete_bash")
-    monkeypatch.setenv("COMP_WORDS", line)
-    monkeypatch.setenv("COMP_CWORD", str(len(line.split()) - 1))
-    status, out, _ = run(capsys)
-    assert (status, out.split()) == (0, expected)
-
-
 def test_distance() -> None:
     assert words.distance("kitten", "sitting") == 3
     assert words.suggestions("pul", ["pull", "ps", "version"]) == ["pull", "ps"]

@@ -8,7 +8,7 @@ import pytest
 
 from pod import state
 from pod.errors import ContainerNotFoundError, NameInUseError, NoSuchVolumeError, PodError
-from storage import database
+from storage import database, store
 
 
 @pytest.fixture
@@ -68,3 +68,13 @@ def test_reading_a_store_that_is_not_there_writes_nothing(tmp_path: Path) -> Non
     opened = state.open_for_reading(str(tmp_path / "store"))
     assert state.containers(opened.connection) == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_reader_brings_the_tables_of_an_older_version_up_to_date(tmp_path: Path) -> None:
+    root = str(tmp_path / "store")
+    opened = store.open_store(root)
+    database.migrate(opened.connection, "pod", state.STEPS[:1])
+    opened.close()
+    reading = state.open_for_reading(root)
+    assert database.version(reading.connection, "pod") == len(state.STEPS)
+    assert state.containers(reading.connection) == []

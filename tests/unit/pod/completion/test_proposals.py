@@ -1,0 +1,82 @@
+"""What may follow, without a store: commands, flags and their values."""
+
+from __future__ import annotations
+
+import pytest
+
+from pod.cli import table
+from pod.completion import objects, positions
+from pod.completion.proposals import propose
+
+
+@pytest.fixture(autouse=True)
+def things(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store of one object of each kind."""
+    held = {
+        "anything": [("web", ""), ("box", "")],
+        "container": [("web", "Up"), ("db", "Exited")],
+        "image": [("box", "")],
+        "paused": [("still", "")],
+        "resting": [("db", "")],
+        "running": [("web", "")],
+        "secret": [("key", "")],
+        "volume": [("data", "")],
+    }
+    monkeypatch.setattr(objects, "named", lambda kind: held[kind])
+
+
+@pytest.mark.parametrize(
+    ("words", "expected", "directive"),
+    [
+        (["im"], ["image", "images", "import"], "none"),
+        (["image", "e"], ["exists"], "none"),
+        (["pull", "--all"], ["--all-tags"], "none"),
+        (["--log-l"], ["--log-level"], "none"),
+        (["--log-level", "d"], ["debug"], "none"),
+        (["ps", "--filter", "stat"], ["status="], "open"),
+        (["ps", "-f", "status=ru"], ["status=running"], "none"),
+        (["ps", "--filter=status=ru"], ["--filter=status=running"], "none"),
+        (["ps", "-af", "name=w"], ["name=web"], "none"),
+        (["volume", "ls", "--filter", "dan"], ["dangling="], "open"),
+        (["stop", ""], ["web"], "none"),
+        (["stop", "web", ""], [], "none"),
+        (["start", ""], ["db"], "none"),
+        (["rm", "-f", ""], ["db", "web"], "none"),
+        (["rm", "--", ""], ["db", "web"], "none"),
+        (["container", "rm", "w"], ["web"], "none"),
+        (["volume", "rm", ""], ["data"], "none"),
+        (["run", "-it", "b"], ["box"], "none"),
+        (["run", "--name", ""], [], "none"),
+        (["run", "--name", "x", ""], ["box"], "none"),
+        (["run", "box", "-"], [], "files"),
+        (["run", "-v", "d"], ["data:"], "files"),
+        (["run", "--env-file", ""], [], "files"),
+        (["run", "--network", "container:"], ["container:db", "container:web"], "none"),
+        (["run", "--pull", "n"], ["never", "newer"], "none"),
+        (["inspect", "--type", "v"], ["volume"], "none"),
+        (["inspect", ""], ["box", "web"], "none"),
+        (["completion", "z"], ["zsh"], "none"),
+        (["nosuch", ""], [], "none"),
+        (["volume", "nosuch", ""], [], "none"),
+    ],
+)
+def test_proposals(words: list[str], expected: list[str], directive: str) -> None:
+    found = propose(words)
+    assert [name for name, _ in found.candidates] == expected
+    assert found.directive == directive
+
+
+def test_candidates_are_described() -> None:
+    assert dict(propose(["ps", "--no-t"]).candidates) == {"--no-trunc": "Display the extended information"}
+    assert dict(propose(["rm", "w"]).candidates) == {"web": "Up"}
+
+
+def test_every_command_with_words_has_its_kinds() -> None:
+    """A new command must be known to the completion, or it completes nothing."""
+    modules = {entry[0] for entry in table.COMMANDS.values()}
+    modules |= {entry[0] for _, group in table.GROUPS.values() for entry in group.values()}
+    wordless = set("completion doctor events images info login logout ps version volume_create".split())
+    wordless |= {"container_relaunch", "system_renumber"}  # hidden, or without words
+    listing = {name for name in modules if name.endswith(("_ls", "_prune", "_df", "_info", "_reset", "_check"))}
+    missing = modules - set(positions.WORDS) - wordless - listing
+    assert missing == set()
