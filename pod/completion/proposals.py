@@ -137,12 +137,20 @@ def _flags(known: dict[str, Flag], current: str, command: str) -> Proposals:
     return Proposals([*shown, ("--help", "Help for the command")])
 
 
+def kinds_of(command: str) -> tuple[str, ...]:
+    """Return the kinds of a command's words; where nothing else is said, by the group of the command."""
+    if command in positions.WORDS:
+        return positions.WORDS[command]
+    group, _, verb = command.partition("_")
+    if group in objects.KINDS and verb not in ("create", "df", "ls", "prune"):
+        return (group,)
+    return ("none",)
+
+
 def _word(command: str, before: list[str], current: str) -> Proposals:
-    kinds = positions.WORDS.get(command)
     if command == "completion":
         return Proposals([(name, "") for name in ("bash", "fish", "powershell", "zsh")] if not before else [])
-    if kinds is None or (before and kinds == ("none",)):
-        return Proposals([])
+    kinds = kinds_of(command)
     kind = kinds[min(len(before), len(kinds) - 1)]
     if kind == "":
         return Proposals([], FILES)
