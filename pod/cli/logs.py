@@ -71,10 +71,12 @@ def _warn(engine: Engine, container: Container) -> None:
     """Say what a full disk has kept from the log and what the log itself cannot say yet."""
     from pod.containers.log_options import missing
 
-    lost = missing(engine, container)
+    lost = missing(engine.config, container.id)
     if lost:
         sys.stdout.flush()
-        sys.stderr.write(f"warning: {lost} bytes of output of {container.name} are not in its log: disk full\n")
+        sys.stderr.write(
+            f"warning: at least {lost} bytes of output of {container.name} are not in its log: disk full\n"
+        )
 
 
 class _Printer:

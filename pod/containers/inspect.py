@@ -119,7 +119,7 @@ def _state(config: Config, container: Container, seen: Status) -> dict[str, Any]
         "Pid": seen.pid,
         "ConmonPid": seen.monitor_pid,
         "ExitCode": seen.exit_code,
-        "Error": "",
+        "Error": log_options.error(config, container.id),
         "StartedAt": moment(seen.started),
         "FinishedAt": moment(seen.finished),
         "Health": {"Status": "", "FailingStreak": 0, "Log": None},

@@ -210,10 +210,16 @@ def human_size(count: int) -> str:
     return f"{value:.4g}{('B', 'kB', 'MB', 'GB', 'TB', 'PB')[unit]}"
 
 
-def missing(engine: Engine, container: Container) -> int:
+def error(config: Config, container_id: str) -> str:
+    """Return what `inspect` says of a log that is not complete."""
+    lost = missing(config, container_id)
+    return f"at least {lost} bytes of output are not in the log: disk full" if lost else ""
+
+
+def missing(config: Config, container_id: str) -> int:
     """Return how many bytes of output a full disk has kept from the log, as long as the log does not say so itself."""
     try:
-        with open(f"{engine.config.monitor_dir(container.id)}/lost", encoding="ascii") as file:
+        with open(f"{config.monitor_dir(container_id)}/lost", encoding="ascii") as file:
             return int(file.read() or 0)
     except (OSError, ValueError):
         return 0

@@ -103,7 +103,9 @@ class EventLog:
         entry = self.fixed + field("PODMAN_EVENT", status) + field("PODMAN_TIME", moment) + field("PODMAN_NAME", name)
         for key, value in fields.items():
             entry += field(JOURNAL_FIELDS[key], str(value))
-        Sender(self.journal).send(entry + b"PRIORITY=6\n" + field("MESSAGE", f"{status} {name}"))
+        sender = Sender(self.journal)
+        sender.send(entry + b"PRIORITY=6\n" + field("MESSAGE", f"{status} {name}"))
+        sender.close()
 
     def reach(self, moment: int, fields: dict[str, str | int] | None = None) -> None:
         """Tell of a moment in a monitor's life."""

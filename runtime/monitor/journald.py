@@ -60,6 +60,12 @@ class Sender:
             return False
         return True
 
+    def close(self) -> None:
+        """Give up the socket; the next entry makes another one."""
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None
+
     def _send_file(self, entry: bytes) -> None:
         import fcntl
         from _socket import SCM_RIGHTS, SOL_SOCKET
@@ -91,6 +97,7 @@ class JournalLog:
 
     def freeze(self) -> tuple[Any, ...]:
         """Return what is needed to make it again, as plain values."""
+        self.sender.close()
         return (self.sender.path, self.fields, self.rests, self.lost)
 
     def fds(self) -> list[int]:
@@ -119,6 +126,7 @@ class JournalLog:
         for stream, rest in self.rests.items():
             self._send(stream, rest, partial=True)
         self.rests = {}
+        self.sender.close()
 
     def _send(self, stream: int, line: bytes, *, partial: bool) -> None:
         if self.lost:

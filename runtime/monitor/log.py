@@ -91,7 +91,8 @@ class Log:
         """Append what a stream brought."""
         if self.fd < 0:
             return
-        pieces = records(data, time_text(time.time_ns()).encode(), _NAMES[stream])
+        stamp = time_text(time.time_ns()).encode()
+        pieces = records(data, stamp, _NAMES[stream])
         total = sum(map(len, pieces))
         if self.limit and self.size + total > self.limit:
             if total > self.limit and len(data) > 1:
@@ -104,7 +105,7 @@ class Log:
             if self.size:
                 self._rotate()
         if self.torn or self.lost:
-            pieces = self._confess(pieces)
+            pieces = self._confess(pieces, stamp)
             total = sum(map(len, pieces))
         written = 0
         try:
@@ -152,11 +153,10 @@ class Log:
         # A monitor that was killed may have left the beginning of a record.
         self.torn = self.size > 0 and posix.pread(fd, 1, self.size - 1) != b"\n"
 
-    def _confess(self, pieces: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    def _confess(self, pieces: tuple[bytes, ...], stamp: bytes) -> tuple[bytes, ...]:
         """Put before the pieces what was lost, and the end of a record that a full disk cut short."""
         head = b"\n" if self.torn else b""
         if self.lost:
-            stamp = time_text(time.time_ns()).encode()
             head += stamp + b" stderr F pod: %d bytes of output were lost: disk full\n" % self.lost
         return (head, *pieces)
 

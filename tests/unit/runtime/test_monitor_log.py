@@ -1,6 +1,7 @@
 import os
+import tempfile
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime.monitor.log import STDERR, STDOUT, Log, records, time_text
@@ -78,3 +79,86 @@ def test_full_disk_neither_raises_nor_garbles_the_next_record() -> None:
     assert not log.torn
     log.close()
     os.close(read_end)
+
+
+def kept(path: bytes) -> bytes:
+    """Return what the files of a log hold, the oldest first."""
+    directory, _, name = path.rpartition(b"/")
+    suffixes = [entry.removeprefix(name) for entry in os.listdir(directory) if entry.startswith(name)]
+    text = b""
+    for suffix in sorted(suffixes, key=lambda one: -int(one[1:] or 0)):
+        with open(path + suffix, "rb") as file:
+            text += file.read()
+    return text
+
+
+@given(st.lists(st.text(alphabet="ab\n", min_size=1, max_size=3000).map(str.encode), max_size=30), st.integers(1, 9000))
+@settings(max_examples=30, deadline=None)
+def test_rotation_neither_loses_nor_adds(chunks: list[bytes], limit: int) -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
+        path = os.fsencode(directory) + b"/log"
+        log = Log(path, limit=limit, files=1000)
+        log.open()
+        for number, chunk in enumerate(chunks):
+            log.write(STDOUT, chunk)
+            if number % 3 == 0:
+                log = Log.thaw(log.freeze())
+        log.close()
+        texts = [line[45:] + (b"\n" if line[43:44] == b"F" else b"") for line in kept(path).split(b"\n")[:-1]]
+        assert b"".join(texts) == b"".join(chunks)
+        assert all(os.path.getsize(entry.path) <= max(limit, 4096) for entry in os.scandir(directory))
+
+
+def test_oldest_file_goes(tmp_path: os.PathLike[str]) -> None:
+    path = os.fsencode(tmp_path) + b"/log"
+    log = Log(path, limit=4096, files=3)
+    log.open()
+    for number in range(400):
+        log.write(STDOUT, b"%d\n" % number)
+    log.close()
+    assert sorted(os.listdir(tmp_path)) == ["log", "log.1", "log.2"]
+    lines = [line[45:] for line in kept(path).split(b"\n")[:-1]]
+    assert lines == [b"%d" % number for number in range(400 - len(lines), 400)]
+    assert 2 * 4096 // 50 < len(lines) < 3 * 4096 // 45
+
+
+def test_a_log_of_one_file_begins_anew(tmp_path: os.PathLike[str]) -> None:
+    path = os.fsencode(tmp_path) + b"/log"
+    log = Log(path, limit=4096, files=1)
+    log.open()
+    for number in range(200):
+        log.write(STDOUT, b"%d\n" % number)
+    log.close()
+    assert os.listdir(tmp_path) == ["log"]
+    assert kept(path).endswith(b" stdout F 199\n")
+
+
+def test_what_could_not_be_written_is_told_later(tmp_path: os.PathLike[str]) -> None:
+    notice = os.fsencode(tmp_path) + b"/lost"
+    log = Log(b"/dev/full", notice=notice)
+    log.open()
+    log.write(STDOUT, b"lost\n")
+    log.write(STDOUT, b"more\n")
+    with open(notice) as file:
+        assert file.read() == "10\n"
+    again = Log(os.fsencode(tmp_path) + b"/log", notice=notice)  # as a restarted container's monitor has it
+    again.open()
+    again.write(STDOUT, b"whole\n")
+    again.close()
+    first, second = kept(os.fsencode(tmp_path) + b"/log").splitlines()
+    assert first[35:] == b" stderr F pod: 10 bytes of output were lost: disk full"
+    assert second[35:] == b" stdout F whole"
+    assert first[:35] == second[:35]
+    assert not os.path.exists(notice)
+    log.close()
+
+
+def test_beginning_of_a_record_that_a_killed_monitor_left_is_closed(tmp_path: os.PathLike[str]) -> None:
+    path = os.fsencode(tmp_path) + b"/log"
+    with open(path, "wb") as file:
+        file.write(STAMP + b" stdout F begi")
+    log = Log(path)
+    log.open()
+    log.write(STDOUT, b"whole\n")
+    log.close()
+    assert kept(path).split(b"\n")[1].endswith(b" stdout F whole")
