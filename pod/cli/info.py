@@ -87,15 +87,16 @@ def describe_store(engine: Engine, host: Any) -> dict[str, Any]:
 
     config = engine.config
     containers = state.containers(engine.connection)
-    running = sum(1 for one in containers if observe(config, one.id).is_running)
+    states = [observe(config, one.id).state for one in containers]
+    running, paused = states.count("running"), states.count("paused")
     allocated, used = host.space(config.graphroot)
     return {
         "configFile": "",
         "containerStore": {
             "number": len(containers),
-            "paused": 0,
+            "paused": paused,
             "running": running,
-            "stopped": len(containers) - running,
+            "stopped": len(containers) - running - paused,
         },
         "graphDriverName": "overlay",
         "graphOptions": {},

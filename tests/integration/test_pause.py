@@ -36,6 +36,7 @@ def test_a_paused_container_stands_still(box: Pod, busybox: str) -> None:
     assert (state(box)["Status"], state(box)["Paused"], state(box)["Running"]) == ("paused", True, False)
     assert box.run("ps", "-a", "--format", "{{.State}} {{.Status}}").out == "paused Paused"
     assert box.run("ps", "-aq", "--filter", "status=paused").out != ""
+    assert box.run("info", "--format", "{{.Store.ContainerStore.Paused}}").out == "1"
     before = box.run("logs", "c").stdout
     time.sleep(0.2)
     assert box.run("logs", "c").stdout == before
