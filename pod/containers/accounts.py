@@ -102,18 +102,24 @@ def _groups(identity: Identity, root: int, user: users.User, name: str) -> list[
     values = _values(user, name)
     template = identity["group_entry"] or "$NAME:x:$GID:$USERNAME"
     return [
-        _filled(template, values | {"NAME": name or str(user.gid), "USERLIST": values["USERNAME"]}, "--group-entry")
+        _filled(
+            template, values | {"NAME": _plain(name) or str(user.gid), "USERLIST": values["USERNAME"]}, "--group-entry"
+        )
     ]
 
 
 def _values(user: users.User, name: str) -> dict[str, str]:
-    return {"USERNAME": name or str(user.uid), "UID": str(user.uid), "GID": str(user.gid), "HOME": user.home or "/"}
+    """Return what the variables of a template stand for; what would break the line is left out."""
+    values = {"USERNAME": _plain(name) or str(user.uid), "UID": str(user.uid), "GID": str(user.gid)}
+    return values | {"HOME": _plain(user.home) or "/"}
+
+
+def _plain(text: str) -> str:
+    return "" if any(sign in text for sign in ":\n\r\0") else text
 
 
 def _filled(template: str, values: dict[str, str], flag: str) -> str:
     for name in sorted(values, key=len, reverse=True):  # $USERNAME before a shorter name that it begins with
-        if any(sign in values[name] for sign in ":\n\r\0"):
-            raise PodError(f"{flag}: the value of ${name} has a character that would break the line")
         template = template.replace(f"${{{name}}}", values[name]).replace(f"${name}", values[name])
     return _line(template, flag)
 

@@ -58,6 +58,11 @@ def settle(engine: Engine, options: CreateOptions) -> Namespaces:
         raise PodError(
             "invalid config provided: cannot set hostname when running in the host UTS namespace: invalid configuration"
         )
+    if result["network"].startswith("container:") and options.identity.get("add_hosts"):
+        raise PodError(
+            "cannot set extra host entries when the container is joined to another containers network namespace:"
+            " invalid configuration"
+        )
     return result  # type: ignore[return-value]
 
 

@@ -182,6 +182,8 @@ def test_descriptors_of_the_caller(box: Pod, busybox: str) -> None:
     for words in (("run", "--preserve-fds", "60", busybox, "true"), ("exec", "--preserve-fd", "60", "c", "true")):
         assert "is not available - the preserve-fds option requires" in refused(box, *words)
     assert "invalid file descriptor" in refused(box, "run", "--preserve-fd", "1", busybox, "true")
+    result = execute("create", "--preserve-fds", "1", busybox, "true", redirections=f"3<{path}")
+    assert (result.code, result.stderr.splitlines()[0]) == (125, "Error: unknown flag: --preserve-fds")
 
 
 def test_a_preserved_pipe_ends_with_its_writer(box: Pod, busybox: str) -> None:
@@ -254,6 +256,13 @@ def test_an_entry_cannot_bring_lines_of_its_own(box: Pod, busybox: str) -> None:
     for flag in ("--passwd-entry", "--group-entry"):
         message = refused(box, "run", flag, "a:*:5:5:::\nroot2:*:0:0::/:/bin/sh", "--user", "5", busybox, "true")
         assert message == f"Error: invalid {flag}: it must be one line"
+
+
+def test_names_of_the_caller_cannot_bring_lines_either(box: Pod, busybox: str) -> None:
+    env = {"USER": "evil:x:0:0::/:/bin/sh\nroot2", "HOME": box.home}
+    found = inside(box, busybox, "cat /etc/passwd", "--userns", "keep-id:uid=77,gid=77", env=env)
+    assert "evil" not in found
+    assert found.splitlines()[-1].startswith("77:*:77:77:")
 
 
 def test_hostile_files_of_accounts(box: Pod, registry: Registry) -> None:

@@ -7,7 +7,8 @@ import os
 
 import pytest
 
-from tests.fixtures.command import Pod
+from tests.fixtures.command import Pod, make_pod
+from tests.fixtures.user import User
 
 
 def inside(box: Pod, image: str, script: str, *options: str) -> str:
@@ -291,6 +292,47 @@ def test_environment_and_configuration_choose_the_namespace(box: Pod, busybox: s
     script = "id -u; ls -d /dev/shm 2>/dev/null; readlink /proc/self/ns/uts; readlink /proc/self/ns/pid"
     found = box.run("run", "--rm", busybox, "sh", "-c", script, env={"CONTAINERS_CONF": path}).out.split()
     assert found == ["8", os.readlink("/proc/self/ns/uts"), os.readlink("/proc/self/ns/pid")]
+
+
+def test_named_ranges(rootless_box: Pod, busybox: str) -> None:
+    """The user's own: intermediate IDs from 1 on."""
+    name = rootless_box.user.name
+    with open("/etc/subuid") as file:
+        first = next(line.split(":")[1] for line in file if line.startswith(f"{name}:"))
+    rootless_box.run("run", "-d", "--name", "a", "--subuidname", name, busybox, "sleep", "100")
+    pid = rootless_box.run("inspect", "--format", "{{.State.Pid}}", "a").out
+    with open(f"/proc/{pid}/uid_map") as file:
+        assert file.read().split() == ["0", first, "65536"]
+
+
+def test_one_id_only(command: str, workplace: str, user_without_subordinate_ids: User, busybox: str) -> None:
+    """A user without subordinate IDs: one can be mapped to any, more are refused with the line that mends it."""
+    pod = make_pod(command, os.path.join(workplace, "single-id"), user_without_subordinate_ids)
+    pod.run("pull", "--quiet", busybox)
+    options = ["--uidmap", "1000:0:1", "--gidmap", "1000:0:1", "--user", "1000:1000"]
+    assert pod.run("run", "--rm", *options, busybox, "id", "-u").out == "1000"
+    for mode in ("auto", "nomap"):
+        result = pod.run("run", "--rm", "--userns", mode, busybox, "true", check=False)
+        assert result.code == 125
+        assert "usermod --add-subuids" in result.stderr
+    assert pod.run("ps", "-aq").out == ""
+
+
+def test_memory_of_a_hostile_container(root_box: Pod, busybox: str) -> None:
+    """Its /dev/shm is a link to the root of the host, then a directory of its own: neither is shared."""
+    options = ["-d", "--name", "a", "--privileged", "--ipc", "shareable"]
+    root_box.run("run", *options, busybox, "sh", "-c", "umount /dev/shm; rmdir /dev/shm; ln -s / /dev/shm; sleep 100")
+    script = "ls -d /dev/shm/etc 2>&1; true"
+    assert inside(root_box, busybox, script, "--ipc", "container:a").endswith("No such file or directory")
+    root_box.run("exec", "a", "sh", "-c", "rm /dev/shm; mkdir -p /dev/shm/etc")
+    assert inside(root_box, busybox, script, "--ipc", "container:a").endswith("No such file or directory")
+
+
+def test_hosts_cannot_be_added_to_those_of_another(box: Pod, busybox: str) -> None:
+    box.run("create", "--name", "a", busybox, "true")
+    assert "cannot set extra host entries when the container is joined to another containers network" in refused(
+        box, "run", "--network", "container:a", "--add-host", "x:1.2.3.4", busybox, "true"
+    )
 
 
 def test_intermediate_ids_of_others_cannot_be_mapped(rootless_box: Pod, busybox: str) -> None:
