@@ -91,6 +91,7 @@ def write_file(engine: Engine, path: str, data: bytes) -> None:
         finally:
             os.close(descriptor)
         os.rename(temporary, path)
+        os.rmdir(staging.path)  # rather than to leave it to the collector
 
 
 def _gpg_id(root: str) -> str:

@@ -18,6 +18,7 @@ from pod.containers.rootfs import enter_mount_namespace
 from pod.errors import PodError
 from pod.volumes import copying, driver, path
 from runtime import kernel, syscalls
+from storage import gc
 from storage.interrupts import Interrupts
 from storage.layers.unpacking import UnpackOptions
 from storage.layers.worker import fork_unpack
@@ -46,6 +47,13 @@ def export(engine: Engine, volume: Volume, output: IO[bytes]) -> None:
 
 def import_tar(engine: Engine, volume: Volume, chunks: Iterator[bytes]) -> None:
     """Put the files of a tar, compressed or not, into a volume, in place of those of the same names."""
+    try:
+        _import(engine, volume, chunks)
+    finally:
+        gc.empty_trash(engine.store)
+
+
+def _import(engine: Engine, volume: Volume, chunks: Iterator[bytes]) -> None:
     options = UnpackOptions(rootless=engine.config.rootless, ignore_chown_errors=engine.single_id, plain=True)
     with Interrupts() as interrupts, engine.store.staging() as staging:
         worker = fork_unpack(lambda: chunks, staging.path, options=options)
