@@ -6,11 +6,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Annotated
 
-    from typer import Argument
+    from typer import Argument, Option
 
 
 def main(
     container: Annotated[str, Argument(metavar="CONTAINER", help="Name or ID")],
+    external: Annotated[
+        bool, Option("--external", help="Check external storage containers as well (pod has none)")
+    ] = False,
 ) -> int:
     """Check if a container exists in local storage."""
     from pod.cli import each
@@ -18,7 +21,7 @@ def main(
     from pod.errors import ContainerNotFoundError
 
     try:
-        each.find(open_engine(write=False), container)
+        each.find(open_engine(write=False), container.removeprefix("/"))
     except ContainerNotFoundError:
         return 1
     return 0

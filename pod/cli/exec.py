@@ -14,12 +14,14 @@ INTERSPERSED = False
 
 
 def main(
-    container: Annotated[str, Argument(metavar="CONTAINER", help="Name or ID of a running container")] = "",
-    command: Annotated[list[str] | None, Argument(metavar="COMMAND [ARG...]", help="What to run in it")] = None,
+    words: Annotated[
+        list[str] | None, Argument(metavar="CONTAINER COMMAND [ARG...]", help="Name or ID; what to run in it")
+    ] = None,
+    cidfile: Annotated[str, Option("--cidfile", metavar="string", help="File to read the container ID from")] = "",
     detach: Annotated[bool, Option("--detach", "-d", help="Run the exec session in detached mode")] = False,
     detach_keys: Annotated[
-        str, Option("--detach-keys", metavar="string", help="The key sequence for detaching a container")
-    ] = "ctrl-p,ctrl-q",
+        str | None, Option("--detach-keys", metavar="string", help="The key sequence for detaching a container")
+    ] = None,
     env: Annotated[
         list[str] | None, Option("--env", "-e", metavar="stringArray", help="Set environment variables")
     ] = None,
@@ -27,6 +29,10 @@ def main(
         list[str] | None, Option("--env-file", metavar="strings", help="Read in a file of environment variables")
     ] = None,
     interactive: Annotated[bool, Option("--interactive", "-i", help="Keep STDIN open even if not attached")] = False,
+    latest: Annotated[bool, Option("--latest", "-l", help="Act on the latest container pod is aware of")] = False,
+    no_session: Annotated[
+        bool, Option("--no-session", help="Do not record a session for the process: inspect does not show it")
+    ] = False,
     preserve_fd: Annotated[
         list[str] | None,
         Option("--preserve-fd", metavar="ints", help="Pass the listed file descriptors into the container"),
@@ -44,16 +50,21 @@ def main(
     ] = "",
 ) -> int:
     """Run a process in a running container."""
-    from pod import state, values
-    from pod.cli import terminal
+    from pod import values
+    from pod.cli import each, terminal
+    from pod.containers import chooser
     from pod.containers.execs import ExecOptions, launch_exec
     from pod.engine import open_engine
     from pod.errors import PodError
 
-    if not container:
-        raise PodError("exec requires the name or ID of a container or the --latest flag")
-    if not command:
-        raise PodError("must provide a non-empty command to start an exec session: invalid argument")
+    if no_session and (detach or detach_keys is not None):
+        raise PodError("--no-session cannot be used with --detach or --detach-keys")
+    if latest and cidfile:
+        raise PodError("--latest and --cidfile can not be used together")
+    said = words or []
+    if not (said or latest or cidfile):
+        raise PodError("exec requires the name or ID of a container or the --latest or --cidfile flag")
+    named, command = ([], said) if latest or cidfile else (said[:1], said[1:])
     preserve: tuple[int, ...] = ()
     if preserve_fds or preserve_fd:
         from pod.cli.flags.identity import descriptors
@@ -73,12 +84,17 @@ def main(
         privileged=privileged,
         console_size=terminal.size(),
         preserve=preserve,
+        detached=detach,
+        recorded=not no_session,
     )
     terminal.check_detach_keys(detach_keys)
     engine = open_engine(write=True)
-    launched = launch_exec(
-        engine, state.find_container(engine.connection, container), options, meanwhile=None if detach else _prepare
-    )
+    cidfiles = [cidfile] if cidfile else None
+    container = each.look_up(engine, chooser.chosen(engine, named, latest=latest, cidfiles=cidfiles))[0].container
+    keys = terminal.detach_keys(engine, detach_keys)
+    if not command:
+        raise PodError("must provide a non-empty command to start an exec session: invalid argument", code=255)
+    launched = launch_exec(engine, container, options, meanwhile=None if detach else _prepare)
     terminal.hold_signals()
     launched.start()
     if detach:
@@ -87,7 +103,7 @@ def main(
         return 0
     from pod.cli import attaching
 
-    return attaching.attend(launched, stdin=interactive, terminal=tty, detach_keys=detach_keys, sig_proxy=False)
+    return attaching.attend(launched, stdin=interactive, terminal=tty, detach_keys=keys, sig_proxy=False)
 
 
 def _prepare() -> None:

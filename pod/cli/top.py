@@ -57,4 +57,4 @@ def main(
     from pod.cli import exec
 
     # As podman: what is no descriptor is for ps(1), which sees the container's processes only inside of it.
-    return exec.main(container.id, ["ps", *said]) or 0
+    return exec.main([container.id, "ps", *said]) or 0

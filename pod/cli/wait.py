@@ -11,30 +11,61 @@ if TYPE_CHECKING:
 
 def main(
     containers: Annotated[list[str] | None, Argument(metavar="CONTAINER [CONTAINER...]", help="Names or IDs")] = None,
+    condition: Annotated[
+        list[str] | None, Option("--condition", metavar="strings", help="Condition to wait on")
+    ] = None,
+    exit_first_match: Annotated[
+        bool,
+        Option("--exit-first-match", help="Wait for the first container that meets a condition, ignore the others"),
+    ] = False,
     ignore: Annotated[bool, Option("--ignore", help="Ignore if a container does not exist: print -1")] = False,
     interval: Annotated[
-        str, Option("--interval", "-i", metavar="string", help="Accepted for compatibility: waiting needs no interval")
-    ] = "",
+        str, Option("--interval", "-i", metavar="string", help="Time between looks at what is no end (250ms)")
+    ] = "250ms",
+    latest: Annotated[bool, Option("--latest", "-l", help="Act on the latest container pod is aware of")] = False,
 ) -> int:
     """Block on one or more containers and print their exit codes."""
     from pod import state
     from pod.cli import each
-    from pod.containers import stop
+    from pod.containers import chooser, waiting
     from pod.engine import open_engine
     from pod.errors import ContainerNotFoundError
 
-    missing = '"pod wait" requires a name, id, or the "--latest" flag'
-    names = each.required(containers or [], all=False, missing=missing)
+    names = [name.removeprefix("/") for name in containers or []]
+    chooser.check(names, latest=latest, missing='"pod wait" requires a name, id, or the "--latest" flag')
+    conditions = [one for text in condition or [] for one in text.split(",")] or list(waiting.ENDS)
+    waiting.check(conditions)
+    seconds = _seconds(interval)
     engine = open_engine(write=False)
-
-    def wait(name: str) -> str:
+    words = chooser.chosen(engine, names, latest=latest)
+    found: dict[str, state.Container] = {}
+    for word in words:
         try:
-            container = each.find(engine, name)
+            found[word] = each.find(engine, word)
         except ContainerNotFoundError:
-            kept = state.kept_exit_code(engine.connection, name)
-            if kept is None and not ignore:
+            if not ignore and state.kept_exit_code(engine.connection, word) is None:
                 raise
-            return str(-1 if kept is None else kept)
-        return str(stop.wait(engine, container))
+    if exit_first_match and found:
+        print(waiting.first(engine, list(found.values()), conditions, seconds))
+        return 0
 
-    return each.run(names, wait)
+    def wait(word: str) -> str:
+        if word not in found:
+            kept = state.kept_exit_code(engine.connection, word)
+            return str(-1 if kept is None else kept)
+        return str(waiting.wait(engine, found[word], conditions, seconds))
+
+    return each.run(words, wait)
+
+
+def _seconds(text: str) -> float:
+    """Return the seconds of a duration; of a plain number, which is milliseconds."""
+    from pod.errors import PodError
+    from pod.times import parse_duration
+
+    for written in (text, f"{text}ms"):
+        try:
+            return max(parse_duration(written), 1_000_000) / 1e9
+        except ValueError:
+            continue
+    raise PodError(f'time: invalid duration "{text}"', hint="write 500ms, 2s or a number of milliseconds")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from pod import events, names
-from pod.containers import plan, rootfs, runtimes, spec, status, users
+from pod.containers import plan, rootfs, runtimes, sessions, spec, status, users
 from pod.containers.launched import Launched
 from pod.containers.surroundings import observed
 from pod.errors import StateError
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pod.engine import Engine
     from pod.state import Container
     from runtime.monitor.eventlog import EventLog
+    from runtime.monitor.spawn import MonitorLink
 
 
 _NOT_RUNNING = "can only create exec sessions on running containers: container state improper"
@@ -29,7 +30,19 @@ _NOT_RUNNING = "can only create exec sessions on running containers: container s
 class ExecOptions:
     """What to run in a container, and how."""
 
-    __slots__ = ("args", "console_size", "env", "preserve", "privileged", "stdin", "tty", "user", "workdir")
+    __slots__ = (
+        "args",
+        "console_size",
+        "detached",
+        "env",
+        "preserve",
+        "privileged",
+        "recorded",
+        "stdin",
+        "tty",
+        "user",
+        "workdir",
+    )
 
     def __init__(
         self,
@@ -43,6 +56,8 @@ class ExecOptions:
         privileged: bool = False,
         console_size: tuple[int, int] = (0, 0),
         preserve: tuple[int, ...] = (),
+        detached: bool = False,
+        recorded: bool = True,
     ) -> None:
         self.args = args
         self.env = env
@@ -52,17 +67,23 @@ class ExecOptions:
         self.stdin = stdin
         self.privileged = privileged
         self.preserve = preserve  # descriptors of this process that the new one gets too
+        self.detached = detached  # what it came to is kept for a while
+        self.recorded = recorded  # `sessions` tells of it
         self.console_size = console_size  # height and width, with tty
 
 
 class LaunchedExec(Launched):
     """A further process of a container: an exec session."""
 
-    __slots__ = ()
+    __slots__ = ("is_kept",)
+
+    def __init__(self, engine: Engine, identity: str, directory: str, link: MonitorLink, *, is_kept: bool) -> None:
+        super().__init__(engine, identity, directory, link)
+        self.is_kept = is_kept
 
     def has_ended(self) -> bool:
-        """Tell whether the monitor has written the exit record."""
-        return os.path.exists(f"{self.directory}/exit")
+        """Tell whether the monitor has written the exit record, and nobody is to ask for it."""
+        return not self.is_kept and os.path.exists(f"{self.directory}/exit")
 
     def remove(self) -> None:
         """Remove the session's files."""
@@ -77,13 +98,16 @@ def launch_exec(
     Raises StateError if the container does not run, and what the runtime raises.
     """
     seen = status.observe(engine.config, container.id)
-    if not seen.pid or seen.state == "paused":
+    if seen.state != "running" or not seen.pid:
         raise StateError(_NOT_RUNNING, code=255)
     session_id = names.new_id()
     directory = f"{engine.config.runroot}/exec/{session_id}"
     process = _process(engine, container, options, seen.pid)
     runtime = runtimes.of(engine.config, container, directory)
     os.mkdir(directory, 0o700)
+    if options.recorded:
+        known = {**process, "privileged": options.privileged}
+        sessions.record(directory, container.id, known, stdin=options.stdin, detached=options.detached)
 
     config = spawn.MonitorConfig(
         id=session_id,
@@ -95,7 +119,8 @@ def launch_exec(
         exit_path=f"{directory}/exit",
         events=_events(engine, container, session_id),
         keep_fds=options.preserve,
-        on_exit=["/bin/rm", "-rf", "--", directory],  # unless a command is there to do it
+        # Unless a command is there to do it; one that is kept is swept later.
+        on_exit=[] if options.detached else ["/bin/rm", "-rf", "--", directory],
     )
 
     def make(stdio: spawn.Stdio) -> spawn.Container:
@@ -106,7 +131,7 @@ def launch_exec(
 
     try:
         link = spawn.spawn(config, make, meanwhile)
-        return LaunchedExec(engine, session_id, directory, link)
+        return LaunchedExec(engine, session_id, directory, link, is_kept=options.detached)
     except BaseException:
         gc.remove_tree(directory)
         raise

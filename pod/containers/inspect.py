@@ -13,6 +13,7 @@ from pod.containers import (
     log_options,
     restart,
     runtimes,
+    sessions,
 )
 from pod.containers.status import observe
 
@@ -66,7 +67,7 @@ def inspect_container(engine: Engine, container: Container, *, size: bool = Fals
         "Driver": "overlay",
         "EffectiveCaps": [],
         "BoundingCaps": [],
-        "ExecIDs": [],
+        "ExecIDs": [one.id for one in sessions.sessions(engine, container) if one.running],
         "GraphDriver": inspect_fields.graph_driver(engine, container, seen),
         "Mounts": [_mount(engine, mount) for mount in config["mounts"] if mount["type"] != "tmpfs"],
         "Dependencies": dependencies.needs_of(engine.connection, container.id),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pod import events, state
-from pod.containers import dependencies, runtimes, status, stop
+from pod.containers import dependencies, runtimes, sessions, status, stop
 from pod.errors import PodError, VolumeInUseError
 from pod.lock import ContainerLock
 from pod.volumes import discard
@@ -109,6 +109,7 @@ def delete_files(engine: Engine, container_id: str) -> None:
         from pod.containers import salvage
 
         salvage.salvage(config, container_id)
+    sessions.discard(config, container_id)
     gc.remove_tree(config.monitor_dir(container_id))
     gc.remove_tree(config.container_dir(container_id))
 
