@@ -15,7 +15,7 @@ from runtime import jsontext
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from pod.config import Config
@@ -27,11 +27,18 @@ _LONGEST_LINE = 64 << 20
 
 
 def read(
-    config: Config, *, since: int | None = None, until: int | None = None, history: bool = True, stream: bool = False
+    config: Config,
+    *,
+    since: int | None = None,
+    until: int | None = None,
+    history: bool = True,
+    stream: bool = False,
+    idle: Callable[[], object] = bool,
 ) -> Iterator[dict[str, Any]]:
     """Give the events between two moments (ns since the epoch), the oldest first.
 
-    Without `history` only those from now on; with `stream` also those to come, until `until` has passed.
+    Without `history` only those from now on; with `stream` also those to come, until `until` has passed. `idle` is
+    called before each wait.
     """
     backend = events.backend(config)
     if backend == "none":
@@ -39,7 +46,9 @@ def read(
     if backend == "journald":
         from pod import journal_reading
 
-        yield from journal_reading.events(config, since=since, until=until, history=history, stream=stream)
+        for event in journal_reading.events(config, since=since, until=until, history=history, stream=stream):
+            yield event
+            idle()
         return
     reader = _Reader(events.path(config), since or 0, history=history)
     watch = Watch() if stream else None
@@ -54,6 +63,7 @@ def read(
             if watch is None or late:
                 return
             left = _LONGEST_WAIT if until is None else min(_LONGEST_WAIT, max(0, until - time.time_ns()) / 1e9 + 0.001)
+            idle()
             watch.wait(left)
     finally:
         reader.close()

@@ -32,6 +32,7 @@ _OPTIONAL = (
     ("PodID", "PodID"),
     ("ContainerInspectData", "ContainerInspectData"),
 )
+_last: list[Any] = [None, "", ""]  # A second, and how it is written.
 _NUMBERS = ("ContainerExitCode", "HealthFailingStreak")
 KEYS = ("artifact", "container", "event", "image", "label", "network", "pod", "secret", "status", "type", "volume")
 
@@ -91,9 +92,11 @@ def _details(event: Event) -> str:
 def moment(nanoseconds: int) -> str:
     """Return a moment as Go prints it, in the local time zone."""
     seconds, fraction = divmod(nanoseconds, 10**9)
-    local = time.localtime(seconds)
+    if _last[0] != seconds:  # Many events share their second.
+        local = time.localtime(seconds)
+        _last[:] = seconds, time.strftime("%Y-%m-%d %H:%M:%S", local), time.strftime(" %z %Z", local)
     digits = f".{fraction:09d}".rstrip("0").rstrip(".")
-    return time.strftime("%Y-%m-%d %H:%M:%S", local) + digits + time.strftime(" %z %Z", local)
+    return f"{_last[1]}{digits}{_last[2]}"
 
 
 def chooser(texts: Iterable[str]) -> Callable[[Event], bool]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Annotated, Any
@@ -42,18 +44,17 @@ def main(
     current = config.load(settings.current)
     events.check(current)
     history = first is not None or last is not None or not stream
+    found = event_stream.read(current, since=first, until=last, history=history, stream=stream, idle=sys.stdout.flush)
     try:
-        for event in event_stream.read(current, since=first, until=last, history=history, stream=stream):
+        for event in found:
             if passes(event):
-                printer(event)
+                sys.stdout.write(printer(event))
     except KeyboardInterrupt:
         return
 
 
 def _printer(format: str, *, truncate: bool) -> Any:
-    """Return what prints an event, at once."""
-    import sys
-
+    """Return what makes a line of an event."""
     from pod import event_words
     from pod.cli import output
 
@@ -74,8 +75,4 @@ def _printer(format: str, *, truncate: bool) -> Any:
         def render(event: Any) -> str:
             return event_words.line(event, truncate=truncate) + "\n"
 
-    def show(event: dict[str, Any]) -> None:
-        sys.stdout.write(render(event))
-        sys.stdout.flush()
-
-    return show
+    return render
