@@ -32,12 +32,13 @@ def describe(engine: Engine) -> dict[str, Any]:
     """Return what is known of host, store and program, with podman's names where they are true of pod."""
     from pod import host
     from pod.cli.version import describe as version
+    from pod.containers import log_options
 
     return {
         "host": describe_host(engine, host),
         "plugins": {
             "authorization": None,
-            "log": ["k8s-file", "none"],
+            "log": list(log_options.DRIVERS),
             "network": ["host", "none"],
             "volume": ["local"],
         },
@@ -51,10 +52,10 @@ def describe_host(engine: Engine, host: Any) -> dict[str, Any]:
     """Return what is known of the machine."""
     import os
 
-    from pod import systemd
+    from pod import events, systemd
     from pod.cli.version import architecture
     from pod.config import DEFAULT_CAPABILITIES
-    from pod.containers import runtimes
+    from pod.containers import log_options, runtimes
 
     machine = os.uname()
     return {
@@ -65,11 +66,11 @@ def describe_host(engine: Engine, host: Any) -> dict[str, Any]:
         "cpuUtilization": host.cpu_utilization(),
         "cpus": os.cpu_count() or 1,
         "distribution": host.distribution(),
-        "eventLogger": "none",
+        "eventLogger": events.backend(engine.config),
         "hostname": machine.nodename,
         "idMappings": host.id_mappings(),
         "kernel": machine.release,
-        "logDriver": "k8s-file",
+        "logDriver": log_options.default_driver(engine.config),
         **host.memory(),
         "ociRuntime": runtimes.describe(engine.config),
         "os": "linux",

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import time
-from heapq import merge
 
 from pod.containers import log_options, logs
 from pod.errors import PodError
-from pod.watch import Watch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,7 +43,7 @@ def check(container: Container) -> None:
 def read(engine: Engine, containers: Sequence[Container], wanted: Wanted) -> Iterator[Numbered]:
     """Give what the logs hold, each line with the number of its container."""
     found = [_numbered(number, _read(engine, one, wanted)) for number, one in enumerate(containers)]
-    return found[0] if len(found) == 1 else merge(*found, key=_moment)
+    return _merged(found)
 
 
 def follow(engine: Engine, containers: Sequence[Container], wanted: Wanted) -> Iterator[Numbered]:
@@ -53,6 +51,8 @@ def follow(engine: Engine, containers: Sequence[Container], wanted: Wanted) -> I
     if any(one.config["log_driver"] == "journald" for one in containers):
         yield from _follow_journal(engine, containers, wanted)
         return
+    from pod.watch import Watch
+
     watch = Watch()
     readers: dict[int, logs.Reader] = {}
     try:
@@ -65,7 +65,7 @@ def follow(engine: Engine, containers: Sequence[Container], wanted: Wanted) -> I
             ended = [number for number in readers if not (timely and running[number]())]
             for reader in readers.values():
                 reader.wake(watch)
-            yield from merge(*(_numbered(number, one.news()) for number, one in readers.items()), key=_moment)
+            yield from _merged([_numbered(number, one.news()) for number, one in readers.items()])
             for number in ended:
                 readers.pop(number).close()
             if readers:
@@ -88,6 +88,15 @@ def _read(engine: Engine, container: Container, wanted: Wanted) -> Iterator[Line
 def _numbered(number: int, lines: Iterable[Line]) -> Iterator[Numbered]:
     for line in lines:
         yield number, line
+
+
+def _merged(found: list[Iterator[Numbered]]) -> Iterator[Numbered]:
+    """Give the lines of several logs, of which each is in the order of time, as one that is too."""
+    if len(found) == 1:
+        return found[0]
+    from heapq import merge
+
+    return merge(*found, key=_moment)
 
 
 def _moment(numbered: Numbered) -> str:

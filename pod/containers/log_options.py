@@ -61,7 +61,7 @@ def unknown(options: dict[str, list[str]]) -> list[str]:
 def settle(config: Config, options: CreateOptions) -> tuple[str, LogSettings]:
     """Return a new container's driver and its settings. Raises PodError for what makes no sense."""
     said = options.log_options
-    chosen = options.log_driver or _default_driver(config)
+    chosen = options.log_driver or default_driver(config)
     if chosen == "journald":
         from pod import journal
 
@@ -84,7 +84,8 @@ def settle(config: Config, options: CreateOptions) -> tuple[str, LogSettings]:
     return chosen, settings
 
 
-def _default_driver(config: Config) -> str:
+def default_driver(config: Config) -> str:
+    """Return the driver of containers that ask for none."""
     name = driver(str(config.containers.get("log_driver") or ""))
     if name == "journald":
         from pod import journal
