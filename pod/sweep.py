@@ -93,11 +93,11 @@ def _sweep_volumes(engine: Engine) -> None:
 def _sweep_sessions(engine: Engine) -> None:
     directory = f"{engine.config.runroot}/exec"
     for name in os.listdir(directory):
-        if not _is_locked(f"{directory}/{name}") and not sessions.is_kept(f"{directory}/{name}"):
+        if not is_locked(f"{directory}/{name}") and not sessions.is_kept(f"{directory}/{name}"):
             gc.remove_tree(f"{directory}/{name}")
 
 
-def _is_locked(directory: str) -> bool:
+def is_locked(directory: str) -> bool:
     """Tell whether a monitor, or the command that is about to fork one, holds the directory's lock."""
     try:
         descriptor = os.open(f"{directory}/lock", os.O_RDWR | os.O_CLOEXEC)

@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "login": ("login", "Login to a container registry"),
     "logout": ("logout", "Logout of a container registry"),
     "logs": ("logs", "Fetch the logs of one or more containers"),
+    "mount": ("mount", "Mount a working container's root filesystem"),
     "pause": ("pause", "Pause all the processes in one or more containers"),
     "port": ("port", "List port mappings or a specific mapping for the container"),
     "ps": ("ps", "List containers"),
@@ -37,6 +38,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "tag": ("tag", "Add an additional name to a local image"),
     "unshare": ("unshare", "Run a command in a modified user namespace"),
     "top": ("top", "Display the running processes of a container"),
+    "unmount": ("unmount", "Unmounts working container's root filesystem"),
     "unpause": ("unpause", "Unpause the processes in one or more containers"),
     "untag": ("untag", "Remove a name from a local image"),
     "update": ("update", "Update an existing container"),
@@ -49,6 +51,7 @@ GROUPS: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
         "Manage containers",
         {
             "attach": COMMANDS["attach"],
+            "clone": ("container_clone", "Clone an existing container"),
             "cleanup": ("container_cleanup", "Clean up what ended containers left behind"),
             "commit": COMMANDS["commit"],
             "create": COMMANDS["create"],
@@ -61,6 +64,7 @@ GROUPS: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
             "kill": COMMANDS["kill"],
             "list": COMMANDS["ps"],
             "logs": COMMANDS["logs"],
+            "mount": COMMANDS["mount"],
             "pause": COMMANDS["pause"],
             "port": COMMANDS["port"],
             "prune": ("container_prune", "Remove all non running containers"),
@@ -76,6 +80,7 @@ GROUPS: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
             "top": COMMANDS["top"],
             "unpause": COMMANDS["unpause"],
             "update": COMMANDS["update"],
+            "unmount": COMMANDS["unmount"],
             "wait": COMMANDS["wait"],
         },
     ),
@@ -142,7 +147,9 @@ GROUPS: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
 
 # Other names of commands, which `--help` does not list.
 ALIASES: dict[tuple[str, str], str] = {
+    ("", "umount"): "unmount",
     ("container", "ls"): "list",
+    ("container", "umount"): "unmount",
     ("image", "ls"): "list",
     ("secret", "list"): "ls",
     ("secret", "remove"): "rm",
@@ -158,7 +165,7 @@ def find(words: list[str]) -> tuple[str, int] | None:
         return None
     group = GROUPS.get(words[0])
     if group is None:
-        entry = COMMANDS.get(words[0])
+        entry = COMMANDS.get(ALIASES.get(("", words[0]), words[0]))
         return (entry[0], 1) if entry else None
     if len(words) < 2:
         return None

@@ -106,16 +106,15 @@ def create(engine: Engine, options: CreateOptions) -> state.Container:
     config = configure(engine, options, container_id)
     name = names.check_name(options.name) if options.name else _free_name(engine)
     creator = f"{os.getpid()} {process.start_time(os.getpid())} {boot_id()}" if options.owned_by_command else ""
-    row = (
-        container_id,
-        name,
-        config["image"],
-        time.time(),
-        int(options.auto_remove),
-        creator,
-        jsontext.dumps(config),
-    )
-    container = state.Container(row)
+    row = (container_id, name, config["image"], time.time(), int(options.auto_remove), creator, jsontext.dumps(config))
+    return insert(engine, state.Container(row), needs=options.needs, auto_ids=options.auto_ids)
+
+
+def insert(
+    engine: Engine, container: state.Container, *, needs: list[str], auto_ids: AutoRequest | None = None
+) -> state.Container:
+    """Make a container that is settled but for its IDs with --userns=auto: rows in one commit, then its files."""
+    config = container.config
     mounted = [mount for mount in config["mounts"] if mount["type"] == "volume"]
     new_volumes = []
     with database.transaction(engine.connection):
@@ -123,27 +122,27 @@ def create(engine: Engine, options: CreateOptions) -> state.Container:
             anonymous = mount["anonymous"]
             if state.insert_volume(engine.connection, mount["source"], anonymous=anonymous, labels={}, options={}):
                 new_volumes.append(mount["source"])
-        if options.auto_ids is not None:
+        if auto_ids is not None:
             from pod.containers import userns
 
-            userns.choose(engine.connection, options.auto_ids, container.config)
+            userns.choose(engine.connection, auto_ids, config)
         state.insert_container(engine.connection, container, [mount["source"] for mount in mounted])
-        if container.config["id_map"] is not None:
+        if config["id_map"] is not None:
             id_ranges.record(engine.connection, container)
-        dependencies.record(engine.connection, container_id, options.needs)
-        if options.image is not None:
-            images.pin(engine.connection, options.image.id, container_id)
+        dependencies.record(engine.connection, container.id, needs)
+        if config["image"]:
+            images.pin(engine.connection, config["image"], container.id)
         for mount in config["mounts"]:
             if mount["type"] == "image" and mount["more"]["image"] != config["image"]:
-                images.pin(engine.connection, mount["more"]["image"], container_id)
+                images.pin(engine.connection, mount["more"]["image"], container.id)
         for volume in new_volumes:
             volumes.prepare(engine, volume)
     try:
-        make_directories(engine, container_id)
+        make_directories(engine, container.id)
         if config["secrets"]:
             from pod import secrets
 
-            secrets.keep_copies(engine, container_id, config["secrets"])
+            secrets.keep_copies(engine, container.id, config["secrets"])
     except BaseException:
         from pod.containers import remove
 

@@ -13,6 +13,7 @@ from pod import state
 from pod.containers import spec
 from pod.containers.rootfs import Overlay, mount_overlay
 from pod.errors import PodError
+from pod.foreign_mounts import is_mount
 from runtime import kernel, syscalls
 from storage import gc
 
@@ -85,7 +86,7 @@ class Sources:
             if driver.is_mounted_by(volume.options):
                 entry["source"] = f"{self._own_place()}/volumes/{volume.name}"
                 os.makedirs(entry["source"], exist_ok=True)
-                if not driver.is_mount(entry["source"]):  # else of an earlier run, or at two places
+                if not is_mount(entry["source"]):  # else of an earlier run, or at two places
                     driver.attach(self.config, volume, entry["source"])
             copies = copies and "nocopy" not in volume.options
         if copies:
@@ -133,11 +134,9 @@ class Sources:
     def _own_place(self) -> str:
         """Return the directory below which we may mount, with a tmpfs of this namespace on it."""
         if not self.place:
-            from pod.volumes import driver
-
             self.place = f"{self.config.runroot}/mounts"
             os.makedirs(self.place, 0o700, exist_ok=True)
-            if not driver.is_mount(self.place):
+            if not is_mount(self.place):
                 flags = kernel.MS_NOSUID | kernel.MS_NODEV
                 syscalls.mount("tmpfs", self.place, "tmpfs", flags, "mode=0700")
                 syscalls.mount(None, self.place, None, kernel.MS_PRIVATE)

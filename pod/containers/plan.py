@@ -124,6 +124,12 @@ class Plan:
         rootfs.attach_mapped(self.overlay)
         if self.overlay.is_plain:
             return
+        if os.path.isdir(f"{self.directory}/merged"):
+            from pod.containers import host_mounts
+
+            if host_mounts.is_mounted(self.engine.config, self.container.id):
+                rootfs.bind(f"{self.directory}/merged", self.overlay.target)
+                return
         rootfs.adopt_root(self.overlay)
         rootfs.mount_overlay(self.overlay)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from pod import events, state
 from pod.containers import dependencies, runtimes, sessions, status, stop
 from pod.errors import PodError, VolumeInUseError
@@ -110,6 +112,10 @@ def delete_files(engine: Engine, container_id: str) -> None:
 
         salvage.salvage(config, container_id)
     sessions.discard(config, container_id)
+    if os.path.lexists(f"{config.container_dir(container_id)}/merged"):
+        from pod.containers import host_mounts
+
+        host_mounts.release(config, container_id)
     gc.remove_tree(config.monitor_dir(container_id))
     gc.remove_tree(config.container_dir(container_id))
 

@@ -52,8 +52,17 @@ def unmount(directory: str) -> None:
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
         targets = [line.split(" ", 5)[4].replace("\\040", " ").replace("\\134", "\\") for line in file]
     for target in reversed(targets):
-        if target.startswith(f"{directory}/"):
+        if target.startswith(f"{directory}/") and target != f"{directory}/merged":  # which the user mounted
             syscalls.umount2(target, kernel.MNT_DETACH)
+
+
+def bind(source: str, target: str) -> None:
+    """Mount what is mounted at `source` once more, in this process's mount namespace."""
+    mounted = syscalls.open_tree(kernel.AT_FDCWD, source, kernel.OPEN_TREE_CLONE | kernel.OPEN_TREE_CLOEXEC)
+    try:
+        syscalls.move_mount(mounted, b"", kernel.AT_FDCWD, target, kernel.MOVE_MOUNT_F_EMPTY_PATH)
+    finally:
+        os.close(mounted)
 
 
 def attach_mapped(overlay: Overlay) -> None:

@@ -140,7 +140,7 @@ def _made(
 
     `own`: with the container's own layer. The mount is in this process's private mount namespace.
     """
-    overlay = _overlay(engine, container, observed)
+    overlay = overlay_of(engine, container, observed)
     if overlay is None:
         return os.open(container.config["rootfs"], _DIRECTORY)
     rootfs.enter_mount_namespace()
@@ -161,7 +161,8 @@ def _made(
         rootfs.detach_mapped(overlay)
 
 
-def _overlay(engine: Engine, container: Container, observed: surroundings.Surroundings) -> rootfs.Overlay | None:
+def overlay_of(engine: Engine, container: Container, observed: surroundings.Surroundings) -> rootfs.Overlay | None:
+    """Return the overlay of a container that does not run; None if it has a directory in place of an image."""
     config = container.config
     if not config["rootfs"]:
         from pod.containers.plan import image_overlay

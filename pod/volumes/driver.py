@@ -13,8 +13,8 @@ import fcntl
 import os
 
 from pod.errors import PodError
+from pod.foreign_mounts import copy_from, is_mount
 from runtime import kernel, process, syscalls
-from runtime.shared_mounts import mount_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -215,39 +215,10 @@ def _existing(config: Config, name: str) -> int:
         return syscalls.open_tree(kernel.AT_FDCWD, target, kernel.OPEN_TREE_CLONE | kernel.OPEN_TREE_CLOEXEC)
     for pid, path in users(config, name):
         try:
-            return _copy_from(pid, path)
+            return copy_from(pid, path)
         except OSError:
             continue  # it has ended meanwhile
     return -1
-
-
-def _copy_from(pid: int, path: str) -> int:
-    """Copy a mount out of the mount namespace of another process of ours."""
-    theirs = os.open(f"/proc/{pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
-    own = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
-    here = os.open(".", os.O_PATH | os.O_CLOEXEC)
-    try:
-        syscalls.setns(theirs, kernel.CLONE_NEWNS)
-        try:
-            if not is_mount(path):
-                raise FileNotFoundError(path)
-            return syscalls.open_tree(kernel.AT_FDCWD, path, kernel.OPEN_TREE_CLONE | kernel.OPEN_TREE_CLOEXEC)
-        finally:
-            syscalls.setns(own, kernel.CLONE_NEWNS)
-            os.fchdir(here)
-    finally:
-        for descriptor in (theirs, own, here):
-            os.close(descriptor)
-
-
-def is_mount(path: str) -> bool:
-    """Tell whether a directory is the top of a mount, also if its file system is that of its parent."""
-    ids = []
-    for place in (path, os.path.dirname(path)):
-        descriptor = os.open(place, os.O_PATH | os.O_CLOEXEC)
-        ids.append(mount_id(descriptor))
-        os.close(descriptor)
-    return ids[0] != ids[1]
 
 
 def _mount(volume: Volume, target: str) -> None:

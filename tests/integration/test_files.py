@@ -245,3 +245,122 @@ def test_commit_of_owners_in_a_user_namespace(box: Pod, busybox: str) -> None:
     box.run("run", "--name", "one", *maps, busybox, "sh", "-c", "touch /own; chown 7:8 /own")
     box.run("commit", "one", "owned")
     assert box.run("run", "--rm", "owned", "stat", "-c", "%u:%g", "/own", "/bin/busybox").out.split() == ["7:8", "0:0"]
+
+
+def test_clone(box: Pod, busybox: str) -> None:
+    box.run(
+        "create", "--name", "one", "--env", "A=b", "--volume", "data:/data", busybox, "sh", "-c", "echo $A $HOSTNAME"
+    )
+    first = box.run("container", "clone", "one").out
+    assert box.run("inspect", "--format", "{{.Name}} {{.Id}}", "one-clone").out == f"one-clone {first}"
+    assert box.run("start", "--attach", "one-clone").out == f"b {first[:12]}"
+    box.run("container", "clone", "one", "second", busybox)
+    assert box.run("inspect", "--format", "{{(index .Mounts 0).Name}}", "second").out == "data"
+    box.run("container", "clone", "--run", "--name", "third", "one")
+    assert box.run("wait", "third").out == "0"
+    box.run("container", "clone", "--destroy", "--force", "one", "fourth")
+    assert box.run("container", "exists", "one", check=False).code == 1
+
+
+def test_clone_with_limits(box: Pod, busybox: str) -> None:
+    if box.rootless:
+        failed = box.run("create", "--name", "one", busybox, "true") and box.run(
+            "container", "clone", "--memory", "64m", "one", check=False
+        )
+        assert failed.code == 125
+        return
+    box.run("create", "--name", "one", busybox, "true")
+    line = ("container", "clone", "--memory", "64m", "--cpus", "0.5", "--pids-limit", "9", "one", "two")
+    box.run(*line)
+    fields = "{{.HostConfig.Memory}} {{.HostConfig.NanoCpus}} {{.HostConfig.PidsLimit}}"
+    assert box.run("inspect", "--format", fields, "two").out == f"{64 << 20} 500000000 9"
+
+
+def test_clone_says_what_is_wrong(box: Pod, busybox: str) -> None:
+    box.run("run", "--detach", "--name", "one", busybox, "sleep", "600")
+    for line, message in (
+        (("container", "clone", "none"), "no such container"),
+        (("container", "clone", "--force", "one"), "cannot set --force without --destroy: invalid argument"),
+        (("container", "clone", "one", "one"), 'the container name "one" is already in use'),
+        (("container", "clone", "one", "two", "nonesuch"), "nonesuch"),
+        (("container", "clone", "--name", "a", "one", "b"), "cannot set --name"),
+    ):
+        failed = box.run(*line, check=False)
+        assert failed.code == 125, line
+        assert message in failed.stderr
+    assert box.run("container", "clone", "--destroy", "one", check=False).code == 2
+    assert box.run("ps", "--all", "--format", "{{.Names}}").out == "one"
+
+
+def test_cleanup(box: Pod, busybox: str) -> None:
+    box.run("run", "--detach", "--name", "running", busybox, "sleep", "600")
+    box.run("create", "--name", "created", busybox, "true")
+    assert box.run("container", "cleanup", "created").out == "created"
+    box.run("container", "cleanup", "--all")
+    box.run("container", "cleanup", "--rm", "--latest")
+    assert box.run("ps", "--all", "--format", "{{.Names}}").out == "running"
+    assert box.run("container", "cleanup", "--exec", "f00", "running", check=False).code == 125
+    box.run("rm", "--force", "--time", "0", "running")
+    box.run("create", "--name", "created", busybox, "true")
+    box.run("container", "cleanup", "--rm", "--rmi", "created")
+    assert box.run("images", "--quiet").out == ""
+
+
+def test_mount(box: Pod, busybox: str) -> None:
+    box.run("create", "--name", "one", busybox, "cat", "/written")
+    failed = box.run("mount", "one", check=False)
+    if box.rootless:
+        assert failed.code == 125
+        assert "in rootless mode, must execute `pod unshare` first" in failed.stderr
+        assert box.run("unmount", "one", check=False).code == 125
+        script = f"echo from-the-host >$({' '.join(box.argv('mount', 'one'))})/written"
+        box.run("unshare", "sh", "-c", script)
+        assert box.run("start", "--attach", "one").out == "from-the-host"
+        return
+    place = failed.out
+    assert os.path.exists(f"{place}/bin/busybox")
+    with open(f"{place}/written", "w", encoding="ascii") as file:
+        file.write("from-the-host\n")
+    assert box.run("mount").out.split()[1] == place
+    assert json.loads(box.run("mount", "--format", "json").out)[0]["mountpoint"] == place
+    assert box.run("mount", "--no-trunc").out.split()[0] == box.run("inspect", "--format", "{{.Id}}", "one").out
+    assert box.run("start", "--attach", "one").out == "from-the-host"
+    assert box.run("umount", "one").out == "one"
+    assert box.run("mount").out == ""
+    assert box.run("mount", "--latest").out == place
+    with open(f"{place}/written", encoding="ascii"):
+        busy = box.run("unmount", "one", check=False)
+        assert busy.code == 125
+        assert "busy" in busy.stderr
+        box.run("unmount", "--force", "--all")
+    box.run("mount", "--all")
+    box.run("rm", "one")
+    assert not os.path.exists(place)
+
+
+def test_mount_of_a_running_container(box: Pod, busybox: str) -> None:
+    if box.rootless:
+        box.run("run", "--detach", "--name", "one", busybox, "sleep", "600")
+        script = f"ls $({' '.join(box.argv('mount', 'one'))})/bin/busybox"
+        assert box.run("unshare", "sh", "-c", script).out.endswith("/bin/busybox")
+        return
+    box.run("run", "--detach", "--name", "one", busybox, "sh", "-c", "echo 1 >/a; sleep 600")
+    place = box.run("mount", "one").out
+    with open(f"{place}/b", "w", encoding="ascii") as file:
+        file.write("2")
+    assert box.run("exec", "one", "cat", "/b").out == "2"
+    box.run("restart", "--time", "0", "one")
+    box.run("exec", "one", "sh", "-c", "echo 3 >/c")
+    assert os.path.exists(f"{place}/c")
+    box.run("rm", "--force", "--time", "0", "one")
+    assert not os.path.exists(place)
+
+
+def test_mount_says_what_is_wrong(box: Pod) -> None:
+    if box.rootless:
+        return
+    assert box.run("mount", "none", check=False).code == 125
+    assert box.run("mount", "--format", "yaml", check=False).code == 125
+    assert box.run("mount", "--all", "one", check=False).stderr.startswith("Error: no arguments are needed with --all")
+    assert box.run("unmount", check=False).code == 125
+    assert box.run("unmount", "--latest", "x", check=False).code == 125
