@@ -45,8 +45,8 @@ class UsageError(PodError):
 class ContainerNotFoundError(PodError):
     """No container of this name or ID."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__(f'no container with name or ID "{name}" found: no such container')
+    def __init__(self, name: str, *, hint: str = "") -> None:
+        super().__init__(f'no container with name or ID "{name}" found: no such container', hint=hint)
 
 
 class AmbiguousIDError(PodError):
@@ -74,8 +74,8 @@ class StateError(PodError):
 class NoSuchVolumeError(PodError):
     """No volume of this name."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__(f'no volume with name "{name}" found: no such volume')
+    def __init__(self, name: str, *, hint: str = "") -> None:
+        super().__init__(f'no volume with name "{name}" found: no such volume', hint=hint)
 
 
 class VolumeExistsError(PodError):

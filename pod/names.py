@@ -52,3 +52,21 @@ def check_name(name: str) -> str:
     if not name or name[0] in "_.-" or any(letter not in _NAME_LETTERS for letter in name):
         raise PodError(f'invalid name "{name}": names must match [a-zA-Z0-9][a-zA-Z0-9_.-]*: invalid argument')
     return name
+
+
+def nearest(typed: str, names: list[str]) -> str:
+    """Return the name that was perhaps meant by a word that is none; empty if none is near."""
+    allowed = max(1, len(typed) // 3)
+    alike = [name for name in names if abs(len(name) - len(typed)) <= allowed and name != typed]
+    found = min(((distance(typed, name), name) for name in alike), default=(len(typed) + 1, ""))
+    return found[1] if found[0] <= allowed else ""
+
+
+def distance(one: str, other: str) -> int:
+    """Return the Levenshtein distance of two words."""
+    row = list(range(len(other) + 1))
+    for i, a in enumerate(one, 1):
+        previous, row[0] = row[0], i
+        for j, b in enumerate(other, 1):
+            previous, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, previous + (a != b))
+    return row[-1]

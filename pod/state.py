@@ -178,8 +178,16 @@ def find_container(connection: sqlite3.Connection, text: str) -> Container:
             raise PodError(f"more than one result for container name or ID {text}: container ID is ambiguous")
         row = rows[0] if rows else None
     if row is None:
-        raise ContainerNotFoundError(text)
+        raise ContainerNotFoundError(text, hint=_similar(connection, "container", text))
     return Container(row)
+
+
+def _similar(connection: sqlite3.Connection, table: str, text: str) -> str:
+    """Return a hint that names the object that was perhaps meant, empty if none is near."""
+    from pod.names import nearest
+
+    near = nearest(text, [row[0] for row in connection.execute(f"SELECT name FROM {table} LIMIT 1000")])
+    return f"did you mean {near}?" if near else ""
 
 
 def delete_container(connection: sqlite3.Connection, container_id: str) -> bool:
@@ -240,7 +248,7 @@ def find_volume(connection: sqlite3.Connection, text: str) -> Volume:
         if len(rows) > 1:
             raise PodError(f'more than one result for volume name "{text}": volume already exists')
         if not rows:
-            raise NoSuchVolumeError(text)
+            raise NoSuchVolumeError(text, hint=_similar(connection, "volume", text))
         row = rows[0]
     return Volume(row)
 

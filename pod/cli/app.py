@@ -12,7 +12,7 @@ import typer.main
 from typer.core import TyperCommand, TyperGroup
 
 from pod import __version__
-from pod.cli import flags, global_options, help, table, words
+from pod.cli import fastargs, flags, global_options, help, table, words
 from pod.errors import PodError, UsageError
 
 if TYPE_CHECKING:
@@ -24,8 +24,9 @@ HELP_FLAGS = {"help_option_names": ["--help", "-h"]}
 def explain(args: list[str]) -> int:
     """Read the command line with Typer: run the command, print help, or raise the error that says what is wrong."""
     root = root_group()
-    if args[:1] == ["help"]:
-        args = [*args[1:], "--help"]
+    head = fastargs.read_leading(fastargs.Reader(global_options.main), args)
+    if head is not None and head[1][:1] == ["help"]:
+        args = [*args[: len(args) - len(head[1])], *head[1][1:], "--help"]
     try:
         with root.make_context("pod", args) as context:
             return root.invoke(context) or 0

@@ -8,6 +8,40 @@ if TYPE_CHECKING:
 
     from typer import Option
 
+# What only podman's remote client knows, and what pod does not do; each is refused by its name.
+REMOTE = (
+    "connection",
+    "context",
+    "host",
+    "identity",
+    "remote",
+    "ssh",
+    "tls_ca",
+    "tls_cert",
+    "tls_details",
+    "tls_key",
+    "url",
+)
+UNSUPPORTED = {
+    "imagestore": "all images are in the store that --root names",
+    "registries_conf": "name the registry in the image's name",
+    "module": "put the settings into containers.conf, or name a file in CONTAINERS_CONF_OVERRIDE",
+}
+# What is done at once, or has no effect; the rest is for the engine to read (pod.settings).
+DONE = frozenset(
+    (
+        *REMOTE,
+        *UNSUPPORTED,
+        "debug",
+        "help",
+        "max_workers",
+        "network_backend",
+        "noout",
+        "out",
+        "trace",
+        "version",
+    )
+)
 LOG_LEVELS = ("trace", "debug", "info", "warn", "warning", "error", "fatal", "panic")
 
 
@@ -68,6 +102,30 @@ def main(
         str | None, Option("--tmpdir", metavar="string", help="Path to the tmp directory for state content")
     ] = None,
     transient_store: Annotated[bool, Option("--transient-store", hidden=True, help="Accepted, without effect")] = False,
+    connection: Annotated[str | None, Option("--connection", "-c", hidden=True, help="Refused")] = None,
+    context: Annotated[str | None, Option("--context", hidden=True, help="Refused")] = None,
+    host: Annotated[str | None, Option("--host", "-H", hidden=True, help="Refused")] = None,
+    identity: Annotated[str | None, Option("--identity", hidden=True, help="Refused")] = None,
+    imagestore: Annotated[str | None, Option("--imagestore", hidden=True, help="Refused")] = None,
+    module: Annotated[str | None, Option("--module", hidden=True, help="Refused")] = None,
+    remote: Annotated[bool, Option("--remote", "-r", hidden=True, help="Refused")] = False,
+    ssh: Annotated[str | None, Option("--ssh", hidden=True, help="Refused")] = None,
+    tls_ca: Annotated[str | None, Option("--tls-ca", hidden=True, help="Refused")] = None,
+    tls_cert: Annotated[str | None, Option("--tls-cert", hidden=True, help="Refused")] = None,
+    tls_details: Annotated[str | None, Option("--tls-details", hidden=True, help="Refused")] = None,
+    tls_key: Annotated[str | None, Option("--tls-key", hidden=True, help="Refused")] = None,
+    url: Annotated[str | None, Option("--url", hidden=True, help="Refused")] = None,
+    debug: Annotated[bool, Option("--debug", "-D", hidden=True, help="As --log-level debug")] = False,
+    max_workers: Annotated[int | None, Option("--max-workers", hidden=True, help="Accepted, without effect")] = None,
+    network_backend: Annotated[
+        str | None, Option("--network-backend", hidden=True, help="Accepted, without effect")
+    ] = None,
+    noout: Annotated[bool, Option("--noout", hidden=True, help="Do not output to stdout")] = False,
+    out: Annotated[
+        str | None, Option("--out", metavar="string", help="Send output (stdout) from pod to a file")
+    ] = None,
+    registries_conf: Annotated[str | None, Option("--registries-conf", hidden=True, help="Refused")] = None,
+    trace: Annotated[bool, Option("--trace", hidden=True, help="Accepted, without effect")] = False,
     version: Annotated[bool, Option("--version", "-v", help="Version for pod")] = False,
     volumepath: Annotated[
         str | None,
@@ -82,6 +140,19 @@ def apply(values: dict[str, Any]) -> None:
     from pod.errors import PodError
     from pod.settings import current
 
+    for name in (*REMOTE, *UNSUPPORTED):
+        if values.get(name):
+            flag = f"--{name.replace('_', '-')}"
+            if name in REMOTE:
+                raise PodError(
+                    f"{flag} is not supported: pod has no remote service",
+                    hint="run pod on the machine itself, for example with ssh HOST pod …",
+                )
+            raise PodError(f"{flag} is not supported", hint=UNSUPPORTED[name])
+    if values.get("debug"):
+        values = {"log_level": "debug", **values}
+    if values.get("out") or values.get("noout"):
+        _redirect(values.get("out") or "/dev/null")
     level = values.get("log_level")
     if level is not None and level not in LOG_LEVELS:
         raise PodError(
@@ -102,5 +173,19 @@ def apply(values: dict[str, Any]) -> None:
     if driver not in (None, "", "overlay", "overlay2"):
         raise PodError(f'storage driver "{driver}" is not supported: choose overlay')
     for name, value in values.items():
-        if name not in ("help", "version"):
+        if name not in DONE:
             setattr(current, name, value)
+
+
+def _redirect(path: str) -> None:
+    """Let a file take what the command would print."""
+    import os
+
+    from pod.errors import PodError
+
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        raise PodError(f"open {path}: {(error.strerror or str(error)).lower()}") from None
+    os.dup2(descriptor, 1)
+    os.close(descriptor)

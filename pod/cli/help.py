@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pod.cli.examples import EXAMPLES
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
@@ -14,10 +16,19 @@ def of_command(path: str, summary: str, text: str, arguments: Sequence[Any], opt
     described = text if text and text != summary else summary
     usage = " ".join([path, "[options]", *map(placeholder, arguments)])
     parts = [summary, section("Description", described.splitlines()), section("Usage", [usage])]
+    examples = examples_of(path)
+    if examples:
+        parts.append(section("Examples", examples))
     rows = option_rows(options)
     if rows:
         parts.append(section("Options", rows))
     return "\n\n".join(parts) + "\n"
+
+
+def examples_of(path: str) -> tuple[str, ...]:
+    """Return the examples of a command; `container ps` has those of `ps`."""
+    words = path.split()[1:]
+    return EXAMPLES.get(" ".join(words)) or EXAMPLES.get(words[-1] if words[:1] == ["container"] else "", ())
 
 
 def of_group(path: str, summary: str, commands: Sequence[tuple[str, str]], options: Sequence[Any]) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pod.cli.fastargs import FALSE, TRUE
 from pod.errors import UsageError
+from pod.names import distance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -64,7 +65,7 @@ class Words:
         flag, equals, value = word.partition("=")
         option = self.known.get(flag)
         if option is None:
-            raise self.wrong(f"unknown flag: {flag}")
+            raise self.unknown(flag)
         if option.is_flag:
             self.switch(option, value if equals else "true")
         elif equals:
@@ -73,6 +74,15 @@ class Words:
             self.value(flag, option, rest.pop(0))
         else:
             raise self.wrong(f"flag needs an argument: {flag}")
+
+    def unknown(self, flag: str) -> UsageError:
+        """Return the error for a flag that there is not, with the one that was perhaps meant."""
+        error = self.wrong(f"unknown flag: {flag}")
+        known = [name for name, option in self.known.items() if name.startswith("--") and not option.hidden]
+        nearest = min(known, key=lambda name: distance(flag, name), default="")
+        if nearest and distance(flag, nearest) <= max(1, len(flag) // 4):
+            error.hint = f"did you mean {nearest}?"
+        return error
 
     def short(self, letters: str, rest: list[str]) -> None:
         """Take a cluster of short flags: `-it`, `-eA=b`, `-e=A=b`, `-e A=b`."""
@@ -170,13 +180,3 @@ def suggestions(typed: str, commands: Sequence[str], *, distant: bool = True) ->
     """Return the commands that were perhaps meant: beginning with what was typed, or near to it if `distant`."""
     typed = typed.lower()
     return [name for name in commands if name.startswith(typed) or (distant and distance(typed, name) <= 2)]
-
-
-def distance(one: str, other: str) -> int:
-    """Return the Levenshtein distance of two words."""
-    row = list(range(len(other) + 1))
-    for i, a in enumerate(one, 1):
-        previous, row[0] = row[0], i
-        for j, b in enumerate(other, 1):
-            previous, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, previous + (a != b))
-    return row[-1]

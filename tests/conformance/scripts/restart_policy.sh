@@ -15,5 +15,5 @@ $ENGINE stop -t 5 steady
 sleep 0.5
 $ENGINE inspect --format '{{.State.Status}} {{.State.ExitCode}}' steady
 $ENGINE run --network=none --restart sometimes "$IMAGE" true 2>/dev/null || echo "code $?"
-$ENGINE rm -f flaky steady
+$ENGINE rm -f flaky steady | sort
 $ENGINE volume rm runs

@@ -12,4 +12,4 @@ $ENGINE inspect --format '{{.Name}}={{.State.ExitCode}}' job1 job3
 $ENGINE wait nobody 2>&1 || echo "code $?"
 $ENGINE rm job1 nobody job2 2>&1 | grep -c '^Error' || true
 $ENGINE ps -aq --filter label=batch=42 | wc -l
-$ENGINE rm job3
+$ENGINE rm job1 job2 job3 | sort

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pod import __main__ as entry
+from pod import names
 from pod.cli import table, words
 from pod.errors import (
     ContainerNotFoundError,
@@ -142,7 +143,8 @@ def test_help_command(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_help_layout(capsys: pytest.CaptureFixture[str]) -> None:
     out = run(capsys, "rmi", "--help")[1]
-    assert "\nUsage:\n  pod rmi [options] IMAGE [IMAGE...]\n\nOptions:\n  -a, --all        Remove all images\n" in out
+    assert "\nUsage:\n  pod rmi [options] IMAGE [IMAGE...]\n\nExamples:\n  pod rmi imageID\n" in out
+    assert "\n\nOptions:\n  -a, --all        Remove all images\n" in out
 
 
 def test_list_of_commands(capsys: pytest.CaptureFixture[str]) -> None:
@@ -183,7 +185,7 @@ def test_find(words: list[str], found: tuple[str, int] | None) -> None:
 
 
 def test_distance() -> None:
-    assert words.distance("kitten", "sitting") == 3
+    assert names.distance("kitten", "sitting") == 3
     assert words.suggestions("pul", ["pull", "ps", "version"]) == ["pull", "ps"]
 
 
