@@ -79,7 +79,7 @@ def parse_env(items: list[str], environ: Mapping[str, str]) -> dict[str, str]:
     for item in items:
         key, equals, value = item.partition("=")
         if not key:
-            raise PodError(f'invalid environment variable "{item}": the name is empty')
+            raise PodError(f'invalid environment variable: "{item}"', hint="write NAME=VALUE, NAME or PREFIX*")
         if equals:
             result[key] = value
         elif key.endswith("*"):
@@ -95,11 +95,13 @@ def read_env_file(path: str, environ: Mapping[str, str]) -> dict[str, str]:
         with open(path, encoding="utf-8") as file:
             lines = file.read().splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise PodError(f"failed to read env file {path}: {getattr(error, 'strerror', None) or 'not text'}") from error
+        reason = (getattr(error, "strerror", None) or "not text").lower()
+        raise PodError(f'parsing env file "{path}": open {path}: {reason}') from error
     items = [line.lstrip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
     for item in items:
         if " " in item.partition("=")[0].rstrip():
-            raise PodError(f"env file {path}: variable name '{item.partition('=')[0]}' contains a space")
+            name = item.partition("=")[0]
+            raise PodError(f'parsing env file "{path}": name "{name}" has white spaces, poorly formatted name')
     return parse_env(items, environ)
 
 

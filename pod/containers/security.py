@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pod.containers.create import CreateOptions
 
 _KNOWN = "apparmor, label, mask, no-new-privileges, proc-opts, seccomp, unmask"
-_LABEL_KINDS = ("user", "role", "type", "level", "filetype")
+_LABEL_KINDS = ("user", "role", "level", "type", "filetype")
 _APPARMOR = "/sys/module/apparmor/parameters/enabled"
 _SELINUX = "/sys/fs/selinux/enforce"
 PROFILE_LABEL = "io.containers.seccomp.profile"
@@ -67,7 +67,7 @@ def _take(option: str, result: Security, confinement: dict[str, Any]) -> None:
             raise PodError(f'apparmor profile "{value}" specified, but Apparmor is not enabled on this system')
         confinement["apparmor"] = value
     elif name == "label" and separator:
-        confinement.setdefault("label_options", []).append(_label(value, option))
+        confinement.setdefault("label_options", []).append(_label(value))
     elif name == "proc-opts" and separator:
         confinement["proc_options"] = [item for item in value.split(",") if item]
     else:
@@ -92,13 +92,13 @@ def _profile(path: str) -> str:
     return os.path.abspath(path)
 
 
-def _label(text: str, option: str) -> str:
+def _label(text: str) -> str:
     """Return a label option once it is found to be one; where SELinux is not at work it comes to nothing, as podman."""
     kind, colon, value = text.partition(":")
     if text not in ("disable", "nested") and not (colon and value and kind in _LABEL_KINDS):
         raise PodError(
-            f'invalid --security-opt 2: "{option}"',
-            hint=f"write label=disable, or label=KIND:VALUE with {', '.join(_LABEL_KINDS)}",
+            f"Bad label option \"{text}\", valid options 'disable' or"
+            f" '{', '.join(_LABEL_KINDS)}' followed by ':' and a value"
         )
     return text
 

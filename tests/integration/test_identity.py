@@ -330,7 +330,11 @@ def test_security_options(box: Pod, busybox: str) -> None:
         ("foo", 'invalid --security-opt 1: "foo"'),
         ("no-new-privileges:maybe", 'invalid --security-opt 2: "no-new-privileges:maybe"'),
         ("seccomp=/nope", "opening seccomp profile failed: open /nope: no such file or directory"),
-        ("label=foo", 'invalid --security-opt 2: "label=foo"'),
+        (
+            "label=foo",
+            "Bad label option \"foo\", valid options 'disable' or 'user, role, level, type, filetype'"
+            " followed by ':' and a value",
+        ),
     ],
 )
 def test_wrong_security_options(box: Pod, busybox: str, option: str, message: str) -> None:
@@ -429,7 +433,7 @@ def test_flags_of_the_registry(pod: Pod, busybox: str) -> None:
             ["--platform", "linux/arm64", "--arch", "arm64"],
             "--platform option can not be specified with --arch or --os",
         ),
-        (["--authfile", "/nope"], "/nope: no such file or directory"),
+        (["--authfile", "/nope"], "stat /nope: no such file or directory"),
         (["--cert-dir", "/nope"], "certificate directory /nope: no such directory"),
         (["--pull", "foo"], 'unsupported pull policy "foo"'),
         (["--decryption-key", "/key"], "encrypted images are not supported"),

@@ -105,9 +105,12 @@ def declare(
 
         raise PodError("--platform option can not be specified with --arch or --os")
     if authfile:
-        from os import stat
+        from os import access
 
-        stat(authfile)
+        if not access(authfile, 0):
+            from pod.errors import PodError
+
+            raise PodError(f"stat {authfile}: no such file or directory")
     target.quiet = quiet
     if platform or arch or os or variant:
         target.platform = {"text": platform, "arch": arch, "os": os, "variant": variant}
