@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -70,6 +71,23 @@ def test_shell_driver(box: Pod) -> None:
     assert box.run("secret", "inspect", "--showsecret", "-f", "{{.SecretData}}", "s").out == DATA
     box.run("secret", "rm", "s")
     assert os.listdir(place) == []
+
+
+@pytest.mark.skipif(shutil.which("gpg") is None, reason="needs gnupg")
+def test_pass_driver(box: Pod) -> None:
+    home, root = os.path.join(box.home, "gpg"), os.path.join(box.home, "store")
+    os.mkdir(home, 0o700)
+    os.chown(home, box.user.uid, box.user.gid)
+    make = ["gpg", "--homedir", home, "--batch", "--passphrase", "", "--quick-gen-key", "pod@example.org"]
+    box.execute(make)
+    options = f"root={root},key=pod@example.org,gpghomedir={home}"
+    made = box.run("secret", "create", "--driver", "pass", "--driver-opts", options, "s", "-", input=DATA).out
+    with open(f"{root}/{made}.gpg", "rb") as file:
+        assert DATA.encode() not in file.read()
+    assert box.run("secret", "inspect", "--showsecret", "-f", "{{.SecretData}}", "s").out == DATA
+    box.run("secret", "rm", "s")
+    assert os.listdir(root) == []
+    box.execute(["gpgconf", "--homedir", home, "--kill", "all"], check=False)
 
 
 def test_mounted_secret(box: Pod, busybox: str, secret: str) -> None:

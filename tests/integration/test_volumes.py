@@ -278,7 +278,7 @@ def test_refused_with_the_words_of_podman(pod: Pod) -> None:
 
 def test_copy_up_keeps_links_holes_and_owners(box: Pod, busybox: str) -> None:
     make = "mkdir /d; cd /d; cp /bin/busybox .; echo x > a; ln a b; mkfifo p; chown 3:4 a; chmod 4711 a; ln -s a l"
-    box.run("run", "--name", "c", busybox, "sh", "-c", f"{make}; truncate -s 50m sparse")
+    box.run("run", "--name", "c", busybox, "sh", "-c", f"{make}; truncate -s 50000000 sparse")
     # What a container has written, made an image of its own.
     upper = f"{box.root}/containers/{box.run('inspect', '-f', '{{.Id}}', 'c').out}/upper"
     pack = ["tar", "-C", upper, "--sparse", "--numeric-owner", "-c", "."]
