@@ -143,22 +143,28 @@ _AARCH64_CODE = bytes.fromhex(
 # machine: (e_machine, code, e_flags)
 CODE = {"x86_64": (62, _X86_64_CODE), "aarch64": (183, _AARCH64_CODE)}
 
-_BASE = 0x400000
-_HEADERS = 64 + 2 * 56
+BASE = 0x400000
+HEADERS = 64 + 2 * 56
 _PT_LOAD, _PT_GNU_STACK = 1, 0x6474E551
 _READ, _WRITE, _EXECUTE = 4, 2, 1
 
 
 def image(error_fd: int, program: bytes = b"", flags: int = 0, machine: str = MACHINE) -> bytes:
     """Return the ELF file that reports to `error_fd` and loads the seccomp filter `program`, if not empty."""
-    number, code = CODE[machine]
     data = struct.pack("=iiHxxxxxx", error_fd, flags, len(program) // 8) + program
-    size = _HEADERS + len(code) + len(data)
+    number, code = CODE[machine]
+    return elf(number, code + data)
+
+
+def elf(machine: int, content: bytes, *, writable: bool = False) -> bytes:
+    """Return an ELF file that has code, from its beginning, and data in one segment; `machine` is its e_machine."""
+    size = HEADERS + len(content)
     ident = b"\x7fELF" + bytes((2, 1, 1)) + bytes(9)
-    header = struct.pack("<16sHHIQQQIHHHHHH", ident, 2, number, 1, _BASE + _HEADERS, 64, 0, 0, 64, 56, 2, 64, 0, 0)
-    load = struct.pack("<IIQQQQQQ", _PT_LOAD, _READ | _EXECUTE, 0, _BASE, _BASE, size, size, 0x10000)
+    header = struct.pack("<16sHHIQQQIHHHHHH", ident, 2, machine, 1, BASE + HEADERS, 64, 0, 0, 64, 56, 2, 64, 0, 0)
+    access = _READ | _EXECUTE | (_WRITE if writable else 0)
+    load = struct.pack("<IIQQQQQQ", _PT_LOAD, access, 0, BASE, BASE, size, size, 0x10000)
     stack = struct.pack("<IIQQQQQQ", _PT_GNU_STACK, _READ | _WRITE, 0, 0, 0, 0, 0, 16)
-    return header + load + stack + code + data
+    return header + load + stack + content
 
 
 def prepare(error_fd: int, program: bytes = b"", flags: int = 0) -> int:

@@ -1,0 +1,346 @@
+"""Health checks: when a container is probed, what a result means, and what is done about it.
+
+The settings come from the engine as plain values (see pod.containers.health); a probe is a program that has been
+prepared (see runtime.probe): it stays, and forks one process into the container for each byte that it is sent. Where
+that cannot be, a command line is run at each check. Status, streak and log are podman's (podman-healthcheck-run(1)).
+"""
+
+from __future__ import annotations
+
+import posix
+import time
+
+from runtime.monitor.eventlog import quoted
+from runtime.monitor.restarting import STOPPED
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal as _signal
+    from typing import Any
+
+    from runtime.monitor.loop import Loop
+else:
+    import _signal
+
+_KILL = 9
+# What is kept of a probe's output when there is to be no limit.
+_MOST_OUTPUT = 1 << 20
+_CHUNK = 32768
+_HIGH = 10  # Above the numbers that the probe wants.
+_F_DUPFD_CLOEXEC, _F_ADD_SEALS, _ALL_SEALS = 1030, 1033, 0xF
+_DEFAULT_SIGNALS = [number for number in range(1, 32) if number not in (_KILL, _signal.SIGSTOP)]
+_FDS = ("memory", "request", "response", "output")
+
+
+class Verdict:
+    """What the results of the checks so far come to (pure)."""
+
+    __slots__ = ("failures", "passed", "status", "streak", "successes")
+
+    def __init__(self, *, startup: bool) -> None:
+        self.status = "starting"
+        self.streak = 0
+        self.passed = not startup  # the startup check, or there is none
+        self.successes = self.failures = 0
+
+    def add(self, good: bool, settings: dict[str, Any], *, in_start_period: bool) -> bool:
+        """Take one result; True if the container is to be started again because it never came up."""
+        if not self.passed:
+            return self._add_startup(good, settings["startup"])
+        if good:
+            self.status, self.streak = "healthy", 0
+        elif not in_start_period or self.status == "healthy":
+            self.streak += 1
+            if self.streak >= settings["normal"]["retries"]:
+                self.status = "unhealthy"
+        return False
+
+    def _add_startup(self, good: bool, startup: dict[str, Any]) -> bool:
+        if good:
+            self.successes += 1
+            self.failures = 0
+            self.passed = self.successes >= max(1, startup["success"])
+            return False
+        self.failures += 1
+        self.successes = 0
+        return bool(startup["retries"]) and self.failures >= startup["retries"]
+
+
+class Health:
+    """The health of one container, and the probe that is under way."""
+
+    def __init__(self, settings: dict[str, Any], began: float) -> None:
+        self.settings = settings
+        self.verdict = Verdict(startup=settings["startup"] is not None)
+        self.began = began
+        self.next = began
+        self.log: list[tuple[str, str, int, str]] = []
+        self.pid = 0  # of the program that probes
+        self.memory = self.request = self.response = self.output = -1
+        self.deadline = 0.0  # of the probe that is under way; 0: none is
+        self.started = self.text = ""
+        self.late = False
+        self.taken = b""
+
+    @property
+    def check(self) -> dict[str, Any]:
+        """The check that is due: the one of the start-up until that has passed."""
+        found: dict[str, Any] = self.settings["normal" if self.verdict.passed else "startup"]
+        return found
+
+    def freeze(self) -> dict[str, Any]:
+        """Return what `thaw` needs; the probe itself goes along as a descriptor of a sealed file."""
+        verdict = self.verdict
+        return {
+            "settings": self.settings,
+            "verdict": (verdict.status, verdict.streak, verdict.passed, verdict.successes, verdict.failures),
+            "own": {name: getattr(self, name) for name in ("began", "next", "log", "pid", *_FDS)},
+            "probing": (self.deadline, self.started, self.late, self.taken),
+        }
+
+    @staticmethod
+    def thaw(state: dict[str, Any]) -> Health:
+        """Make it again from what `freeze` returned."""
+        health = Health(state["settings"], 0.0)
+        for name, value in state["own"].items():
+            setattr(health, name, value)
+        verdict = health.verdict
+        verdict.status, verdict.streak, verdict.passed, verdict.successes, verdict.failures = state["verdict"]
+        health.deadline, health.started, health.late, health.taken = state["probing"]
+        return health
+
+    def fds(self) -> list[int]:
+        """Return the descriptors that must survive an exec."""
+        return [fd for fd in (getattr(self, name) for name in _FDS) if fd >= 0]
+
+    def waits_for(self) -> tuple[int, ...]:
+        """Return the descriptors to poll for input."""
+        return (self.response, self.output) if self.deadline else ()
+
+    def moment(self) -> float:
+        """Return when `tick` has something to do."""
+        return self.deadline or self.next
+
+    def tick(self, loop: Loop, now: float) -> None:
+        """Begin the check that is due, or end the one that takes too long."""
+        if now < self.moment():
+            return
+        if _is_paused(loop.directory):
+            # Nothing in there would answer; a check that has begun gets its time anew.
+            if self.deadline:
+                self.deadline = now + self.check["timeout"]
+            else:
+                self.next = now + self.check["interval"]
+        elif self.deadline and not self.late:
+            self.late = True
+            self.deadline = now + 3600.0  # nothing more can be done but wait for its end
+            self._kill()
+        elif not self.deadline:
+            self._begin(loop, now)
+
+    def heard(self, loop: Loop, fd: int) -> None:
+        """Take what the probe has written, or its end."""
+        if fd == self.output:
+            self._take_output()
+            return
+        try:
+            status = posix.read(self.response, 64)
+        except BlockingIOError:
+            return
+        except OSError:
+            status = b""
+        if len(status) != 4:
+            # The program has gone, and with it the check.
+            self._take_output()
+            self.close(loop)
+            self._done(loop, 126)
+            return
+        self._take_output()
+        number = int.from_bytes(status, "little")
+        self._done(loop, 128 + (number & 127) if number & 127 else number >> 8 & 255)
+
+    def close(self, loop: Loop) -> None:
+        """End the program that probes, and wait for that: it holds the container's namespaces."""
+        if self.pid:
+            self._kill()
+            try:
+                posix.kill(self.pid, _KILL)
+                posix.waitpid(self.pid, 0)
+            except OSError:
+                pass  # it has been reaped
+            self.pid = 0
+        for name in _FDS:
+            fd = getattr(self, name)
+            if fd >= 0:
+                loop.forget(fd)
+            setattr(self, name, -1)
+
+    def write(self) -> None:
+        """Write down how the container is, in one step; a full disk leaves what was there."""
+        entries = ",".join(
+            f'{{"Start":"{start}","End":"{end}","ExitCode":{code},"Output":{quoted(text)}}}'
+            for start, end, code, text in self.log
+        )
+        verdict = self.verdict
+        content = f'{{"Status":"{verdict.status}","FailingStreak":{verdict.streak},"Log":[{entries}]}}\n'
+        path = self.settings["file"]
+        temporary = path + b".tmp"
+        try:
+            fd = posix.open(temporary, posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_CLOEXEC, 0o600)
+            try:
+                posix.write(fd, content.encode("ascii", "replace"))
+            finally:
+                posix.close(fd)
+            posix.rename(temporary, path)
+        except OSError:
+            pass
+
+    def _begin(self, loop: Loop, now: float) -> None:
+        self.started, self.late, self.taken = _moment(), False, b""
+        self.deadline = now + self.check["timeout"]
+        try:
+            if self.request < 0:
+                self._spawn()
+            posix.write(self.request, b"x")
+        except OSError as error:
+            self.taken = f"cannot run the health check: {error.strerror}\n".encode()
+            self.close(loop)
+            self._done(loop, 126)
+
+    def _spawn(self) -> None:
+        """Start the program that probes; its descriptors must not be those that it gets."""
+        import fcntl
+
+        def high(fd: int) -> int:
+            copy = fcntl.fcntl(fd, _F_DUPFD_CLOEXEC, _HIGH)
+            posix.close(fd)
+            return copy
+
+        nothing, request, response, output = (tuple(map(high, posix.pipe2(posix.O_CLOEXEC))) for _ in range(4))
+        posix.close(nothing[1])  # an input that has ended; the host's /dev/null is not for a container to change
+        pidfd = high(posix.pidfd_open(self.settings["pid"]))
+        self.memory = high(_sealed(self.check["image"]))
+        given = (nothing[0], output[1], output[1], pidfd, request[0], response[1])
+        try:
+            self.pid = posix.posix_spawn(
+                f"/proc/self/fd/{self.memory}",
+                ["pod-health"],
+                {},
+                file_actions=[(posix.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(given)],
+                setsigdef=_DEFAULT_SIGNALS,
+            )
+        finally:
+            for fd in set(given):
+                posix.close(fd)
+            self.request, self.response, self.output = request[1], response[0], output[0]
+        for fd in (self.response, self.output):
+            posix.set_blocking(fd, False)
+
+    def _take_output(self) -> None:
+        """Read what there is, and keep no more than what the log takes."""
+        most = self.settings["max_size"] or _MOST_OUTPUT
+        for _ in range(64):
+            try:
+                data = posix.read(self.output, _CHUNK)
+            except OSError:
+                return
+            if not data:
+                return
+            if len(self.taken) < most:
+                self.taken = (self.taken + data)[:most]
+
+    def _kill(self) -> None:
+        """Kill the process in the container, with all of its process group."""
+        try:
+            fd = posix.open(f"/proc/{self.pid}/task/{self.pid}/children", posix.O_RDONLY | posix.O_CLOEXEC)
+            children = [int(word) for word in posix.read(fd, 4096).split()]
+            posix.close(fd)
+        except OSError:
+            children = []
+        for child in children:
+            for kill in (posix.killpg, posix.kill):
+                try:
+                    kill(child, _KILL)
+                except OSError:
+                    pass
+
+    def _done(self, loop: Loop, code: int) -> None:
+        now = time.monotonic()
+        check, settings, verdict = self.check, self.settings, self.verdict
+        if self.late:
+            code = -1
+            self.taken = f"healthcheck command exceeded timeout of {check['timeout']:g}s\n".encode() + self.taken
+        self.deadline = 0.0
+        self.next = now + check["interval"]
+        before, startup = verdict.status, not verdict.passed
+        in_start_period = now - self.began < settings["start_period"]
+        never = verdict.add(code == 0, settings, in_start_period=in_start_period)
+        if startup and verdict.passed:
+            self.close(loop)  # the next check is another program
+            self.next = now
+        size = settings["max_size"]
+        text = self.taken.decode("utf-8", "replace")
+        self.log.append((self.started, _moment(), code, text[:size] if size else text))
+        self.log = self.log[-settings["max_count"] :] if settings["max_count"] else self.log
+        self.taken = b""
+        self.write()
+        if verdict.status != before:
+            fields: dict[str, str | int] = {"HealthStatus": verdict.status, "HealthFailingStreak": verdict.streak}
+            if settings["log_events"]:
+                fields["HealthLog"] = text[:size] if size else text
+            loop.events.write("health_status", fields)
+            loop.health_changed(verdict.status)
+        if never:
+            act(loop, "restart", settings)
+        elif verdict.status == "unhealthy":
+            act(loop, settings["on_failure"], settings)
+
+
+def act(loop: Loop, action: str, settings: dict[str, Any]) -> None:
+    """Do what is to be done about a container that is not healthy: none, kill, stop, restart."""
+    if action == "none" or loop.status is not None or loop.again:
+        return
+    if action == "stop":
+        posix.close(posix.open(loop.directory + b"/" + STOPPED, posix.O_WRONLY | posix.O_CREAT | posix.O_CLOEXEC, 0o600))
+    loop.again = action == "restart"
+    signal = _KILL if action == "kill" or not settings["stop_timeout"] else settings["stop_signal"]
+    if signal != _KILL:
+        loop.kill_at = time.monotonic() + settings["stop_timeout"]
+    loop.signal(signal)
+
+
+def _is_paused(directory: bytes) -> bool:
+    """Tell whether the container is paused; see pod.containers.status.read_freezer for the file."""
+    try:
+        path, _space, value = _read(directory + b"/paused").strip().rpartition(b" ")
+        return bool(path) and _read(path).strip() == value
+    except OSError:
+        return False
+
+
+def _read(path: bytes) -> bytes:
+    fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+    try:
+        return posix.read(fd, 4096)
+    finally:
+        posix.close(fd)
+
+
+def _sealed(image: bytes) -> int:
+    """Return a file of memory that has the program and that nobody can change."""
+    import fcntl
+
+    flags = posix.MFD_CLOEXEC | posix.MFD_ALLOW_SEALING
+    try:
+        fd = posix.memfd_create("pod-health", flags | 0x10)  # MFD_EXEC
+    except OSError:
+        fd = posix.memfd_create("pod-health", flags)  # before Linux 6.3 every memfd was executable
+    posix.write(fd, image)
+    posix.fchmod(fd, 0o555)
+    fcntl.fcntl(fd, _F_ADD_SEALS, _ALL_SEALS)
+    return fd
+
+
+def _moment() -> str:
+    now = time.time_ns()
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(now // 10**9))}.{now % 10**9:09d}Z"

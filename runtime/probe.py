@@ -1,0 +1,287 @@
+"""A process that joins a container again and again, as `exec` has it, but prepared once (see steps.py).
+
+Whoever runs the program gives it descriptors: 0 its input, 1 and 2 its output, 3 the pidfd of the container's first
+process, 4 from which a byte for each run comes, 5 to which it writes the wait statuses. What it does is what `runtime.exec` and `runtime.init.Program` do, step by step; tests compare both.
+"""
+
+from __future__ import annotations
+
+import posix
+import struct
+
+from runtime import capabilities, command, kernel, keyring, kill, launch, rlimits, syscalls
+from runtime import exec as executing
+from runtime import spec as specification
+from runtime import status as states
+from runtime.identity import Filter, loads_before_capabilities
+from runtime.inherited import Inherited
+from runtime.steps import EXECUTE, FORK, IGNORE, MUST, NOTE, TRY_FORK, UNLESS_NOTED, Step, Steps
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+PIDFD, REQUEST, RESPONSE = 3, 4, 5
+_SIGCHLD = 17
+_SIGKILL = 9
+_AT_FDCWD = -100
+_JOIN_SESSION = 1  # KEYCTL_JOIN_SESSION_KEYRING
+_SET_MODE_FILTER = 1  # SECCOMP_SET_MODE_FILTER
+_WRITE_ONLY = posix.O_WRONLY | posix.O_CLOEXEC
+_DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def prepare(root: str, container_id: str, document: dict[str, Any]) -> bytes | None:
+    """Return the program that runs the process of `document` in a running container; None if it takes more than that.
+
+    Where an agent decides about system calls, or the container shares the mounts of the host, only `exec` can do it.
+    """
+    status = states.load(root, container_id)
+    config = specification.load(f"{status.directory}/{states.CONFIG}")
+    if status.mount_id or _asks_an_agent(config):
+        return None
+    described = specification.Process(document)
+    described.keep_groups = specification.keeps_groups(status.annotations)
+    seccomp = launch.read_filter(config, root, status.state("running"))
+    flags = executing.different_namespaces(status.pid)
+    if "HOME" not in described.environment:
+        top = posix.open(f"/proc/{status.pid}/root", posix.O_PATH | posix.O_DIRECTORY | posix.O_CLOEXEC)
+        try:
+            described.environment["HOME"] = command.home(top, described.uid)
+        finally:
+            posix.close(top)
+    program = Steps()
+    _Builder(program, status, described, seccomp, flags).build(Inherited(config.get("linux") or {}))
+    name = described.arguments[0]
+    return program.image(RESPONSE, f"exec: {name}: executable file not found\n", f"exec: {name}: permission denied\n")
+
+
+def _asks_an_agent(config: dict[str, Any]) -> bool:
+    from runtime import seccomp
+
+    profile = (config.get("linux") or {}).get("seccomp")
+    return seccomp.notifies(profile) if profile else False
+
+
+class _Builder:
+    """Writes down the steps, in their order."""
+
+    def __init__(
+        self, program: Steps, status: states.Status, described: specification.Process, seccomp: Filter, flags: int
+    ) -> None:
+        self.program = program
+        self.status = status
+        self.process = described
+        self.seccomp = seccomp
+        self.flags = flags
+        self.cgroup = kill.cgroup_of(status)
+
+    def build(self, inherited: Inherited) -> None:
+        """Write down all of them."""
+        program = self.program
+        self._set_oom_score()
+        program.add("prctl", kernel.PR_SET_DUMPABLE, 0)
+        places, unified = self._open_cgroups()
+        self._inherit(inherited)
+        self._raise_limits()
+        proc = self._open_proc()
+        if self.flags:
+            program.add("setns", PIDFD, self.flags, doing="enter the container")
+        program.add("prctl", kernel.PR_SET_PDEATHSIG, _SIGKILL)  # which the change of namespace would take away
+        program.serve(REQUEST)
+        self._fork(unified)
+        for opened in places:
+            self._enter(opened)
+        self._label(proc)
+        self._leave_host()
+        self._take_identity()
+        self._execute()
+
+    def _inherit(self, inherited: Inherited) -> None:
+        program = self.program
+        if inherited.personality is not None:
+            program.add("personality", inherited.personality, doing="set the execution domain")
+        if inherited.memory_mode is not None:
+            nodes = program.data(sum(1 << node for node in inherited.nodes).to_bytes(128, "little"))
+            program.add("set_mempolicy", inherited.memory_mode, nodes, 1025, doing="set the memory policy")
+
+    def _set_oom_score(self) -> None:
+        if self.process.oom_score_adj is not None:
+            self._write("/proc/self/oom_score_adj", str(self.process.oom_score_adj), mode=IGNORE)
+
+    def _write(self, path: str, text: str, *, mode: int = MUST, doing: str = "", proc: Step | None = None) -> None:
+        """Open a file and write to it; descriptors are closed all at once, later."""
+        program = self.program
+        opened = program.add("openat", _AT_FDCWD, program.text(path), _WRITE_ONLY, 0, mode=mode, doing=doing)
+        if proc is not None:
+            proc.store = (opened, 0)
+        written = program.add("write", -1, program.text(text), len(text.encode()), mode=mode, doing=doing)
+        opened.store = (written, 0)
+
+    def _open_cgroups(self) -> tuple[list[Step], tuple[int, Step] | None]:
+        """Open the ways into the control groups: the files of v1; of the unified one what _fork needs."""
+        program = self.program
+        if self.cgroup is None:
+            return [], None
+        opened = []
+        for path in _paths(self.cgroup.entrances(unified=False)):
+            opened.append(program.add("openat", _AT_FDCWD, program.text(path), _WRITE_ONLY, 0, doing=f"open {path}"))
+        directory = self.cgroup.clone_fd()
+        if directory < 0:
+            return opened, None
+        [path] = _paths([directory])
+        arguments = program.data(struct.pack("=11Q", kernel.CLONE_INTO_CGROUP, 0, 0, 0, _SIGCHLD, *[0] * 6))
+        flags = posix.O_RDONLY | posix.O_DIRECTORY | posix.O_CLOEXEC
+        program.add("openat", _AT_FDCWD, program.text(path), flags, 0, mode=IGNORE).store = arguments + 80
+        procs = program.text(f"{path}/cgroup.procs")
+        return opened, (arguments, program.add("openat", _AT_FDCWD, procs, _WRITE_ONLY, 0, mode=IGNORE))
+
+    def _enter(self, opened: Step) -> None:
+        """Let the child enter a control group by a file that was opened before."""
+        entered = self.program.add("write", -1, self.program.text("0"), 1, doing="enter its control group")
+        opened.store = (entered, 0)
+
+    def _raise_limits(self) -> None:
+        program = self.program
+        for name, _soft, hard in self.process.rlimits:
+            number = rlimits.NUMBERS[name]
+            soft_now, hard_now = syscalls.read_limit(0, number)
+            if hard > hard_now:
+                limit = program.data(struct.pack("=QQ", soft_now, hard))
+                program.add("prlimit64", 0, number, limit, 0, doing=f"raise {name}")
+
+    def _open_proc(self) -> Step | None:
+        """Open the host's procfs while it can be seen, if anything is to be written there later."""
+        if not self.process.labels:
+            return None
+        flags = posix.O_PATH | posix.O_DIRECTORY | posix.O_CLOEXEC
+        return self.program.add("openat", _AT_FDCWD, self.program.text("/proc"), flags, 0, doing="open /proc")
+
+    def _fork(self, unified: tuple[int, Step] | None) -> None:
+        """Fork, into the unified hierarchy's control group if there is one: by clone3, or else by its file."""
+        program = self.program
+        if unified is None:
+            program.add("clone", _SIGCHLD, mode=FORK, doing="fork")
+            return
+        arguments, procs = unified
+        forked = program.add("clone3", arguments, 88, mode=TRY_FORK)
+        program.add("clone", _SIGCHLD, mode=FORK, doing="fork")
+        self._enter(procs)
+        forked.more = program.add("prctl", kernel.PR_SET_PDEATHSIG, _SIGKILL)
+
+    def _label(self, proc: Step | None) -> None:
+        labels = self.process.labels
+        places = ["self/attr/apparmor/exec", "self/attr/exec"]
+        if labels.apparmor:
+            place = next((name for name in places if posix.access(f"/proc/{name}", posix.F_OK)), places[1])
+            self._write(place, f"exec {labels.apparmor}", doing="enter its AppArmor profile", proc=proc)
+        elif labels.selinux:
+            self._write(places[1], labels.selinux, doing="take its SELinux label", proc=proc)
+
+    def _leave_host(self) -> None:
+        program = self.program
+        program.add("prctl", kernel.PR_SET_PDEATHSIG, _SIGKILL)
+        if self.status.new_keyring:
+            name = keyring.name(self.status.id, self.status.created)
+            program.add("keyctl", _JOIN_SESSION, program.text(name), mode=IGNORE)
+        program.add("setsid")
+        if self.flags & kernel.CLONE_NEWUSER:
+            program.add("setresgid", 0, 0, 0, mode=IGNORE)
+            program.add("setresuid", 0, 0, 0, mode=IGNORE)
+        program.add("close_range", 3, 0xFFFFFFFF, 0, doing="close what is the host's")
+        program.add("fchown", 1, self.process.uid, -1, mode=IGNORE)
+        # As root first, and again as the user if root was denied: see runtime.init.enter_directory.
+        program.add("chdir", program.text(self.process.cwd), mode=NOTE)
+
+    def _take_identity(self) -> None:
+        """Do what runtime.identity.take does."""
+        program, described = self.program, self.process
+        if loads_before_capabilities(described, self.seccomp):
+            self._limit()
+            self._load_filter()
+        for number in self._to_drop():
+            program.add("prctl", kernel.PR_CAPBSET_DROP, number, doing="drop capabilities")
+        program.add("prctl", kernel.PR_SET_KEEPCAPS, 1)
+        if not described.keep_groups:
+            groups = described.additional_gids
+            # A user namespace with a single mapping has given up setgroups(2): there are no groups to gain or to lose.
+            mode = IGNORE if not groups and self._denies_groups() else MUST
+            program.add("setgroups", len(groups), program.data(struct.pack(f"={len(groups)}I", *groups)), mode=mode)
+        program.add("setresgid", *[described.gid] * 3, doing="take its group")
+        program.add("setresuid", *[described.uid] * 3, doing="take its user")
+        self._set_capabilities()
+        program.add("prctl", kernel.PR_SET_KEEPCAPS, 0)
+        if described.no_new_privileges:
+            program.add("prctl", kernel.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        program.add("prctl", kernel.PR_SET_PDEATHSIG, _SIGKILL)  # a change of user takes the signal away
+
+    def _denies_groups(self) -> bool:
+        with open(f"/proc/{self.status.pid}/setgroups", encoding="ascii") as file:
+            return file.read().strip() == "deny"
+
+    def _to_drop(self) -> list[int]:
+        """Return the capabilities to drop from the bounding set: in a user namespace that is full at first."""
+        keep = self.process.capabilities.bounding
+        full = bool(self.flags & kernel.CLONE_NEWUSER)
+        numbers = []
+        for number in range(64):
+            try:
+                has = syscalls.prctl(kernel.PR_CAPBSET_READ, number)
+            except OSError:
+                break  # the kernel knows no more
+            if not keep >> number & 1 and (full or has):
+                numbers.append(number)
+        return numbers
+
+    def _set_capabilities(self) -> None:
+        program, sets = self.program, self.process.capabilities
+        available = (1 << 64) - 1 if self.flags & kernel.CLONE_NEWUSER else syscalls.capget()[1]
+        known = sum(1 << number for number in range(len(capabilities.NAMES)))
+        permitted = sets.permitted & available & known
+        inheritable = sets.inheritable & available & sets.bounding & known
+        words = (sets.effective & permitted, permitted, inheritable)
+        low, high = [value & 0xFFFFFFFF for value in words], [value >> 32 for value in words]
+        header = program.data(struct.pack("=Ii", 0x20080522, 0))
+        program.add("capset", header, program.data(struct.pack("=6I", *low, *high)), doing="set the capabilities")
+        program.add("prctl", kernel.PR_CAP_AMBIENT, kernel.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0, mode=IGNORE)
+        for number in range(len(capabilities.NAMES)):
+            if (sets.ambient & permitted & inheritable) >> number & 1:
+                program.add("prctl", kernel.PR_CAP_AMBIENT, kernel.PR_CAP_AMBIENT_RAISE, number, 0, 0, mode=IGNORE)
+
+    def _limit(self) -> None:
+        program = self.program
+        for name, soft, hard in self.process.rlimits:
+            limit = program.data(struct.pack("=QQ", soft, hard))
+            program.add("prlimit64", 0, rlimits.NUMBERS[name], limit, 0, doing=f"set {name}")
+
+    def _load_filter(self) -> None:
+        program, content = self.program, self.seccomp.program
+        if content:
+            filter_address = program.data(content)
+            described = program.data(struct.pack("=HxxxxxxQ", len(content) // 8, filter_address))
+            program.add("seccomp", _SET_MODE_FILTER, self.seccomp.flags, described, doing="load the seccomp filter")
+
+    def _execute(self) -> None:
+        program, described = self.program, self.process
+        program.add("chdir", program.text(described.cwd), mode=UNLESS_NOTED, doing=f"change to {described.cwd}")
+        program.add("umask", described.umask)
+        if described.schedule.attributes:
+            attributes = program.data(described.schedule.attributes)
+            program.add("sched_setattr", 0, attributes, 0, doing="set the scheduler")
+        if not loads_before_capabilities(described, self.seccomp):
+            self._limit()
+            self._load_filter()
+        name, environment = described.arguments[0], described.environment
+        arguments = program.array(described.arguments)
+        variables = program.array([f"{key}={value}" for key, value in environment.items()])
+        places = environment.get("PATH", _DEFAULT_PATH).split(":")
+        for path in [name] if "/" in name else [f"{place or '.'}/{name}" for place in places]:
+            program.add("execve", program.text(path), arguments, variables, mode=EXECUTE)
+
+
+def _paths(fds: list[int]) -> list[str]:
+    """Return what descriptors are of, and close them."""
+    paths = [posix.readlink(f"/proc/self/fd/{fd}") for fd in fds]
+    for fd in fds:
+        posix.close(fd)
+    return paths

@@ -1,0 +1,400 @@
+"""A tiny static program that makes system calls from a list, and forks a child for each byte that it reads.
+
+It is what a container's monitor runs for health checks: all that leads a process into the container (namespaces, control
+groups, identity, seccomp filter, execve) is settled once, by Python, and repeated by a few hundred bytes of machine code
+without any interpreter. The program itself stays outside of the container's pid namespace and its control groups: what
+is in there cannot see it. As with the trampoline, /proc/self/exe of its children leads to a sealed memfd that nobody
+can change.
+
+The list is an array of `struct step { u64 number, arguments[6], store, mode, more }`. `store` is the address that the
+result is written to, so that it can be an argument of a later step; of the modes see below. The parent waits for its
+child, writes its wait status (4 bytes) and goes back to where it reads. At the end of the list nothing could be
+executed: the child says so on its standard error and exits with 127 or 126, as a shell would.
+
+The code is made from the assembly below by `as` and `objcopy -O binary -j .text`; tests assemble it again and compare.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from runtime.syscalls import MACHINE
+from runtime.trampoline import BASE, HEADERS, elf
+
+# What a step's result means.
+IGNORE = 0  # nothing
+MUST = 1  # a failure ends the program: it says `more` on its standard error and exits with 126
+FORK = 2  # MUST; the parent waits for its child
+EXECUTE = 3  # a failure: 127 in the end if all were of a file that is not there, else 126
+END = 4  # the end of the list
+TRY_FORK = 5  # a failure: the next step; the child goes on at the step whose address is `more`
+NOTE = 6  # IGNORE; success is noted
+UNLESS_NOTED = 7  # MUST; left out if success was noted
+SERVE = 8  # reads a byte; the program ends if there is none. Here the parent goes on after its child's end.
+
+X86_64_ASSEMBLY = """
+.intel_syntax noprefix
+start:
+  mov rbx, [rip + data]                 # the step
+  xor r12d, r12d                        # 1: something was there but could not be executed
+  xor r14d, r14d                        # 1: success was noted
+step:
+  mov rcx, [rbx + 64]
+  cmp ecx, 4
+  je missing
+  cmp ecx, 7
+  jne make
+  test r14d, r14d
+  jnz next
+make:
+  mov rax, [rbx]
+  mov rdi, [rbx + 8]
+  mov rsi, [rbx + 16]
+  mov rdx, [rbx + 24]
+  mov r10, [rbx + 32]
+  mov r8, [rbx + 40]
+  mov r9, [rbx + 48]
+  syscall
+  mov rcx, [rbx + 56]
+  test rcx, rcx
+  jz result
+  mov [rcx], rax
+result:
+  mov rcx, [rbx + 64]
+  cmp ecx, 8
+  je served
+  test rax, rax
+  js failed
+  cmp ecx, 6
+  jne forked
+  mov r14d, 1
+  jmp next
+forked:
+  cmp ecx, 2
+  je parent
+  cmp ecx, 5
+  jne next
+parent:
+  test rax, rax
+  jnz wait
+  cmp ecx, 2
+  je next
+  mov rbx, [rbx + 72]
+  jmp step
+failed:
+  cmp ecx, 3
+  je execute
+  cmp ecx, 1
+  je say
+  cmp ecx, 2
+  je say
+  cmp ecx, 7
+  je say
+next:
+  add rbx, 80
+  jmp step
+execute:
+  cmp eax, -2                           # ENOENT, ENOTDIR
+  je next
+  cmp eax, -20
+  je next
+  mov r12d, 1
+  jmp next
+missing:
+  lea rcx, [rip + data + 8]
+  test r12d, r12d
+  jz text
+  add rcx, 16
+text:
+  mov rsi, [rcx]
+  mov rdx, [rcx + 8]
+  mov r13d, 127
+  sub r13d, r12d
+  jmp tell
+say:
+  mov rcx, [rbx + 72]
+  lea rsi, [rcx + 8]
+  mov rdx, [rcx]
+  mov r13d, 126
+tell:
+  mov edi, 2
+  mov eax, 1
+  syscall
+  mov edi, r13d
+  jmp exit
+wait:
+  mov r13, rax
+again:
+  push 0
+  mov rdi, r13
+  mov rsi, rsp
+  xor edx, edx
+  xor r10d, r10d
+  mov eax, 61                           # wait4
+  syscall
+  pop rdx
+  cmp eax, -4                           # EINTR
+  je again
+  push rdx                              # write(response_fd, &status, 4)
+  mov edi, [rip + data + 48]
+  mov rsi, rsp
+  mov edx, 4
+  mov eax, 1
+  syscall
+  pop rdx
+  mov rbx, [rip + data + 40]
+  jmp step
+served:
+  cmp eax, 1
+  je next
+  xor edi, edi
+exit:
+  mov eax, 231
+  syscall
+.balign 8
+data:                                   # struct step *; two texts, each as address and length; struct step *; int
+"""
+
+AARCH64_ASSEMBLY = """
+start:
+  adr x20, data
+  ldr x19, [x20]
+  mov w21, #0
+  mov w22, #0
+step:
+  ldr x9, [x19, #64]
+  cmp w9, #4
+  b.eq missing
+  cmp w9, #7
+  b.ne make
+  cbnz w22, next
+make:
+  ldr x8, [x19]
+  ldp x0, x1, [x19, #8]
+  ldp x2, x3, [x19, #24]
+  ldp x4, x5, [x19, #40]
+  svc #0
+  ldr x10, [x19, #56]
+  cbz x10, result
+  str x0, [x10]
+result:
+  ldr x9, [x19, #64]
+  cmp w9, #8
+  b.eq served
+  tbnz x0, #63, failed
+  cmp w9, #6
+  b.ne forked
+  mov w22, #1
+  b next
+forked:
+  cmp w9, #2
+  b.eq parent
+  cmp w9, #5
+  b.ne next
+parent:
+  cbnz x0, wait
+  cmp w9, #2
+  b.eq next
+  ldr x19, [x19, #72]
+  b step
+failed:
+  cmp w9, #3
+  b.eq execute
+  cmp w9, #1
+  b.eq say
+  cmp w9, #2
+  b.eq say
+  cmp w9, #7
+  b.eq say
+next:
+  add x19, x19, #80
+  b step
+execute:
+  cmn x0, #2
+  b.eq next
+  cmn x0, #20
+  b.eq next
+  mov w21, #1
+  b next
+missing:
+  add x9, x20, #8
+  cbz w21, text
+  add x9, x9, #16
+text:
+  ldp x1, x2, [x9]
+  mov w23, #127
+  sub w23, w23, w21
+  b tell
+say:
+  ldr x9, [x19, #72]
+  ldr x2, [x9]
+  add x1, x9, #8
+  mov w23, #126
+tell:
+  mov x0, #2
+  mov x8, #64
+  svc #0
+  mov w0, w23
+  b exit
+wait:
+  mov x24, x0
+again:
+  str xzr, [sp, #-16]!
+  mov x0, x24
+  mov x1, sp
+  mov x2, #0
+  mov x3, #0
+  mov x8, #260
+  svc #0
+  ldr w9, [sp], #16
+  cmn x0, #4
+  b.eq again
+  str x9, [sp, #-16]!
+  ldr w0, [x20, #48]
+  mov x1, sp
+  mov x2, #4
+  mov x8, #64
+  svc #0
+  add sp, sp, #16
+  ldr x19, [x20, #40]
+  b step
+served:
+  cmp w0, #1
+  b.eq next
+  mov w0, #0
+exit:
+  mov x8, #94
+  svc #0
+.balign 8
+data:
+"""
+_X86_64_CODE = bytes.fromhex(
+    "488b1d490100004531e44531f6488b4b4083f9040f849b00000083f90775054585f67576488b0348"
+    "8b7b08488b7310488b53184c8b53204c8b43284c8b4b300f05488b4b384885c97403488901488b4b"
+    "4083f9080f84df0000004885c0782783f906750841be01000000eb2e83f902740583f90575244885"
+    "c0757e83f902741a488b5b48eb8783f903741883f901744783f902744283f907743d4883c350e96a"
+    "ffffff83f8fe74f283f8ec74ed41bc01000000ebe5488d0d9c0000004585e474044883c110488b31"
+    "488b510841bd7f0000004529e5eb11488b4b48488d7108488b1141bd7e000000bf02000000b80100"
+    "00000f054489efeb4b4989c56a004c89ef4889e631d24531d2b83d0000000f055a83f8fc74e6528b"
+    "3d630000004889e6ba04000000b8010000000f055a488b1d44000000e9d4feffff83f8010f8458ff"
+    "ffff31ffb8e70000000f050f1f440000"
+)
+_AARCH64_CODE = bytes.fromhex(
+    "940b0010930240f91500805216008052692240f93f110071a00500543f1d00714100005456040035"
+    "680240f9608640a9628e41a9649642a9010000d46a1e40f94a0000b4400100f9692240f93f210071"
+    "60080054c001f8b73f1900716100005436008052120000143f090071600000543f150071c1010054"
+    "a00400b53f09007160010054732640f9e2ffff173f0d0071200100543f050071800200543f090071"
+    "400200543f1d00710002005473420191d8ffff171f0800b1a0ffff541f5000b160ffff5435008052"
+    "f9ffff17892200915500003429410091210940a9f70f8052f702154b05000014692640f9220140f9"
+    "21210091d70f8052400080d2080880d2010000d4e003172a18000014f80300aaff0f1ff8e00318aa"
+    "e1030091020080d2030080d2882080d2010000d4e90741b81f1000b1e0feff54e90f1ff8803240b9"
+    "e1030091820080d2080880d2010000d4ff430091931640f9aeffff171f04007160faff5400008052"
+    "c80b80d2010000d4"
+)
+# machine: (e_machine, code)
+CODE = {"x86_64": (62, _X86_64_CODE), "aarch64": (183, _AARCH64_CODE)}
+# By name: (x86_64, aarch64); those that runtime.syscalls knows are taken from there.
+_NUMBERS = {
+    "read": (0, 63),
+    "write": (1, 64),
+    "close": (3, 57),
+    "clone": (56, 220),
+    "execve": (59, 221),
+    "chdir": (80, 49),
+    "umask": (95, 166),
+    "setsid": (112, 157),
+    "setgroups": (116, 159),
+    "setresuid": (117, 147),
+    "setresgid": (119, 149),
+    "fchown": (93, 55),
+    "openat": (257, 56),
+}
+_STEP = 80
+_HEADER = 56
+_FIRST_ARGUMENT = 8
+
+
+class Step:
+    """One system call of the list."""
+
+    __slots__ = ("arguments", "mode", "more", "number", "store")
+
+    def __init__(self, number: int, arguments: tuple[int, ...], mode: int, more: int) -> None:
+        self.number = number
+        self.arguments = arguments
+        self.mode = mode
+        self.more: int | Step = more
+        self.store: tuple[Step, int] | int = 0
+
+
+class Steps:
+    """A list in the making, and the data that its arguments point to."""
+
+    def __init__(self, machine: str = MACHINE) -> None:
+        self._machine, self._code = CODE[machine]
+        self._column = 1 if machine == "aarch64" else 0
+        self._steps: list[Step] = []
+        self._base = BASE + HEADERS + len(self._code) + _HEADER
+        self._data = b""
+        self._serving: Step
+
+    def data(self, content: bytes) -> int:
+        """Add data; return its address."""
+        self._data += bytes(-len(self._data) % 8)
+        address = self._base + len(self._data)
+        self._data += content
+        return address
+
+    def text(self, text: str | bytes) -> int:
+        """Add a C string; return its address."""
+        return self.data((text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text) + b"\0")
+
+    def array(self, texts: list[str]) -> int:
+        """Add a null-terminated array of C strings; return its address."""
+        addresses = [self.text(text) for text in texts]
+        return self.data(struct.pack(f"<{len(addresses) + 1}Q", *addresses, 0))
+
+    def add(self, name: str, *arguments: int, mode: int = MUST, doing: str = "") -> Step:
+        """Add a system call; `doing` is what a failure keeps from being done."""
+        more = 0
+        if mode in (MUST, FORK, UNLESS_NOTED):
+            said = f"the health check cannot {doing or name}\n".encode()
+            more = self.data(struct.pack("<Q", len(said)) + said)
+        step = Step(self._number(name), arguments, mode, more)
+        self._steps.append(step)
+        return step
+
+    def _number(self, name: str) -> int:
+        from runtime.syscalls import _NUMBERS as others
+
+        numbers: tuple[int, int] = _NUMBERS.get(name) or others[name]
+        return numbers[self._column]
+
+    def serve(self, request: int) -> None:
+        """Let what follows be done for each byte that comes from the descriptor `request`."""
+        self._serving = self.add("read", request, self.data(bytes(8)), 1, mode=SERVE)
+
+    def image(self, response: int, missing: str, denied: str) -> bytes:
+        """Return the ELF file. `response` is the descriptor for the wait status of the children.
+
+        The texts are for a program that is not there, and for one that cannot be executed.
+        """
+        self._steps.append(Step(0, (), END, 0))
+        texts: list[int] = []
+        for said in (missing.encode(), denied.encode()):
+            texts += (self.data(said), len(said))
+        self._data += bytes(-len(self._data) % 8)
+        first = self._base + len(self._data)
+        places = {id(step): first + index * _STEP for index, step in enumerate(self._steps)}
+        packed = b"".join(self._pack(step, places) for step in self._steps)
+        header = struct.pack("<7Q", first, *texts, places[id(self._serving)], response)
+        return elf(self._machine, self._code + header + self._data + packed, writable=True)
+
+    def _pack(self, step: Step, places: dict[int, int]) -> bytes:
+        arguments = [*step.arguments, *([0] * (6 - len(step.arguments)))]
+        store = step.store
+        if isinstance(store, tuple):
+            store = places[id(store[0])] + _FIRST_ARGUMENT + 8 * store[1]
+        more = places[id(step.more)] if isinstance(step.more, Step) else step.more
+        values = (step.number, *arguments, store, step.mode, more)
+        return struct.pack("<10Q", *(value & 0xFFFFFFFFFFFFFFFF for value in values))
