@@ -1,7 +1,8 @@
 """A process that joins a container again and again, as `exec` has it, but prepared once (see steps.py).
 
 Whoever runs the program gives it descriptors: 0 its input, 1 and 2 its output, 3 the pidfd of the container's first
-process, 4 from which a byte for each run comes, 5 to which it writes the wait statuses. What it does is what `runtime.exec` and `runtime.init.Program` do, step by step; tests compare both.
+process, 4 from which a byte for each run comes, 5 to which it writes the wait statuses. What it does is what
+`runtime.exec` and `runtime.init.Program` do, step by step; tests compare both.
 """
 
 from __future__ import annotations
@@ -31,13 +32,14 @@ _WRITE_ONLY = posix.O_WRONLY | posix.O_CLOEXEC
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-def prepare(root: str, container_id: str, document: dict[str, Any]) -> bytes | None:
-    """Return the program that runs the process of `document` in a running container; None if it takes more than that.
+def prepare(root: str, container_id: str, arguments: list[str]) -> bytes | None:
+    """Return the program that runs a command as the container's own process runs; None if it takes more than that.
 
     Where an agent decides about system calls, or the container shares the mounts of the host, only `exec` can do it.
     """
     status = states.load(root, container_id)
     config = specification.load(f"{status.directory}/{states.CONFIG}")
+    document = {**config["process"], "args": arguments, "terminal": False}
     if status.mount_id or _asks_an_agent(config):
         return None
     described = specification.Process(document)
@@ -52,7 +54,24 @@ def prepare(root: str, container_id: str, document: dict[str, Any]) -> bytes | N
             posix.close(top)
     program = Steps()
     _Builder(program, status, described, seccomp, flags).build(Inherited(config.get("linux") or {}))
-    name = described.arguments[0]
+    return _image(program, described.arguments[0])
+
+
+def prepare_command(arguments: list[str], environment: dict[str, str]) -> bytes:
+    """Return the program that runs a command on the host, in the same way."""
+    program = Steps()
+    program.serve(REQUEST)
+    program.add("clone", _SIGCHLD, mode=FORK, doing="fork")
+    program.add("prctl", kernel.PR_SET_PDEATHSIG, _SIGKILL)
+    program.add("setsid")
+    program.add("close_range", 3, 0xFFFFFFFF, 0)
+    words = program.array(arguments)
+    variables = program.array([f"{key}={value}" for key, value in environment.items()])
+    program.add("execve", program.text(arguments[0]), words, variables, mode=EXECUTE)
+    return _image(program, arguments[0])
+
+
+def _image(program: Steps, name: str) -> bytes:
     return program.image(RESPONSE, f"exec: {name}: executable file not found\n", f"exec: {name}: permission denied\n")
 
 
@@ -123,9 +142,10 @@ class _Builder:
         program = self.program
         if self.cgroup is None:
             return [], None
-        opened = []
-        for path in _paths(self.cgroup.entrances(unified=False)):
-            opened.append(program.add("openat", _AT_FDCWD, program.text(path), _WRITE_ONLY, 0, doing=f"open {path}"))
+        opened = [
+            program.add("openat", _AT_FDCWD, program.text(path), _WRITE_ONLY, 0, doing=f"open {path}")
+            for path in _paths(self.cgroup.entrances(unified=False))
+        ]
         directory = self.cgroup.clone_fd()
         if directory < 0:
             return opened, None

@@ -1,10 +1,10 @@
 """A tiny static program that makes system calls from a list, and forks a child for each byte that it reads.
 
-It is what a container's monitor runs for health checks: all that leads a process into the container (namespaces, control
-groups, identity, seccomp filter, execve) is settled once, by Python, and repeated by a few hundred bytes of machine code
-without any interpreter. The program itself stays outside of the container's pid namespace and its control groups: what
-is in there cannot see it. As with the trampoline, /proc/self/exe of its children leads to a sealed memfd that nobody
-can change.
+It is what a container's monitor runs for health checks: all that leads a process into the container (namespaces,
+control groups, identity, seccomp filter, execve) is settled once, by Python, and repeated by a few hundred bytes of
+machine code without any interpreter. The program itself stays outside of the container's pid namespace and its control
+groups: what is in there cannot see it. As with the trampoline, /proc/self/exe of its children leads to a sealed memfd
+that nobody can change.
 
 The list is an array of `struct step { u64 number, arguments[6], store, mode, more }`. `store` is the address that the
 result is written to, so that it can be an argument of a later step; of the modes see below. The parent waits for its

@@ -84,6 +84,10 @@ GROUPS: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
             "wait": COMMANDS["wait"],
         },
     ),
+    "healthcheck": (
+        "Manage health checks on containers",
+        {"run": ("healthcheck_run", "Run the health check of a container")},
+    ),
     "image": (
         "Manage images",
         {

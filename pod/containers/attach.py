@@ -18,15 +18,20 @@ def connect(directory: str) -> int:
         raise StateError("you can only attach to running containers: container state improper") from error
 
 
-def resize(directory: str, height: int, width: int) -> None:
-    """Tell the monitor the size of the terminal; without one, or when it has just ended, nothing happens."""
+def tell(directory: str, message: bytes) -> None:
+    """Tell the monitor something by its fifo (see runtime.monitor.control); if it has ended, nothing happens."""
     try:
         control = posix.open(f"{directory}/ctl", _CONTROL)
     except OSError:
         return
     try:
-        posix.write(control, b"1 %d %d\n" % (height, width))
+        posix.write(control, message)
     except OSError:
         pass
     finally:
         posix.close(control)
+
+
+def resize(directory: str, height: int, width: int) -> None:
+    """Tell the monitor the size of the terminal; without one, or when it has just ended, nothing happens."""
+    tell(directory, b"1 %d %d\n" % (height, width))

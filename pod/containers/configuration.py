@@ -9,6 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, TypedDict
 
+    from pod.containers.health import HealthConfig
     from pod.containers.restart import RestartPolicy
 
     class Namespaces(TypedDict):
@@ -139,6 +140,9 @@ if TYPE_CHECKING:
         stop_signal: int
         stop_timeout: int
         restart: RestartPolicy
+        health: HealthConfig | None
+        timeout: int  # seconds after which it is killed; 0 for never
+        sdnotify: str  # container, conmon, healthy, ignore
         log_driver: str  # k8s-file, journald, none or passthrough
         log: LogSettings
         runtime: Program | None
@@ -160,6 +164,9 @@ DEFAULTS: dict[str, Any] = {
     "cgroup_parent": "",
     "ports": [],
     "oom_score_adj": None,
+    "health": None,
+    "timeout": 0,
+    "sdnotify": "container",
     "restart": {"policy": "no", "maximum": 0},
     "devices": {"host": [], "rules": [], "cdi": [], "gpus": [], "cdi_dirs": []},
     "id_map": None,

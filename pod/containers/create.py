@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from pod.containers.configuration import Confinement, ContainerConfig, Devices, Identity, Namespaces, Storage
     from pod.containers.environment import Variables
+    from pod.containers.health import HealthConfig
     from pod.containers.mounts import Mount
     from pod.containers.userns import AutoRequest, MapFlags
     from pod.engine import Engine
@@ -89,6 +90,9 @@ class CreateOptions:
         self.stop_signal: int | None = None
         self.stop_timeout = DEFAULT_STOP_TIMEOUT
         self.restart = restart.DEFAULT
+        self.health: dict[str, Any] = {}  # what the flags on health checks say
+        self.timeout = 0
+        self.sdnotify = "container"
         self.log_driver = ""  # the default
         self.log_options: dict[str, list[str]] = {}
         self.detach_keys = ""
@@ -218,6 +222,9 @@ def configure(engine: Engine, options: CreateOptions, container_id: str) -> Cont
         "stop_signal": options.stop_signal or values.parse_signal(image_config.get("StopSignal") or str(SIGTERM)),
         "stop_timeout": options.stop_timeout,
         "restart": options.restart,
+        "health": _health(options, image_config),
+        "timeout": options.timeout,
+        "sdnotify": options.sdnotify,
         "log_driver": log_driver,
         "log": log,
         "runtime": runtimes.choose(engine.config, cgroups=cgroups != "disabled"),
@@ -327,6 +334,14 @@ def image_environment(image_config: dict[str, Any]) -> dict[str, str]:
     """Return the image's variables; what is not KEY=VALUE is dropped, never taken from the host (CVE-2026-57231)."""
     pairs = (item.partition("=") for item in image_config.get("Env") or [] if isinstance(item, str))
     return {key: value for key, equals, value in pairs if key and equals}
+
+
+def _health(options: CreateOptions, image_config: dict[str, Any]) -> HealthConfig | None:
+    if not options.health and not image_config.get("Healthcheck"):
+        return None
+    from pod.containers import health_flags
+
+    return health_flags.configure(options.health, image_config)
 
 
 def _free_name(engine: Engine) -> str:

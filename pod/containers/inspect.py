@@ -7,6 +7,7 @@ import time
 from pod import volumes
 from pod.containers import (
     dependencies,
+    health,
     inspect_fields,
     inspect_identity,
     inspect_limits,
@@ -123,7 +124,7 @@ def _state(config: Config, container: Container, seen: Status) -> dict[str, Any]
         "Error": log_options.error(config, container.id),
         "StartedAt": moment(seen.started),
         "FinishedAt": moment(seen.finished),
-        "Health": {"Status": "", "FailingStreak": 0, "Log": None},
+        "Health": health.observe(config, container) or {"Status": "", "FailingStreak": 0, "Log": None},
         "CheckpointedAt": _NEVER,
         "RestoredAt": _NEVER,
         "CgroupPath": inspect_limits.cgroup_path(config, container.id, seen.pid) if seen.pid else "",
@@ -158,9 +159,9 @@ def _config(container: Container) -> dict[str, Any]:
             {"Name": one["source"], "ID": one["id"], "UID": one["uid"], "GID": one["gid"], "Mode": one["mode"]}
             for one in config["secrets"]
         ],
-        "Timeout": 0,
+        "Timeout": config["timeout"],
         "StopTimeout": config["stop_timeout"],
-        "HealthcheckOnFailureAction": "none",
+        **health.described(config),
         "sdNotifyMode": "container",
     }
 

@@ -13,6 +13,7 @@ from pod.containers import restart
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from pod.engine import Engine
@@ -25,7 +26,7 @@ _FORMAT = 2
 def of(container: Container) -> dict[str, Any]:
     """Return what the monitor is told of a container, as plain values."""
     policy = container.config["restart"]
-    return {"restart": (policy["policy"], policy["maximum"])}
+    return {"restart": (policy["policy"], policy["maximum"]), "timeout": container.config["timeout"]}
 
 
 def tell(engine: Engine, container: Container) -> None:
@@ -37,8 +38,25 @@ def tell(engine: Engine, container: Container) -> None:
     except FileNotFoundError:
         return  # it has not run since the machine was started
     try:
-        os.write(descriptor, marshal.dumps(of(container), _FORMAT))
+        os.write(descriptor, marshal.dumps({**of(container), **_health(engine, container)}, _FORMAT))
     finally:
         os.close(descriptor)
     os.rename(temporary, f"{directory}/settings")
     restart.poke(directory)
+
+
+def health(engine: Engine, container: Container) -> Callable[[int], dict[str, Any] | None] | None:
+    """Return what makes the settings of the health checks, once the container has the process of that pid."""
+    if not container.config["health"]:
+        return None
+    from pod.containers import health as checks
+
+    return lambda pid: checks.settings(engine, container, pid)
+
+
+def _health(engine: Engine, container: Container) -> dict[str, Any]:
+    from pod.containers import health as checks
+    from pod.containers import status
+
+    pid = status.observe(engine.config, container.id).pid
+    return {"health": checks.settings(engine, container, pid)} if pid else {}

@@ -179,6 +179,7 @@ def monitor_config(engine: Engine, container: Container) -> spawn.MonitorConfig:
         on_exit=on_exit,
         relaunch=[*engine_command(engine), "container", "relaunch", container.id],
         settings=monitor_settings.of(container),
+        health=monitor_settings.health(engine, container),
     )
 
 

@@ -220,6 +220,19 @@ def _own_path() -> str:
     return found.get("freezer") or found.get("") or "/"
 
 
+def exec_command(config: Config, container: Container) -> list[str] | None:
+    """Return the beginning of the line by which a program runs a command in a container; None with our library."""
+    program: Program | None = container.config["runtime"]
+    if not program:
+        return None
+    return [*_command(config, container, program), "--root", _root(config, program), "exec", container.id]
+
+
+def environment() -> dict[str, str]:
+    """Return what a program is told of our environment."""
+    return {name: os.environ[name] for name in _VARIABLES if name in os.environ}
+
+
 def _of_noted(config: Config, container: Container) -> ExternalRuntime:
     """Return the program that has made a container, as it was called then."""
     noted = _noted(config, container.id)

@@ -16,7 +16,7 @@ import time
 from runtime import process, syscalls
 from runtime.errors import OCIRuntimeError
 from runtime.jsontext import dumps
-from runtime.monitor import bare, ending, eventlog, listener, oom
+from runtime.monitor import bare, control, ending, eventlog, listener, oom, readiness
 from runtime.monitor.clients import Client
 from runtime.monitor.log import Log
 from runtime.monitor.loop import Loop, journal_log
@@ -26,7 +26,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as _signal
     from collections.abc import Callable, Sequence
-    from typing import NoReturn
+    from typing import Any, NoReturn
 
     from runtime.monitor.journald import JournalLog
     from runtime.monitor.spawn import Container, MonitorConfig
@@ -69,20 +69,36 @@ def run(config: MonitorConfig, create: Callable[[Stdio], Container], sync: int, 
         except BaseException as error:
             _fail(loop, error)
         _start(config, loop, container)
-        look_after(loop)
+        look_after(loop, config)
     finally:
         posix._exit(1)
 
 
-def look_after(loop: Loop) -> NoReturn:
+def look_after(loop: Loop, config: MonitorConfig) -> NoReturn:
     """Look after a container that has started, to its end: after a second in a bare interpreter."""
     loop.began = time.monotonic()
+    if loop.settings.get("timeout"):
+        loop.kill_at, loop.times_out = loop.began + loop.settings["timeout"], True
     if loop.wake < 0:
         loop.catch_signals()
+    if loop.settings.get("ready_at_start"):
+        readiness.announce(loop)
+    if config.health is not None:
+        _watch_health(loop, config.health)
     if not loop.serve(loop.began + _FIRST_SECOND):
         reexec(loop)
         loop.serve(None)
     ending.finish(loop, slim=reexec)
+
+
+def _watch_health(loop: Loop, health: Callable[[int], dict[str, Any] | None]) -> None:
+    """Begin the health checks; a container that has ended by now has none."""
+    try:
+        control.take_settings(loop, {**loop.settings, "health": health(loop.pid)})
+    except Exception:
+        return  # it cannot be probed, which its state will show: starting, for ever
+    if loop.health:
+        loop.health.write()
 
 
 def new_loop(config: MonitorConfig) -> Loop:

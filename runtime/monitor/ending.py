@@ -32,6 +32,10 @@ _DEFAULT_FOR_PROGRAMS = [number for number in range(1, 32) if number not in (KIL
 _SYSTEMD_PATIENCE = 1.0  # For systemd to remove what is its own.
 
 
+# The wait status of a container whose time was up: conmon's exit code for that, -1 as far as it fits.
+TIMED_OUT = 255 << 8
+
+
 def exit_code(status: int) -> tuple[int, int | None]:
     """Return exit code and signal for a wait status."""
     if posix.WIFSIGNALED(status):
@@ -193,7 +197,12 @@ def finish(loop: Loop, slim: Callable[[Loop], None] | None = None) -> NoReturn:
     If the container is to be started again, this waits for that moment first, and does not come back from there.
     `slim` gives the memory of a big process back.
     """
+    if loop.times_out and not loop.kill_at:
+        loop.status = TIMED_OUT
     code, signal = exit_code(loop.status or 0)
+    if loop.health:
+        loop.health.close(loop)
+        loop.health = None
     if not loop.resume_at:  # Else we have just given memory back in the midst of waiting.
         loop.drain()
         loop.log.close()

@@ -284,11 +284,12 @@ class Health:
         self.log = self.log[-settings["max_count"] :] if settings["max_count"] else self.log
         self.taken = b""
         self.write()
-        if verdict.status != before:
+        if verdict.status != before or settings["log_events"]:
             fields: dict[str, str | int] = {"HealthStatus": verdict.status, "HealthFailingStreak": verdict.streak}
             if settings["log_events"]:
                 fields["HealthLog"] = text[:size] if size else text
             loop.events.write("health_status", fields)
+        if verdict.status != before:
             loop.health_changed(verdict.status)
         if never:
             act(loop, "restart", settings)
@@ -301,11 +302,13 @@ def act(loop: Loop, action: str, settings: dict[str, Any]) -> None:
     if action == "none" or loop.status is not None or loop.again:
         return
     if action == "stop":
-        posix.close(posix.open(loop.directory + b"/" + STOPPED, posix.O_WRONLY | posix.O_CREAT | posix.O_CLOEXEC, 0o600))
+        posix.close(
+            posix.open(loop.directory + b"/" + STOPPED, posix.O_WRONLY | posix.O_CREAT | posix.O_CLOEXEC, 0o600)
+        )
     loop.again = action == "restart"
     signal = _KILL if action == "kill" or not settings["stop_timeout"] else settings["stop_signal"]
     if signal != _KILL:
-        loop.kill_at = time.monotonic() + settings["stop_timeout"]
+        loop.kill_at, loop.times_out = time.monotonic() + settings["stop_timeout"], False
     loop.signal(signal)
 
 

@@ -7,14 +7,14 @@ carry the state over as plain values (see reexec.py). An idle monitor sleeps in 
 
 from __future__ import annotations
 
-import marshal
 import posix
 import select
-import sys
 import time
 
+from runtime.monitor import control, readiness
 from runtime.monitor.clients import MAXIMUM, Client
 from runtime.monitor.eventlog import EventLog
+from runtime.monitor.health import Health
 from runtime.monitor.log import STDERR, STDOUT, Log
 from runtime.monitor.oom import kills
 
@@ -37,7 +37,6 @@ _IN = select.POLLIN
 _OUT = select.POLLOUT
 _HANGUP = select.POLLHUP | select.POLLERR
 _IGNORED = (_signal.SIGHUP, _signal.SIGINT, _signal.SIGQUIT, _signal.SIGPIPE, _signal.SIGUSR1, _signal.SIGUSR2)
-_TIOCSWINSZ = 0x5414
 # The state that moves into the bare interpreter as it is; log and clients are objects of their own.
 _FDS = ("pidfd", "console", "peer", "stdin", "stdout", "stderr", "listener", "ctl", "lock", "sync", "memory")
 _VALUES = (
@@ -61,6 +60,8 @@ _VALUES = (
     "delay",
     "began",
     "resume_at",
+    "kill_at",
+    "times_out",
 )
 
 
@@ -94,6 +95,9 @@ class Loop:
         self.restarts = 0
         self.delay = self.began = self.resume_at = 0.0
         self.again = False  # The container is to be started again whatever the policy says.
+        self.kill_at = 0.0  # When the container is killed; 0 for never.
+        self.times_out = False  # That is the end of the time that it was given at its creation.
+        self.health: Health | None = None
         self.poked = False  # Somebody wants us to look what is wanted of us.
         self.full = False  # No fd was left for one more client.
         self.wake = -1
@@ -105,6 +109,7 @@ class Loop:
         state: dict[str, Any] = {name: getattr(self, name) for name in _FDS + _VALUES}
         state["events"] = self.events.freeze()
         state["log"] = (type(self.log) is Log, self.log.freeze())
+        state["health"] = self.health and self.health.freeze()
         state["clients"] = [client.freeze() for client in self.clients]
         return state
 
@@ -117,6 +122,7 @@ class Loop:
         loop.events = EventLog.thaw(state["events"])
         is_file, log = state["log"]
         loop.log = Log.thaw(log) if is_file else journal_log(log)
+        loop.health = Health.thaw(state["health"]) if state["health"] else None
         loop.clients = [Client.thaw(client) for client in state["clients"]]
         return loop
 
@@ -126,8 +132,20 @@ class Loop:
 
     def fds(self) -> list[int]:
         """Return the fds that must survive an exec."""
-        own = [getattr(self, name) for name in _FDS]
+        own = [*(getattr(self, name) for name in _FDS), *(self.health.fds() if self.health else ())]
         return [fd for fd in [*own, *self.log.fds(), *(client.fd for client in self.clients)] if fd >= 0]
+
+    def health_changed(self, status: str) -> None:
+        """Tell who waits for a healthy container."""
+        if status == "healthy":
+            readiness.announce(self)
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the container, if it is still there."""
+        try:
+            _signal.pidfd_send_signal(self.pidfd, number)
+        except OSError:
+            pass
 
     def catch_signals(self) -> None:
         """Ignore what a terminal or a careless kill sends; have SIGTERM and SIGCHLD wake the loop."""
@@ -163,6 +181,8 @@ class Loop:
                     self._dispatch(fd, event)
             if self.clients:
                 self._cut_off_stalled()
+            if self.kill_at or self.health:
+                self._keep_time()
             if deadline is not None and time.monotonic() >= deadline:
                 return self.status is not None
         return True
@@ -201,6 +221,14 @@ class Loop:
                 left -= len(data)
                 self._emit(stream, data)
 
+    def _keep_time(self) -> None:
+        now = time.monotonic()
+        if self.kill_at and now >= self.kill_at:
+            self.kill_at = 0.0
+            self.signal(_signal.SIGKILL)
+        if self.health and self.status is None:
+            self.health.tick(self, now)
+
     def _cut_off_stalled(self) -> None:
         """Drop the clients that have taken nothing for too long."""
         now = time.monotonic()
@@ -211,6 +239,9 @@ class Loop:
         moments = [client.deadline for client in self.clients if client.pending and not client.primary]
         if deadline is not None:
             moments.append(deadline)
+        if self.status is None:
+            moments += [self.kill_at] if self.kill_at else []
+            moments += [self.health.moment()] if self.health else []
         if not moments:
             return None
         return max(0, int((min(moments) - time.monotonic()) * 1000) + 1)
@@ -231,6 +262,8 @@ class Loop:
             wanted[self.pidfd] = _IN
             if not any(client.pending for client in self.clients):
                 wanted.update((fd, _IN) for fd, _ in self._outputs())
+            if self.health:
+                wanted.update((fd, _IN) for fd in self.health.waits_for())
         if self.unsent:
             wanted[self.stdin] = wanted.get(self.stdin, 0) | _OUT
         for client in self.clients:
@@ -270,11 +303,13 @@ class Loop:
         elif fd == self.listener:
             self._accept()
         elif fd == self.ctl:
-            self._control()
+            control.obey(self)
         elif fd == self.sync:
             self._command()
         elif fd == self.memory:
             self._watch_memory()
+        elif self.health and fd in self.health.waits_for():
+            self.health.heard(self, fd)
         else:
             self._client(fd, event)
 
@@ -397,50 +432,6 @@ class Loop:
         posix.set_blocking(fd, False)
         self.clients.append(Client(fd))
 
-    def _control(self) -> None:
-        """Follow the ctl fifo: `1 HEIGHT WIDTH` resizes the terminal, `2 0 0` opens the log again, `4 0 0` pokes us."""
-        *lines, self.line = (self.line + (_read(self.ctl) or b"")).split(b"\n")
-        self.line = self.line[:64]
-        for line in lines:
-            fields = line.split()
-            if len(fields) != 3 or not all(field.isdigit() and len(field) < 6 for field in fields):
-                continue
-            kind, height, width = (int(field) for field in fields)
-            if kind == 1:
-                self._resize(height, width)
-            elif kind == 2:
-                try:
-                    self.log.open()
-                except OSError:
-                    pass
-            elif kind == 4:
-                self.poked = True
-                self._take_settings()
-
-    def _take_settings(self) -> None:
-        """Take what a command has changed since the last time."""
-        path = self.directory + b"/settings"
-        try:
-            fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
-        except OSError:
-            return
-        self.settings = marshal.loads(posix.read(fd, 1 << 24))
-        posix.close(fd)
-        posix.unlink(path)
-
-    def _resize(self, height: int, width: int) -> None:
-        self.size = (height, width)
-        if self.console < 0 or height > 0xFFFF or width > 0xFFFF:
-            return
-        # Imported at the first resize: a container without a terminal has none.
-        import fcntl
-
-        size = b"".join(number.to_bytes(2, sys.byteorder) for number in (height, width, 0, 0))
-        try:
-            fcntl.ioctl(self.console, _TIOCSWINSZ, size)
-        except OSError:
-            pass
-
     def take_signals(self) -> None:
         """Act on the signals that came since the last look."""
         numbers = _read(self.wake) or b""
@@ -449,10 +440,7 @@ class Loop:
         if _signal.SIGTERM in numbers:
             self.poked = True
         if _signal.SIGTERM in numbers and self.status is None:
-            try:
-                _signal.pidfd_send_signal(self.pidfd, _signal.SIGTERM)
-            except OSError:
-                pass
+            self.signal(_signal.SIGTERM)
 
     def _reap(self) -> None:
         """Take the container's status, and bury the orphans that came to its subreaper."""

@@ -28,6 +28,9 @@ _MODULES = (
     "runtime.monitor.clients",
     "runtime.monitor.oom",
     "runtime.monitor.restarting",
+    "runtime.monitor.readiness",
+    "runtime.monitor.health",
+    "runtime.monitor.control",
     "runtime.monitor.ending",
     "runtime.monitor.loop",
 )

@@ -75,7 +75,7 @@ def resume(
     `about_to_start` is called when only the start is missing, `done` after it and also if it failed. What fails counts
     as one more run that ended badly.
     """
-    then = child.look_after
+    then: Callable[[Loop], NoReturn] | None = None
     try:
         loop = _take_over(config, resumed)
         try:
@@ -84,7 +84,9 @@ def resume(
             ending.end_process(loop)
             then = _end if isinstance(error, restarting.StoppedError) else _fail
         done()
-        then(loop)
+        if then is not None:
+            then(loop)
+        child.look_after(loop, config)
     finally:
         posix._exit(1)
 

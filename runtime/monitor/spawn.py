@@ -35,6 +35,7 @@ class MonitorConfig:
         "directory",
         "events",
         "exit_path",
+        "health",
         "id",
         "journal",
         "keep_fds",
@@ -68,6 +69,7 @@ class MonitorConfig:
         on_exit: list[str] | None = None,
         relaunch: list[str] | None = None,
         settings: dict[str, Any] | None = None,
+        health: Callable[[int], dict[str, Any] | None] | None = None,
         keep_fds: tuple[int, ...] = (),
     ) -> None:
         self.id = id
@@ -85,6 +87,7 @@ class MonitorConfig:
         self.on_exit = on_exit or []
         self.relaunch = relaunch or []  # What starts the container again; the number of a descriptor is added.
         self.settings = settings or {}  # What may change while the container runs (see settings.py), as plain values.
+        self.health = health  # Returns the settings of the health checks; called with its pid once the container runs.
         self.keep_fds = keep_fds  # Fds of the caller that `create` needs; all others are closed in the monitor.
 
 

@@ -28,6 +28,7 @@ CREATE = tuple(
         "namespaces",
         "identity",
         "lifecycle",
+        "health",
         "logging",
         "registry",
     )

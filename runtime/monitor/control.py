@@ -1,0 +1,89 @@
+"""What commands tell a running monitor, through the fifo `ctl` in its directory.
+
+1 HEIGHT WIDTH      the size of the terminal
+2 0 0               open the log again
+4 0 0               look what is wanted: the file `stopped` (see restarting.py), new settings in the file `settings`
+5 0 0               check the container's health now
+"""
+
+from __future__ import annotations
+
+import marshal
+import posix
+import sys
+import time
+
+from runtime.monitor.health import Health
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from runtime.monitor.loop import Loop
+
+_TIOCSWINSZ = 0x5414
+_LARGEST = 1 << 24
+
+
+def obey(loop: Loop) -> None:
+    """Follow what the fifo has now."""
+    try:
+        data = posix.read(loop.ctl, 32768)
+    except OSError:
+        return
+    *lines, rest = (loop.line + data).split(b"\n")
+    loop.line = rest[:64]
+    for line in lines:
+        fields = line.split()
+        if len(fields) != 3 or not all(field.isdigit() and len(field) < 6 for field in fields):
+            continue
+        kind, height, width = (int(field) for field in fields)
+        if kind == 1:
+            _resize(loop, height, width)
+        elif kind == 2:
+            try:
+                loop.log.open()
+            except OSError:
+                pass
+        elif kind == 4:
+            loop.poked = True
+            _read_settings(loop)
+        elif kind == 5 and loop.health:
+            loop.health.next = 0.0
+
+
+def take_settings(loop: Loop, settings: dict[str, Any]) -> None:
+    """Act on these settings from now on; `health` is only there if the checks begin anew."""
+    loop.settings = settings
+    if "health" in settings:
+        if loop.health:
+            loop.health.close(loop)
+        health = settings.pop("health")
+        loop.health = Health(health, time.monotonic()) if health else None
+
+
+def _read_settings(loop: Loop) -> None:
+    """Take what a command has changed since the last time."""
+    path = loop.directory + b"/settings"
+    try:
+        fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+    except OSError:
+        return
+    content = posix.read(fd, _LARGEST)
+    posix.close(fd)
+    posix.unlink(path)
+    take_settings(loop, marshal.loads(content))
+
+
+def _resize(loop: Loop, height: int, width: int) -> None:
+    loop.size = (height, width)
+    if loop.console < 0 or height > 0xFFFF or width > 0xFFFF:
+        return
+    # Imported at the first resize: a container without a terminal has none.
+    import fcntl
+
+    size = b"".join(number.to_bytes(2, sys.byteorder) for number in (height, width, 0, 0))
+    try:
+        fcntl.ioctl(loop.console, _TIOCSWINSZ, size)
+    except OSError:
+        pass
