@@ -68,6 +68,10 @@ class Proxy:
             self._end.close()
             raise OCIRuntimeError(f"listen for the container's notifications: {describe(error)}") from error
 
+    def detach(self) -> int:
+        """Return the container's end, which is the caller's from now on."""
+        return self._end.detach()
+
     def close(self) -> None:
         """Stop listening."""
         self._end.close()

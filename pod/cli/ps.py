@@ -146,7 +146,7 @@ def _text(value: Any) -> str:
 def _row(engine: Engine, item: Listed, *, no_trunc: bool, size: bool) -> dict[str, Any]:
     """Return what templates may ask for, with podman's names; what costs time is made when asked for."""
     from pod.cli.output import age
-    from pod.containers import listing, restart
+    from pod.containers import health, listing, restart
 
     container, status, config = item.container, item.status, item.container.config
     command = " ".join(item.command)
@@ -182,7 +182,7 @@ def _row(engine: Engine, item: Listed, *, no_trunc: bool, size: bool) -> dict[st
         "Size": lambda: _size(engine, item) if size else "",
         "StartedAt": int(status.started) if status.started else listing.NEVER,
         "State": status.state,
-        "Status": listing.status_text(status),
+        "Status": listing.status_text(status, health.status(engine.config, container)),
         **{field: _namespace(item, field) for field, _ in listing.NAMESPACES},
     }
 

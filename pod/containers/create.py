@@ -338,10 +338,14 @@ def image_environment(image_config: dict[str, Any]) -> dict[str, str]:
 
 def _health(options: CreateOptions, image_config: dict[str, Any]) -> HealthConfig | None:
     if not options.health and not image_config.get("Healthcheck"):
-        return None
-    from pod.containers import health_flags
+        health = None
+    else:
+        from pod.containers import health_flags
 
-    return health_flags.configure(options.health, image_config)
+        health = health_flags.configure(options.health, image_config)
+    if options.sdnotify == "healthy" and (health is None or health["check"]["test"] == ["NONE"]):
+        raise PodError("invalid config provided: sdnotify policy healthy requires a healthcheck to be set")
+    return health
 
 
 def _free_name(engine: Engine) -> str:

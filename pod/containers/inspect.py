@@ -162,7 +162,7 @@ def _config(container: Container) -> dict[str, Any]:
         "Timeout": config["timeout"],
         "StopTimeout": config["stop_timeout"],
         **health.described(config),
-        "sdNotifyMode": "container",
+        "sdNotifyMode": config["sdnotify"],
     }
 
 

@@ -99,7 +99,7 @@ def namespaces(item: Listed) -> dict[str, str]:
 def json_object(engine: Engine, item: Listed, *, size: bool, namespace: bool) -> dict[str, Any]:
     """Return a container as `ps --format json` tells it, with podman's names."""
     from pod.cli.output import age
-    from pod.containers import restart
+    from pod.containers import health, restart
 
     container, status, config = item.container, item.status, item.container.config
     numbers = namespaces(item) if namespace else {}
@@ -129,7 +129,7 @@ def json_object(engine: Engine, item: Listed, *, size: bool, namespace: bool) ->
         "Size": sizes(engine, item) if size else None,
         "StartedAt": int(status.started) if status.started else NEVER,
         "State": status.state,
-        "Status": status_text(status),
+        "Status": status_text(status, health.status(engine.config, container)),
         "Created": int(container.created),
     }
 
@@ -139,13 +139,13 @@ def mounts(item: Listed) -> list[str]:
     return [mount["target"] for mount in item.container.config["mounts"] if mount["type"] in ("bind", "volume")]
 
 
-def status_text(status: Status) -> str:
-    """Return "Up 2 minutes", "Exited (0) 3 seconds ago" or "Created"."""
+def status_text(status: Status, health: str = "") -> str:
+    """Return "Up 2 minutes (healthy)", "Exited (0) 3 seconds ago" or "Created"."""
     from pod.cli.output import duration
 
     now = time.time()
     if status.state == "running":
-        return f"Up {duration(now - status.started)}"
+        return f"Up {duration(now - status.started)}" + (f" ({health})" if health else "")
     if status.state == "exited":
         return f"Exited ({status.exit_code}) {duration(now - status.finished)} ago"
     if status.state == "restarting":

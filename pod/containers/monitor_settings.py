@@ -23,6 +23,16 @@ if TYPE_CHECKING:
 _FORMAT = 2
 
 
+def at_start(container: Container) -> dict[str, Any]:
+    """Return what the monitor is told at the container's start, also of the socket of our service manager."""
+    address, mode = os.environ.get("NOTIFY_SOCKET", ""), container.config["sdnotify"]
+    if not address or mode == "ignore":
+        return of(container)
+    if mode == "container":
+        return {**of(container), "notify_relay": os.fsencode(address)}
+    return {**of(container), "notify": os.fsencode(address), "notify_at_start": mode == "conmon"}
+
+
 def of(container: Container) -> dict[str, Any]:
     """Return what the monitor is told of a container, as plain values."""
     policy = container.config["restart"]

@@ -98,7 +98,9 @@ class Plan:
         if self.sources is not None:
             self.sources.prepare(self.spec)
         self._give_files()
+        notifications = self._notifications()
         made = self.runtime.create(self.container.id, self.directory, self.spec, stdio, self.preserve)
+        made.notifications = notifications
         if self.overlay is not None:
             rootfs.detach_mapped(self.overlay)
         for descriptor in (*self.preserve, *self.joined):
@@ -118,6 +120,19 @@ class Plan:
         donor = self.config["namespaces"]["ipc"].removeprefix("container:")
         if target and not joins.share_memory(self.engine.config, donor, target):
             self.spec["mounts"] = [mount for mount in self.spec["mounts"] if mount["source"] != target]
+
+    def _notifications(self) -> int:
+        """Give the container a socket for sd_notify(3), if our service manager listens; return our end, or -1."""
+        address = os.environ.get("NOTIFY_SOCKET", "")
+        if not address or self.config["sdnotify"] != "container":
+            return -1
+        from runtime import notify
+
+        directory = self.engine.config.monitor_dir(self.container.id)
+        notify.remove(directory)
+        self.spec["mounts"].append(notify.prepare(directory))
+        self.spec["process"]["env"].append(f"NOTIFY_SOCKET={notify.SOCKET}")
+        return notify.Proxy(directory, address).detach()
 
     def _mount(self) -> None:
         assert self.overlay is not None
@@ -178,7 +193,7 @@ def monitor_config(engine: Engine, container: Container) -> spawn.MonitorConfig:
         ),
         on_exit=on_exit,
         relaunch=[*engine_command(engine), "container", "relaunch", container.id],
-        settings=monitor_settings.of(container),
+        settings=monitor_settings.at_start(container),
         health=monitor_settings.health(engine, container),
     )
 

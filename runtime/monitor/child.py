@@ -81,7 +81,7 @@ def look_after(loop: Loop, config: MonitorConfig) -> NoReturn:
         loop.kill_at, loop.times_out = loop.began + loop.settings["timeout"], True
     if loop.wake < 0:
         loop.catch_signals()
-    if loop.settings.get("ready_at_start"):
+    if loop.settings.get("notify_at_start"):
         readiness.announce(loop)
     if config.health is not None:
         _watch_health(loop, config.health)
@@ -219,6 +219,7 @@ def _take_over(loop: Loop, container: Container) -> None:
     loop.state_dir = _bytes(container.state_dir)
     loop.deletion = [_bytes(argument) for argument in container.deletion]
     loop.pidfd = posix.pidfd_open(container.pid)
+    loop.notifications = container.notifications
     if container.console is not None:
         loop.console = loop.stdin = container.console
         posix.set_inheritable(loop.console, False)

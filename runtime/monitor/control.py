@@ -54,11 +54,12 @@ def obey(loop: Loop) -> None:
 
 def take_settings(loop: Loop, settings: dict[str, Any]) -> None:
     """Act on these settings from now on; `health` is only there if the checks begin anew."""
-    loop.settings = settings
+    kept = {key: value for key, value in loop.settings.items() if key.startswith("notify")}
+    loop.settings = {**settings, **kept}
     if "health" in settings:
         if loop.health:
             loop.health.close(loop)
-        health = settings.pop("health")
+        health = loop.settings.pop("health")
         loop.health = Health(health, time.monotonic()) if health else None
 
 

@@ -38,7 +38,20 @@ _OUT = select.POLLOUT
 _HANGUP = select.POLLHUP | select.POLLERR
 _IGNORED = (_signal.SIGHUP, _signal.SIGINT, _signal.SIGQUIT, _signal.SIGPIPE, _signal.SIGUSR1, _signal.SIGUSR2)
 # The state that moves into the bare interpreter as it is; log and clients are objects of their own.
-_FDS = ("pidfd", "console", "peer", "stdin", "stdout", "stderr", "listener", "ctl", "lock", "sync", "memory")
+_FDS = (
+    "pidfd",
+    "console",
+    "peer",
+    "stdin",
+    "stdout",
+    "stderr",
+    "listener",
+    "ctl",
+    "lock",
+    "sync",
+    "memory",
+    "notifications",
+)
 _VALUES = (
     "id",
     "directory",
@@ -80,7 +93,7 @@ class Loop:
 
     def __init__(self) -> None:
         self.pidfd = self.console = self.peer = self.stdin = self.stdout = self.stderr = -1
-        self.listener = self.ctl = self.lock = self.sync = self.memory = -1
+        self.listener = self.ctl = self.lock = self.sync = self.memory = self.notifications = -1
         self.events = EventLog("", 0, "", "")
         self.oom = False  # The kernel has killed for want of memory.
         self.clients: list[Client] = []
@@ -262,6 +275,8 @@ class Loop:
             wanted[self.pidfd] = _IN
             if not any(client.pending for client in self.clients):
                 wanted.update((fd, _IN) for fd, _ in self._outputs())
+            if self.notifications >= 0:
+                wanted[self.notifications] = _IN
             if self.health:
                 wanted.update((fd, _IN) for fd in self.health.waits_for())
         if self.unsent:
@@ -308,6 +323,8 @@ class Loop:
             self._command()
         elif fd == self.memory:
             self._watch_memory()
+        elif fd == self.notifications:
+            readiness.relay(self)
         elif self.health and fd in self.health.waits_for():
             self.health.heard(self, fd)
         else:

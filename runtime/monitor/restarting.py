@@ -73,7 +73,7 @@ def plan(loop: Loop, code: int) -> bool:
 
 def let_go(loop: Loop) -> None:
     """Close the ways to the container that has ended."""
-    for name in ("stdin", "stdout", "stderr", "console", "peer", "memory", "pidfd"):
+    for name in ("stdin", "stdout", "stderr", "console", "peer", "memory", "notifications", "pidfd"):
         fd = getattr(loop, name)
         if fd >= 0 and not (name == "stdin" and fd == loop.console):
             loop.forget(fd)

@@ -97,7 +97,7 @@ class Container:
     `start` lets a process run that waits for that; None for one that runs already.
     """
 
-    __slots__ = ("cgroups", "console", "deletion", "pid", "start", "start_time", "state_dir")
+    __slots__ = ("cgroups", "console", "deletion", "notifications", "pid", "start", "start_time", "state_dir")
 
     def __init__(
         self,
@@ -117,6 +117,7 @@ class Container:
         self.state_dir = state_dir
         self.deletion = deletion or []  # the command line that deletes it, where its state is not ours
         self.start = start
+        self.notifications = -1  # a socket to which the container sends what its service manager is to know
 
 
 class MonitorLink:

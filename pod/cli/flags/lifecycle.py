@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from pod.containers.create import CreateOptions
 
 
+_SDNOTIFY = ("container", "conmon", "healthy", "ignore")
+
+
 def declare(
     options: CreateOptions,
     *,
@@ -26,6 +29,14 @@ def declare(
             help='Restart policy for when it exits ("always"|"no"|"never"|"on-failure[:n]"|"unless-stopped")',
         ),
     ] = "",
+    sdnotify: Annotated[
+        str,
+        Option(
+            "--sdnotify",
+            metavar="string",
+            help='Control sd-notify behavior ("container"|"conmon"|"healthy"|"ignore")',
+        ),
+    ] = "container",
     stop_signal: Annotated[
         str, Option("--stop-signal", metavar="string", help="Signal to stop a container. Default is SIGTERM")
     ] = "",
@@ -33,8 +44,19 @@ def declare(
         int | None,
         Option("--stop-timeout", metavar="uint", min=0, help="Seconds to wait on stop before the container is killed"),
     ] = None,
+    timeout: Annotated[
+        int,
+        Option("--timeout", metavar="uint", min=0, help="Maximum seconds a container may run (0 is no limit)"),
+    ] = 0,
 ) -> None:
     """Note what is asked for. Raises PodError for what makes no sense."""
+    options.timeout = min(timeout, values.LONGEST_TIMEOUT)
+    if sdnotify not in _SDNOTIFY:
+        raise PodError(
+            f'invalid config provided: invalid argument: invalid sdnotify value "{sdnotify}": '
+            "must be container, conmon, healthy or ignore"
+        )
+    options.sdnotify = sdnotify
     options.restart = policies.parse(restart)
     if options.auto_remove and options.restart["policy"] != "no":
         raise PodError('the --rm option conflicts with --restart, when the restartPolicy is not "" and "no"')
