@@ -38,20 +38,7 @@ _OUT = select.POLLOUT
 _HANGUP = select.POLLHUP | select.POLLERR
 _IGNORED = (_signal.SIGHUP, _signal.SIGINT, _signal.SIGQUIT, _signal.SIGPIPE, _signal.SIGUSR1, _signal.SIGUSR2)
 # The state that moves into the bare interpreter as it is; log and clients are objects of their own.
-_FDS = (
-    "pidfd",
-    "console",
-    "peer",
-    "stdin",
-    "stdout",
-    "stderr",
-    "listener",
-    "ctl",
-    "lock",
-    "sync",
-    "memory",
-    "notifications",
-)
+_FDS = tuple("pidfd console peer stdin stdout stderr listener ctl lock sync memory notifications".split())
 _VALUES = (
     "id",
     "directory",
