@@ -6,6 +6,8 @@ what it was before it grew over its limit. Source: podman-events(1), libpod/even
 
 from __future__ import annotations
 
+import os
+
 from pod.errors import PodError
 from runtime import jsontext
 from runtime.monitor.eventlog import EventLog
@@ -48,6 +50,21 @@ def record(
 def of_container(config: Config, container: Container, status: str, fields: dict[str, str | int] | None = None) -> None:
     """Tell of a container."""
     record(config, "container", status, **identity(container), fields=fields)
+
+
+def rename(config: Config, container: Container) -> None:
+    """Have the container's monitor, if it has one, tell of it by its new name; never raises."""
+    directory = config.monitor_dir(container.id)
+    temporary = f"{directory}/name.{os.getpid()}"
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(descriptor, container.name.encode())
+        finally:
+            os.close(descriptor)
+        os.rename(temporary, f"{directory}/name")
+    except OSError:
+        return  # it has not run since the machine was started
 
 
 def identity(container: Container) -> dict[str, Any]:

@@ -141,7 +141,13 @@ def _events(engine: Engine, container: Container, session_id: str) -> EventLog:
     """Return what tells of a session, which is an event of its container."""
     known = events.identity(container)
     known["attributes"] = {**known["attributes"], "execID": session_id}
-    return events.writer(engine.config, "container", **known, words=("", "exec", "exec_died", ""))
+    return events.writer(
+        engine.config,
+        "container",
+        **known,
+        words=("", "exec", "exec_died", ""),
+        directory=engine.config.monitor_dir(container.id),
+    )
 
 
 def _process(engine: Engine, container: Container, options: ExecOptions, pid: int) -> dict[str, Any]:

@@ -24,4 +24,5 @@ def rename(engine: Engine, container: state.Container, name: str) -> None:
         if not state.rename_container(engine.connection, container.id, name):
             raise ContainerNotFoundError(container.id)
     container.name = name
+    events.rename(engine.config, container)
     events.of_container(engine.config, container, "rename")

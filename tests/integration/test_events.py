@@ -57,6 +57,18 @@ def test_whole_life_of_a_container_in_order(box: Pod, busybox: str) -> None:
     assert all(one["time"] == one["timeNano"] // 10**9 for one in told)
 
 
+def test_renamed_container_ends_under_its_new_name(box: Pod, busybox: str) -> None:
+    box.run("run", "-d", "--name", "old", busybox, "sleep", "1000")
+    box.run("rename", "old", "new")
+    box.run("exec", "new", "true")
+    box.run("stop", "-t", "0", "new")
+    told = box.run("events", "--stream=false", "--filter", "type=container", "--format", "{{.Name}} {{.Status}}")
+    assert told.out.splitlines() == [
+        *("old create", "old init", "old start", "new rename", "new exec", "new exec_died", "new died"),
+        *("new cleanup", "new stop"),
+    ]
+
+
 def test_images_and_attached_runs(box: Pod, busybox: str) -> None:
     begun = time.time()
     box.run("tag", busybox, "localhost/other:1")
