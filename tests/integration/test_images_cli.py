@@ -247,6 +247,19 @@ def test_login(pod: Pod, script: ScriptedRegistry) -> None:
     pod.run("pull", "-q", "--creds", "user:secret", reference)
 
 
+def test_login_says_where_it_writes(pod: Pod, script: ScriptedRegistry) -> None:
+    script.credentials = ("user", "secret")
+    words = ["login", "-u", "user", "-p", "secret", "--verbose", "--tls-verify=false"]
+    told = pod.run(*words, script.address).stdout
+    assert "Login Succeeded!" in told
+    assert os.path.join(pod.home, ".config/containers/auth.json") in told
+    empty = os.path.join(pod.home, "certificates")
+    os.mkdir(empty)
+    # A registry that speaks no TLS is none when certificates are asked for.
+    refused = pod.run(*words[:-1], "--tls-verify=true", "--cert-dir", empty, script.address, check=False)
+    assert refused.code == 125
+
+
 def test_login_with_prompts(pod: Pod, script: ScriptedRegistry) -> None:
     script.credentials = ("user", "secret")
     terminal = pod.spawn("login", script.address)

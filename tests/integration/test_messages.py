@@ -92,6 +92,13 @@ def test_what_pod_does_not_do_is_refused_by_name(pod: Pod, words: str) -> None:
     assert result.stderr.startswith(f"Error: {words.split()[0]} is not supported\nhint: ")
 
 
+def test_what_only_some_hardware_has_is_refused_by_name(box: Pod, busybox: str) -> None:
+    result = box.run("run", "--rdt-class", "gold", busybox, "true", check=False)
+    assert result.code == 125
+    assert "RDT class gold" in result.stderr
+    assert box.run("ps", "-aq").out == ""
+
+
 def test_global_flags_of_podman(pod: Pod) -> None:
     for words in (
         "--log-level warn --cgroup-manager cgroupfs --events-backend file ps",
