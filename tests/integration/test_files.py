@@ -276,6 +276,37 @@ def test_clone_with_limits(box: Pod, busybox: str) -> None:
     assert box.run("inspect", "--format", fields, "two").out == f"{64 << 20} 500000000 9"
 
 
+def test_clone_takes_every_limit(box: Pod, busybox: str) -> None:
+    if box.rootless:
+        return  # who has no control group to be limited in: test_clone_with_limits
+    box.run("create", "--name", "one", busybox, "true")
+    device = "/dev/null"
+    line = [
+        "container",
+        "clone",
+        "--memory",
+        "64m",
+        "--memory-reservation",
+        "32m",
+        "--memory-swap",
+        "128m",
+        "--cpu-shares",
+        "9",
+    ]
+    line += ["--memory-swappiness", "10", "--cpu-period", "50000", "--cpu-quota", "25000", "--cpuset-cpus", "0"]
+    line += ["--cpuset-mems", "0", "--cpu-rt-period", "1000000", "--cpu-rt-runtime", "1000", "--blkio-weight", "20"]
+    line += ["--blkio-weight-device", f"{device}:30", "--device-read-bps", f"{device}:1mb"]
+    line += ["--device-write-bps", f"{device}:2mb"]
+    box.run(*line, "one", "two")
+    host = json.loads(box.run("inspect", "two").out)[0]["HostConfig"]
+    assert (host["Memory"], host["MemoryReservation"], host["MemorySwap"]) == (64 << 20, 32 << 20, 128 << 20)
+    assert (host["CpuShares"], host["CpuPeriod"], host["CpuQuota"], host["MemorySwappiness"]) == (9, 50000, 25000, 10)
+    assert (host["CpusetCpus"], host["CpusetMems"], host["BlkioWeight"]) == ("0", "0", 20)
+    assert (host["CpuRealtimePeriod"], host["CpuRealtimeRuntime"]) == (1000000, 1000)
+    assert host["BlkioWeightDevice"][0]["Weight"] == 30
+    assert (host["BlkioDeviceReadBps"][0]["Rate"], host["BlkioDeviceWriteBps"][0]["Rate"]) == (1 << 20, 2 << 20)
+
+
 def test_clone_says_what_is_wrong(box: Pod, busybox: str) -> None:
     box.run("run", "--detach", "--name", "one", busybox, "sleep", "600")
     for line, message in (
