@@ -274,7 +274,7 @@ def _sections(
     settings = engine.config.containers
     identity: Any = DEFAULTS["identity"] | options.identity
     confinement: Any = DEFAULTS["confinement"] | options.confinement
-    if settings:
+    if not settings.keys().isdisjoint(("umask", "tz", "base_hosts_file", "no_hosts")):
         from pod.containers import identities
 
         identity.update(identities.from_settings(settings, options.identity))
