@@ -30,8 +30,12 @@ def checkpoint(
     tcp_skip_in_flight: bool = False,
     page_server: tuple[str, int] | None = None,
     status_fd: int | None = None,
+    keep_state: bool = False,
 ) -> None:
-    """Save a container; unless it is to run on, it has ended and is deleted when this returns."""
+    """Save a container; unless it is to run on, it has ended and is deleted when this returns.
+
+    With `keep_state` it is left to the caller, or whoever waits for its end, to delete it.
+    """
     status = states.load(root, container_id)
     if status.status() != "running":
         raise NotRunningError(f"cannot checkpoint container `{container_id}`: container not running")
@@ -62,7 +66,7 @@ def checkpoint(
         criu.run(settings.program, kind, asked, log, lambda _script, _pid, _fds: None, lambda: None)
     finally:
         directories.close()
-    if not (pre_dump or leave_running):
+    if not (pre_dump or leave_running or keep_state):
         delete(root, container_id, force=True)
 
 

@@ -51,6 +51,7 @@ GROUPS: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
         "Manage containers",
         {
             "attach": COMMANDS["attach"],
+            "checkpoint": ("container_checkpoint", "Checkpoint one or more containers"),
             "clone": ("container_clone", "Clone an existing container"),
             "cleanup": ("container_cleanup", "Clean up what ended containers left behind"),
             "commit": COMMANDS["commit"],
@@ -72,6 +73,7 @@ GROUPS: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
             "relaunch": ("container_relaunch", "Start a container again (for its monitor only)"),
             "rename": COMMANDS["rename"],
             "restart": COMMANDS["restart"],
+            "restore": ("container_restore", "Restore one or more containers from a checkpoint"),
             "rm": COMMANDS["rm"],
             "run": COMMANDS["run"],
             "start": COMMANDS["start"],

@@ -125,10 +125,27 @@ def _state(config: Config, container: Container, seen: Status) -> dict[str, Any]
         "StartedAt": moment(seen.started),
         "FinishedAt": moment(seen.finished),
         "Health": health.observe(config, container) or {"Status": "", "FailingStreak": 0, "Log": None},
-        "CheckpointedAt": _NEVER,
-        "RestoredAt": _NEVER,
+        **_checkpointed(config, container.id, running=seen.is_running),
         "CgroupPath": inspect_limits.cgroup_path(config, container.id, seen.pid) if seen.pid else "",
     }
+
+
+def _checkpointed(config: Config, container_id: str, *, running: bool) -> dict[str, Any]:
+    """Return what tells whether the container was saved, or goes on from where it was."""
+    from pod.containers import checkpoints
+
+    record = checkpoints.record_of(config, container_id)
+    found: dict[str, Any] = {
+        "CheckpointedAt": moment(record["checkpointed"]) if "checkpointed" in record else _NEVER,
+        "RestoredAt": moment(record["restored"]) if "restored" in record else _NEVER,
+    }
+    directory = config.container_dir(container_id)
+    if "checkpointed" in record:
+        found |= {"Checkpointed": not running, "CheckpointPath": checkpoints.images_path(config, container_id)}
+        found["CheckpointLog"] = f"{directory}/dump.log"
+    if "restored" in record:
+        found |= {"Restored": True, "RestoreLog": f"{directory}/restore.log"}
+    return found
 
 
 def _config(container: Container) -> dict[str, Any]:

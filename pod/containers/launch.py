@@ -92,6 +92,17 @@ def initialize(engine: Engine, container: Container) -> None:
         _create(engine, container).hold()
 
 
+def restore(engine: Engine, container: Container, prepare: Callable[[Plan], None]) -> LaunchedContainer:
+    """Let a saved container go on: `prepare` changes the plan of its making so that its process comes from images."""
+    dependencies.start_needed(engine, container)
+    with ContainerLock(engine.config, container.id):
+        if _observe(engine, container).state not in ("created", "exited"):
+            raise StateError(f"container {container.id} is running or paused, cannot restore: container state improper")
+        link = _create(engine, container, prepare=prepare)
+        write_file(f"{engine.config.container_dir(container.id)}/started", f"{time.time():.9f} {boot_id()}\n")
+        return LaunchedContainer(engine, container, link)
+
+
 def restart(
     engine: Engine,
     container: Container,
@@ -168,10 +179,13 @@ def _create(
     console_size: tuple[int, int] = (0, 0),
     meanwhile: Callable[[], None] | None = None,
     preserve: tuple[int, ...] = (),
+    prepare: Callable[[Plan], None] | None = None,
 ) -> MonitorLink:
     create.make_directories(engine, container.id)
     clear(engine, container.id)
     plan = Plan(engine, container, preserve)
+    if prepare is not None:
+        prepare(plan)
     spec.set_console_size(plan.spec["process"], console_size)
     runtimes.note(engine.config, container, plan.surroundings.cgroups_path)
     try:
@@ -218,7 +232,7 @@ def clear(engine: Engine, container_id: str) -> None:
     """Remove what an earlier run of the container left: records, sockets, runtime state."""
     config = engine.config
     directory = config.container_dir(container_id)
-    for name in ("exit", "started", "restarts", "health"):
+    for name in ("exit", "started", "restarts", "health", "checkpointed"):
         try:
             os.unlink(f"{directory}/{name}")
         except FileNotFoundError:

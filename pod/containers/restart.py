@@ -68,6 +68,14 @@ def mark_stopped(config: Config, container_id: str) -> None:
     poke(directory)
 
 
+def unmark_stopped(config: Config, container_id: str) -> None:
+    """Take the mark back: the container did not end after all."""
+    try:
+        os.unlink(f"{config.monitor_dir(container_id)}/{_STOPPED}")
+    except FileNotFoundError:
+        pass
+
+
 def poke(directory: str) -> None:
     """Have the monitor that keeps its files in `directory` look what is wanted of it, if there is one."""
     try:

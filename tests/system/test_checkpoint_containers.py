@@ -1,0 +1,116 @@
+"""`pod container checkpoint` and `restore` with Debian's CRIU: what ran goes on, in a container like any other."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.system.machine import Machine
+from tests.system.project import IMAGE
+
+_COUNT = "i=0; while [ $i -lt 150 ]; do i=$((i+1)); echo $i; sleep 0.1; done; exit 7"
+
+
+class Root:
+    """`pod` of root in the machine."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+
+    def __call__(self, line: str, *, check: bool = True) -> str:
+        """Run `pod LINE` and return what it printed."""
+        done = self.machine.run("root", "pod", *line.split(), check=check, timeout=120)
+        return (done.stdout + ("" if check else done.stderr)).strip()
+
+    def count(self, name: str = "c") -> int:
+        """Return the last number that the container has written."""
+        return int(self(f"logs --tail 1 {name}") or 0)
+
+    def await_count(self, above: int, name: str = "c") -> int:
+        """Wait until it has written a greater one."""
+        deadline = time.monotonic() + 60
+        while (now := self.count(name)) <= above:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        return now
+
+    def state(self, name: str = "c") -> dict[str, object]:
+        """Return what inspect says of the state."""
+        found: dict[str, object] = json.loads(self(f"inspect {name}"))[0]["State"]
+        return found
+
+
+@pytest.fixture
+def pod(machine: Machine) -> Iterator[Root]:
+    made = Root(machine)
+    machine.run("root", "pod", "run", "--detach", "--name", "c", IMAGE, "sh", "-c", _COUNT)
+    made.await_count(3)
+    yield made
+    made("rm --all --force --time 0")
+
+
+def test_goes_on_with_its_log_and_exit_code(pod: Root) -> None:
+    assert pod("container checkpoint c") == "c"
+    saved, state = pod.count(), pod.state()
+    assert (state["Status"], state["Checkpointed"]) == ("exited", True)
+    assert pod("exec c true", check=False).startswith("Error: ")
+    assert pod("container restore c") == "c"
+    # The number after the last one, not 1: its memory is what it was.
+    assert saved < pod.await_count(saved) <= saved + 50
+    state = pod.state()
+    assert (state["Status"], state["Restored"]) == ("running", True)
+    assert pod("exec c echo here") == "here"
+    assert pod("wait c") == "7"
+    assert pod.state()["ExitCode"] == 7
+    lines = [int(line) for line in pod("logs c").splitlines()]
+    assert lines == list(range(1, 151))
+    # Used up, and no more to be had after an ordinary start.
+    assert "cannot be found" in pod("container restore c", check=False)
+
+
+def test_keep_and_leave_running(pod: Root) -> None:
+    assert pod("container checkpoint --leave-running --keep --latest")
+    assert pod.state()["Status"] == "running"
+    pod.await_count(pod.count())
+    directory = f"/var/lib/pod/containers/{pod('ps -q --no-trunc')}"
+    names = pod.machine.run("root", "ls", directory).stdout.split()
+    assert {"checkpoint", "dump.log", "stats-dump"} <= set(names)
+    pod("container checkpoint -R -k c")
+    pod("kill c")
+    pod("wait c")
+    assert pod("container restore --keep c") == "c"
+    pod("kill c")
+    pod("wait c")
+    names = pod.machine.run("root", "ls", directory).stdout.split()
+    assert {"checkpoint", "restore.log", "stats-restore"} <= set(names)
+
+
+@pytest.mark.slow
+def test_all_with_statistics_and_previous_memory(pod: Root) -> None:
+    assert pod("container checkpoint --pre-checkpoint c") == "c"
+    pod.await_count(pod.count())
+    told = json.loads(pod("container checkpoint --all --with-previous --print-stats --tcp-established --file-locks"))
+    (one,) = told["container_statistics"]
+    assert one["criu_statistics"]["pages_written"] < one["criu_statistics"]["pages_scanned"]
+    assert one["runtime_checkpoint_duration"] <= told["podman_checkpoint_duration"]
+    saved = pod.count()
+    told = json.loads(pod("container restore --all --print-stats --tcp-established --file-locks"))
+    assert told["container_statistics"][0]["criu_statistics"]["pages_restored"]
+    pod.await_count(saved)
+
+
+@pytest.mark.slow
+def test_a_terminal_and_a_restart_policy(pod: Root) -> None:
+    command = "i=0; while [ $i -lt 30 ]; do i=$((i+1)); echo $i; sleep 0.1; done; exit 7"
+    pod.machine.run("root", "pod", "run", "-dt", "--restart", "on-failure:1", "--name", "t", IMAGE, "sh", "-c", command)
+    pod.await_count(2, "t")
+    pod("container checkpoint t")
+    assert pod.state("t")["Status"] == "exited"
+    saved = pod.count("t")
+    pod("container restore t")
+    pod.await_count(saved, "t")
+    assert pod("wait t") == "7"
+    assert json.loads(pod("inspect t"))[0]["RestartCount"] == 1
