@@ -8,6 +8,8 @@ from pod.containers import attach as attach_client
 from pod.containers import stop
 from pod.errors import StateError
 
+_OUTPUTS = frozenset(("stdout", "stderr"))
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pod.containers.launched import Launched
@@ -15,8 +17,19 @@ if TYPE_CHECKING:
     from pod.state import Container
 
 
-def attend(launched: Launched, *, stdin: bool, terminal: bool, detach_keys: str, sig_proxy: bool) -> int:
-    """Be the standard streams of a started program until it ends or the user detaches; return the exit status."""
+def attend(
+    launched: Launched,
+    *,
+    stdin: bool,
+    terminal: bool,
+    detach_keys: str,
+    sig_proxy: bool,
+    streams: frozenset[str] | None = None,
+) -> int:
+    """Be the standard streams of a started program until it ends or the user detaches; return the exit status.
+
+    Of `streams`, where they are chosen, only "stdout" and "stderr" are written.
+    """
     ended = session.attach(
         launched.attach(),
         stdin=stdin,
@@ -25,6 +38,7 @@ def attend(launched: Launched, *, stdin: bool, terminal: bool, detach_keys: str,
         sig_proxy=sig_proxy,
         relay=lambda number: stop.relay(launched.engine.config, launched.id, number),
         resize=launched.resize,
+        muted=() if streams is None else tuple(2 if one == "stderr" else 1 for one in _OUTPUTS - streams),
     )
     if ended == "detached":
         launched.detach()

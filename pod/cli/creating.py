@@ -54,6 +54,10 @@ def create_container(engine: Engine, request: Request) -> Container:
         raise PodError(
             f"container id file exists. Ensure another container is not using it or delete {request.cidfile}"
         )
+    for name in request.requires:
+        needed = state.find_container(engine.connection, name.removeprefix("/")).id
+        if needed not in request.needs:
+            request.needs.append(needed)
     if request.replace and not request.name:
         raise PodError("cannot replace container without --name being set")
     if request.is_rootfs:

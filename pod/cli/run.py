@@ -26,6 +26,7 @@ def main(
     detach_keys: Annotated[
         str | None, Option("--detach-keys", metavar="string", help="The key sequence for detaching a container")
     ] = None,
+    rmi: Annotated[bool, Option("--rmi", help="Remove image unless used by other containers, implies --rm")] = False,
     sig_proxy: Annotated[bool, Option("--sig-proxy", help="Proxy received signals to the process")] = True,
     **flags: Any,
 ) -> int:
@@ -35,6 +36,8 @@ def main(
     from pod.engine import open_engine
 
     request = creating.request(image, command or [], flags)
+    if rmi:
+        request.auto_remove = request.remove_image = True
     request.detach_keys, request.owned_by_command = detach_keys or "", request.auto_remove
     terminal.check(request.tty and not detach)
     terminal.check_detach_keys(detach_keys)
@@ -57,7 +60,14 @@ def main(
         return 0
     from pod.cli import attaching
 
-    return attaching.attend(launched, stdin=request.stdin, terminal=request.tty, detach_keys=keys, sig_proxy=sig_proxy)
+    return attaching.attend(
+        launched,
+        stdin=request.stdin and (request.attach is None or "stdin" in request.attach),
+        terminal=request.tty,
+        detach_keys=keys,
+        sig_proxy=sig_proxy,
+        streams=request.attach,
+    )
 
 
 def _prepare() -> None:

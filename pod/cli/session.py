@@ -58,17 +58,18 @@ def attach(
     sig_proxy: bool,
     relay: Callable[[int], None],
     resize: Callable[[int, int], None],
+    muted: tuple[int, ...] = (),
 ) -> Literal["ended", "detached"]:
     """Connect our standard streams to the container behind the attach connection `fd`, which is closed at the end.
 
-    `relay` passes a signal on to the container, with sig_proxy.
+    `relay` passes a signal on to the container, with sig_proxy. What comes for a `muted` one of 1 and 2 is dropped.
 
     Raises BrokenPipeError when nobody reads our output any more. The terminal is as it was in any case.
     """
     keys = parse_detach_keys(detach_keys) if terminal else b""
     signals = _Signals()
     console = _Console(resize) if terminal and stdin and posix.isatty(0) else None
-    pump = _Pump(fd, keys, stdin=stdin, terminal=terminal)
+    pump = _Pump(fd, keys, stdin=stdin, terminal=terminal, muted=muted)
     try:
         if console is not None:
             console.enter(signals)
@@ -224,7 +225,8 @@ class _Console:
 class _Pump:
     """Moves the bytes."""
 
-    def __init__(self, fd: int, keys: bytes, *, stdin: bool, terminal: bool) -> None:
+    def __init__(self, fd: int, keys: bytes, *, stdin: bool, terminal: bool, muted: tuple[int, ...]) -> None:
+        self.muted = muted
         self.fd = fd
         self.terminal = terminal
         self.reading = stdin
@@ -265,7 +267,9 @@ class _Pump:
             return True
         if not packet:
             return False
-        _write(2 if packet[0] == _STDERR else 1, memoryview(packet)[1:])
+        stream = 2 if packet[0] == _STDERR else 1
+        if stream not in self.muted:
+            _write(stream, memoryview(packet)[1:])
         return True
 
     def _input(self) -> bool:

@@ -25,7 +25,7 @@ def clean(engine: Engine, container: Container, *, remove_it: bool = False, remo
     if observe(engine.config, container.id).is_running:
         return
     if container.auto_remove or remove_it:
-        remove.remove_container(engine, container, volumes=True)
+        remove.remove_ended(engine, container)
         if remove_image and container.image and not images.pins(engine.store, container.image):
             from pod.images import removal
 

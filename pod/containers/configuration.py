@@ -150,6 +150,7 @@ if TYPE_CHECKING:
         devices: Devices
         cgroup_parent: str  # empty for the default
         detach_keys: str
+        rmi: bool  # its image is removed with it at its end, if nothing else uses that
         ports: list[dict[str, Any]]  # see ports.py
         create_command: list[str]
 
@@ -163,6 +164,7 @@ DEFAULTS: dict[str, Any] = {
     "log": {"path": "", "max_size": 10_000_000, "max_file": 3, "tag": "", "labels": {}},
     "cgroup_parent": "",
     "ports": [],
+    "rmi": False,
     "oom_score_adj": None,
     "health": None,
     "timeout": 0,

@@ -97,6 +97,7 @@ class CreateOptions:
         self.log_options: dict[str, list[str]] = {}
         self.detach_keys = ""
         self.auto_remove = False
+        self.remove_image = False  # with the container, if it is removed at its end
         self.owned_by_command = False  # `run --rm`: nothing may remain if the command dies before the start
         self.create_command: list[str] = []
         self.warnings: list[str] = []  # to be told to the user once the container is there
@@ -233,6 +234,7 @@ def configure(engine: Engine, options: CreateOptions, container_id: str) -> Cont
         "devices": _devices(engine, options),
         "detach_keys": options.detach_keys,
         "ports": [],
+        "rmi": options.remove_image,
         "create_command": options.create_command,
     }
     if options.id_map_flags or modes["user"] or "userns" in engine.config.containers or "PODMAN_USERNS" in os.environ:

@@ -57,10 +57,7 @@ class LaunchedContainer(Launched):
         if self.container.auto_remove:
             from pod.containers import remove
 
-            try:
-                remove.remove_container(self.engine, self.container, volumes=True)
-            except remove.RunningError:
-                pass  # it was restarted
+            remove.remove_ended(self.engine, self.container)
 
 
 def launch(
@@ -116,7 +113,9 @@ def restart(
         _observe(engine, container)
         from pod.containers import stop
 
-        stop.stop(engine, container, timeout=timeout, warn=warn)
+        if stop.stop(engine, container, timeout=timeout, warn=warn) and container.auto_remove:
+            # The overlay was mounted as volatile, which the kernel allows once, for it cannot know that all is there.
+            gc.remove_tree(f"{engine.config.container_dir(container.id)}/work/work/incompat")
         launched = _launch(engine, container)
         launched.start()
     launched.detach()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import time
+from errno import ENOTEMPTY
 
 from pod import events, state
 from pod.containers import dependencies, runtimes, sessions, status, stop
@@ -17,6 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pod.engine import Engine
+
+
+_TRIES = 50
+_RETRY_SECONDS = 0.02
+_SETTLE_SECONDS = 2.0
 
 
 class RunningError(PodError):
@@ -44,10 +51,41 @@ def remove_container(
                     f"cannot remove container {container.id} as it is running - running or paused containers cannot"
                     " be removed without force: container state improper"
                 )
+            if seen.state == "running" and not seen.pid:
+                _settle_or_salvage(engine, container.id)
             stop.stop(engine, container, timeout=timeout, warn=warn)
         elif seen.pid:
             stop.stop(engine, container, timeout=0)  # it waits to be started
         forget(engine, container, volumes=volumes or container.auto_remove)
+
+
+def _settle_or_salvage(engine: Engine, container_id: str) -> None:
+    """Wait for a monitor whose container has ended, unless it is only that the record of its process is damaged."""
+    stop.settle(engine.config, container_id, _SETTLE_SECONDS)
+    seen = status.observe(engine.config, container_id)
+    if seen.state == "running" and not seen.pid and seen.monitor_pid:
+        from pod.containers import salvage
+
+        salvage.salvage(engine.config, container_id)
+
+
+def remove_ended(engine: Engine, container: state.Container) -> None:
+    """Remove a container that is to go at its end, and with `run --rmi` its image unless something else uses that.
+
+    One that was started again meanwhile stays.
+    """
+    try:
+        remove_container(engine, container, volumes=True)
+    except RunningError:
+        return
+    if container.config["rmi"]:
+        from pod.images import removal
+        from storage.errors import StorageError
+
+        try:
+            removal.remove(engine, container.config["image_name"], force=False)
+        except (PodError, StorageError):
+            pass  # it is in use, or somebody else was faster
 
 
 def stop_together(
@@ -116,8 +154,21 @@ def delete_files(engine: Engine, container_id: str) -> None:
         from pod.containers import host_mounts
 
         host_mounts.release(config, container_id)
-    gc.remove_tree(config.monitor_dir(container_id))
-    gc.remove_tree(config.container_dir(container_id))
+    _remove_tree(config.monitor_dir(container_id))
+    _remove_tree(config.container_dir(container_id))
+
+
+def _remove_tree(path: str) -> None:
+    """Remove a directory, into which a monitor that nobody knows of any more may still write its last."""
+    for left in range(_TRIES, -1, -1):
+        try:
+            gc.remove_tree(path)
+        except OSError as error:
+            if error.errno != ENOTEMPTY or not left:
+                raise
+            time.sleep(_RETRY_SECONDS)
+        else:
+            return
 
 
 def remove_volume(engine: Engine, name: str, *, force: bool, timeout: int | None = None) -> str:

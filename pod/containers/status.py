@@ -118,9 +118,9 @@ def exit_record(config: Config, container_id: str) -> dict[str, Any] | None:
         return None
     try:
         record: dict[str, Any] = jsontext.loads(text)
-    except ValueError:
+        return {"code": record["code"], "oom": record["oom"], "finished": record["finished"]}
+    except (ValueError, LookupError, TypeError):
         return None
-    return record
 
 
 def read_record(path: str) -> tuple[int, int] | None:
@@ -144,7 +144,10 @@ def living(path: str) -> int:
 
 def _started(config: Config, container_id: str) -> float:
     fields = _read(f"{config.container_dir(container_id)}/started").split()
-    return float(fields[0]) if fields else 0.0
+    try:
+        return float(fields[0]) if fields else 0.0
+    except ValueError:
+        return 0.0
 
 
 def _read(path: str) -> str:

@@ -29,6 +29,7 @@ CREATE = tuple(
         "identity",
         "lifecycle",
         "health",
+        "ties",
         "logging",
         "registry",
     )

@@ -20,6 +20,8 @@ class Request(CreateOptions):
         self.quiet = False
         self.replace = False
         self.cidfile = ""
+        self.attach: frozenset[str] | None = None  # which streams; None for all
+        self.requires: list[str] = []  # names of containers that are to run before
         self.registry: dict[str, Any] = {}  # how to talk to the registry, see pod.registries.options
         self.platform: dict[str, str] = {}
         self.preserve: tuple[int, ...] = ()  # descriptors of the command that the container's process gets
