@@ -33,7 +33,7 @@ def main(
     engine = open_engine(write=True)
     found = each.look_up(engine, chooser.chosen(engine, names, latest=latest))[0].container
     seen = observe(engine.config, found.id)
-    if not seen.is_running:
+    if not seen.is_running or seen.state == "paused":
         raise StateError("you can only attach to running containers")
     return attaching.join(
         engine,

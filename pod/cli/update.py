@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
     from typer import Argument, Option
 
-SHARED = ("pod.cli.flags.resources",)
+SHARED = ("pod.cli.flags.resources", "pod.cli.flags.health")
 
 
 def main(

@@ -1,4 +1,4 @@
-"""Changing a container that is there: limits in force at once, restart policy and variables.
+"""Changing a container that is there: limits and health checks at once, restart policy and variables.
 
 The order is what makes it all or nothing: everything is checked, the kernel takes the limits, one transaction changes
 the row, and the monitor is told. Source: podman-update(1).
@@ -31,6 +31,7 @@ class Changes:
         self.resources: Resources = {}  # parts of linux.resources
         self.pids_limit: int | None = None  # not above 0 for no limit
         self.restart: RestartPolicy | None = None
+        self.health: dict[str, Any] = {}  # what the flags on health checks say, by their names
         self.env: dict[str, str] = {}
         self.unsetenv: list[str] = []
         self.warnings: list[str] = []
@@ -96,6 +97,10 @@ def _changed(container: Container, changes: Changes, resources: Resources) -> di
         if container.auto_remove and changes.restart["policy"] != "no":
             raise PodError('the --rm option conflicts with --restart, when the restartPolicy is not "" and "no"')
         config["restart"] = changes.restart
+    if any(value not in ("", None, False) for value in changes.health.values()):
+        from pod.containers import update_health
+
+        config["health"] = update_health.changed(config["health"], changes.health)
     if changes.env or changes.unsetenv:
         kept = {key: value for key, value in config["env"].items() if key not in changes.unsetenv}
         config["env"] = kept | changes.env

@@ -93,6 +93,8 @@ def test_wrong_states(box: Pod, busybox: str) -> None:
     done = box.run("exec", "c", "true", check=False)
     assert done.code != 0
     assert "can only create exec sessions on running containers: container state improper" in done.stderr
+    done = box.run("attach", "c", check=False)
+    assert (done.code, "you can only attach to running containers" in done.stderr) == (125, True)
     assert box.run("rm", "c", check=False).code == 2
     assert state(box)["Status"] == "paused"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from typing import Any
 
 from tests.fixtures.command import Pod
@@ -152,3 +153,37 @@ def test_wrong_objects(box: Pod, busybox: str) -> None:
     else:
         box.run("update", "--memory", "64m", "d")
         box.run("start", "d", check=False)
+
+
+def test_health_check(box: Pod, busybox: str) -> None:
+    box.run("create", "--name", "c", "--health-cmd", "true", "--health-retries", "5", busybox, "sleep", "100")
+    line = "update --health-interval 7s --health-timeout 4s --health-start-period 2s --health-on-failure kill"
+    box.run(*line.split(), "--health-max-log-count", "3", "--health-max-log-size", "44", "c")
+    box.run("update", "--health-log-destination", "events_logger", "c")
+    line = "update --health-startup-interval 5s --health-startup-retries 6 --health-startup-success 2"
+    box.run(*line.split(), "--health-startup-timeout", "3s", "--health-startup-cmd", "echo up", "c")
+    config = inspected(box)["Config"]
+    second = 10**9
+    found = config["Healthcheck"]
+    assert (found["Test"], found["Retries"]) == (["CMD-SHELL", "true"], 5)
+    assert (found["Interval"], found["Timeout"], found["StartPeriod"]) == (7 * second, 4 * second, 2 * second)
+    startup = config["StartupHealthCheck"]
+    assert (startup["Test"], startup["Retries"]) == (["CMD-SHELL", "echo up"], 6)
+    assert (startup["Interval"], startup["Timeout"]) == (5 * second, 3 * second)
+    box.run("update", "--health-cmd", "false", "--health-retries", "1", "c")
+    assert inspected(box)["Config"]["Healthcheck"]["Test"] == ["CMD-SHELL", "false"]
+    done = box.run("update", "--health-timeout", "x", "c", check=False)
+    assert (done.code, "invalid" in done.stderr) == (125, True)
+    box.run("update", "--no-healthcheck", "c")
+    assert (inspected(box)["Config"].get("Healthcheck") or {}).get("Test", ["NONE"]) == ["NONE"]
+    done = box.run("update", "--health-interval", "1s", "c", check=False)
+    assert (done.code, "cannot change the health check: the container has none" in done.stderr) == (125, True)
+
+
+def test_health_check_of_a_running_container(box: Pod, busybox: str) -> None:
+    box.run("run", "-d", "--name", "c", "--health-cmd", "true", "--health-interval", "1h", busybox, "sleep", "100")
+    box.run("update", "--health-cmd", "false", "--health-interval", "1s", "--health-retries", "1", "c")
+    deadline = time.monotonic() + 15
+    while inspected(box)["State"]["Health"]["Status"] != "unhealthy":
+        assert time.monotonic() < deadline
+        time.sleep(0.2)

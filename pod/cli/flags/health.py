@@ -4,15 +4,18 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Annotated
+    from typing import Annotated, Any, Protocol
 
     from typer import Option
 
-    from pod.containers.create import CreateOptions
+    class Checked(Protocol):
+        """Whatever has a health check: a container to be, or the changes to one."""
+
+        health: dict[str, Any]
 
 
 def declare(
-    options: CreateOptions,
+    options: Checked,
     *,
     health_cmd: Annotated[
         str,
