@@ -63,6 +63,7 @@ def describe_host(engine: Engine, host: Any) -> dict[str, Any]:
         "cgroupControllers": host.cgroup_controllers(),
         "cgroupManager": systemd.name(engine.config),
         "cgroupVersion": host.cgroup_version(),
+        "conmon": monitor(),
         "cpuUtilization": host.cpu_utilization(),
         "cpus": os.cpu_count() or 1,
         "distribution": host.distribution(),
@@ -70,18 +71,32 @@ def describe_host(engine: Engine, host: Any) -> dict[str, Any]:
         "hostname": machine.nodename,
         "idMappings": host.id_mappings(),
         "kernel": machine.release,
+        "linkmode": "dynamic",
         "logDriver": log_options.default_driver(engine.config),
         **host.memory(),
+        "networkBackend": "none",
         "ociRuntime": runtimes.describe(engine.config),
         "os": "linux",
+        "remoteSocket": {"exists": False, "path": ""},
         "security": host.security(rootless=engine.config.rootless, capabilities=list(DEFAULT_CAPABILITIES)),
         "serviceIsRemote": False,
         "uptime": host.uptime(),
     }
 
 
+def monitor() -> dict[str, str]:
+    """Return what watches containers: pod itself, where podman has conmon."""
+    import sys
+
+    from pod import __version__
+
+    return {"package": "", "path": sys.executable, "version": f"pod version {__version__}"}
+
+
 def describe_store(engine: Engine, host: Any) -> dict[str, Any]:
     """Return what is known of the store."""
+    import os
+
     from pod import state
     from pod.containers.status import observe
     from storage.images import list_images
@@ -110,6 +125,7 @@ def describe_store(engine: Engine, host: Any) -> dict[str, Any]:
             "Supports d_type": "true",
             "Using metacopy": "false",
         },
+        "imageCopyTmpDir": os.environ.get("TMPDIR") or "/var/tmp",
         "imageStore": {"number": len(list_images(engine.store))},
         "runRoot": config.runroot,
         "volumePath": f"{config.graphroot}/volumes",

@@ -24,9 +24,11 @@ def main(
             f"Python:       {client['PythonVersion']}\nOS/Arch:      {client['OsArch']}"
         )
         return
-    from pod.cli.output import print_object
+    from pod.cli.output import is_json, print_object
 
-    print_object({"Client": client}, format, entity="version")
+    # There is no server but the command itself, which is what podman tells too.
+    told = {"Client": client} if is_json(format) else {**client, "Client": client, "Server": client}
+    print_object(told, format, entity="version")
 
 
 def describe() -> dict[str, Any]:

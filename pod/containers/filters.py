@@ -129,6 +129,12 @@ def _until(engine: Engine, values: list[str]) -> Test:
     return lambda item: item.container.created < limit
 
 
+def _health(engine: Engine, values: list[str]) -> Test:
+    from pod.containers import health
+
+    return lambda item: item.status.is_running and health.status(engine.config, item.container) in values
+
+
 def _restart_policy(engine: Engine, values: list[str]) -> Test:
     for value in values:
         if value not in POLICIES:
@@ -151,6 +157,7 @@ def _on_boot(engine: Engine, values: list[str]) -> Test:
 _WITH_ENGINE: dict[str, Callable[[Engine, list[str]], Test]] = {
     "before": _before,
     "exited": _exited,
+    "health": _health,
     "label": _labels,
     "label!": _no_labels,
     "restart-policy": _restart_policy,

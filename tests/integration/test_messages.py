@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import pytest
@@ -156,3 +157,22 @@ def test_help(pod: Pod) -> None:
     bare = pod.run(check=False)
     assert bare.code == 125
     assert bare.stderr == "Error: missing command 'pod COMMAND'\n"
+
+
+def test_fields_of_info_and_version(pod: Pod) -> None:
+    template = "{{.Version}} {{.Client.Version}} {{.Server.Version}}"
+    assert len(set(pod.run("version", "--format", template).out.split())) == 1
+    assert list(json.loads(pod.run("version", "--format", "json").stdout)) == ["Client"]
+    template = (
+        "{{.Host.Arch}} {{.Host.Security.Rootless}} {{.Host.OCIRuntime.Name}} {{.Host.CgroupsVersion}} "
+        "{{.Host.RemoteSocket.Exists}} {{.Host.Conmon.Path}} {{.Store.GraphDriverName}} {{.Store.GraphRoot}} "
+        "{{.Host.Distribution.Distribution}} {{.Host.NetworkBackend}} {{.Store.ImageStore.Number}} {{.Version.Version}}"
+    )
+    words = pod.run("info", "--format", template).out.split()
+    assert len(words) == 12
+    assert words[1] == ("true" if pod.rootless else "false")
+    assert words[7] == pod.root
+    refused = pod.run("info", "--format", "{{.Nope}}", check=False)
+    assert refused.stderr == (
+        'Error: template: info:1:2: executing "info" at <.Nope>: can\'t evaluate field Nope in type *define.Info\n'
+    )
