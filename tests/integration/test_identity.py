@@ -323,22 +323,22 @@ def test_security_options(box: Pod, busybox: str) -> None:
     assert (shown["ProcessLabel"], shown["MountLabel"]) == ("", "")
 
 
-@pytest.mark.parametrize(
-    ("option", "message"),
-    [
-        ("foo=bar", 'invalid --security-opt 2: "foo=bar"'),
-        ("foo", 'invalid --security-opt 1: "foo"'),
-        ("no-new-privileges:maybe", 'invalid --security-opt 2: "no-new-privileges:maybe"'),
-        ("seccomp=/nope", "opening seccomp profile failed: open /nope: no such file or directory"),
-        (
-            "label=foo",
-            "Bad label option \"foo\", valid options 'disable' or 'user, role, level, type, filetype'"
-            " followed by ':' and a value",
-        ),
-    ],
-)
-def test_wrong_security_options(box: Pod, busybox: str, option: str, message: str) -> None:
-    assert refused(box, "run", "--security-opt", option, busybox, "true") == f"Error: {message}"
+WRONG_SECURITY_OPTIONS = [
+    ("foo=bar", 'invalid --security-opt 2: "foo=bar"'),
+    ("foo", 'invalid --security-opt 1: "foo"'),
+    ("no-new-privileges:maybe", 'invalid --security-opt 2: "no-new-privileges:maybe"'),
+    ("seccomp=/nope", "opening seccomp profile failed: open /nope: no such file or directory"),
+    (
+        "label=foo",
+        "Bad label option \"foo\", valid options 'disable' or 'user, role, level, type, filetype'"
+        " followed by ':' and a value",
+    ),
+]
+
+
+def test_wrong_security_options(box: Pod, busybox: str) -> None:
+    for option, message in WRONG_SECURITY_OPTIONS:
+        assert refused(box, "run", "--security-opt", option, busybox, "true") == f"Error: {message}"
 
 
 def test_apparmor_profile_needs_apparmor(box: Pod, busybox: str) -> None:

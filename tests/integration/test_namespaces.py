@@ -100,37 +100,37 @@ def test_namespaces_of_the_host(box: Pod, busybox: str) -> None:
     assert {shown[f"{kind}Mode"] for kind in ("Pid", "Ipc", "UTS", "Cgroup", "Network")} == {"host"}
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        ("--pid bogus", "unrecognized namespace mode bogus passed"),
-        ("--ipc bogus", "unrecognized namespace mode bogus passed"),
-        ("--uts none", "unrecognized namespace mode none passed"),
-        ("--cgroupns container:", "unrecognized namespace mode container: passed"),
-        ("--userns bogus", "unrecognized namespace mode bogus passed"),
-        ("--userns private", "must provide at least one UID or GID mapping to configure a user namespace"),
-        ("--userns auto:color=red", 'unknown option specified: "color"'),
-        ("--userns keep-id:color=red", 'unknown option specified: "color"'),
-        ("--pid container:zz", "looking up container to share pid namespace with: no container with name or ID"),
-        ("--network container:zz", "looking up container to share net namespace with: no container with name or ID"),
-        ("--userns container:zz", "looking up container to share user namespace with: no container with name or ID"),
-        ("--pid ns:/nope", "cannot find specified PID namespace path: stat /nope: no such file or directory"),
-        ("--userns ns:/nope", "cannot find specified user namespace path: stat /nope: no such file or directory"),
-        ("--uts host --hostname x", "cannot set hostname when running in the host UTS namespace"),
-        ("--uidmap a:b:c", "UID setting is malformed expected"),
-        ("--uidmap 0:0:4294967296", "UID setting is malformed expected"),
-        ("--gidmap 4294967295:0:2", "GID setting is malformed expected"),
-        ("--uidmap 0:0:5 --uidmap 3:5:1", "the ID mappings overlap at 3"),
-        (
-            "--uidmap 0:0:1 --userns host",
-            "--userns and --uidmap/--gidmap/--subuidname/--subgidname are mutually exclusive",
-        ),
-        ("--subuidname nobody-here", 'no subuid ranges found for user "nobody-here" in /etc/subuid'),
-        ("--subgidname nobody-here", 'no subuid ranges found for user "nobody-here" in /etc/subuid'),
-    ],
-)
-def test_bad_input(box: Pod, busybox: str, words: str, message: str) -> None:
-    assert message in refused(box, "run", *words.split(), busybox, "true")
+BAD_INPUT = [
+    ("--pid bogus", "unrecognized namespace mode bogus passed"),
+    ("--ipc bogus", "unrecognized namespace mode bogus passed"),
+    ("--uts none", "unrecognized namespace mode none passed"),
+    ("--cgroupns container:", "unrecognized namespace mode container: passed"),
+    ("--userns bogus", "unrecognized namespace mode bogus passed"),
+    ("--userns private", "must provide at least one UID or GID mapping to configure a user namespace"),
+    ("--userns auto:color=red", 'unknown option specified: "color"'),
+    ("--userns keep-id:color=red", 'unknown option specified: "color"'),
+    ("--pid container:zz", "looking up container to share pid namespace with: no container with name or ID"),
+    ("--network container:zz", "looking up container to share net namespace with: no container with name or ID"),
+    ("--userns container:zz", "looking up container to share user namespace with: no container with name or ID"),
+    ("--pid ns:/nope", "cannot find specified PID namespace path: stat /nope: no such file or directory"),
+    ("--userns ns:/nope", "cannot find specified user namespace path: stat /nope: no such file or directory"),
+    ("--uts host --hostname x", "cannot set hostname when running in the host UTS namespace"),
+    ("--uidmap a:b:c", "UID setting is malformed expected"),
+    ("--uidmap 0:0:4294967296", "UID setting is malformed expected"),
+    ("--gidmap 4294967295:0:2", "GID setting is malformed expected"),
+    ("--uidmap 0:0:5 --uidmap 3:5:1", "the ID mappings overlap at 3"),
+    (
+        "--uidmap 0:0:1 --userns host",
+        "--userns and --uidmap/--gidmap/--subuidname/--subgidname are mutually exclusive",
+    ),
+    ("--subuidname nobody-here", 'no subuid ranges found for user "nobody-here" in /etc/subuid'),
+    ("--subgidname nobody-here", 'no subuid ranges found for user "nobody-here" in /etc/subuid'),
+]
+
+
+def test_bad_input(box: Pod, busybox: str) -> None:
+    for words, message in BAD_INPUT:
+        assert message in refused(box, "run", *words.split(), busybox, "true"), words
 
 
 def test_map_of_users(box: Pod, busybox: str) -> None:
