@@ -80,17 +80,19 @@ class Sources:
     def _volume(self, mount: dict[str, Any], entry: dict[str, Any]) -> None:
         volume = self.volumes.get(mount["source"])
         copies = mount["copy"] and not mount.get("more", {}).get("subpath")
+        mounted = False
         if volume is not None:
             from pod.volumes import driver
 
-            if driver.is_mounted_by(volume.options):
+            mounted = driver.is_mounted_by(volume.options)
+            if mounted:
                 entry["source"] = f"{self._own_place()}/volumes/{volume.name}"
                 os.makedirs(entry["source"], exist_ok=True)
                 if not is_mount(entry["source"]):  # else of an earlier run, or at two places
                     driver.attach(self.config, volume, entry["source"])
             copies = copies and "nocopy" not in volume.options
         if copies:
-            self._copy_up(mount, entry["source"], mounted=volume is not None and "/mounts/volumes/" in entry["source"])
+            self._copy_up(mount, entry["source"], mounted=mounted)
 
     def _copy_up(self, mount: dict[str, Any], source: str, *, mounted: bool) -> None:
         from pod.volumes import copying

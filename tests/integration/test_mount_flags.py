@@ -311,3 +311,24 @@ def test_inspect_shows_mounts(box: Pod, busybox: str, source: str) -> None:
     mounts = {mount["Destination"]: mount for mount in json.loads(box.run("inspect", "c").stdout)[0]["Mounts"]}
     assert (mounts["/x"]["Type"], mounts["/x"]["RW"]) == ("bind", False)
     assert mounts["/v"]["Name"] == "v"
+
+
+def test_owners_in_a_user_namespace(box: Pod, busybox: str, source: str) -> None:
+    """Whatever the engine makes belongs to who it is for, by the IDs of the container."""
+    own = ("--userns", "keep-id:uid=20,gid=20") if box.rootless else ("--uidmap", "0:100000:65536")
+    box.run("secret", "create", "token", "-", input="S")
+    shown = inside(
+        box,
+        busybox,
+        "stat -c %u /run/secrets/token /bin2 /tm /us /new /given",
+        *own,
+        *("--user", "4", "--secret", "token,uid=5"),
+        *("--mount", f"type=image,src={busybox},dst=/bin2,subpath=/bin"),
+        *("--tmpfs", "/tm:uid=3", "--mount", "type=tmpfs,dst=/us,U=true"),
+        *("-v", "new:/new", "-v", "given:/given:U"),
+    )
+    assert shown.split() == ["5", "0", "3", "4", "4", "4"]
+    if not box.rootless and "POD_TEST_RUNTIME" not in os.environ:
+        assert inside(box, busybox, "stat -c %u /x", *own, "-v", f"{source}:/x:idmap") == "0"
+        relative = "idmap=uids=@0-7-1000;gids=@0-8-1000"
+        assert inside(box, busybox, "stat -c %u:%g /x", *own, "-v", f"{source}:/x:{relative}") == "7:8"

@@ -13,7 +13,7 @@ import pytest
 from tests.fixtures import images
 from tests.fixtures.command import Pod
 
-ROUNDS = int(os.environ.get("POD_TEST_KILLS", "6"))
+ROUNDS = int(os.environ.get("POD_TEST_KILLS", "3"))
 
 
 @pytest.fixture
