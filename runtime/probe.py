@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 PIDFD, REQUEST, RESPONSE = 3, 4, 5
+_PR_SET_NAME = 15
 _SIGCHLD = 17
 _SIGKILL = 9
 _AT_FDCWD = -100
@@ -60,6 +61,7 @@ def prepare(root: str, container_id: str, arguments: list[str]) -> bytes | None:
 def prepare_command(arguments: list[str], environment: dict[str, str]) -> bytes:
     """Return the program that runs a command on the host, in the same way."""
     program = Steps()
+    _name(program)
     program.serve(REQUEST)
     program.add("clone", _SIGCHLD, mode=FORK, doing="fork")
     program.add("prctl", kernel.PR_SET_PDEATHSIG, _SIGKILL)
@@ -69,6 +71,11 @@ def prepare_command(arguments: list[str], environment: dict[str, str]) -> bytes:
     variables = program.array([f"{key}={value}" for key, value in environment.items()])
     program.add("execve", program.text(arguments[0]), words, variables, mode=EXECUTE)
     return _image(program, arguments[0])
+
+
+def _name(program: Steps) -> None:
+    """Set the name that `ps` and `top` show."""
+    program.add("prctl", _PR_SET_NAME, program.text("pod-health"))
 
 
 def _image(program: Steps, name: str) -> bytes:
@@ -98,6 +105,7 @@ class _Builder:
     def build(self, inherited: Inherited) -> None:
         """Write down all of them."""
         program = self.program
+        _name(program)
         self._set_oom_score()
         program.add("prctl", kernel.PR_SET_DUMPABLE, 0)
         places, unified = self._open_cgroups()
