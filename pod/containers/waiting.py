@@ -78,24 +78,18 @@ def look(engine: Engine, container: Container, conditions: list[str]) -> int | N
 
 
 def _check_health(engine: Engine, container: Container, conditions: list[str]) -> None:
+    from pod.containers import health
+
     for condition in conditions:
-        if condition in HEALTH and not container.config.get("health"):
+        if condition in HEALTH and not health.is_checked(container.config):
             raise PodError(f'cannot use condition "{condition}": container {container.id} has no healthcheck')
 
 
 def _healthy(engine: Engine, container: Container, wanted: set[str], seen: status.Status) -> int | None:
-    if _health(engine, container) in wanted:
+    from pod.containers import health
+
+    if health.status(engine.config, container) in wanted:
         return -1
     if seen.state == "exited":
         raise PodError("container is stopped")
     return None
-
-
-def _health(engine: Engine, container: Container) -> str:
-    from runtime import jsontext
-
-    try:
-        with open(f"{engine.config.container_dir(container.id)}/health", encoding="utf-8") as file:
-            return str(jsontext.loads(file.read())["Status"])
-    except (OSError, ValueError, LookupError):
-        return "starting"

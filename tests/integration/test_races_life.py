@@ -1,0 +1,77 @@
+"""Every pair of commands that change a container, at the same time on one container: POD_TEST_ROUNDS times each."""
+
+from __future__ import annotations
+
+import itertools
+import os
+
+import pytest
+
+from tests.fixtures.command import Pod
+
+ROUNDS = int(os.environ.get("POD_TEST_ROUNDS", "1"))
+COMMANDS = {
+    "start": ("start", "one"),
+    "stop": ("stop", "--time", "0", "one"),
+    "kill": ("kill", "one"),
+    "rm -f": ("rm", "--force", "--time", "0", "one"),
+    "restart": ("restart", "--time", "0", "one"),
+    "exec": ("exec", "one", "true"),
+    "pause": ("pause", "one"),
+    "rename": ("rename", "one", "two"),
+    "commit": ("commit", "--quiet", "one", "localhost/committed:1"),
+}
+PAIRS = list(itertools.combinations_with_replacement(COMMANDS, 2))
+# What a command may say when the other one was faster.
+EXPECTED = (
+    "no such container",
+    "container state improper",
+    "already exists",
+    "already in use",
+    "not running",
+    "ended",
+    "not supported",
+)
+
+
+def race(box: Pod, busybox: str, first: str, second: str, *, running: bool) -> None:
+    identity = box.run("create", "--name", "one", busybox, "sleep", "600").out
+    if running:
+        box.run("start", "one")
+    processes = [box.start(*COMMANDS[name]) for name in (first, second)]
+    for name, process in zip((first, second), processes, strict=True):
+        _, told = process.communicate(timeout=60)
+        error = told.decode()
+        assert "Traceback" not in error, (name, error)
+        assert "this is a bug" not in error, (name, error)
+        if process.returncode:
+            assert any(text in error for text in EXPECTED) or name == "exec", (name, process.returncode, error)
+        if name == "rm -f":
+            assert process.returncode == 0, error
+    check(box, identity, removed="rm -f" in (first, second), renamed="rename" in (first, second))
+
+
+def check(box: Pod, identity: str, *, removed: bool, renamed: bool) -> None:
+    """Look whether what `ps` says is true, and remove what is left."""
+    listed = box.run("ps", "--all", "--no-trunc", "--format", "{{.ID}} {{.Names}} {{.State}} {{.Pid}}").out.split()
+    if removed and not renamed:
+        assert listed == [], listed
+    if listed:
+        found, name, state, pid = listed
+        assert found == identity
+        assert name in (("one", "two") if renamed else ("one",))
+        assert state in ("created", "initialized", "running", "paused", "exited"), state
+        # A container that runs has its process, and one that does not has none.
+        assert (state in ("running", "paused", "initialized")) == (pid != "0" and os.path.exists(f"/proc/{pid}")), (
+            listed
+        )
+        box.run("rm", "--force", "--time", "0", identity)
+    assert box.run("ps", "--all", "--quiet").out == ""
+
+
+@pytest.mark.parametrize("running", [True, False], ids=["running", "created"])
+def test_every_pair_at_once(box: Pod, busybox: str, running: bool) -> None:
+    pairs = PAIRS if ROUNDS > 1 or running else [pair for pair in PAIRS if "start" in pair or "rm -f" in pair]
+    for first, second in pairs:
+        for _ in range(ROUNDS):
+            race(box, busybox, first, second, running=running)
