@@ -109,7 +109,7 @@ def _add_node(spec: Document, node: Document, *, bind: bool) -> None:
     if ("type" not in node or bind) and not os.path.exists(source):
         raise PodError(f"setting up CDI devices: failed to stat CDI host device {source}: no such file or directory")
     if "uid" not in node and "gid" not in node and not bind:
-        # As podman: who the container's user is, so that he can open it, is left to the file's mode.
+        # Of the host's node only its kind, number and mode count.
         changes.setdefault("uid", 0)
         changes.setdefault("gid", 0)
     devices.add_node(spec, source, node["path"], node.get("permissions") or "rwm", bind=bind, changes=changes)

@@ -25,6 +25,11 @@ def cgroups_path(engine: Engine, container_id: str, config: ContainerConfig) -> 
     if config["cgroups"] == "split":
         # Relative to the caller's own cgroup in each hierarchy of v1; v2 has but one.
         own = own_cgroup()
+        if not own and engine.config.rootless:
+            raise PodError(
+                f"cannot split the cgroup of this process: it is not delegated to user {engine.config.uid}",
+                hint="--cgroups=split needs cgroup v2 and a unit of systemd with Delegate=yes",
+            )
         return f"{own.rstrip('/')}/{_PAYLOAD}{container_id}" if own else f"{_PAYLOAD}{container_id}"
     parent = config["cgroup_parent"]
     is_slice = parent.endswith(".slice")

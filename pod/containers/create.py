@@ -242,7 +242,7 @@ def configure(engine: Engine, options: CreateOptions, container_id: str) -> Cont
 
         userns.settle(engine, options, config)
     modes["user"] = modes["user"] or "host"
-    if options.resources or options.cgroup_parent:
+    if options.resources or options.cgroup_parent or cgroups == "split":
         cgroup_place.cgroups_path(engine, container_id, config)  # says now what could not be had at the start
     return config
 

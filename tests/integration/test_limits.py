@@ -252,6 +252,8 @@ def test_modes_of_cgroups(box: Pod, busybox: str) -> None:
     paths = [cgroups_of(seen[name]["State"]["Pid"])["memory"] for name in "abc"]
     if box.rootless:
         assert paths == [own] * 3
+        done = box.run("create", "--cgroups", "split", busybox, check=False)
+        assert (done.code, "cannot split the cgroup of this process: it is not delegated" in done.stderr) == (125, True)
         return
     assert paths == [own, f"/pod-{seen['b']['Id']}", f"/pod-{seen['c']['Id']}"]
     assert [seen[name]["State"]["CgroupPath"] for name in "abc"] == ["", *paths[1:]]

@@ -108,7 +108,7 @@ def test_without_a_cgroup_of_its_own(box: Pod, busybox: str) -> None:
 
 
 @as_root
-@pytest.mark.parametrize("line", ["kill c", "stop -t 5 c", "stop -t 0 c", "rm -f -t 0 c"])
+@pytest.mark.parametrize("line", ["kill c", "stop -t 1 c", "stop -t 0 c", "rm -f -t 0 c"])
 def test_a_paused_container_can_be_ended(box: Pod, busybox: str, line: str) -> None:
     box.run("run", "-d", "--name", "c", busybox, "sleep", "100")
     box.run("pause", "c")
