@@ -92,6 +92,8 @@ def remove(engine: Engine, name: str) -> Secret:
     """Remove a secret; containers that have it keep their copies."""
     secret = secret_rows.find(engine.connection, name)
     with database.transaction(engine.connection):
+        if os.path.isdir(secret_drivers.directory(engine.config)):
+            _sweep(engine)
         gone = secret_rows.delete(engine.connection, secret.id)
     if not gone:
         raise secret_rows.NoSuchSecretError(name)
