@@ -15,7 +15,7 @@ from pod.template.parser import Parser
 from pod.template.values import NO_VALUE, GoValueError, Map, text, truth, type_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Any
 
     from pod.template.nodes import Node
@@ -30,12 +30,18 @@ class Template:
         self.name = name
         self.offset = offset
         self.type = type
-        self.templates = Parser(source, name).parse()
+        try:
+            self.templates = Parser(source, name).parse()
+        except RecursionError:
+            raise TemplateError(f"template: {name}: nested too deeply") from None
 
     def render(self, value: Any) -> str:
         """Return the text for one object. Raises TemplateError."""
         written: list[str] = []
-        Rendering(self, self.name, value, written).run(self.templates[self.name])
+        try:
+            Rendering(self, self.name, value, written).run(self.templates[self.name])
+        except RecursionError:
+            raise TemplateError(f"template: {self.name}: nested too deeply") from None
         return "".join(written)
 
 
@@ -133,7 +139,7 @@ class Rendering:
                 del self.variables[depth:]
         self.dot = outer
 
-    def elements(self, node: nodes.Branch) -> list[tuple[Any, Any]]:
+    def elements(self, node: nodes.Branch) -> Iterable[tuple[Any, Any]]:
         """Return the keys and elements that `range` goes over."""
         value = self.commands(node.pipeline)
         if value is None or value is NO_VALUE:
@@ -143,7 +149,7 @@ class Rendering:
         if isinstance(value, (list, tuple)):
             return list(enumerate(value))
         if isinstance(value, int) and not isinstance(value, bool):
-            return [(i, i) for i in range(value)]
+            return zip(range(value), range(value), strict=True) if value > 0 else ()
         raise self.error(node, f"range can't iterate over {text(value)}")
 
     def give(self, name: str, value: Any, *, declares: bool) -> None:

@@ -81,6 +81,16 @@ def test_templates_that_call_each_other_come_to_an_end() -> None:
         render('{{define "a"}}{{template "a"}}{{end}}{{template "a"}}')
 
 
+@pytest.mark.parametrize("source", ["{{" + "(" * 9000 + "1" + ")" * 9000 + "}}", "{{if 1}}" * 9000 + "{{end}}" * 9000])
+def test_what_is_nested_too_deeply_is_refused(source: str) -> None:
+    with pytest.raises(TemplateError, match="nested too deeply"):
+        render(source)
+
+
+def test_a_long_range_needs_no_memory() -> None:
+    assert render("{{range 1000000000000}}{{.}}{{break}}{{end}}") == "0"
+
+
 @given(st.text(alphabet="{}.|()$\"`' -/*=:0aN", max_size=20))
 def test_whatever_is_typed_is_rendered_or_refused(source: str) -> None:
     try:
