@@ -15,7 +15,7 @@ import os
 from pod.containers import rootfs, spec, status, surroundings
 from pod.errors import PodError, StateError
 from pod.lock import ContainerLock
-from runtime import kernel, process, syscalls
+from runtime import inroot, kernel, process, syscalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 _OVERLAYFS = 0x794C7630
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
-_RESOLVE = kernel.RESOLVE_IN_ROOT | kernel.RESOLVE_NO_MAGICLINKS
 
 
 class Tree:
@@ -197,9 +196,10 @@ def _source(engine: Engine, mount: Mount) -> str:
 
 def _attach(root: int, target: str, source: str) -> None:
     try:
-        place = syscalls.openat2(root, target, os.O_PATH | os.O_CLOEXEC, resolve=_RESOLVE)
+        # Made where it is missing, as at the container's start: what is copied there is meant for the volume.
+        place = inroot.make(root, target, directory=os.path.isdir(source))
     except OSError:
-        return  # nothing there to cover: it comes into being at the container's start
+        return
     try:
         flags = kernel.OPEN_TREE_CLONE | kernel.OPEN_TREE_CLOEXEC | kernel.AT_RECURSIVE
         mounted = syscalls.open_tree(kernel.AT_FDCWD, source, flags)
