@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 NONE = ["NONE"]
 _SECOND = 1_000_000_000
+_TRIES = 5
 _NEVER = float(1 << 40)
 
 
@@ -70,12 +71,22 @@ def observe(config: Config, container: Container) -> dict[str, Any] | None:
     """Return Status, FailingStreak and Log as podman has them; None for a container without a health check."""
     if not is_checked(container.config):
         return None
+    for _ in range(_TRIES):
+        try:
+            found: dict[str, Any] = jsontext.loads(read(config, container))
+        except ValueError:
+            continue  # it is just being written
+        return found
+    return {"Status": "starting", "FailingStreak": 0, "Log": None}
+
+
+def read(config: Config, container: Container) -> str:
+    """Return what the monitor has written; nothing if it has not yet."""
     try:
         with open(path(config, container), encoding="ascii") as file:
-            found: dict[str, Any] = jsontext.loads(file.read())
-    except (OSError, ValueError):
-        return {"Status": "starting", "FailingStreak": 0, "Log": None}
-    return found
+            return file.read()
+    except FileNotFoundError:
+        return ""
 
 
 def status(config: Config, container: Container) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 
 from pod.containers import attach, health, status
@@ -24,24 +23,15 @@ def run(engine: Engine, container: Container) -> str:
         raise PodError(f"container {container.id} has no defined healthcheck")
     if seen.state != "running":
         raise StateError(f"container {container.id} is not running")
-    path = health.path(engine.config, container)
-    before = _identity(path)
+    before = health.read(engine.config, container)
     attach.tell(engine.config.monitor_dir(container.id), b"5 0 0\n")
     checks = container.config["health"]
     longest = max(check["timeout"] for check in (checks["check"], checks["startup"]) if check) / 1e9
     deadline = time.monotonic() + longest + _PATIENCE
-    while _identity(path) == before:
+    while health.read(engine.config, container) == before:
         if time.monotonic() > deadline or not status.has_living_process(engine.config, container.id):
             raise StateError(f"container {container.id} was not checked: it is not running, or has no monitor")
         time.sleep(_LOOK_SECONDS)
     found = health.observe(engine.config, container) or {}
     log = found.get("Log") or [{"ExitCode": 1}]
     return "healthy" if log[-1]["ExitCode"] == 0 else "unhealthy"
-
-
-def _identity(path: str) -> tuple[int, int]:
-    try:
-        found = os.stat(path)
-    except FileNotFoundError:
-        return 0, 0
-    return found.st_ino, found.st_mtime_ns

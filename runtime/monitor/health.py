@@ -29,7 +29,7 @@ _CHUNK = 32768
 _HIGH = 10  # Above the numbers that the probe wants.
 _F_DUPFD_CLOEXEC, _F_ADD_SEALS, _ALL_SEALS = 1030, 1033, 0xF
 _DEFAULT_SIGNALS = [number for number in range(1, 32) if number not in (_KILL, _signal.SIGSTOP)]
-_FDS = ("memory", "request", "response", "output")
+_FDS = ("memory", "request", "response", "output", "record")
 
 
 class Verdict:
@@ -76,7 +76,8 @@ class Health:
         self.next = began
         self.log: list[tuple[str, str, int, str]] = []
         self.pid = 0  # of the program that probes
-        self.memory = self.request = self.response = self.output = -1
+        self.memory = self.request = self.response = self.output = self.record = -1
+        self.room = 1  # the length of the file that is open as `record`
         self.deadline = 0.0  # of the probe that is under way; 0: none is
         self.started = self.text = ""
         self.late = False
@@ -94,7 +95,7 @@ class Health:
         return {
             "settings": self.settings,
             "verdict": (verdict.status, verdict.streak, verdict.passed, verdict.successes, verdict.failures),
-            "own": {name: getattr(self, name) for name in ("began", "next", "log", "pid", *_FDS)},
+            "own": {name: getattr(self, name) for name in ("began", "next", "log", "pid", "room", *_FDS)},
             "probing": (self.deadline, self.started, self.late, self.taken),
         }
 
@@ -176,24 +177,39 @@ class Health:
             setattr(self, name, -1)
 
     def write(self) -> None:
-        """Write down how the container is, in one step; a full disk leaves what was there."""
+        """Write down how the container is; a full disk leaves what was there."""
         entries = ",".join(
             f'{{"Start":"{start}","End":"{end}","ExitCode":{code},"Output":{quoted(text)}}}'
             for start, end, code, text in self.log
         )
         verdict = self.verdict
-        content = f'{{"Status":"{verdict.status}","FailingStreak":{verdict.streak},"Log":[{entries}]}}\n'
-        path = self.settings["file"]
-        temporary = path + b".tmp"
+        text = f'{{"Status":"{verdict.status}","FailingStreak":{verdict.streak},"Log":[{entries}]}}'
+        content = text.encode("ascii", "replace").ljust(self.room - 1) + b"\n"
         try:
-            fd = posix.open(temporary, posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_CLOEXEC, 0o600)
-            try:
-                posix.write(fd, content.encode("ascii", "replace"))
-            finally:
-                posix.close(fd)
-            posix.rename(temporary, path)
+            if self.record >= 0 and len(content) <= self.room:
+                # A rename costs more than the probe's own fork. One write within a file that stays as long as it is
+                # leaves it whole, if we are killed as well; a reader that meets it half done reads again.
+                posix.pwrite(self.record, content, 0)
+            else:
+                self._write_anew(content)
         except OSError:
             pass
+
+    def _write_anew(self, content: bytes) -> None:
+        """Put a new file, with some room, in the place of the old one."""
+        path = self.settings["file"]
+        self.room = len(content) * 2
+        if self.record >= 0:
+            posix.close(self.record)
+            self.record = -1
+        fd = posix.open(path + b".tmp", posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_CLOEXEC, 0o600)
+        try:
+            posix.write(fd, content.rstrip().ljust(self.room - 1) + b"\n")
+            posix.rename(path + b".tmp", path)
+        except OSError:
+            posix.close(fd)
+            raise
+        self.record = fd
 
     def _begin(self, loop: Loop, now: float) -> None:
         self.started, self.late, self.taken = _moment(), False, b""
