@@ -93,7 +93,7 @@ def test_probe_that_heeds_no_signal_ends_with_its_time(box: Pod, busybox: str) -
 
 
 def test_hostile_output_is_bounded(box: Pod, busybox: str) -> None:
-    size = os.environ.get("POD_TEST_HEALTH_OUTPUT", "100")
+    size = os.environ.get("POD_TEST_HEALTH_OUTPUT", "20")
     box.run(*"run -d --name c --health-interval 60s --health-max-log-size 20 --health-max-log-count 2".split(),
             "--health-cmd", f"head -c {size}000000 /dev/zero | tr '\\0' '\"'", busybox, "sleep", "100")  # fmt: skip
     eventually(lambda: health(box, "c")["Log"])
