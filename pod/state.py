@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import time
 
-from pod import secret_rows
-from pod.containers import dependencies, id_ranges
 from pod.containers.configuration import DEFAULTS
 from pod.errors import ContainerNotFoundError, NameInUseError, NoSuchVolumeError, PodError
 from runtime import jsontext
@@ -20,40 +18,8 @@ if TYPE_CHECKING:
     import sqlite3
     from typing import Any
 
-STEPS = (
-    """
-    CREATE TABLE container (
-        id TEXT PRIMARY KEY,
-        name TEXT NOT NULL UNIQUE,
-        image TEXT NOT NULL,
-        created REAL NOT NULL,
-        auto_remove INTEGER NOT NULL,
-        creator TEXT NOT NULL,
-        config TEXT NOT NULL
-    ) WITHOUT ROWID;
-    CREATE TABLE volume (
-        name TEXT PRIMARY KEY,
-        created REAL NOT NULL,
-        anonymous INTEGER NOT NULL,
-        labels TEXT NOT NULL,
-        options TEXT NOT NULL
-    ) WITHOUT ROWID;
-    CREATE TABLE container_volume (
-        container TEXT NOT NULL REFERENCES container (id) ON DELETE CASCADE,
-        volume TEXT NOT NULL REFERENCES volume (name),
-        PRIMARY KEY (container, volume)
-    ) WITHOUT ROWID;
-    CREATE TABLE exit_code (
-        id TEXT PRIMARY KEY,
-        name TEXT NOT NULL,
-        code INTEGER NOT NULL,
-        recorded REAL NOT NULL
-    ) WITHOUT ROWID;
-    """,
-    dependencies.TABLE,
-    id_ranges.TABLE,
-    secret_rows.TABLE,
-)
+# How many steps pod.schema has; it is loaded only where some are missing.
+VERSION = 4
 
 EXIT_CODES_KEPT_SECONDS = 300.0
 
@@ -88,14 +54,17 @@ _VOLUME_COLUMNS = "name, created, anonymous, labels, options"
 
 def migrate(connection: sqlite3.Connection) -> None:
     """Bring the engine's tables up to date."""
-    database.migrate(connection, "pod", STEPS)
+    if database.version(connection, "pod") != VERSION:
+        from pod.schema import STEPS
+
+        database.migrate(connection, "pod", STEPS)
 
 
 def open_for_reading(root: str) -> store.Store:
     """Open the store without writing; one that lacks our tables reads as empty."""
     opened = store.open_store(root, readonly=True)
     present = database.version(opened.connection, "pod")
-    if present == len(STEPS):
+    if present == VERSION:
         return opened
     opened.close()
     if present == 0:

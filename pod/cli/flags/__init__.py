@@ -2,11 +2,13 @@
 
 A group is a module with a function `declare`: its keyword-only parameters declare the flags for Typer and the fast
 reader, its body notes in the first parameter what they come to. A command names the groups in its SHARED, as modules,
-takes what was said as `**flags`, and hands it to `apply`. The fast reader imports a group only when it meets a flag
-that none of those before declares, so what nobody says must be the default of whatever `declare` writes to.
+takes what was said as `**flags`, and hands it to `apply`. The fast reader imports the first group, and others only when
+it meets a flag of theirs (index.py), so what nobody says must be the default of whatever `declare` writes to.
 """
 
 from __future__ import annotations
+
+import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,6 +44,17 @@ def declaration(group: str) -> Callable[..., None]:
     return declare
 
 
+def owner(groups: Sequence[str], flag: str) -> str:
+    """Return which of the groups declares a flag, empty for none; without importing them."""
+    from pod.cli.flags.index import FLAGS
+
+    for name, text in FLAGS.items():
+        if f" {flag} " in text:
+            group = f"{__name__}.{name}"
+            return group if group in groups else ""
+    return ""
+
+
 def parameters(declare: Callable[..., Any]) -> tuple[str, ...]:
     """Return the names of the flags' parameters."""
     code = declare.__code__
@@ -50,7 +63,8 @@ def parameters(declare: Callable[..., Any]) -> tuple[str, ...]:
 
 def apply(groups: Sequence[str], flags: dict[str, Any], target: object) -> None:
     """Note in `target` what the flags come to, group by group. Raises PodError for what makes no sense."""
-    for group in groups:
+    # What the reader did not import has no flag on this line.
+    for group in sorted(groups, key=lambda group: group not in sys.modules):
         if not flags:
             return
         declare = declaration(group)

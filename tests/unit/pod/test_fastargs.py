@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from typer import Argument, Exit, Option
 
 from pod.cli import app, fastargs, flags, global_options, table
+from pod.cli.flags import index
 from pod.errors import PodError
 
 if TYPE_CHECKING:
@@ -216,11 +217,26 @@ def test_every_command_alike(name: str) -> None:
     assert alike, f"the fast reader read none of the lines for {name}"
 
 
+def declared_by(function: Callable[..., Any]) -> list[fastargs.Declared]:
+    reader = fastargs.Reader(function)
+    return [reader.declared(name) for name in reader.names if ", Option(" in reader.annotations.get(name, "")]
+
+
+def test_index_of_flags() -> None:
+    """What pod/cli/flags/index.py has to hold, as the message of this test shows it."""
+    expected = {
+        group.rpartition(".")[2]: sorted(flag for one in declared_by(flags.declaration(group)) for flag in one.flags)
+        for group in flags.CREATE
+    }
+    assert {group: sorted(text.split()) for group, text in index.FLAGS.items()} == expected
+    assert flags.owner(flags.CREATE, "--memory") == "pod.cli.flags.resources"
+    assert flags.owner(flags.CREATE, "--nonsense") == flags.owner((), "--memory") == ""
+
+
 def options(module: Any) -> tuple[list[str], list[str]]:
     """Return the flags of a command that take a value, and those that do not."""
-    reader = fastargs.Reader(module.main, getattr(module, "SHARED", ()))
-    reader.option("--none-has-this-one")  # which reads all groups
-    declared = [reader.declared(name) for name in reader.names if ", Option(" in reader.annotations.get(name, "")]
+    functions = [module.main, *map(flags.declaration, getattr(module, "SHARED", ()))]
+    declared = [option for function in functions for option in declared_by(function)]
     valued = [flag for one in declared if one.type is not bool for flag in one.flags]
     return valued, [flag for one in declared if one.type is bool for flag in one.flags]
 
