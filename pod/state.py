@@ -120,6 +120,18 @@ def has_container(connection: sqlite3.Connection, container_id: str) -> bool:
     return connection.execute("SELECT 1 FROM container WHERE id = ?", (container_id,)).fetchone() is not None
 
 
+def needs_others(connection: sqlite3.Connection, container_id: str) -> bool:
+    """Tell whether a container needs others (pod.containers.dependencies)."""
+    query = "SELECT 1 FROM container_dependency WHERE container = ?"
+    return connection.execute(query, (container_id,)).fetchone() is not None
+
+
+def is_needed(connection: sqlite3.Connection, container_id: str) -> bool:
+    """Tell whether other containers need this one (pod.containers.dependencies)."""
+    query = "SELECT 1 FROM container_dependency WHERE needs = ?"
+    return connection.execute(query, (container_id,)).fetchone() is not None
+
+
 def is_name_taken(connection: sqlite3.Connection, name: str) -> bool:
     """Tell whether a container has this name."""
     return connection.execute("SELECT 1 FROM container WHERE name = ?", (name,)).fetchone() is not None

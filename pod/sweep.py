@@ -7,7 +7,7 @@ import os
 import time
 
 from pod import state, volumes
-from pod.containers import runtimes, sessions, status
+from pod.containers import runtimes, status
 from pod.errors import PodError
 from pod.lock import ContainerLock
 from runtime import process
@@ -93,6 +93,8 @@ def _sweep_volumes(engine: Engine) -> None:
 def _sweep_sessions(engine: Engine) -> None:
     directory = f"{engine.config.runroot}/exec"
     for name in os.listdir(directory):
+        from pod.containers import sessions
+
         if not is_locked(f"{directory}/{name}") and not sessions.is_kept(f"{directory}/{name}"):
             gc.remove_tree(f"{directory}/{name}")
 

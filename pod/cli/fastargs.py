@@ -88,15 +88,12 @@ class Reader:
         if flag in self.known:
             return self.known[flag]
         found = self._search(flag, self.names)
-        if found is None and self.unread:
+        group = flags.owner(self.unread, flag) if found is None and self.unread else ""
+        if group:
             before = len(self.names)
-            self._add(flags.declaration(self.unread.pop(0)))
+            self.unread.remove(group)
+            self._add(flags.declaration(group))
             found = self._search(flag, self.names[before:])
-            group = "" if found is not None else flags.owner(self.unread, flag)
-            if group:
-                self.unread.remove(group)
-                self._add(flags.declaration(group))
-                found = self._search(flag, self.names[before:])
         self.known[flag] = found
         return found
 

@@ -8,11 +8,8 @@ import time
 from pod import events, names, state, values, volumes
 from pod.containers import (
     cgroup_place,
-    dependencies,
     environment,
-    id_ranges,
     log_options,
-    mount_choice,
     restart,
     runtimes,
     security,
@@ -133,8 +130,13 @@ def insert(
             userns.choose(engine.connection, auto_ids, config)
         state.insert_container(engine.connection, container, [mount["source"] for mount in mounted])
         if config["id_map"] is not None:
+            from pod.containers import id_ranges
+
             id_ranges.record(engine.connection, container)
-        dependencies.record(engine.connection, container.id, needs)
+        if needs:
+            from pod.containers import dependencies
+
+            dependencies.record(engine.connection, container.id, needs)
         if config["image"]:
             images.pin(engine.connection, config["image"], container.id)
         for mount in config["mounts"]:
@@ -177,7 +179,7 @@ def configure(engine: Engine, options: CreateOptions, container_id: str) -> Cont
         rootfs.lowers(engine.store, image)  # says now rather than at the start that a layer is damaged
         image_config = jsontext.loads(image.config).get("config") or {}
     entrypoint, command = _program(options, image_config)
-    mounts = mount_choice.choose(engine, options, image_config)
+    mounts = _mounts(engine, options, image_config)
     cgroups = options.cgroups or engine.config.containers.get("cgroups") or "enabled"
     pids_limit = _pids_limit(engine, options)
     _settle_limits(engine, options)
@@ -245,6 +247,16 @@ def configure(engine: Engine, options: CreateOptions, container_id: str) -> Cont
     if options.resources or options.cgroup_parent or cgroups == "split":
         cgroup_place.cgroups_path(engine, container_id, config)  # says now what could not be had at the start
     return config
+
+
+def _mounts(engine: Engine, options: CreateOptions, image_config: dict[str, Any]) -> list[Mount]:
+    settings = engine.config.containers
+    configured = settings.get("volumes") or settings.get("mounts")
+    if not (options.mounts or options.volumes_from or image_config.get("Volumes") or configured):
+        return []
+    from pod.containers import mount_choice
+
+    return mount_choice.choose(engine, options, image_config)
 
 
 _PRIVATE: Namespaces = {

@@ -6,7 +6,7 @@ import os
 import time
 
 from pod import events, rootless, state
-from pod.containers import create, dependencies, runtimes, spec, status
+from pod.containers import create, runtimes, spec, status
 from pod.containers.files import write_file
 from pod.containers.launched import Launched
 from pod.containers.plan import Plan
@@ -74,14 +74,14 @@ def launch(
 
     What it needs is started first. Raises what kept the process from being made; then nothing of it is left.
     """
-    dependencies.start_needed(engine, container)
+    _start_needed(engine, container)
     with ContainerLock(engine.config, container.id):
         return _launch(engine, container, console_size, meanwhile, preserve)
 
 
 def initialize(engine: Engine, container: Container) -> None:
     """Make a container's process and leave it waiting for its start. Raises StateError if it has one."""
-    dependencies.start_needed(engine, container)
+    _start_needed(engine, container)
     with ContainerLock(engine.config, container.id):
         seen = _observe(engine, container)
         if seen.state not in ("created", "exited"):
@@ -91,7 +91,7 @@ def initialize(engine: Engine, container: Container) -> None:
 
 def restore(engine: Engine, container: Container, prepare: Callable[[Plan], None]) -> LaunchedContainer:
     """Let a saved container go on: `prepare` changes the plan of its making so that its process comes from images."""
-    dependencies.start_needed(engine, container)
+    _start_needed(engine, container)
     with ContainerLock(engine.config, container.id):
         if _observe(engine, container).state not in ("created", "exited"):
             raise StateError(f"container {container.id} is running or paused, cannot restore: container state improper")
@@ -108,7 +108,7 @@ def restart(
     warn: Callable[[str], None] | None = None,
 ) -> None:
     """End a container, if it runs, and start it; nobody else starts or removes it in between."""
-    dependencies.start_needed(engine, container)
+    _start_needed(engine, container)
     with ContainerLock(engine.config, container.id):
         _observe(engine, container)
         from pod.containers import stop
@@ -243,3 +243,10 @@ def clear(engine: Engine, container_id: str) -> None:
     except FileExistsError:
         gc.remove_tree(monitor_dir)
         os.mkdir(monitor_dir, 0o700)
+
+
+def _start_needed(engine: Engine, container: Container) -> None:
+    if state.needs_others(engine.connection, container.id):
+        from pod.containers import dependencies
+
+        dependencies.start_needed(engine, container)

@@ -6,7 +6,6 @@ The first process of a container (launch.py) and a further one (execs.py) differ
 from __future__ import annotations
 
 from pod import rootless
-from pod.containers import attach
 from runtime.errors import OCIRuntimeError
 
 TYPE_CHECKING = False
@@ -49,6 +48,8 @@ class Launched:
 
     def resize(self, height: int, width: int) -> None:
         """Tell the monitor the size of the terminal."""
+        from pod.containers import attach
+
         attach.resize(self.directory, height, width)
 
     def wait(self) -> int:

@@ -11,7 +11,6 @@ from pod.containers import (
     files,
     log_options,
     monitor_settings,
-    mount_sources,
     rootfs,
     runtimes,
     spec,
@@ -25,6 +24,7 @@ from storage.rootfs import lowers as layer_directories
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pod.containers.configuration import ContainerConfig
+    from pod.containers.mount_sources import Sources
     from pod.containers.surroundings import Surroundings
     from pod.engine import Engine
     from pod.state import Container
@@ -51,8 +51,17 @@ class Plan:
             self.config = devices.apply(self.spec, self.config, rootless=engine.config.rootless)
         self.runtime = runtimes.of(engine.config, container, engine.config.monitor_dir(container.id))
         self.overlay = self._overlay()
-        self.sources = mount_sources.of(engine, container, self.surroundings)
+        self.sources = self._sources()
         files.write(self.surroundings.files, self.config, name=container.name)
+
+    def _sources(self) -> Sources | None:
+        """Return what is to be done for sources of mounts; most containers have none, and need not load that."""
+        mounts = self.config["mounts"]
+        if not self.config["secrets"] and not any(mount["type"] == "volume" or mount.get("more") for mount in mounts):
+            return None
+        from pod.containers import mount_sources
+
+        return mount_sources.of(self.engine, self.container, self.surroundings)
 
     def _overlay(self) -> rootfs.Overlay | None:
         if self.config["rootfs"]:

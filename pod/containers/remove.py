@@ -7,7 +7,7 @@ import time
 from errno import ENOTEMPTY
 
 from pod import events, state
-from pod.containers import dependencies, runtimes, sessions, status, stop
+from pod.containers import runtimes, status, stop
 from pod.errors import PodError, VolumeInUseError
 from pod.lock import ContainerLock
 from pod.volumes import discard
@@ -43,7 +43,7 @@ def remove_container(
 ) -> None:
     """Remove a container and all that it has; with `force`, stop it first. Idempotent."""
     with ContainerLock(engine.config, container.id):
-        dependencies.check_unneeded(engine.connection, container.id)  # before anything is stopped
+        _check_unneeded(engine, container)  # before anything is stopped
         seen = status.observe(engine.config, container.id)
         if seen.is_running:
             if not force:
@@ -102,6 +102,8 @@ def stop_together(
     from concurrent.futures import ThreadPoolExecutor
 
     chosen = {one.id for one in containers}
+    from pod.containers import dependencies
+
     doomed = [one for one in containers if chosen.issuperset(dependencies.dependants_of(engine.connection, one.id))]
     living = [one for one in doomed if status.observe(engine.config, one.id).is_running]
     if len(living) < 2:
@@ -127,7 +129,7 @@ def _forget_rows(engine: Engine, container: state.Container, *, volumes: bool) -
     seen = status.observe(engine.config, container.id)
     doomed: list[str] = []
     with database.transaction(engine.connection):
-        dependencies.check_unneeded(engine.connection, container.id)
+        _check_unneeded(engine, container)
         if volumes:
             doomed = state.volumes_of(engine.connection, container.id, anonymous_only=True)
         if state.delete_container(engine.connection, container.id):
@@ -140,6 +142,13 @@ def _forget_rows(engine: Engine, container: state.Container, *, volumes: bool) -
     return doomed
 
 
+def _check_unneeded(engine: Engine, container: state.Container) -> None:
+    if state.is_needed(engine.connection, container.id):
+        from pod.containers import dependencies
+
+        dependencies.check_unneeded(engine.connection, container.id)
+
+
 def delete_files(engine: Engine, container_id: str) -> None:
     """Delete what a container without a row has left: runtime state, cgroups, sockets, and its layer."""
     config = engine.config
@@ -149,7 +158,10 @@ def delete_files(engine: Engine, container_id: str) -> None:
         from pod.containers import salvage
 
         salvage.salvage(config, container_id)
-    sessions.discard(config, container_id)
+    if os.listdir(f"{config.runroot}/exec"):
+        from pod.containers import sessions
+
+        sessions.discard(config, container_id)
     if os.path.lexists(f"{config.container_dir(container_id)}/merged"):
         from pod.containers import host_mounts
 

@@ -7,7 +7,7 @@ import select
 import time
 
 from pod import events, state
-from pod.containers import pause, restart, status
+from pod.containers import restart, status
 from pod.errors import PodError, StateError
 from runtime import process, syscalls
 
@@ -93,7 +93,7 @@ def stop(
 
             deafness.tell(engine.config, container, seconds, warn)
         _send(engine.config, container, descriptor, container.config["stop_signal"] if seconds else SIGKILL)
-        pause.thaw(engine.config, container.id)  # to end in order it has to run
+        _thaw(engine.config, container.id)  # to end in order it has to run
         if not _ended(descriptor, None if seconds < 0 else float(seconds)):
             _send(engine.config, container, descriptor, SIGKILL)
             if not _ended(descriptor, _KILL_SECONDS):
@@ -153,11 +153,18 @@ def _left(deadline: float | None) -> float | None:
     return None if deadline is None else max(0.0, deadline - time.monotonic())
 
 
+def _thaw(config: Config, container_id: str) -> None:
+    if os.path.exists(status.paused_path(config, container_id)):
+        from pod.containers import pause
+
+        pause.thaw(config, container_id)
+
+
 def _send(config: Config, container: state.Container, descriptor: int, signal: int) -> None:
     try:
         syscalls.pidfd_send_signal(descriptor, signal)
         if signal == SIGKILL:
-            pause.thaw(config, container.id)
+            _thaw(config, container.id)
     except ProcessLookupError:
         pass  # it has just ended
     except PermissionError as error:

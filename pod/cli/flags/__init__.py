@@ -2,8 +2,8 @@
 
 A group is a module with a function `declare`: its keyword-only parameters declare the flags for Typer and the fast
 reader, its body notes in the first parameter what they come to. A command names the groups in its SHARED, as modules,
-takes what was said as `**flags`, and hands it to `apply`. The fast reader imports the first group, and others only when
-it meets a flag of theirs (index.py), so what nobody says must be the default of whatever `declare` writes to.
+takes what was said as `**flags`, and hands it to `apply`. The fast reader imports a group only when it meets a flag of
+it (index.py), so what nobody says must be the default of whatever `declare` writes to.
 """
 
 from __future__ import annotations

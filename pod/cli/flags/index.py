@@ -12,19 +12,13 @@ FLAGS = {
         " --pull --replace --rm --rootfs --tty -t"
         " "
     ),
-    "process": (
-        " --entrypoint --env -e --env-file --group-add --init --init-path --user -u --workdir -w"
-        " "
-    ),
+    "process": (" --entrypoint --env -e --env-file --group-add --init --init-path --user -u --workdir -w "),
     "storage": (
         " --chrootdirs --image-volume --mount --read-only --read-only-tmpfs --secret --shm-size"
         " --shm-size-systemd --tmpfs --volume -v --volumes-from"
         " "
     ),
-    "network": (
-        " --network --net"
-        " "
-    ),
+    "network": (" --network --net "),
     "resources": (
         " --blkio-weight --blkio-weight-device --cpu-period --cpu-quota --cpu-rt-period --cpu-rt-runtime"
         " --cpu-shares -c --cpus --cpuset-cpus --cpuset-mems --device-read-bps --device-read-iops"
@@ -37,28 +31,16 @@ FLAGS = {
         " --rdt-class --ulimit"
         " "
     ),
-    "devices": (
-        " --device --device-cgroup-rule --gpus"
-        " "
-    ),
-    "security": (
-        " --cap-add --cap-drop --privileged --seccomp-policy --security-opt --sysctl"
-        " "
-    ),
-    "namespaces": (
-        " --cgroupns --gidmap --ipc --pid --subgidname --subuidname --uidmap --userns --uts"
-        " "
-    ),
+    "devices": (" --device --device-cgroup-rule --gpus "),
+    "security": (" --cap-add --cap-drop --privileged --seccomp-policy --security-opt --sysctl "),
+    "namespaces": (" --cgroupns --gidmap --ipc --pid --subgidname --subuidname --uidmap --userns --uts "),
     "identity": (
         " --add-host --env-host --env-merge --group-entry --hostname -h --hosts-file --hostuser --http-proxy"
         " --no-hostname --no-hosts --passwd --passwd-entry --personality --preserve-fd --preserve-fds --tz"
         " --umask --unsetenv --unsetenv-all"
         " "
     ),
-    "lifecycle": (
-        " --restart --sdnotify --stop-signal --stop-timeout --timeout"
-        " "
-    ),
+    "lifecycle": (" --restart --sdnotify --stop-signal --stop-timeout --timeout "),
     "health": (
         " --health-cmd --healthcheck-command --healthcheck-cmd --health-interval --healthcheck-interval"
         " --health-log-destination --health-max-log-count --health-max-log-size --health-on-failure"
@@ -67,10 +49,8 @@ FLAGS = {
         " --health-startup-timeout --health-timeout --healthcheck-timeout --no-healthcheck"
         " "
     ),
-    "logging": (
-        " --log-driver --log-opt"
-        " "
-    ),
+    "ties": (" --attach -a --requires "),
+    "logging": (" --log-driver --log-opt "),
     "registry": (
         " --arch --override-arch --authfile --cert-dir --creds --decryption-key --disable-content-trust --os"
         " --override-os --platform --quiet -q --retry --retry-delay --tls-verify --variant --override-variant"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pod import state
+from pod import schema, state
 from pod.errors import ContainerNotFoundError, NameInUseError, NoSuchVolumeError, PodError
 from storage import database, store
 
@@ -73,8 +73,12 @@ def test_reading_a_store_that_is_not_there_writes_nothing(tmp_path: Path) -> Non
 def test_a_reader_brings_the_tables_of_an_older_version_up_to_date(tmp_path: Path) -> None:
     root = str(tmp_path / "store")
     opened = store.open_store(root)
-    database.migrate(opened.connection, "pod", state.STEPS[:1])
+    database.migrate(opened.connection, "pod", schema.STEPS[:1])
     opened.close()
     reading = state.open_for_reading(root)
-    assert database.version(reading.connection, "pod") == len(state.STEPS)
+    assert database.version(reading.connection, "pod") == len(schema.STEPS)
     assert state.containers(reading.connection) == []
+
+
+def test_version_counts_the_steps() -> None:
+    assert len(schema.STEPS) == state.VERSION
