@@ -24,6 +24,10 @@ def test_power_cut(machine: Machine) -> None:
     for user in ("root", "alice"):
         machine.shell(user, f'pod run -d --name runs -v kept:/data {IMAGE} sh -c "echo data > /data/file; sleep 1000"')
         machine.shell(
+            user, f"pod run -d --rm --name passing {IMAGE} sleep 1000; pod create --name ready {IMAGE} sleep 9"
+        )
+        machine.run(user, "pod", "init", "ready")
+        machine.shell(
             user, f"pod run --name ended {IMAGE} sh -c 'exit 3' || true; pod create --name made {IMAGE} echo made"
         )
     # The database is synced by the kernel's own time table: what is reported done is safe from kill -9 only.
@@ -31,11 +35,14 @@ def test_power_cut(machine: Machine) -> None:
     machine.cut_power()
     for user in ("root", "alice"):
         status = _status(machine, user)
-        assert set(status) == {"runs", "ended", "made"}
+        assert set(status) == {"runs", "ended", "made", "passing", "ready"}
+        assert status["ready"] == "Created", status
         assert status["runs"].startswith("Exited"), status
         assert status["ended"].startswith("Exited (3)"), status
         assert status["made"] == "Created", status
         machine.shell(user, "pod start runs; pod exec runs cat /data/file; pod start -a made")
+        assert "passing" not in _status(machine, user)
+        machine.shell(user, "pod rm ready")
         machine.shell(user, "pod rm -f -t 0 runs; pod rm ended made; pod volume rm kept")
         assert _status(machine, user) == {}
         assert machine.run(user, "pod", "images", "-q").stdout.split()
