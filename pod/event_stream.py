@@ -51,7 +51,7 @@ def read(
             idle()
         return
     reader = _Reader(events.path(config), since or 0, history=history)
-    watch = Watch() if stream else None
+    watch = Watch(output=1) if stream else None
     try:
         if watch is not None:
             reader.follow(watch)

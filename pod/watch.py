@@ -17,9 +17,10 @@ _BLIND_SECONDS = 0.1
 class Watch:
     """Wakes its owner at changes. What several paths have to tell comes by one descriptor."""
 
-    __slots__ = ("_add", "_poller", "fd")
+    __slots__ = ("_add", "_output", "_poller", "fd")
 
-    def __init__(self) -> None:
+    def __init__(self, output: int = -1) -> None:
+        """Begin; `output` is the descriptor of a pipe whose reader may go."""
         # 1.5 ms that only those pay who follow something.
         import ctypes
 
@@ -27,6 +28,9 @@ class Watch:
         self._add = libc.inotify_add_watch
         self.fd: int = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
         self._poller = select.poll()
+        self._output = output
+        if output >= 0:
+            self._poller.register(output, 0)
         if self.fd >= 0:
             self._poller.register(self.fd, select.POLLIN)
 
@@ -35,10 +39,17 @@ class Watch:
         return self.fd >= 0 and self._add(self.fd, os.fsencode(path), mask) >= 0
 
     def wait(self, seconds: float, *, blind: bool = False) -> None:
-        """Wait until something has changed, but not for longer; `blind` if a path could not be added."""
+        """Wait until something has changed, but not for longer; `blind` if a path could not be added.
+
+        Raises BrokenPipeError when nobody reads our output any more.
+        """
         if self.fd < 0 or blind:
             time.sleep(min(seconds, _BLIND_SECONDS))
-        elif self._poller.poll(max(0, int(seconds * 1000))):
+            return
+        ready = dict(self._poller.poll(max(0, int(seconds * 1000))))
+        if self._output in ready:
+            raise BrokenPipeError
+        if self.fd in ready:
             try:
                 os.read(self.fd, 65536)
             except BlockingIOError:

@@ -53,7 +53,7 @@ def follow(engine: Engine, containers: Sequence[Container], wanted: Wanted) -> I
         return
     from pod.watch import Watch
 
-    watch = Watch()
+    watch = Watch(output=1)
     readers: dict[int, logs.Reader] = {}
     try:
         for number, one in enumerate(containers):

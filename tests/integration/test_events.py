@@ -131,6 +131,15 @@ def test_two_followers_see_what_comes_and_only_that(box: Pod, busybox: str) -> N
         follower.wait()
 
 
+def test_stream_ends_when_nobody_reads_it(pod: Pod) -> None:
+    pod.run("volume", "create", "v")
+    process = pod.start("events", "--since", "1h", stderr=subprocess.DEVNULL)
+    assert process.stdout is not None
+    assert process.stdout.readline().endswith(b" volume create v\n")
+    process.stdout.close()
+    process.wait(10)
+
+
 def test_until_ends_the_stream(pod: Pod) -> None:
     begun = time.monotonic()
     pod.run("volume", "create", "v")
