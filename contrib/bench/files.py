@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
-"""`export` and `commit` of a container that wrote 200 MB in 2,000 files: pod beside podman and docker."""
+"""`export`, `commit` and `cp` of 200 MB in 2,000 files: pod beside podman and docker."""
 
 from __future__ import annotations
+
+import os
 
 import engines
 from engines import Engine, Row
@@ -27,10 +29,22 @@ def main() -> None:
                 "export of 200 MB in 2,000 files", measure(installed, runs, "export", "-o", f"{place}/out", "bench"), {}
             ),
             Row("commit of the same", measure(installed, runs, "commit", "bench", "localhost/committed"), {}),
+            Row("cp of the same into a container", measure(installed, runs, "cp", f"{tree(place)}/.", "bench:/in"), {}),
+            Row("cp of the same to the host", measure(installed, runs, "cp", "bench:/in/.", f"{place}/copied"), {}),
         ]
         for engine in installed:
             engine.run("rm", "-f", "bench")
     engines.report(rows, as_json=options.json)
+
+
+def tree(place: str) -> str:
+    """Make the same files on the host."""
+    path = f"{place}/tree"
+    os.mkdir(path)
+    for number in range(FILES):
+        with open(f"{path}/f{number}", "wb") as file:
+            file.write(os.urandom(KILOBYTES << 10))
+    return path
 
 
 def measure(installed: list[Engine], runs: int, *command: str) -> dict[str, float]:

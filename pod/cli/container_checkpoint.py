@@ -14,7 +14,32 @@ if TYPE_CHECKING:
 def main(
     containers: Annotated[list[str] | None, Argument(metavar="CONTAINER [CONTAINER...]", help="Names or IDs")] = None,
     all: Annotated[bool, Option("--all", "-a", help="Checkpoint all running containers")] = False,
+    compress: Annotated[
+        str,
+        Option(
+            "--compress",
+            "-c",
+            metavar="string",
+            help="Select compression algorithm (gzip, none, zstd) for checkpoint archive",
+        ),
+    ] = "",
+    create_image: Annotated[
+        str, Option("--create-image", metavar="string", help="Create checkpoint image with specified name")
+    ] = "",
+    export: Annotated[
+        str, Option("--export", "-e", metavar="string", help="Export the checkpoint image to a tar.gz")
+    ] = "",
     file_locks: Annotated[bool, Option("--file-locks", help="Checkpoint a container with file locks")] = False,
+    ignore_rootfs: Annotated[
+        bool,
+        Option(
+            "--ignore-rootfs",
+            help="Do not include root file-system changes when exporting. Can only be used with --export",
+        ),
+    ] = False,
+    ignore_volumes: Annotated[
+        bool, Option("--ignore-volumes", help="Do not export volumes associated with container")
+    ] = False,
     keep: Annotated[bool, Option("--keep", "-k", help="Keep all temporary checkpoint files")] = False,
     latest: Annotated[bool, Option("--latest", "-l", help="Act on the latest container")] = False,
     leave_running: Annotated[
@@ -33,14 +58,20 @@ def main(
 ) -> int:
     """Checkpoint one or more containers."""
     from pod.cli import each
-    from pod.containers import checkpoints, chooser
+    from pod.containers import checkpoint_archive, checkpoints, chooser
     from pod.engine import open_engine
     from pod.errors import PodError
 
+    if compress and not export:
+        raise PodError("--compress can only be used with --export")
+    checkpoint_archive.check_compression(compress)
     names = containers or []
     chooser.check(names, all=all, latest=latest)
     engine = open_engine(write=True)
     checkpoints.check_supported(engine.config, "checkpointing")
+    for asked, flag in ((ignore_rootfs, "--ignore-rootfs"), (ignore_volumes, "--ignore-volumes")):
+        if asked and not export:
+            raise PodError(f"{flag} can only be used with --export")
     if with_previous and pre_checkpoint:
         raise PodError("--with-previous can not be used with --pre-checkpoint")
     options = checkpoints.Options(
@@ -52,11 +83,24 @@ def main(
         after=with_previous,
     )
     chosen = chooser.chosen(engine, names, all=all, latest=latest, of_all=lambda one: one.status.state == "running")
+    if export and len(chosen) > 1:
+        raise PodError("--export can only be used with one container")
     reports: list[tuple[str, Report]] = []
 
     def act(name: str) -> str:
         container = each.find(engine, name)
-        reports.append((container.id, checkpoints.checkpoint(engine, container, options)))
+        then = None
+        if export or create_image:
+            then = checkpoint_archive.exporter(
+                engine,
+                container,
+                path=export,
+                image=create_image,
+                compression=compress or "zstd",
+                rootfs=not (ignore_rootfs or pre_checkpoint),
+                include_volumes=not (ignore_volumes or pre_checkpoint),
+            )
+        reports.append((container.id, checkpoints.checkpoint(engine, container, options, then)))
         return "" if print_stats else name
 
     code = each.run(chosen, act)

@@ -92,3 +92,32 @@ def test_a_checkpoint_that_fails_changes_nothing(box: Pod, busybox: str) -> None
         assert time.monotonic() < deadline
         time.sleep(0.1)
     box.run("kill", "c")
+
+
+def test_archives_that_do_not_fit(box: Pod, busybox: str) -> None:
+    box.run("create", "--name", "c", busybox, "true")
+    assert refused(box, "container checkpoint --compress none c") == "--compress can only be used with --export"
+    wrong = refused(box, "container checkpoint -c best -e x.tar c")
+    assert wrong.endswith('("best") not supported. Please select one from: gzip, none, zstd')
+    assert refused(box, "container restore --import x --all") == "cannot use --import with --all or --latest"
+    assert refused(box, "container restore -i x c") == "cannot use --import with positional arguments"
+    if box.rootless:
+        return
+    assert refused(box, "container checkpoint --ignore-rootfs c") == "--ignore-rootfs can only be used with --export"
+    assert refused(box, "container checkpoint --ignore-volumes c") == "--ignore-volumes can only be used with --export"
+    only = "can only be used with image or --import"
+    assert refused(box, "container restore --ignore-rootfs c") == f"--ignore-rootfs {only}"
+    assert refused(box, "container restore --ignore-volumes c") == f"--ignore-volumes {only}"
+    assert refused(box, "container restore --import-previous x c") == f"--import-previous {only}"
+    assert refused(box, "container restore --name new c") == f"--name {only}"
+    both = "--tcp-established cannot be used with --name"
+    assert refused(box, "container restore -i x -n new --tcp-established") == both
+    missing = "failed to open checkpoint archive /none for import: no such file or directory"
+    assert refused(box, "container restore --import /none") == missing
+    path = os.path.join(box.home, "archive")
+    for content in (b"", b"no archive", bytes(10240)):
+        with open(path, "wb") as file:
+            file.write(content)
+        assert "is not a checkpoint archive" in refused(box, f"container restore --import {path}")
+    assert box.run("ps", "--all", "--format", "{{.Names}}").out == "c"
+    assert os.listdir(f"{box.root}/staging") == []

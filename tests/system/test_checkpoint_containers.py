@@ -114,3 +114,53 @@ def test_a_terminal_and_a_restart_policy(pod: Root) -> None:
     pod.await_count(saved, "t")
     assert pod("wait t") == "7"
     assert json.loads(pod("inspect t"))[0]["RestartCount"] == 1
+
+
+def test_an_archive_becomes_containers(pod: Root) -> None:
+    machine = pod.machine
+    pod("rm --force --time 0 c")
+    count = "echo mine >/own; rm /etc/group; echo v >/v/file; i=0; while :; do i=$((i+1)); echo $i; sleep 0.1; done"
+    machine.run("root", "pod", "run", "-d", "--rm", "-v", "data:/v", "--name", "c", IMAGE, "sh", "-c", count)
+    pod.await_count(3)
+    saved = "/var/tmp/saved.tar.zst"
+    pod(f"container checkpoint --export {saved} c")
+    deadline = time.monotonic() + 20
+    while pod("ps -aq"):
+        assert time.monotonic() < deadline
+    assert "already exists" in pod(f"container restore --import {saved}", check=False)
+    pod("volume rm data")
+    identity = pod(f"container restore --import {saved}")
+    assert pod("exec c cat /own /v/file").split() == ["mine", "v"]
+    assert pod("exec c cat /etc/group", check=False).startswith("cat: ")
+    assert pod("ps --no-trunc -q") == identity
+    assert pod.await_count(3) > 3
+    assert "already exists" in pod(f"container restore -i {saved} --ignore-volumes", check=False)
+    other = pod(f"container restore -i {saved} --ignore-volumes -n another")
+    assert other != identity
+    assert pod("exec another cat /own") == "mine"
+    pod.await_count(3, "another")
+    pod("rm --all --force --time 0")
+    pod("volume rm --all")
+
+
+@pytest.mark.slow
+def test_an_image_and_the_kinds_of_archives(pod: Root) -> None:
+    pod("container checkpoint --create-image saved:1 --leave-running c")
+    annotations = json.loads(pod("inspect saved:1"))[0]["Annotations"]
+    assert annotations["io.podman.annotations.checkpoint.name"] == "c"
+    first, second = pod("container restore --name one saved:1"), pod("container restore --name two saved:1")
+    pod.await_count(3, "one")
+    assert first != second
+    pod("rm --force --time 0 one two")
+    pod("container checkpoint --leave-running --export /var/tmp/plain.tar --compress none --ignore-rootfs c")
+    pod("container checkpoint -R -e /var/tmp/plain.tar.gz -c gzip --ignore-volumes c")
+    pod("container checkpoint -P -e /var/tmp/before.tar.gz c")
+    pod.await_count(pod.count())
+    pod("container checkpoint --with-previous -e /var/tmp/after.tar.gz c")
+    kinds = pod.machine.shell("root", "cd /var/tmp; tar tf plain.tar; tar tzf plain.tar.gz").stdout.split()
+    assert kinds.count("checkpoint/inventory.img") == 2
+    assert kinds.count("rootfs-diff.tar") == 1
+    pod("rm c")
+    pod("container restore --import-previous /var/tmp/before.tar.gz --import /var/tmp/after.tar.gz --print-stats")
+    pod.await_count(3)
+    pod("rmi saved:1")
