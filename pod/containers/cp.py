@@ -56,7 +56,7 @@ def parse(text: str) -> End:
 def parse_both(source: str, destination: str) -> tuple[End, End]:
     """Return both ends. Raises PodError for words that do not make a copy."""
     one, other = parse(source), parse(destination)
-    if not source or not destination or ":" in (source, destination):
+    if not source or not destination or _has_no_path(source) or _has_no_path(destination):
         raise PodError(f'invalid arguments "{source}", "{destination}": you must specify paths')
     if not one.container and not other.container:
         raise PodError(
@@ -64,6 +64,11 @@ def parse_both(source: str, destination: str) -> tuple[End, End]:
             hint="write CONTAINER:PATH for the one or the other",
         )
     return one, other
+
+
+def _has_no_path(text: str) -> bool:
+    """Tell whether a word names a container and nothing in it."""
+    return text.endswith(":") and parse(text).path == "/"
 
 
 def copy(engine: Engine, source: End, destination: End, *, archive: bool = True, overwrite: bool = False) -> None:
@@ -78,7 +83,17 @@ def copy(engine: Engine, source: End, destination: End, *, archive: bool = True,
             trees[name] = opened[container.id]
         job = _Copy(engine, source, destination, trees)
         job.policy = _policy(engine, job, containers.get(destination.container), archive=archive, overwrite=overwrite)
-        job.run()
+        try:
+            job.run()
+        except BrokenPipeError:
+            raise  # nobody reads our output any more
+        except OSError as error:
+            cause = (error.strerror or str(error)).lower()
+            raise PodError(f"copying {_told(source)} to {_told(destination)}: {cause}") from error
+
+
+def _told(end: End) -> str:
+    return f"{end.container}:{end.path}" if end.container else end.path
 
 
 def _container(engine: Engine, end: End) -> Container:

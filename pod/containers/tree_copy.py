@@ -166,7 +166,7 @@ class Copier:
         try:
             names = iter(os.listdir(reading))
             made = self.make_directory(parent, name)
-            target = os.open(name, PATH | os.O_DIRECTORY, dir_fd=parent)
+            target = _open_target(parent, name)
         except BaseException:
             os.close(reading)
             raise
@@ -272,7 +272,11 @@ class Copier:
             temporary = _temporary()
             make(temporary)
         if attributes is not None:
-            self._finish_node(parent, temporary, attributes)
+            try:
+                self._finish_node(parent, temporary, attributes)
+            except BaseException:
+                os.unlink(temporary, dir_fd=parent)
+                raise
         if temporary != name:
             self._replace(parent, temporary, name, content)
 
@@ -385,13 +389,28 @@ def _write_into(parent: int, name: str, content: int) -> None:
     """Put the content of a file that we have open into another."""
     reader = os.open(f"/proc/self/fd/{content}", os.O_RDONLY | os.O_CLOEXEC)
     try:
-        writer = os.open(name, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=parent)
+        place = os.open(name, PATH, dir_fd=parent)
+        try:
+            if not stat.S_ISREG(os.fstat(place).st_mode):
+                raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+            writer = os.open(f"/proc/self/fd/{place}", os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC)
+        finally:
+            os.close(place)
         try:
             copy_data(reader, writer)
         finally:
             os.close(writer)
     finally:
         os.close(reader)
+
+
+def _open_target(parent: int, name: str) -> int:
+    """Open a directory to copy into; one that only shows the kernel's state is none."""
+    target = os.open(name, PATH | os.O_DIRECTORY, dir_fd=parent)
+    if is_of_the_kernel(target):
+        os.close(target)
+        raise OSError(errno.EPERM, f"{name} is of the kernel: {os.strerror(errno.EPERM)}")
+    return target
 
 
 def _temporary() -> str:

@@ -149,6 +149,7 @@ def test_what_is_refused(box: Pod, work: str) -> None:
     assert failed(box, "cp", "none:/x", work) == 'container "none" does not exist'
     assert failed(box, "cp", f"{work}/a", f"{work}/b").endswith("you must specify one container")
     assert failed(box, "cp", "", "c:/tmp").endswith("you must specify paths")
+    assert failed(box, "cp", f"{work}/a", "c:").endswith("you must specify paths")
     assert failed(box, "cp", f"{work}/a", "c:/no/x") == f'"/no/x" could not be found on container c: {gone}'
     assert failed(box, "cp", f"{work}/a", "c:/tmp/no/") == f'"/tmp/no/" could not be found on container c: {gone}'
     assert failed(box, "cp", "c:/tmp", f"{work}/no/x") == f'"{work}/no/x" could not be found on the host: {gone}'
@@ -160,6 +161,8 @@ def test_what_is_refused(box: Pod, work: str) -> None:
     for path in ("/proc/x", "/proc/sys/kernel/hostname", "/sys/x"):
         assert failed(box, "cp", f"{work}/a", f"c:{path}").endswith("operation not permitted"), path
     assert failed(box, "cp", "c:/proc/version", work).endswith("operation not permitted")
+    box.execute(["mkdir", "-p", f"{work}/x/proc/sys/kernel"])
+    assert failed(box, "cp", f"{work}/x/.", "c:/").endswith("proc is of the kernel: operation not permitted")
 
 
 def test_overwrite(box: Pod, work: str) -> None:
@@ -197,3 +200,28 @@ def test_odd_files(box: Pod, work: str) -> None:
         file.seek(32 << 20)
         assert file.read(6) == b"middle"
     assert os.path.exists(f"{work}/out/odd/fifo")
+
+
+def test_a_full_disk(box: Pod, busybox: str, work: str) -> None:
+    """It is said in one line, what was there stays, and no part of the new one does."""
+    tmpfs = "type=tmpfs,destination=/small,tmpfs-size=1m,tmpfs-mode=1777"
+    box.run("run", "--detach", "--name", "full", "--mount", tmpfs, busybox, "sleep", "600")
+    box.run("cp", f"{work}/a", "full:/small/big")
+    with open(f"{work}/big", "wb") as file:
+        file.write(os.urandom(3 << 20))
+    message = failed(box, "cp", f"{work}/big", "full:/small/big")
+    assert message == f"copying {work}/big to full:/small/big: no space left on device"
+    assert box.run("exec", "full", "sh", "-c", "ls -A /small; cat /small/big").out == "big\na"
+
+
+def test_permissions_and_read_only_places(box: Pod, busybox: str, work: str) -> None:
+    box.run("run", "--detach", "--name", "ro", "--volume", f"{work}/out:/out:ro", busybox, "sleep", "600")
+    assert failed(box, "cp", f"{work}/a", "ro:/out/a") == f"copying {work}/a to ro:/out/a: read-only file system"
+    assert os.listdir(f"{work}/out") == []
+    box.run("cp", f"{work}/d", "ro:/tmp")
+    if box.rootless:
+        assert failed(box, "cp", "ro:/tmp/d", "/etc/").endswith(" to /etc/: permission denied")
+        assert failed(box, "cp", "/etc/shadow", "ro:/tmp").endswith(" to ro:/tmp: permission denied")
+    box.run("exec", "ro", "chmod", "0", "/tmp/d/sub/b")
+    box.run("cp", "ro:/tmp/d", f"{work}/out")
+    assert os.stat(f"{work}/out/d/sub/b").st_mode & 0o777 == 0
