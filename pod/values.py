@@ -105,6 +105,15 @@ def read_env_file(path: str, environ: Mapping[str, str]) -> dict[str, str]:
     return parse_env(items, environ)
 
 
+def signal_name(number: int) -> str:
+    """Return the name of a signal: SIGTERM, SIGRTMIN+3."""
+    if number > _signal.SIGRTMIN:
+        return f"SIGRTMIN+{number - _signal.SIGRTMIN}"
+    others = ("SIGCLD", "SIGPOLL", "SIGIOT")
+    names = (name for name in dir(_signal) if name[:3] == "SIG" and name[3] != "_" and name not in others)
+    return next((name for name in names if getattr(_signal, name) == number), str(number))
+
+
 def parse_signal(text: str) -> int:
     """Return the number of a signal given as 9, KILL, SIGKILL or RTMIN+3."""
     upper = text.upper()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from pod import volumes
+from pod import values, volumes
 from pod.containers import (
     dependencies,
     health,
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from pod.state import Container, Volume
 
 _NEVER = "0001-01-01T00:00:00Z"
-_SIGNALS = {1: "SIGHUP", 2: "SIGINT", 3: "SIGQUIT", 9: "SIGKILL", 10: "SIGUSR1", 12: "SIGUSR2", 15: "SIGTERM"}
 
 
 def moment(seconds: float) -> str:
@@ -165,12 +164,12 @@ def _config(container: Container) -> dict[str, Any]:
         "Image": config["image_name"],
         "Volumes": None,
         "WorkingDir": config["workdir"],
-        "Entrypoint": " ".join(config["entrypoint"]),
+        "Entrypoint": config["entrypoint"] or None,
         "OnBuild": None,
         "Labels": config["labels"],
         "Annotations": config["annotations"],
         **inspect_identity.config(container),
-        "StopSignal": config["stop_signal"],
+        "StopSignal": values.signal_name(config["stop_signal"]),
         "CreateCommand": config["create_command"],
         "Secrets": [
             {"Name": one["source"], "ID": one["id"], "UID": one["uid"], "GID": one["gid"], "Mode": one["mode"]}
@@ -252,5 +251,3 @@ def _add_capabilities(engine: Engine, container: Container, described: dict[str,
     # An empty list is null, as in podman.
     described["BoundingCaps"] = sorted(bounding) or None
     described["EffectiveCaps"] = sorted(held["effective"]) or None
-    number = config["stop_signal"]
-    described["Config"]["StopSignalName"] = _SIGNALS.get(number, str(number))

@@ -21,7 +21,7 @@ FIELDS = {
         NetworkSettings.IPv6Gateway NetworkSettings.GlobalIPv6Address NetworkSettings.MacAddress
         NetworkSettings.Bridge NetworkSettings.SandboxID NetworkSettings.LinkLocalIPv6Address
         NetworkSettings.SandboxKey Namespace Config.Hostname Config.Domainname Config.User Config.Image
-        Config.WorkingDir Config.Entrypoint Config.HealthcheckOnFailureAction Config.Umask Config.sdNotifyMode
+        Config.WorkingDir Config.StopSignal Config.HealthcheckOnFailureAction Config.Umask Config.sdNotifyMode
         HostConfig.CgroupManager HostConfig.CgroupMode HostConfig.ContainerIDFile HostConfig.LogConfig.Type
         HostConfig.LogConfig.Path HostConfig.LogConfig.Tag HostConfig.LogConfig.Size HostConfig.NetworkMode
         HostConfig.RestartPolicy.Name HostConfig.VolumeDriver HostConfig.IpcMode HostConfig.Cgroup
@@ -31,7 +31,7 @@ FIELDS = {
     "number": """
         State.Pid State.ConmonPid State.ExitCode State.Health.FailingStreak RestartCount
         NetworkSettings.IPPrefixLen NetworkSettings.GlobalIPv6PrefixLen NetworkSettings.LinkLocalIPv6PrefixLen
-        Config.StopSignal Config.Timeout Config.StopTimeout HostConfig.RestartPolicy.MaximumRetryCount
+        Config.Timeout Config.StopTimeout HostConfig.RestartPolicy.MaximumRetryCount
         HostConfig.OomScoreAdj HostConfig.ShmSize HostConfig.CpuShares HostConfig.Memory HostConfig.NanoCpus
         HostConfig.BlkioWeight HostConfig.CpuPeriod HostConfig.CpuQuota HostConfig.CpuRealtimePeriod
         HostConfig.CpuRealtimeRuntime HostConfig.DiskQuota HostConfig.KernelMemory
@@ -51,6 +51,7 @@ FIELDS = {
     """,
     "list": """
         Args EffectiveCaps BoundingCaps ExecIDs Mounts Dependencies Config.Env Config.Cmd Config.CreateCommand
+        Config.Entrypoint
         HostConfig.Binds HostConfig.CapAdd HostConfig.CapDrop HostConfig.Dns HostConfig.DnsOptions
         HostConfig.DnsSearch HostConfig.ExtraHosts HostConfig.GroupAdd HostConfig.SecurityOpt
         HostConfig.ConsoleSize HostConfig.Devices HostConfig.Ulimits

@@ -96,3 +96,12 @@ def test_environment_file(tmp_path: Path) -> None:
     path.write_text("bad name=1\n")
     with pytest.raises(PodError, match="has white spaces, poorly formatted name"):
         values.read_env_file(str(path), {})
+
+
+@pytest.mark.parametrize(
+    ("number", "name"),
+    [(15, "SIGTERM"), (9, "SIGKILL"), (17, "SIGCHLD"), (6, "SIGABRT"), (37, "SIGRTMIN+3"), (34, "SIGRTMIN")],
+)
+def test_names_of_signals(number: int, name: str) -> None:
+    assert values.signal_name(number) == name
+    assert values.parse_signal(name) == number
