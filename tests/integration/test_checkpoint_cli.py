@@ -47,6 +47,7 @@ def test_states_and_flags_that_do_not_fit(box: Pod, busybox: str) -> None:
     assert refused(box, "container checkpoint c") == f'"created" is not running, cannot checkpoint: {improper}'
     gone = f"a complete checkpoint for this container cannot be found, cannot restore: {improper}"
     assert refused(box, "container restore c") == gone
+    assert refused(box, "container restore --ignore-static-ip --ignore-static-mac c") == gone
     assert (
         refused(box, "container checkpoint --with-previous --pre-checkpoint c")
         == "--with-previous can not be used with --pre-checkpoint"

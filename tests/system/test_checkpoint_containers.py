@@ -11,7 +11,7 @@ import pytest
 from tests.system.machine import Machine
 from tests.system.project import IMAGE
 
-_COUNT = "i=0; while [ $i -lt 150 ]; do i=$((i+1)); echo $i; sleep 0.1; done; exit 7"
+_COUNT = "i=0; while [ $i -lt {} ]; do i=$((i+1)); echo $i; sleep 0.1; done; exit 7"
 
 
 class Root:
@@ -46,29 +46,31 @@ class Root:
 @pytest.fixture
 def pod(machine: Machine) -> Iterator[Root]:
     made = Root(machine)
-    machine.run("root", "pod", "run", "--detach", "--name", "c", IMAGE, "sh", "-c", _COUNT)
+    machine.run("root", "pod", "run", "--detach", "--name", "c", IMAGE, "sh", "-c", _COUNT.format(100_000))
     made.await_count(3)
     yield made
     made("rm --all --force --time 0")
 
 
 def test_goes_on_with_its_log_and_exit_code(pod: Root) -> None:
-    assert pod("container checkpoint c") == "c"
-    saved, state = pod.count(), pod.state()
+    pod.machine.run("root", "pod", "run", "--detach", "--name", "e", IMAGE, "sh", "-c", _COUNT.format(150))
+    pod.await_count(3, "e")
+    assert pod("container checkpoint e") == "e"
+    saved, state = pod.count("e"), pod.state("e")
     assert (state["Status"], state["Checkpointed"]) == ("exited", True)
-    assert pod("exec c true", check=False).startswith("Error: ")
-    assert pod("container restore c") == "c"
+    assert pod("exec e true", check=False).startswith("Error: ")
+    assert pod("container restore e") == "e"
     # The number after the last one, not 1: its memory is what it was.
-    assert saved < pod.await_count(saved) <= saved + 50
-    state = pod.state()
+    assert saved < pod.await_count(saved, "e") <= saved + 50
+    state = pod.state("e")
     assert (state["Status"], state["Restored"]) == ("running", True)
-    assert pod("exec c echo here") == "here"
-    assert pod("wait c") == "7"
-    assert pod.state()["ExitCode"] == 7
-    lines = [int(line) for line in pod("logs c").splitlines()]
+    assert pod("exec e echo here") == "here"
+    assert pod("wait e") == "7"
+    assert pod.state("e")["ExitCode"] == 7
+    lines = [int(line) for line in pod("logs e").splitlines()]
     assert lines == list(range(1, 151))
     # Used up, and no more to be had after an ordinary start.
-    assert "cannot be found" in pod("container restore c", check=False)
+    assert "cannot be found" in pod("container restore e", check=False)
 
 
 def test_keep_and_leave_running(pod: Root) -> None:
