@@ -13,6 +13,7 @@ from pod import events
 from pod.containers import runtimes, status
 from pod.errors import PodError, StateError
 from pod.lock import ContainerLock
+from runtime.errors import OCIRuntimeError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,17 +33,28 @@ def pause(engine: Engine, container: Container) -> None:
             raise StateError(f'"{container.id}" is already paused: {_IMPROPER}')
         if seen.state != "running" or not seen.pid:
             raise StateError(f'"{seen.state}" is not running, can\'t pause: {_IMPROPER}')
-        path, value = runtimes.freezer(engine.config, container.id, seen.pid)
-        if not path:
-            raise PodError(
-                f"cannot pause container {container.id}: it has no cgroup of its own, by which to stop processes",
-                hint="create it without --cgroups=disabled",
-            )
-        from pod.containers.files import write_file
-
-        write_file(status.paused_path(engine.config, container.id), f"{path} {value}\n")
-        runtimes.pause(engine.config, container)
+        try:
+            _freeze(engine, container, seen.pid)
+        except OCIRuntimeError:
+            seen = status.observe(engine.config, container.id)
+            if seen.pid and seen.is_running and os.path.isdir(f"{engine.config.runtime_root}/{container.id}"):
+                raise
+            _forget(engine.config, container.id)
+            raise StateError(f"container {container.id} has just ended, can't pause: {_IMPROPER}") from None
     events.of_container(engine.config, container, "pause")
+
+
+def _freeze(engine: Engine, container: Container, pid: int) -> None:
+    path, value = runtimes.freezer(engine.config, container.id, pid)
+    if not path:
+        raise PodError(
+            f"cannot pause container {container.id}: it has no cgroup of its own, by which to stop processes",
+            hint="create it without --cgroups=disabled",
+        )
+    from pod.containers.files import write_file
+
+    write_file(status.paused_path(engine.config, container.id), f"{path} {value}\n")
+    runtimes.pause(engine.config, container)
 
 
 def unpause(engine: Engine, container: Container) -> None:

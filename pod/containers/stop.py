@@ -25,6 +25,8 @@ _ENDING = (2, 3, SIGKILL, 15)
 _KILL_SECONDS = 30.0
 # How often to look whether a monitor is done that has yet to end.
 _SETTLE_SECONDS = 0.05
+# How often to see to it that a killed process is not paused.
+_THAW_SECONDS = 0.25
 
 
 def kill(engine: Engine, container: state.Container, signal: int) -> None:
@@ -96,12 +98,22 @@ def stop(
         _thaw(engine.config, container.id)  # to end in order it has to run
         if not _ended(descriptor, None if seconds < 0 else float(seconds)):
             _send(engine.config, container, descriptor, SIGKILL)
-            if not _ended(descriptor, _KILL_SECONDS):
+            if not _has_died(engine.config, container.id, descriptor):
                 raise PodError(f"container {container.id} did not end within {_KILL_SECONDS:.0f} s of SIGKILL")
     finally:
         os.close(descriptor)
     settle(engine.config, container.id)
     events.of_container(engine.config, container, "stop")
+    return True
+
+
+def _has_died(config: Config, container_id: str, descriptor: int) -> bool:
+    """Wait for the end of a killed process; one that is paused only now has to be let go on for that."""
+    deadline = time.monotonic() + _KILL_SECONDS
+    while not _ended(descriptor, _THAW_SECONDS):
+        if time.monotonic() > deadline:
+            return False
+        _thaw(config, container_id)
     return True
 
 
