@@ -16,7 +16,6 @@ from runtime import (
     keyring,
     kill,
     launch,
-    mounts_cgroup,
     namespaces,
     pause,
     procfs,
@@ -33,7 +32,7 @@ from runtime.clone import clone, clone_into
 from runtime.errors import NotRunningError, OCIRuntimeError
 from runtime.inherited import Inherited
 from runtime.kernel import CLONE_NEWUSER, CLONE_PARENT, PR_SET_DUMPABLE, PR_SET_PDEATHSIG
-from runtime.process import is_alive, start_time
+from runtime.process import cgroups_of, is_alive, start_time
 from runtime.sync import Channel, ChannelClosedError, describe
 
 TYPE_CHECKING = False
@@ -164,7 +163,7 @@ def _open(entry: _Entry, status: states.Status, cgroups: dict[str, str] | None, 
     in_user_namespace = bool(entry.flags & CLONE_NEWUSER)
     entry.warnings = capabilities.warnings(entry.capabilities, in_user_namespace=in_user_namespace)
     if status.cgroup_path:
-        found = mounts_cgroup.cgroups_of(status.pid)
+        found = cgroups_of(status.pid)
         if list(found) == [""] and not cgroups:
             # An init that made cgroups of its own (v2) sits in a leaf: beside it is the only place for a process.
             status.cgroup_path = found[""]

@@ -13,7 +13,7 @@ import select
 import time
 from errno import ENOENT
 
-from runtime import capabilities, launch, mounts_cgroup, process, syscalls
+from runtime import capabilities, launch, process, syscalls
 from runtime.errors import CommandNotFoundError, NotExecutableError, OCIRuntimeError
 from runtime.jsontext import loads
 from runtime.kernel import CLOSE_RANGE_CLOEXEC, PR_SET_PDEATHSIG
@@ -352,7 +352,7 @@ def _end_children() -> None:
 def _cgroup_directories(path: str, pid: int) -> list[str]:
     """Return where the container's cgroups may be, in every hierarchy; of a unit the program and systemd know it."""
     if path and not path.startswith("/"):
-        found = mounts_cgroup.cgroups_of(pid)
+        found = process.cgroups_of(pid)
         path = found.get("") or found.get("name=systemd") or ""
     if path in ("", "/"):
         return []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posix
 from errno import EBUSY, EPERM
 
-from runtime import inroot, syscalls
+from runtime import inroot, process, syscalls
 from runtime.kernel import (
     AT_EMPTY_PATH,
     AT_FDCWD,
@@ -39,27 +39,13 @@ def mount(root: int, destination: str, options: MountOptions, *, cgroup_namespac
         return
     try:
         if syscalls.filesystem_type(host) == CGROUP2_SUPER_MAGIC:
-            own = cgroups_of().get("", "/")
+            own = process.cgroups_of().get("", "/")
             _attach(_one("cgroup2", "", _HOST, own, attributes, cgroup_namespace), target, options)
         else:
             _mount_hierarchies(target, attributes, options, cgroup_namespace)
     finally:
         posix.close(host)
         posix.close(target)
-
-
-def cgroups_of(process: int | str = "self") -> dict[str, str]:
-    """Return the path of a process's cgroup by the hierarchy's controllers ("" for v2), from /proc/PID/cgroup."""
-    fd = posix.open(f"/proc/{process}/cgroup", posix.O_RDONLY | posix.O_CLOEXEC)
-    try:
-        text = posix.read(fd, 65536).decode()
-    finally:
-        posix.close(fd)
-    found = {}
-    for line in text.splitlines():
-        _number, controllers, path = line.split(":", 2)
-        found[controllers] = path
-    return found
 
 
 def _mount_hierarchies(target: int, attributes: int, options: MountOptions, cgroup_namespace: bool) -> None:
@@ -71,7 +57,7 @@ def _mount_hierarchies(target: int, attributes: int, options: MountOptions, cgro
     posix.close(context)
     syscalls.attach_mount(tmpfs, target)
     without = posix.stat(_HOST).st_dev
-    for controllers, path in cgroups_of().items():
+    for controllers, path in process.cgroups_of().items():
         name = controllers.removeprefix("name=") if controllers else "unified"
         if _device(name) in (-1, without):
             continue

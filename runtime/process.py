@@ -43,3 +43,14 @@ def in_user_namespace() -> bool:
     """Tell whether this process's root is not the host's: its user namespace does not map every ID to itself."""
     with open("/proc/self/uid_map", encoding="ascii") as file:
         return file.read().split() != ["0", "0", "4294967295"]
+
+
+def cgroups_of(pid: int | str = "self") -> dict[str, str]:
+    """Return the path of a process's cgroup by the hierarchy's controllers ("" for v2), from /proc/PID/cgroup."""
+    with open(f"/proc/{pid}/cgroup", "rb", buffering=0) as file:
+        text = file.read(65536).decode()
+    found = {}
+    for line in text.splitlines():
+        _number, controllers, path = line.split(":", 2)
+        found[controllers] = path
+    return found

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     Document = dict[str, Any]
 
 _LARGEST_CONFIG = 16 * 1024 * 1024
-_ID_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+-.")
 
 
 class Process:
@@ -83,13 +82,6 @@ def read_environment(entries: list[str], name: str) -> dict[str, str]:
             raise SpecError(f"{name}[{index}] is not of the form KEY=VALUE: `{key}`")
         environment[key] = value
     return environment
-
-
-def check_id(container_id: str) -> None:
-    """Refuse an ID that is no file name of the allowed characters."""
-    good = container_id and container_id[0] != "." and len(container_id) <= 1024
-    if not good or not _ID_CHARACTERS.issuperset(container_id):
-        raise SpecError(f"container ID `{container_id}` is not allowed: letters, digits, `_`, `+`, `-`, `.` only")
 
 
 def load(path: str) -> Document:

@@ -6,8 +6,7 @@ import posix
 from errno import ENOTEMPTY
 
 from runtime import jsontext, process
-from runtime.errors import ContainerNotFoundError, OCIRuntimeError
-from runtime.spec import check_id
+from runtime.errors import ContainerNotFoundError, OCIRuntimeError, SpecError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,6 +16,7 @@ STATE, CONFIG, LISTENER = "state.json", "config.json", "start"
 # All that a state directory may hold; nothing else is ever removed from it.
 FILES = (STATE, f"{STATE}.new", CONFIG, f"{CONFIG}.new", LISTENER)
 VERSION = "1.3.0"
+_ID_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+-.")
 
 
 class Status:
@@ -110,6 +110,13 @@ class Status:
         finally:
             posix.close(fd)
         posix.rename(f"{path}.new", path)
+
+
+def check_id(container_id: str) -> None:
+    """Refuse an ID that is no file name of the allowed characters."""
+    good = container_id and container_id[0] != "." and len(container_id) <= 1024
+    if not good or not _ID_CHARACTERS.issuperset(container_id):
+        raise SpecError(f"container ID `{container_id}` is not allowed: letters, digits, `_`, `+`, `-`, `.` only")
 
 
 def state_directory(root: str, container_id: str) -> str:

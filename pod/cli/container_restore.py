@@ -55,7 +55,7 @@ def main(
     """Restore one or more containers from a checkpoint."""
     from pod.cli import each
     from pod.cli.container_checkpoint import show
-    from pod.containers import checkpoint_archive, checkpoint_import, checkpoints, chooser
+    from pod.containers import checkpoint_archive, checkpoint_import, checkpointed, checkpoints, chooser
     from pod.engine import open_engine
     from pod.errors import PodError
 
@@ -93,7 +93,7 @@ def main(
             all=all,
             latest=latest,
             of_all=lambda one: (
-                not one.status.is_running and "checkpointed" in checkpoints.record_of(engine.config, one.container.id)
+                not one.status.is_running and "checkpointed" in checkpointed.record_of(engine.config, one.container.id)
             ),
         )
     reports: list[tuple[str, Report]] = []

@@ -22,7 +22,6 @@ def main(
     """List volumes."""
     from pod import state
     from pod.cli import output
-    from pod.containers.inspect import inspect_volume
     from pod.engine import open_engine
 
     engine = open_engine(write=False)
@@ -34,6 +33,8 @@ def main(
     if quiet:
         output.write("".join(f"{volume.name}\n" for volume in found))
     elif format:
+        from pod.containers.inspect import inspect_volume
+
         rows = [inspect_volume(engine, volume) for volume in found]
         output.print_rows(rows, format, entity="ls", headers={"Name": "VOLUME NAME"}, noheading=noheading)
     elif found:

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from pod import __version__, state, volumes
-from pod.containers.checkpoints import IMAGES, PREVIOUS
+from pod.containers.checkpointed import IMAGES, PREVIOUS
 from pod.errors import ContainerNotFoundError, PodError
 from storage import images
 from storage.committer import Draft, commit_layer

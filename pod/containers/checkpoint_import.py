@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pod import names, state, volumes
 from pod.containers import checkpoints, create, remove
 from pod.containers.checkpoint_archive import CHANGES, DUMP, VOLUMES
-from pod.containers.checkpoints import IMAGES, PREVIOUS, RECORD
+from pod.containers.checkpointed import IMAGES, PREVIOUS, RECORD
 from pod.containers.files import write_file
 from pod.errors import PodError
 from pod.lock import ContainerLock

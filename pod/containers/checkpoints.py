@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pod import events, systemd
 from pod.containers import launch, restart, runtimes, status, stop
+from pod.containers.checkpointed import IMAGES, PREVIOUS, RECORD, images_path, record_of
 from pod.containers.files import write_file
 from pod.errors import PodError, StateError
 from pod.lock import ContainerLock
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from pod.state import Container
     from runtime.monitor import spawn
 
-IMAGES, PREVIOUS, RECORD = "checkpoint", "pre-checkpoint", "checkpointed"
 _UNFINISHED = "checkpoint.new"
 # Written by CRIU when it has all that a restore needs.
 _INVENTORY = "inventory.img"
@@ -67,21 +67,6 @@ class Report:
 
     duration: int = 0
     statistics: dict[str, int] = field(default_factory=dict)
-
-
-def images_path(config: Config, container_id: str) -> str:
-    """Return where the images of a container are."""
-    return f"{config.container_dir(container_id)}/{IMAGES}"
-
-
-def record_of(config: Config, container_id: str) -> dict[str, float]:
-    """Return when the container was saved (`checkpointed`) or restored (`restored`) in its present life, if it was."""
-    try:
-        with open(f"{config.container_dir(container_id)}/{RECORD}", encoding="ascii") as file:
-            found: dict[str, float] = jsontext.loads(file.read())
-            return found
-    except (FileNotFoundError, ValueError):
-        return {}
 
 
 def check_supported(config: Config, what: str) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 
-from pod import values, volumes
+from pod import values
 from pod.containers import (
+    checkpointed,
     dependencies,
     health,
     inspect_fields,
@@ -86,6 +87,7 @@ def inspect_container(engine: Engine, container: Container, *, size: bool = Fals
 
 def inspect_volume(engine: Engine, volume: Volume) -> dict[str, Any]:
     """Return all that is known of a volume."""
+    from pod import volumes
     from pod.volumes import driver
 
     described = {
@@ -131,16 +133,14 @@ def _state(config: Config, container: Container, seen: Status) -> dict[str, Any]
 
 def _checkpointed(config: Config, container_id: str, *, running: bool) -> dict[str, Any]:
     """Return what tells whether the container was saved, or goes on from where it was."""
-    from pod.containers import checkpoints
-
-    record = checkpoints.record_of(config, container_id)
+    record = checkpointed.record_of(config, container_id)
     found: dict[str, Any] = {
         "CheckpointedAt": moment(record["checkpointed"]) if "checkpointed" in record else _NEVER,
         "RestoredAt": moment(record["restored"]) if "restored" in record else _NEVER,
     }
     directory = config.container_dir(container_id)
     if "checkpointed" in record:
-        found |= {"Checkpointed": not running, "CheckpointPath": checkpoints.images_path(config, container_id)}
+        found |= {"Checkpointed": not running, "CheckpointPath": checkpointed.images_path(config, container_id)}
         found["CheckpointLog"] = f"{directory}/dump.log"
     if "restored" in record:
         found |= {"Restored": True, "RestoreLog": f"{directory}/restore.log"}
@@ -209,7 +209,11 @@ def _host_config(engine: Engine, container: Container) -> dict[str, Any]:
 
 
 def _mount(engine: Engine, mount: dict[str, Any]) -> dict[str, Any]:
-    source = volumes.path(engine.config, mount["source"]) if mount["type"] == "volume" else mount["source"]
+    source = mount["source"]
+    if mount["type"] == "volume":
+        from pod import volumes
+
+        source = volumes.path(engine.config, source)
     options = mount["options"]
     described = {
         "Type": mount["type"],
@@ -241,13 +245,13 @@ def _propagation(options: list[str]) -> str:
 
 def _add_capabilities(engine: Engine, container: Container, described: dict[str, Any]) -> None:
     from pod.config import DEFAULT_CAPABILITIES
-    from pod.containers import security, spec
+    from pod.containers import security
 
     config = container.config
     default = engine.config.containers.get("default_capabilities") or DEFAULT_CAPABILITIES
-    bounding = spec.bounding(config, [security.capability(name) for name in default])  # type: ignore[arg-type]
+    bounding = security.bounding(config, [security.capability(name) for name in default])  # type: ignore[arg-type]
     is_root = config["user"].partition(":")[0] in ("", "0", "root")
-    held = spec.capabilities(bounding, config["security"]["cap_add"], uid=0 if is_root else 1)
+    held = security.capabilities(bounding, config["security"]["cap_add"], uid=0 if is_root else 1)
     # An empty list is null, as in podman.
     described["BoundingCaps"] = sorted(bounding) or None
     described["EffectiveCaps"] = sorted(held["effective"]) or None

@@ -75,7 +75,7 @@ def cgroup_path(settings: Config, container_id: str, pid: int) -> str:
 
     As the runtime noted it, or with another program as the kernel tells it of the first process.
     """
-    from runtime import mounts_cgroup
+    from runtime import process
     from runtime import status as states
     from runtime.errors import OCIRuntimeError
 
@@ -88,7 +88,7 @@ def cgroup_path(settings: Config, container_id: str, pid: int) -> str:
     except OCIRuntimeError:
         pass
     try:
-        found = mounts_cgroup.cgroups_of(pid)
+        found = process.cgroups_of(pid)
     except OSError:
         return ""  # it has ended meanwhile
     return found.get("") or found.get("memory") or found.get("name=systemd") or ""

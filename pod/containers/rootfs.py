@@ -10,7 +10,7 @@ import errno
 import os
 
 from pod.containers import files as container_files
-from pod.containers import spec, users
+from pod.containers import security, users
 from pod.errors import PodError
 from runtime import kernel, syscalls
 
@@ -191,10 +191,9 @@ def set_user(process: dict[str, Any], user: users.User, config: ContainerConfig)
     if user.additional_gids:
         process["user"]["additionalGids"] = user.additional_gids
     if user.uid != 0:
-        security = config["security"]
-        added = security["cap_add"]
+        added = config["security"]["cap_add"]
         allowed: list[str] = process["capabilities"]["bounding"]
-        process["capabilities"] = spec.capabilities(allowed, allowed if "ALL" in added else added, uid=user.uid)
+        process["capabilities"] = security.capabilities(allowed, allowed if "ALL" in added else added, uid=user.uid)
     if not any(variable.startswith("HOME=") for variable in process["env"]):
         process["env"].append(f"HOME={user.home or '/'}")
 

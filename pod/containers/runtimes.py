@@ -204,19 +204,19 @@ def cgroup(config: Config, container_id: str, pid: int) -> Cgroup | None:
         from runtime import status as states
 
         return kill.cgroup_of(states.load(config.runtime_root, container_id))
-    from runtime import mounts_cgroup
+    from runtime import process
     from runtime.cgroups import plan
 
     # Of a program's container the kernel tells where it is.
-    found = mounts_cgroup.cgroups_of(pid)
+    found = process.cgroups_of(pid)
     path = found.get("freezer") or found.get("") or "/"
     return plan(path) if path not in ("/", _own_path()) else None
 
 
 def _own_path() -> str:
-    from runtime import mounts_cgroup
+    from runtime import process
 
-    found = mounts_cgroup.cgroups_of()
+    found = process.cgroups_of()
     return found.get("freezer") or found.get("") or "/"
 
 

@@ -6,7 +6,7 @@ Source: runtime-spec, config.md and config-linux.md; the defaults are podman's.
 
 from __future__ import annotations
 
-from pod.containers import spec_mounts, spec_resources
+from pod.containers import security, spec_mounts, spec_resources
 from pod.containers.environment import PATH
 
 TYPE_CHECKING = False
@@ -17,15 +17,6 @@ if TYPE_CHECKING:
     from pod.containers.surroundings import IdMapping, Surroundings
 
 OCI_VERSION = "1.0.2"
-# CAP_CHOWN (0) to CAP_CHECKPOINT_RESTORE (40), in the order of linux/capability.h
-ALL_CAPABILITIES = (
-    "CAP_CHOWN CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_FOWNER CAP_FSETID CAP_KILL CAP_SETGID CAP_SETUID "
-    "CAP_SETPCAP CAP_LINUX_IMMUTABLE CAP_NET_BIND_SERVICE CAP_NET_BROADCAST CAP_NET_ADMIN CAP_NET_RAW CAP_IPC_LOCK "
-    "CAP_IPC_OWNER CAP_SYS_MODULE CAP_SYS_RAWIO CAP_SYS_CHROOT CAP_SYS_PTRACE CAP_SYS_PACCT CAP_SYS_ADMIN "
-    "CAP_SYS_BOOT CAP_SYS_NICE CAP_SYS_RESOURCE CAP_SYS_TIME CAP_SYS_TTY_CONFIG CAP_MKNOD CAP_LEASE CAP_AUDIT_WRITE "
-    "CAP_AUDIT_CONTROL CAP_SETFCAP CAP_MAC_OVERRIDE CAP_MAC_ADMIN CAP_SYSLOG CAP_WAKE_ALARM CAP_BLOCK_SUSPEND "
-    "CAP_AUDIT_READ CAP_PERFMON CAP_BPF CAP_CHECKPOINT_RESTORE"
-).split()
 MASKED_PATHS = (
     "/proc/acpi /proc/interrupts /proc/kcore /proc/keys /proc/latency_stats /proc/sched_debug /proc/scsi "
     "/proc/timer_list /proc/timer_stats /sys/dev/block /sys/devices/virtual/powercap /sys/firmware /sys/fs/selinux"
@@ -85,7 +76,7 @@ def process(config: ContainerConfig, args: list[str], container_id: str, surroun
         "args": args,
         "env": [f"{key}={value}" for key, value in env.items()],
         "cwd": config["workdir"] or "/",
-        "capabilities": capabilities(bounding(config, surroundings.default_capabilities), [], uid=0),
+        "capabilities": security.capabilities(security.bounding(config, surroundings.default_capabilities), [], uid=0),
         "rlimits": [
             {"type": f"RLIMIT_{name.upper()}", "soft": soft & (2**64 - 1), "hard": hard & (2**64 - 1)}
             for name, soft, hard in config["ulimits"]
@@ -109,28 +100,8 @@ def outside(number: int, mappings: list[IdMapping]) -> int:
     return number
 
 
-def bounding(config: ContainerConfig, default: list[str]) -> list[str]:
-    """Return the capabilities that the container may ever have."""
-    security = config["security"]
-    if security["privileged"]:
-        chosen = set(ALL_CAPABILITIES)
-    else:
-        chosen = set() if "ALL" in security["cap_drop"] else set(default)
-        chosen |= set(ALL_CAPABILITIES if "ALL" in security["cap_add"] else security["cap_add"])
-    chosen -= set(security["cap_drop"])
-    return [name for name in ALL_CAPABILITIES if name in chosen]
-
-
-def capabilities(allowed: list[str], added: list[str], *, uid: int) -> dict[str, list[str]]:
-    """Return the five sets; a user other than root gets only what was added for it, and may keep that."""
-    if uid == 0:
-        return {"bounding": allowed, "effective": allowed, "permitted": allowed, "inheritable": [], "ambient": []}
-    held = [name for name in allowed if name in added]
-    return {"bounding": allowed, "effective": held, "permitted": held, "inheritable": held, "ambient": held}
-
-
 def _linux(config: ContainerConfig, surroundings: Surroundings) -> dict[str, Any]:
-    security = config["security"]
+    wanted = config["security"]
     linux: dict[str, Any] = {
         "namespaces": _namespaces(config, surroundings),
         "maskedPaths": [],
@@ -141,28 +112,28 @@ def _linux(config: ContainerConfig, surroundings: Surroundings) -> dict[str, Any
     linux["sysctl"] = _sysctls(config, surroundings)
     if config["identity"]["personality"]:
         linux["personality"] = {"domain": config["identity"]["personality"]}
-    if surroundings.mount_label and not security["privileged"]:
+    if surroundings.mount_label and not wanted["privileged"]:
         linux["mountLabel"] = surroundings.mount_label
     if surroundings.id_mappings is not None:
         for key, mappings in zip(("uidMappings", "gidMappings"), surroundings.id_mappings, strict=True):
             linux[key] = [
                 {"containerID": inside, "hostID": outside, "size": count} for inside, outside, count in mappings
             ]
-    if not security["privileged"]:
-        unmask = security["unmask"]
-        linux["maskedPaths"] = [path for path in MASKED_PATHS if not _is_unmasked(path, unmask)] + security["mask"]
+    if not wanted["privileged"]:
+        unmask = wanted["unmask"]
+        linux["maskedPaths"] = [path for path in MASKED_PATHS if not _is_unmasked(path, unmask)] + wanted["mask"]
         linux["readonlyPaths"] = [path for path in READONLY_PATHS if not _is_unmasked(path, unmask)]
     if config["read_only"] and not config["storage"]["read_only_tmpfs"]:
         linux["readonlyPaths"] += ["/dev", "/dev/shm"]  # once its nodes have been made
-    if security["privileged"] and not surroundings.rootless:
+    if wanted["privileged"] and not surroundings.rootless:
         from pod.containers.devices import host_devices
 
         linux["devices"] = host_devices()
-    if security["seccomp"] != "unconfined" and not (security["privileged"] and not security["seccomp"]):
+    if wanted["seccomp"] != "unconfined" and not (wanted["privileged"] and not wanted["seccomp"]):
         from pod.containers import seccomp_profile
 
-        allowed = bounding(config, surroundings.default_capabilities)
-        profile, text = security["seccomp"], config["confinement"]["seccomp_profile"]
+        allowed = security.bounding(config, surroundings.default_capabilities)
+        profile, text = wanted["seccomp"], config["confinement"]["seccomp_profile"]
         if profile:
             linux["seccomp"] = seccomp_profile.from_file(profile, allowed)
         elif text:

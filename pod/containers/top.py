@@ -215,7 +215,7 @@ def _label(view: View, process: Process) -> str:
 
 def _capabilities(field: str) -> Callable[[View, Process], str]:
     def tell(view: View, process: Process) -> str:
-        from pod.containers.spec import ALL_CAPABILITIES
+        from pod.containers.security import ALL_CAPABILITIES
 
         bits = int(view.status_of(process).get(field) or "0", 16)
         last = int(processes.read_file("/proc/sys/kernel/cap_last_cap") or len(ALL_CAPABILITIES) - 1)

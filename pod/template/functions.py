@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-from urllib.parse import quote_plus
-
-from pod.template.printf import sprintf
 from pod.template.values import NO_VALUE, GoValueError, Map, text, to_json, truth, type_name
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
@@ -167,6 +164,20 @@ JS = str.maketrans(
 )
 
 
+def sprintf(format: str, *values: Any) -> str:
+    """Return the text that Go's `fmt.Sprintf` makes."""
+    from pod.template.printf import sprintf  # with `re`, of which few templates have need
+
+    return sprintf(format, *values)
+
+
+def urlquery(*values: Any) -> str:
+    """Return the text as a part of a URL's query."""
+    from urllib.parse import quote_plus
+
+    return quote_plus(sprint(*values), safe="~")
+
+
 FUNCTIONS: dict[str, Signature] = {
     "and": Signature(lambda *values: values, "any", more="any"),
     "call": Signature(call, "any", more="any"),
@@ -194,5 +205,5 @@ FUNCTIONS: dict[str, Signature] = {
     "title": Signature(title, "string"),
     "truncate": Signature(truncate, "string", "int"),
     "upper": Signature(str.upper, "string"),
-    "urlquery": Signature(lambda *values: quote_plus(sprint(*values), safe="~"), more="any"),
+    "urlquery": Signature(urlquery, more="any"),
 }

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from pod.template import nodes
 from pod.template.functions import FUNCTIONS
 from pod.template.lexer import TemplateError, Word, pieces, words
 from pod.template.values import quoted
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pod.template.nodes import Node, Pipeline
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from pod.template.values import NO_VALUE, Map, quoted, text, type_name
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 

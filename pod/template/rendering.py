@@ -6,14 +6,13 @@ has no value), a callable a method, called with the arguments that follow it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from pod.template import nodes
 from pod.template.functions import FUNCTIONS, Signature
 from pod.template.lexer import TemplateError
 from pod.template.parser import Parser
 from pod.template.values import NO_VALUE, GoValueError, Map, text, truth, type_name
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from typing import Any

@@ -17,8 +17,7 @@ from runtime.cgroups.v2 import CgroupV2
 from runtime.dbus.connection import Connection
 from runtime.dbus.errors import BusError, CallError
 from runtime.dbus.wire import Variant
-from runtime.mounts_cgroup import cgroups_of
-from runtime.process import in_user_namespace
+from runtime.process import cgroups_of, in_user_namespace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

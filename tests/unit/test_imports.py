@@ -14,12 +14,26 @@ PACKAGES = ("pod", "storage", "runtime")
 ALLOWED = {"pod": {"pod", "storage", "runtime"}, "storage": {"storage"}, "runtime": {"runtime"}}
 LONGEST_FILE = 500
 
-# Where a command on the run path enters our code.
+# Where commands on the run path, and those that scripts call all the time, enter our code.
 RUN_PATH = (
     "pod.__main__",
     "pod.containers.attach",
     "pod.cli.session",
+    "pod.containers.inspect",
     "pod.containers.logs",
+    "pod.containers.pause",
+    "pod.containers.ports",
+    "pod.containers.remove",
+    "pod.containers.renaming",
+    "pod.containers.security",
+    "pod.containers.stop",
+    "pod.containers.top",
+    "pod.containers.usage",
+    "pod.containers.waiting",
+    "pod.event_stream",
+    "pod.event_words",
+    "pod.host",
+    "pod.template.rendering",
     "runtime.__main__",
     "runtime.cgroups",
     "runtime.cli.create",

@@ -117,25 +117,25 @@ def test_user_namespace_has_maps() -> None:
 
 def test_capabilities() -> None:
     def bounding(**changes: Any) -> list[str]:
-        return spec.bounding(config(security=security(**changes)), ["CAP_CHOWN", "CAP_KILL"])
+        return privileges.bounding(config(security=security(**changes)), ["CAP_CHOWN", "CAP_KILL"])
 
     assert bounding() == ["CAP_CHOWN", "CAP_KILL"]
     assert bounding(cap_add=["net_admin"], cap_drop=["CHOWN"]) == ["CAP_KILL", "CAP_NET_ADMIN"]
     assert bounding(cap_drop=["all"], cap_add=["SYS_TIME"]) == ["CAP_SYS_TIME"]
-    assert bounding(cap_add=["ALL"], cap_drop=["CHOWN"]) == spec.ALL_CAPABILITIES[1:]
-    assert bounding(privileged=True) == spec.ALL_CAPABILITIES
+    assert bounding(cap_add=["ALL"], cap_drop=["CHOWN"]) == privileges.ALL_CAPABILITIES[1:]
+    assert bounding(privileged=True) == privileges.ALL_CAPABILITIES
     with pytest.raises(PodError, match="unknown capability"):
         bounding(cap_add=["FLY"])
 
 
 def test_inheritable_is_empty_for_root() -> None:
-    sets = spec.capabilities(["CAP_CHOWN"], [], uid=0)
+    sets = privileges.capabilities(["CAP_CHOWN"], [], uid=0)
     assert sets["inheritable"] == sets["ambient"] == []
     assert sets["effective"] == ["CAP_CHOWN"]
 
 
 def test_other_users_hold_only_what_was_added() -> None:
-    sets = spec.capabilities(["CAP_CHOWN", "CAP_NET_ADMIN"], ["CAP_NET_ADMIN"], uid=5)
+    sets = privileges.capabilities(["CAP_CHOWN", "CAP_NET_ADMIN"], ["CAP_NET_ADMIN"], uid=5)
     assert sets["effective"] == ["CAP_NET_ADMIN"]
     assert sets["bounding"] == ["CAP_CHOWN", "CAP_NET_ADMIN"]
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from runtime import capabilities, identity, idmap, launch, rlimits, schema, spec, sysctl
+from runtime import capabilities, identity, idmap, launch, rlimits, schema, spec, status, sysctl
 from runtime.errors import SpecError
 from runtime.kernel import CLONE_NEWIPC, CLONE_NEWNET, RLIM_INFINITY
 from runtime.namespaces import NamespacePlan
@@ -86,7 +86,7 @@ def read_process(document: dict[str, Any]) -> spec.Process:
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a b", ".hidden", "x" * 2000, "é"])
 def test_refuses_ids_that_are_no_plain_names(name: str) -> None:
     with pytest.raises(SpecError):
-        spec.check_id(name)
+        status.check_id(name)
 
 
 def test_unlimited_is_the_kernels_largest_number() -> None:
