@@ -28,7 +28,17 @@ _GRAPHROOT = (
     "lock",
     "sync.lock",
 )
-_RUNROOT = ("containers", "exec", "runtime", "runtimes", "userns", "userns.lock", "containers.conf.json")
+_RUNROOT = (
+    "containers",
+    "exec",
+    "mounts",
+    "volumes",
+    "runtime",
+    "runtimes",
+    "userns",
+    "userns.lock",
+    "containers.conf.json",
+)
 
 
 def reset(engine: Engine) -> None:
