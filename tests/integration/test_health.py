@@ -262,3 +262,14 @@ def test_code_is_its_assembly(workplace: str, machine: str, source: str) -> None
     copy = [f"{machine}-linux-gnu-objcopy", "-O", "binary", "-j", ".text", object_file, binary]
     subprocess.run(copy, check=True)
     assert path.with_suffix(".bin").read_bytes() == steps.CODE[machine][1]
+
+
+def test_wait_until_healthy_and_unhealthy(box: Pod, busybox: str) -> None:
+    """A health-gated start: `pod wait --condition=healthy` returns once the program says that it is ready."""
+    check = ("--health-cmd", "test -e /ready", "--health-interval", "200ms", "--health-retries", "1")
+    box.run("run", "--detach", "--name", "one", *check, busybox, "sh", "-c", "sleep 0.6; touch /ready; sleep 600")
+    box.run("wait", "--condition", "healthy", "--interval", "50ms", "one")
+    assert box.run("inspect", "--format", "{{.State.Health.Status}}", "one").out == "healthy"
+    box.run("exec", "one", "rm", "/ready")
+    box.run("wait", "--condition=unhealthy", "--interval=50ms", "one")
+    assert box.run("ps", "--filter", "health=unhealthy", "--format", "{{.Names}}").out == "one"
