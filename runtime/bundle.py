@@ -1,0 +1,126 @@
+"""The code of all our modules in one file, which an installed command has beside it: half the cost of importing them.
+
+Python's own cache needs some ten system calls and much Python for each of a hundred modules; here it is an entry in an
+index, a look whether the source is still the one that was compiled, and one read. It is nothing but a cache: whatever
+is not as it should be (no file, another interpreter, a changed source) is left to the ordinary import.
+
+    16 bytes    the interpreter's magic number, the length of the index, a stamp that only this file has
+    index       marshalled: name -> (is it a package, mtime_ns and size of its source, where its code is, how long)
+    code        each module's: the stamp, then the marshalled code object
+
+contrib/launcher has it written, and writes commands that use it.
+"""
+
+from __future__ import annotations
+
+import marshal
+import posix
+import sys
+from _frozen_importlib import ModuleSpec
+from _frozen_importlib_external import MAGIC_NUMBER, SourceFileLoader
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+ROOT = __file__[: -len("/runtime/bundle.py")]
+PACKAGES = ("pod", "runtime", "storage")
+_STAMP = 8
+_HEAD = len(MAGIC_NUMBER) + 4 + _STAMP
+
+
+class Bundle:
+    """Finds our modules in the file. It is opened for every one: a monitor keeps no fds but its own."""
+
+    def __init__(self, path: str) -> None:
+        head, self.path = read(path, _HEAD, 0), path
+        if not head.startswith(MAGIC_NUMBER):
+            raise ValueError(path)
+        self.stamp = head[-_STAMP:]
+        length = int.from_bytes(head[len(MAGIC_NUMBER) : -_STAMP], "little")
+        self.start = _HEAD + length
+        self.index: dict[str, tuple[bool, int, int, int, int]] = marshal.loads(read(path, length, _HEAD))
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        """Return the spec of a module whose source has not changed; None lets the ordinary finders look."""
+        entry = self.index.get(name)
+        if entry is None:
+            return None
+        is_package = entry[0]
+        source = f"{ROOT}/{name.replace('.', '/')}{'/__init__' if is_package else ''}.py"
+        try:
+            seen = posix.stat(source)
+        except OSError:
+            return None
+        if (seen.st_mtime_ns, seen.st_size) != entry[1:3]:
+            return None
+        spec = ModuleSpec(name, Loader(name, source, self), origin=source, is_package=is_package)
+        spec.has_location = True
+        if is_package:
+            spec.submodule_search_locations = [source.removesuffix("/__init__.py")]
+        return spec
+
+    def code(self, name: str) -> Any:
+        """Return the code of a module; raise what tells that it is not to be had."""
+        position, length = self.index[name][3:]
+        content = read(self.path, length, self.start + position)
+        # Another stamp is another file: the command was installed anew since this process began.
+        if len(content) != length or not content.startswith(self.stamp):
+            raise ValueError(name)
+        return marshal.loads(memoryview(content)[_STAMP:])
+
+
+class Loader(SourceFileLoader):
+    """Python's own loader of sources, which looks into the bundle first."""
+
+    def __init__(self, name: str, path: str, bundle: Bundle) -> None:
+        super().__init__(name, path)
+        self.bundle = bundle
+
+    def get_code(self, fullname: str) -> Any:
+        """Return the code of the module."""
+        try:
+            return self.bundle.code(fullname)
+        except (OSError, ValueError, EOFError, TypeError):
+            return super().get_code(fullname)
+
+
+def install(path: str) -> None:
+    """Have our modules imported from the bundle, if it is there and of use."""
+    try:
+        sys.meta_path.insert(0, Bundle(path))
+    except (OSError, ValueError, EOFError, TypeError):
+        pass
+
+
+def read(path: str, length: int, position: int) -> bytes:
+    """Read a part of a file."""
+    fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+    try:
+        return posix.pread(fd, length, position)
+    finally:
+        posix.close(fd)
+
+
+def write(path: str) -> None:
+    """Write the bundle of the modules that are beside this one; it appears in one rename."""
+    import os
+
+    stamp, code, index, sources = os.urandom(_STAMP), bytearray(), {}, []
+    for package in PACKAGES:
+        for directory, _, names in os.walk(f"{ROOT}/{package}"):
+            sources += [f"{directory}/{name}" for name in names if name.endswith(".py")]
+    for source in sources:
+        seen = os.stat(source)
+        name = source[len(ROOT) + 1 : -len(".py")].replace("/", ".")
+        module = stamp + marshal.dumps(SourceFileLoader(name, source).get_code(name))
+        entry = (name.endswith(".__init__"), seen.st_mtime_ns, seen.st_size, len(code), len(module))
+        index[name.removesuffix(".__init__")] = entry
+        code += module
+    table = marshal.dumps(index)
+    with open(f"{path}.new", "wb") as new:
+        new.write(MAGIC_NUMBER + len(table).to_bytes(4, "little") + stamp + table + code)
+        new.flush()
+        os.fsync(new.fileno())
+    os.chmod(f"{path}.new", 0o644)
+    os.replace(f"{path}.new", path)

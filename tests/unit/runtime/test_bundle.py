@@ -1,0 +1,122 @@
+"""The bundle is a cache: whatever happens to it or to the sources, what is imported is what the sources say."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+LAUNCHER = f"{SOURCE}/contrib/launcher"
+# A command that tells what it found, and by which loader.
+WORDS = """
+def main():
+    from runtime import word
+    from storage.deep import inner
+    code = word.__spec__.loader.get_code("runtime.word")
+    print(word.WORD, inner.WORD, type(word.__spec__.loader).__name__, word.__file__ == code.co_filename)
+"""
+
+
+class Installed:
+    """A small program of our packages, with its launchers."""
+
+    def __init__(self, place: Path) -> None:
+        self.library, self.bin = place / "it's lib", place / "b in"
+        self.bin.mkdir()
+        for package in ("pod", "runtime", "storage/deep"):
+            (self.library / package).mkdir(parents=True)
+            (self.library / package / "__init__.py").touch()
+        (self.library / "storage/__init__.py").touch()
+        shutil.copy(f"{SOURCE}/runtime/bundle.py", self.library / "runtime")
+        self.word = self.library / "runtime/word.py"
+        self.word.write_text("WORD = 'old'\n")
+        (self.library / "storage/deep/inner.py").write_text("WORD = 'inner'\n")
+        for package in ("pod", "runtime"):
+            (self.library / package / "__main__.py").write_text(WORDS)
+        self.launch()
+        self.bundle = self.bin / ".pod-code"
+
+    def launch(self) -> None:
+        subprocess.run([LAUNCHER, sys.executable, str(self.bin), str(self.library)], check=True)
+        for cached in self.library.rglob("__pycache__"):
+            shutil.rmtree(cached)
+
+    def run(self, name: str = "pod") -> str:
+        done = subprocess.run([str(self.bin / name)], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert done.stderr == ""
+        return done.stdout.strip()
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Installed:
+    return Installed(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["pod", "pod-runtime"])
+def test_code_comes_from_the_bundle(installed: Installed, name: str) -> None:
+    assert installed.run(name) == "old inner Loader True"
+    assert sorted(os.listdir(installed.bin)) == [".pod-code", "pod", "pod-runtime"]
+    # The bundle's own module is imported as any other.
+    cached = {path.name.partition(".")[0] for path in installed.library.rglob("*.pyc")}
+    assert cached == {"__init__", "bundle"}
+
+
+def test_an_edit_takes_effect_at_once(installed: Installed) -> None:
+    times = os.stat(installed.word)
+    installed.word.write_text("WORD = 'new'\n")  # of the same length
+    os.utime(installed.word, ns=(times.st_atime_ns, times.st_mtime_ns + 1))
+    assert installed.run() == "new inner SourceFileLoader True"
+    installed.word.write_text("WORD = 'newer'\n")
+    os.utime(installed.word, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert installed.run() == "newer inner SourceFileLoader True"
+
+
+def test_a_module_that_went_is_not_there(installed: Installed) -> None:
+    shutil.rmtree(installed.library / "storage/deep")
+    done = subprocess.run([str(installed.bin / "pod")], capture_output=True, text=True, check=False)
+    assert "No module named 'storage.deep'" in done.stderr
+
+
+@pytest.mark.parametrize("kept", [0, 3, 12, 15, 16, 40, 200, -100, -1])
+def test_a_bundle_that_was_cut_does_not_matter(installed: Installed, kept: int) -> None:
+    installed.bundle.write_bytes(installed.bundle.read_bytes()[:kept])
+    assert installed.run().startswith("old inner ")
+
+
+@pytest.mark.parametrize("place", [0, 4, 8, 15, 16, 30, 200])
+def test_a_bundle_that_ends_in_zeros_does_not_matter(installed: Installed, place: int) -> None:
+    content = installed.bundle.read_bytes()
+    installed.bundle.write_bytes(content[:place] + bytes(len(content) - place))
+    assert installed.run().startswith("old inner ")
+
+
+def test_a_bundle_of_another_interpreter_does_not_matter(installed: Installed) -> None:
+    content = installed.bundle.read_bytes()
+    installed.bundle.write_bytes(bytes([content[0] ^ 1]) + content[1:])
+    assert installed.run() == "old inner SourceFileLoader True"
+
+
+def test_no_bundle_does_not_matter(installed: Installed) -> None:
+    installed.bundle.unlink()
+    assert installed.run() == "old inner SourceFileLoader True"
+
+
+def test_a_process_that_began_before_an_installation_goes_on_with_its_own_sources(installed: Installed) -> None:
+    program = f"""
+import subprocess, sys
+sys.path[0:0] = [{str(installed.library)!r}]
+from runtime import bundle
+bundle.install({str(installed.bundle)!r})
+subprocess.run({[LAUNCHER, sys.executable, str(installed.bin), str(installed.library)]!r}, check=True)
+from pod.__main__ import main
+main()
+"""
+    (installed.library / "pod/longer.py").write_text("# moves all the others in the file\n" * 100)
+    done = subprocess.run([sys.executable, "-IS", "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "old inner Loader True"
