@@ -98,18 +98,13 @@ def test_files_where_files_are_meant(store: Pod) -> None:
     shell.close(force=True)
 
 
-def test_it_is_fast_and_silent(store: Pod) -> None:
-    took = []
-    for _ in range(5):
-        start = time.monotonic()
-        result = store.run("__complete", "start", "le")
-        took.append(time.monotonic() - start)
+def test_it_is_silent(store: Pod) -> None:
+    result = store.run("__complete", "start", "le")
     names = [line.split("\t")[0] for line in result.stdout.splitlines()]
     assert names == ["lemon", "lettuce", ":none"]
     assert store.run("__complete", "--no-desc", "start", "lem").stdout == "lemon\n:none\n"
     broken = store.run("--root", "/proc/nowhere", "__complete", "start", "")
     assert (broken.stdout, broken.stderr) == (":none\n", "")
-    assert min(took) < 0.06 * float(os.environ.get("POD_TEST_PATIENCE", "2"))
 
 
 def test_the_script(pod: Pod) -> None:
