@@ -105,9 +105,9 @@ def containers(connection: sqlite3.Connection) -> list[Container]:
     return [Container(row) for row in rows]
 
 
-def auto_removed(connection: sqlite3.Connection) -> list[Container]:
-    """Return the containers that are to go at their end."""
-    return [Container(row) for row in connection.execute(f"SELECT {_COLUMNS} FROM container WHERE auto_remove")]
+def auto_removed(connection: sqlite3.Connection) -> list[tuple[str, str]]:
+    """Return the ID and the creator of each container that is to go at its end."""
+    return connection.execute("SELECT id, creator FROM container WHERE auto_remove").fetchall()
 
 
 def container_ids(connection: sqlite3.Connection) -> set[str]:

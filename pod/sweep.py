@@ -52,9 +52,9 @@ def _sweep_containers(engine: Engine) -> None:
         return
     for name in found - state.container_ids(engine.connection):
         _try(_remove_orphan, engine, name)
-    for container in state.auto_removed(engine.connection):
-        if _is_abandoned(engine, container):
-            _try(_remove_abandoned, engine, container)
+    for identity, creator in state.auto_removed(engine.connection):
+        if _is_abandoned(engine, identity, creator):
+            _try(_remove_abandoned, engine, identity)
 
 
 def _remove_orphan(engine: Engine, name: str) -> None:
@@ -73,11 +73,12 @@ def _is_foreign(engine: Engine, name: str) -> bool:
     return status.has_process(engine.config, name)
 
 
-def _remove_abandoned(engine: Engine, container: state.Container) -> None:
+def _remove_abandoned(engine: Engine, identity: str) -> None:
     from pod.containers import remove
 
-    with ContainerLock(engine.config, container.id, wait=False):
-        if _is_abandoned(engine, container):  # still: nobody started it before we had the lock
+    with ContainerLock(engine.config, identity, wait=False):
+        container = state.find_container(engine.connection, identity)
+        if _is_abandoned(engine, identity, container.creator):  # still: nobody started it before we had the lock
             remove.forget(engine, container, volumes=True)
 
 
@@ -118,11 +119,12 @@ def is_locked(directory: str) -> bool:
     return time.time() - os.stat(directory).st_mtime < _YOUNG_SECONDS
 
 
-def _is_abandoned(engine: Engine, container: state.Container) -> bool:
-    seen = status.observe(engine.config, container.id)
+def _is_abandoned(engine: Engine, identity: str, creator: str) -> bool:
+    owner = creator.split()
+    # With many at once this is asked n times by each of n commands: the answer of most comes first.
+    if owner and owner[2] == boot_id() and process.is_alive(int(owner[0]), int(owner[1])):
+        return False
+    seen = status.observe(engine.config, identity)
     if seen.is_running or seen.monitor_pid:
         return False
-    owner = container.creator.split()
-    if owner:
-        return owner[2] != boot_id() or not process.is_alive(int(owner[0]), int(owner[1]))
-    return seen.state == "exited"
+    return bool(owner) or seen.state == "exited"
