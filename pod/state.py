@@ -27,13 +27,21 @@ EXIT_CODES_KEPT_SECONDS = 300.0
 class Container:
     """A container as it was created; immutable but for its name."""
 
-    __slots__ = ("auto_remove", "config", "created", "creator", "id", "image", "name")
+    __slots__ = ("_config", "_stored", "auto_remove", "created", "creator", "id", "image", "name")
 
     def __init__(self, row: tuple[str, str, str, float, int, str, str]) -> None:
         self.id, self.name, self.image, self.created = row[:4]
         self.auto_remove = bool(row[4])
         self.creator = row[5]  # "PID STARTTIME BOOT-ID" of a `run --rm` that still owns it, else empty
-        self.config: dict[str, Any] = DEFAULTS | jsontext.loads(row[6])
+        self._stored = row[6]
+        self._config: dict[str, Any] | None = None
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What it was created with (pod.containers.configuration), read when it is asked for: a list may have many."""
+        if self._config is None:
+            self._config = DEFAULTS | jsontext.loads(self._stored)
+        return self._config
 
 
 class Volume:
@@ -92,7 +100,7 @@ def insert_container(connection: sqlite3.Connection, container: Container, volum
             container.created,
             int(container.auto_remove),
             container.creator,
-            jsontext.dumps(container.config),
+            _stored(container.config),
         ),
     )
     for name in volumes:
@@ -182,9 +190,16 @@ def clear_creator(connection: sqlite3.Connection, container_id: str) -> None:
     connection.execute("UPDATE container SET creator = '' WHERE id = ?", (container_id,))
 
 
+def _stored(config: dict[str, Any]) -> str:
+    """Return the document without what DEFAULTS says too, which is most of it: a list of many containers reads all."""
+    return jsontext.dumps(
+        {key: value for key, value in config.items() if key not in DEFAULTS or DEFAULTS[key] != value}
+    )
+
+
 def replace_config(connection: sqlite3.Connection, container_id: str, config: dict[str, Any]) -> None:
     """Change what a container is, within a transaction of the caller."""
-    connection.execute("UPDATE container SET config = ? WHERE id = ?", (jsontext.dumps(config), container_id))
+    connection.execute("UPDATE container SET config = ? WHERE id = ?", (_stored(config), container_id))
 
 
 def keep_exit_code(connection: sqlite3.Connection, container: Container, code: int) -> None:

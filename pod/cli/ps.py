@@ -85,9 +85,12 @@ def main(
             output.print_rows(rows, format, entity="ps", headers=_HEADERS, noheading=noheading)
         else:
             columns = _columns(namespace=namespace, pod=pod, size=size)
-            rows = [_row(engine, item, no_trunc=no_trunc, size=size) for item in items]
             header = [_HEADERS.get(column, column.upper()) for column in columns]
-            cells = [[_text(row[column]) for column in columns] for row in rows]
+            if columns == [*_COLUMNS]:
+                cells = _cells(engine, items, no_trunc=no_trunc)
+            else:
+                rows = [_row(engine, item, no_trunc=no_trunc, size=size) for item in items]
+                cells = [[_text(row[column]) for column in columns] for row in rows]
             output.print_table(header, cells, noheading=noheading)
 
     from pod.cli import output
@@ -143,46 +146,55 @@ def _text(value: Any) -> str:
     return str(value() if callable(value) else value)
 
 
+def _cells(engine: Engine, items: list[Listed], *, no_trunc: bool) -> list[list[str]]:
+    """Return what the usual columns have; there may be a thousand rows."""
+    from pod.cli.output import age
+    from pod.containers.health import status as health
+    from pod.containers.listing import status_text
+
+    rows = []
+    for item in items:
+        container = item.container
+        command = " ".join(item.command)
+        if not no_trunc and len(command) > 17:
+            command = command[:17] + "..."
+        status = status_text(item.status, health(engine.config, container))
+        image, created = container.config["image_name"], age(container.created)
+        rows.append([_id(item, no_trunc), image, command, created, status, "", container.name])
+    return rows
+
+
 def _row(engine: Engine, item: Listed, *, no_trunc: bool, size: bool) -> dict[str, Any]:
     """Return what templates may ask for, with podman's names; what costs time is made when asked for."""
     from pod.cli.output import age
-    from pod.containers import health, listing, restart
+    from pod.containers import listing, restart
 
     container, status, config = item.container, item.status, item.container.config
-    command = " ".join(item.command)
-    if not no_trunc and len(command) > 17:
-        command = command[:17] + "..."
     return {
+        **dict(zip(_COLUMNS, _cells(engine, [item], no_trunc=no_trunc)[0], strict=True)),
         "AutoRemove": container.auto_remove,
         "CIDFile": "",
-        "Command": command,
         "Created": lambda: _time(container.created),
         "CreatedAt": lambda: _time(container.created),
-        "CreatedHuman": age(container.created),
         "ExitCode": status.exit_code,
         "Exited": status.state == "exited",
         "ExitedAt": int(status.finished) if status.finished else listing.NEVER,
         "ExposedPorts": "",
-        "ID": _id(item, no_trunc),
-        "Image": config["image_name"],
         "ImageID": container.image if no_trunc else container.image[:12],
         "IsInfra": False,
         "Label": lambda name: config["labels"].get(name, ""),
         "Labels": lambda: _map(config["labels"]),
         "Mounts": lambda: listing.mounts(item),
-        "Names": container.name,
         "Namespaces": lambda: listing.namespaces(item),
         "Networks": "",
         "Pid": status.pid,
         "Pod": "",
         "PodName": "",
-        "Ports": "",
         "Restarts": lambda: restart.count(engine.config, container.id),
         "RunningFor": age(container.created),
         "Size": lambda: _size(engine, item) if size else "",
         "StartedAt": int(status.started) if status.started else listing.NEVER,
         "State": status.state,
-        "Status": listing.status_text(status, health.status(engine.config, container)),
         **{field: _namespace(item, field) for field, _ in listing.NAMESPACES},
     }
 

@@ -155,7 +155,8 @@ if TYPE_CHECKING:
         create_command: list[str]
 
 
-# What a container has for the keys that the version which created it did not know yet.
+# What a container has for the keys that its stored document lacks: those that the version which created it did not know
+# yet, and those that had this very value, which is not stored. So no value here may ever change.
 DEFAULTS: dict[str, Any] = {
     "storage": {"read_only_tmpfs": True, "chrootdirs": [], "shm_size_systemd": 0},
     "secrets": [],

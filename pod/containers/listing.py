@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 from pod import state
+from pod.cli.output import duration
 from pod.containers.status import observe
 from pod.errors import UsageError
 
@@ -49,7 +51,12 @@ class Listed:
 
 def listed(engine: Engine) -> list[Listed]:
     """Return all containers, oldest first."""
-    return [Listed(one, observe(engine.config, one.id)) for one in state.containers(engine.connection)]
+    try:
+        monitored = set(os.listdir(f"{engine.config.runroot}/containers"))
+    except FileNotFoundError:
+        monitored = set()
+    containers = state.containers(engine.connection)
+    return [Listed(one, observe(engine.config, one.id, rests=one.id not in monitored)) for one in containers]
 
 
 def sort_key(name: str, engine: Engine) -> Callable[[Listed], Any]:
@@ -84,8 +91,6 @@ def sizes(engine: Engine, item: Listed) -> dict[str, int]:
 
 def namespaces(item: Listed) -> dict[str, str]:
     """Return the numbers of a running container's namespaces, by podman's fields; empty texts for one that rests."""
-    import os
-
     numbers = {}
     for field, kind in NAMESPACES:
         try:
@@ -141,8 +146,6 @@ def mounts(item: Listed) -> list[str]:
 
 def status_text(status: Status, health: str = "") -> str:
     """Return "Up 2 minutes (healthy)", "Exited (0) 3 seconds ago" or "Created"."""
-    from pod.cli.output import duration
-
     now = time.time()
     if status.state == "running":
         return f"Up {duration(now - status.started)}" + (f" ({health})" if health else "")

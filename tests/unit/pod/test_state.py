@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from pod import schema, state
+from pod.containers.configuration import DEFAULTS
 from pod.errors import ContainerNotFoundError, NameInUseError, NoSuchVolumeError, PodError
+from runtime import jsontext
 from storage import database, store
 
 
@@ -33,6 +35,18 @@ def test_containers_are_found_by_name_id_and_beginning(connection: sqlite3.Conne
     for missing in ("", "zz", "aa1g", "%", "we"):
         with pytest.raises(ContainerNotFoundError):
             state.find_container(connection, missing)
+
+
+def test_what_defaults_say_is_not_stored(connection: sqlite3.Connection) -> None:
+    config = {**DEFAULTS, "timeout": 5, "restart": {"policy": "always", "maximum": 0}, "user": ""}
+    row = ("aa11", "web", "image", 0.0, 0, "", jsontext.dumps(config))
+    state.insert_container(connection, state.Container(row), [])
+    stored = connection.execute("SELECT config FROM container").fetchone()[0]
+    assert jsontext.loads(stored) == {"timeout": 5, "restart": {"policy": "always", "maximum": 0}, "user": ""}
+    assert state.find_container(connection, "web").config == config
+    state.replace_config(connection, "aa11", {**config, "timeout": 0, "user": "me"})
+    assert "timeout" not in connection.execute("SELECT config FROM container").fetchone()[0]
+    assert state.find_container(connection, "web").config == {**config, "timeout": 0, "user": "me"}
 
 
 def test_names_are_taken_once(connection: sqlite3.Connection) -> None:
