@@ -56,7 +56,17 @@ def remove_container(
             stop.stop(engine, container, timeout=timeout, warn=warn)
         elif seen.pid:
             stop.stop(engine, container, timeout=0)  # it waits to be started
+        else:
+            end_lost(engine, container.id)
         forget(engine, container, volumes=volumes or container.auto_remove)
+
+
+def end_lost(engine: Engine, container_id: str) -> None:
+    """End processes of which nothing is recorded: the runroot was wiped, though the machine has not been rebooted."""
+    if status.is_lost(engine.config, container_id):
+        from pod.containers import salvage
+
+        salvage.salvage(engine.config, container_id)
 
 
 def _settle_or_salvage(engine: Engine, container_id: str) -> None:

@@ -21,7 +21,7 @@ def salvage(config: Config, container_id: str) -> None:
 
     Its processes are those in cgroups that bear its ID, and the children of its monitor, which the first one is.
     """
-    for pid in _first_processes(config, container_id):
+    for pid in _processes(config, container_id):
         try:
             os.kill(pid, 9)
         except OSError:
@@ -34,17 +34,39 @@ def salvage(config: Config, container_id: str) -> None:
         gc.remove_tree(state_dir)
 
 
-def _first_processes(config: Config, container_id: str) -> Iterator[int]:
+def _processes(config: Config, container_id: str) -> Iterator[int]:
+    """Give the monitors of the container, which would start it again, then their children and the first process."""
     directory = config.monitor_dir(container_id)
-    living = status.living(f"{directory}/pid")
-    if living:
-        yield living
-    monitor = status.living(f"{directory}/monitor")
+    known = [pid for pid in (status.living(f"{directory}/monitor"),) if pid]
+    monitors = known or _lost_monitors(container_id)
+    children = [int(child) for pid in monitors for child in _words(f"/proc/{pid}/task/{pid}/children")]
+    yield from (*(() if known else monitors), *children)
+    first = status.living(f"{directory}/pid")
+    if first:
+        yield first
+
+
+def _lost_monitors(container_id: str) -> list[int]:
+    """Return our processes that name themselves the container's monitor, for those that no file names any more."""
+    found = []
+    for name in os.listdir("/proc"):
+        try:
+            if not name.isdigit() or os.stat(f"/proc/{name}").st_uid != os.geteuid():
+                continue
+        except OSError:
+            continue
+        words = " ".join(_words(f"/proc/{name}/cmdline"))
+        if "pod-monitor" in words and container_id in words:
+            found.append(int(name))
+    return found
+
+
+def _words(path: str) -> list[str]:
     try:
-        with open(f"/proc/{monitor}/task/{monitor}/children", encoding="ascii") as file:
-            yield from map(int, file.read().split())
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read().replace("\0", " ").split()
     except OSError:
-        pass  # there is none
+        return []
 
 
 def _cgroups(container_id: str) -> list[str]:

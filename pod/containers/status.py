@@ -121,6 +121,16 @@ def has_living_process(config: Config, container_id: str) -> bool:
     return bool(living(f"{config.monitor_dir(container_id)}/pid"))
 
 
+def is_lost(config: Config, container_id: str) -> bool:
+    """Tell whether nothing is known of a container that was started since the machine is up: it may still run."""
+    fields = _read(f"{config.container_dir(container_id)}/started").split()
+    if len(fields) != 2 or has_process(config, container_id) or exit_record(config, container_id) is not None:
+        return False
+    from storage.store import boot_id
+
+    return fields[1] == boot_id()
+
+
 def exit_record(config: Config, container_id: str) -> dict[str, Any] | None:
     """Return what the monitor wrote at the container's end, or None."""
     # The second is where a monitor puts it when the disk is full.

@@ -6,7 +6,9 @@ import fcntl
 import json
 import os
 import random
+import select
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import pytest
 
 from pod.containers import attach
 from runtime import errors
+from tests.fixtures.command import Pod
 from tests.fixtures.monitor import (
     LATER,
     Fake,
@@ -118,3 +121,21 @@ def test_monitor_killed_before_the_start(fake: Fake) -> None:
     os.kill(link.monitor_pid, signal.SIGKILL)
     with pytest.raises(errors.OCIRuntimeError, match="was killed"):
         link.start()
+
+
+@pytest.mark.parametrize("line", ["rm --force --time 0", "start"])
+def test_a_wiped_runroot_leaves_no_container_that_nobody_can_end(box: Pod, busybox: str, line: str) -> None:
+    """As when a user's /run/user/UID is gone with the session, or files in /tmp are cleaned by age."""
+    box.run("run", "--detach", "--restart", "always", "--name", "lost", busybox, "sleep", "1234")
+    pid = int(box.run("inspect", "--format", "{{.State.Pid}}", "lost").stdout)
+    descriptor = os.pidfd_open(pid)
+    time.sleep(1.5)  # its monitor is what it will be until the end
+    directory = os.path.join(box.runroot, "containers")
+    subprocess.run(["find", directory, os.path.join(box.runroot, "runtime"), "-mindepth", "1", "-delete"], check=False)
+    assert box.run("ps", "--all", "--format", "{{.Names}} {{.State}}").stdout == "lost exited\n"
+    box.run(*line.split(), "lost")
+    assert select.select([descriptor], [], [], 5)[0], "the first process lives on"
+    os.close(descriptor)
+    if line == "start":
+        assert box.run("exec", "lost", "echo", "back").stdout == "back\n"
+        box.run("rm", "--force", "--time", "0", "lost")
