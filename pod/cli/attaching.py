@@ -30,16 +30,20 @@ def attend(
 
     Of `streams`, where they are chosen, only "stdout" and "stderr" are written.
     """
-    ended = session.attach(
-        launched.attach(),
-        stdin=stdin,
-        terminal=terminal,
-        detach_keys=detach_keys,
-        sig_proxy=sig_proxy,
-        relay=lambda number: stop.relay(launched.engine.config, launched.id, number),
-        resize=launched.resize,
-        muted=() if streams is None else tuple(2 if one == "stderr" else 1 for one in _OUTPUTS - streams),
-    )
+    try:
+        ended = session.attach(
+            launched.attach(),
+            stdin=stdin,
+            terminal=terminal,
+            detach_keys=detach_keys,
+            sig_proxy=sig_proxy,
+            relay=lambda number: stop.relay(launched.engine.config, launched.id, number),
+            resize=launched.resize,
+            muted=() if streams is None else tuple(2 if one == "stderr" else 1 for one in _OUTPUTS - streams),
+        )
+    except BrokenPipeError:
+        launched.abandon()
+        raise
     if ended == "detached":
         launched.detach()
         return 0

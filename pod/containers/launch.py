@@ -48,6 +48,17 @@ class LaunchedContainer(Launched):
                 state.clear_creator(self.engine.connection, self.id)
             self.container.creator = ""
 
+    def abandon(self) -> None:
+        """Leave the container, or end it if it is to go at its end: `run --rm IMAGE yes | head -1` leaves nothing."""
+        if not self.container.auto_remove:
+            self.detach()
+            return
+        from pod.containers import deafness, stop
+
+        deaf = deafness.is_deaf(self.pid, self.container.config["stop_signal"])
+        stop.stop(self.engine, self.container, timeout=0 if deaf else None)
+        self.wait()
+
     def has_ended(self) -> bool:
         """Tell whether the monitor has written the exit record."""
         return status.exit_record(self.engine.config, self.id) is not None
@@ -145,6 +156,10 @@ def _launch(
         stop.settle(engine.config, container.id)
     elif seen.is_running:
         raise StateError(f"container {container.id} is running already: container state improper")
+    elif seen.state == "exited":
+        from pod.containers import remove
+
+        remove.end_lost(engine, container.id)
     link = _join(engine, container, seen) if seen.state == "initialized" else None
     if link is None:
         link = _create(engine, container, console_size, meanwhile, preserve)

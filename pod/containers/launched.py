@@ -76,6 +76,10 @@ class Launched:
     def release(self) -> None:
         """Let the program live on when this command ends."""
 
+    def abandon(self) -> None:
+        """Leave the program, for nobody reads its output any more."""
+        self.detach()
+
     def has_ended(self) -> bool:
         """Tell whether the monitor has written the exit record."""
         raise NotImplementedError
