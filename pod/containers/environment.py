@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from pod.containers.configuration import ContainerConfig
+
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy")
 
@@ -51,6 +53,15 @@ def compose(
     for name in result if asked.unset_all else asked.unset:
         result = {key: value for key, value in result.items() if key != name}
     return result | said
+
+
+def of_program(config: ContainerConfig | dict[str, Any]) -> dict[str, str]:
+    """Return the variables of a container's program, but for those that only its image's files and secrets tell."""
+    identity = config["identity"]
+    env = {} if identity["unset_env_all"] else {"PATH": PATH, "container": "podman"}
+    if config["tty"] and not identity["unset_env_all"]:
+        env["TERM"] = "xterm"
+    return {key: value for key, value in env.items() if key not in identity["unset_env"]} | config["env"]
 
 
 def _merge(variables: dict[str, str], item: str) -> None:

@@ -17,6 +17,7 @@ from pod.containers import (
     runtimes,
     sessions,
 )
+from pod.containers.environment import of_program
 from pod.containers.status import observe
 
 TYPE_CHECKING = False
@@ -159,7 +160,7 @@ def _config(container: Container) -> dict[str, Any]:
         "Tty": config["tty"],
         "OpenStdin": config["stdin"],
         "StdinOnce": False,
-        "Env": [f"{key}={value}" for key, value in config["env"].items()],
+        "Env": [f"{key}={value}" for key, value in ({"HOSTNAME": config["hostname"]} | of_program(config)).items()],
         "Cmd": config["command"],
         "Image": config["image_name"],
         "Volumes": None,

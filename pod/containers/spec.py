@@ -7,7 +7,7 @@ Source: runtime-spec, config.md and config-linux.md; the defaults are podman's.
 from __future__ import annotations
 
 from pod.containers import security, spec_mounts, spec_resources
-from pod.containers.environment import PATH
+from pod.containers.environment import of_program
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,14 +54,8 @@ def process(config: ContainerConfig, args: list[str], container_id: str, surroun
     """Return the process section: root, until pod.containers.rootfs has looked up who the user is."""
     if config["init_path"]:
         args = [spec_mounts.INIT_TARGET, "--", *args]
-    identity, confinement = config["identity"], config["confinement"]
-    env = {"PATH": PATH, "container": "podman"}
-    if config["tty"]:
-        env["TERM"] = "xterm"
-    if identity["unset_env_all"]:
-        env = {}
-    env = {key: value for key, value in env.items() if key not in identity["unset_env"]} | config["env"]
-    env |= surroundings.secret_env
+    confinement = config["confinement"]
+    env = of_program(config) | surroundings.secret_env
     env.setdefault("HOSTNAME", config["hostname"])
     labels: dict[str, Any] = {}
     if not config["security"]["privileged"]:
