@@ -150,6 +150,8 @@ def _database(error: BaseException) -> tuple[str, str, int]:
     hint = ""
     if "locked" in message:
         hint = "another pod command holds the database for long; try again"
+    elif "readonly" in message:
+        hint = "choose a writable place with --root and --runroot"
     elif "full" in message:
         hint = "free some space, or choose another disk with --root"
     elif "malformed" in message or "not a database" in message:

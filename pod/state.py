@@ -158,6 +158,8 @@ def rename_container(connection: sqlite3.Connection, container_id: str, name: st
 
 def find_container(connection: sqlite3.Connection, text: str) -> Container:
     """Return the container of this name, ID, or unambiguous beginning of an ID."""
+    if not text:
+        raise PodError("name or ID cannot be empty")
     query = f"SELECT {_COLUMNS} FROM container WHERE name = ? OR id = ?"
     row = connection.execute(query, (text, text)).fetchone()
     if row is None and text and all(letter in "0123456789abcdef" for letter in text):

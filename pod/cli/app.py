@@ -123,7 +123,7 @@ class LazyGroup(TyperGroup):
 
     def get_help(self, ctx: Any) -> str:
         """Return the text of `--help`."""
-        commands = [(name, line) for name, (_, line) in self.entries.items()]
+        commands = sorted((name, line) for name, (_, line) in self.entries.items() if line)
         return help.of_group(ctx.command_path, self.summary, commands, declared(self, ctx)[0])
 
 

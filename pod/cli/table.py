@@ -72,7 +72,7 @@ GROUPS: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
             "port": COMMANDS["port"],
             "prune": ("container_prune", "Remove all non running containers"),
             "ps": COMMANDS["ps"],
-            "relaunch": ("container_relaunch", "Start a container again (for its monitor only)"),
+            "relaunch": ("container_relaunch", ""),  # for monitors only, so that no help shows it
             "rename": COMMANDS["rename"],
             "restart": COMMANDS["restart"],
             "restore": ("container_restore", "Restore one or more containers from a checkpoint"),

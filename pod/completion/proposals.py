@@ -112,7 +112,7 @@ def _after_global(words: list[str], current: str, known: dict[str, Flag]) -> Pro
 
 def _commands(group: str) -> list[tuple[str, str]]:
     if group:
-        return [(name, line) for name, (_, line) in table.GROUPS[group][1].items()]
+        return [(name, line) for name, (_, line) in table.GROUPS[group][1].items() if line]
     groups = [(name, line) for name, (line, _) in table.GROUPS.items()]
     return [*groups, *((name, line) for name, (_, line) in table.COMMANDS.items()), ("help", "Help about any command")]
 

@@ -141,3 +141,38 @@ def test_exec_that_ends_at_once(box: Pod, busybox: str) -> None:
     name = box.run("run", "--detach", busybox, "sleep", "100").out
     assert [box.run("exec", name, "sh", "-c", "exit 4", check=False).code for _ in range(40)] == [4] * 40
     box.run("rm", "--force", "--time", "0", name)
+
+
+def test_a_reader_that_leaves_takes_a_container_that_is_to_go_with_it(box: Pod, busybox: str) -> None:
+    """As podman does with --rm: else `run --rm IMAGE yes | head -1` would run for ever."""
+    for words in (["yes"], ["sh", "-c", "trap 'exit 0' TERM; while :; do echo y; done"]):
+        with box.start("run", "--rm", "--name", "endless", busybox, *words, stderr=subprocess.DEVNULL) as command:
+            assert command.stdout is not None
+            command.stdout.readline()
+            command.stdout.close()
+            assert command.wait(timeout=30) == 141
+        assert box.run("ps", "--all", "--quiet").stdout == ""
+    with box.start("run", "--name", "kept", busybox, "yes", stderr=subprocess.DEVNULL) as command:
+        assert command.stdout is not None
+        command.stdout.readline()
+        command.stdout.close()
+        assert command.wait(timeout=30) == 141
+    assert box.run("ps", "--format", "{{.Names}}").stdout == "kept\n"
+    box.run("rm", "--force", "--time", "0", "kept")
+
+
+def test_inspect_tells_the_variables_that_the_program_has(box: Pod, busybox: str) -> None:
+    box.run("create", "--name", "told", "--hostname", "h", "--env", "A=1", "--unsetenv", "container", busybox, "true")
+    shown = box.run("inspect", "--format", "{{range .Config.Env}}{{.}} {{end}}", "told").stdout.split()
+    assert sorted(shown) == ["A=1", "HOSTNAME=h", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]
+    box.run("rm", "told")
+
+
+def test_an_empty_name_is_refused(box: Pod) -> None:
+    for words in ("rm", "stop", "start", "logs", "inspect", "rm --force", "kill"):
+        result = box.run(*words.split(), "", check=False)
+        assert (result.code, result.stderr) == (125, "Error: name or ID cannot be empty\n"), words
+
+
+def test_the_help_shows_no_command_of_ours_only(box: Pod) -> None:
+    assert "relaunch" not in box.run("container", "--help").stdout
