@@ -18,7 +18,8 @@ class SiteOnDemand:
     @classmethod
     def find_spec(cls, name: str, path: Any = None, target: Any = None) -> Any:
         """Complete the path once, and let the other finders look again."""
-        if path is not None or cls not in sys.meta_path:
+        # The standard library's `copy` asks for a module of Jython, in vain and often (by dataclasses).
+        if path is not None or name == "org" or cls not in sys.meta_path:
             return None
         sys.meta_path.remove(cls)
         import site
