@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING
-
+from runtime import jsontext
 from storage.rootfs import lowers
 from storage.sizes import layer_sizes
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
@@ -31,8 +30,8 @@ _CONFIG_FIELDS = (
 
 def inspect(store: Store, image: Image) -> dict[str, Any]:
     """Return what `image inspect` shows."""
-    document = json.loads(image.config)
-    manifest = json.loads(image.manifest)
+    document = jsontext.loads(image.config)
+    manifest = jsontext.loads(image.manifest)
     config = document.get("config") or {}
     history = document.get("history") or []
     told: dict[str, Any] = {
@@ -74,7 +73,7 @@ def _layers(store: Store, image: Image) -> dict[str, str]:
 
 def history(store: Store, image: Image) -> list[dict[str, Any]]:
     """Return the steps that made an image, the newest first: id, created (text), created_by, comment, size, tags."""
-    steps = json.loads(image.config).get("history") or []
+    steps = jsontext.loads(image.config).get("history") or []
     sizes = layer_sizes(store, image.id)
     result = []
     for step in steps:
@@ -90,7 +89,7 @@ def history(store: Store, image: Image) -> list[dict[str, Any]]:
             }
         )
     # An image may say nothing of how it came to be; its layers are there nevertheless.
-    created = json.loads(image.config).get("created", "0001-01-01T00:00:00Z")
+    created = jsontext.loads(image.config).get("created", "0001-01-01T00:00:00Z")
     result += [
         {"id": "<missing>", "created": created, "created_by": "", "comment": "", "size": size, "tags": []}
         for size in sizes

@@ -33,6 +33,7 @@ RUN_PATH = (
     "pod.event_stream",
     "pod.event_words",
     "pod.host",
+    "pod.images.views",
     "pod.template.rendering",
     "runtime.__main__",
     "runtime.cgroups",
