@@ -56,6 +56,12 @@ MAP_FIELDS = frozenset(
 )
 
 
+# The keys whose value is a time in Go, which templates print in Go's own form and JSON as RFC 3339.
+TIME_FIELDS = frozenset(
+    ("CheckpointedAt", "Created", "CreatedAt", "FinishedAt", "RestoredAt", "StartedAt", "UpdatedAt"),
+)
+
+
 def record(value: Any, key: str = "") -> Any:
     """Return a JSON object as the Go struct, or where its key says so the map, that podman has there."""
     if isinstance(value, Map):
@@ -65,6 +71,8 @@ def record(value: Any, key: str = "") -> Any:
         return Map(fields) if key in MAP_FIELDS else Record(fields)
     if isinstance(value, list):
         return [record(item) for item in value]
+    if key in TIME_FIELDS and isinstance(value, str) and value[10:11] == "T" and value[-1] == "Z":
+        return WrittenTime(value)
     return value
 
 
@@ -103,6 +111,60 @@ class Time:
     def Unix(self) -> int:
         """Return the seconds since 1970."""
         return int(self.seconds or 0)
+
+    def IsZero(self) -> bool:
+        """Tell whether this is Go's zero time, which stands for never."""
+        return self._stamp("T") == "0001-01-01T00:00:00"
+
+    def Year(self) -> int:
+        """Return the year."""
+        return int(self._stamp("T")[:4])
+
+    def Format(self, layout: str) -> str:
+        """Return the moment as Go's layout shows its reference time, 2006-01-02 15:04:05."""
+        import re
+        from datetime import datetime
+
+        moment = datetime.fromisoformat(self._stamp("T")[:19])
+        return re.sub("|".join(_LAYOUT), lambda found: f"{moment:{_LAYOUT[found[0]]}}", layout)
+
+
+class WrittenTime(Time):
+    """A moment that is known by its RFC 3339 form in UTC."""
+
+    __slots__ = ("written",)
+
+    def __init__(self, written: str) -> None:
+        from calendar import timegm
+        from time import strptime
+
+        super().__init__(timegm(strptime(written[:19], "%Y-%m-%dT%H:%M:%S")))
+        self.written = written[:-1]
+
+    def _stamp(self, separator: str) -> str:
+        return self.written.replace("T", separator)
+
+
+# What of Go's reference time is which part of a moment; longer ones first. All is in UTC here.
+_LAYOUT = {
+    "January": "%B",
+    "Monday": "%A",
+    "Z07:00": "Z",
+    "-07:00": "+00:00",
+    "-0700": "+0000",
+    "2006": "%Y",
+    "Jan": "%b",
+    "Mon": "%a",
+    "MST": "UTC",
+    "PM": "%p",
+    "15": "%H",
+    "01": "%m",
+    "02": "%d",
+    "03": "%I",
+    "04": "%M",
+    "05": "%S",
+    "06": "%y",
+}
 
 
 def text(value: Any) -> str:

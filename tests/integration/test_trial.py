@@ -176,3 +176,12 @@ def test_an_empty_name_is_refused(box: Pod) -> None:
 
 def test_the_help_shows_no_command_of_ours_only(box: Pod) -> None:
     assert "relaunch" not in box.run("container", "--help").stdout
+
+
+def test_inspect_prints_times_as_podman_does(box: Pod, busybox: str) -> None:
+    box.run("create", "--name", "timed", busybox, "true")
+    written = box.run("inspect", "--format", "{{json .Created}}", "timed").stdout
+    shown = box.run("inspect", "--format", "{{.Created}}", "timed").stdout
+    assert shown == written.strip('"\n').replace("T", " ").replace("Z", " +0000 UTC\n")
+    assert box.run("inspect", "--format", "{{.State.StartedAt.IsZero}}", "timed").stdout == "true\n"
+    box.run("rm", "timed")

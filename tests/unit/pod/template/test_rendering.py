@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from pod.template.lexer import TemplateError
 from pod.template.rendering import Template
-from pod.template.values import Map
+from pod.template.values import Map, record
 
 with open(os.path.join(os.path.dirname(__file__), "go_1_19.json")) as file:
     TABLE = json.load(file)
@@ -108,3 +108,18 @@ def test_plain_text_is_itself(source: str) -> None:
 def test_whatever_printf_is_given_it_prints(format: str) -> None:
     if "`" not in format and not any(len(part) > 4 for part in format.replace("*", ".").split(".")):
         render(f"{{{{printf `{format}` 1 .Name .Ratio .List .Labels .Nothing}}}}")
+
+
+def test_times_of_objects_print_as_go_prints_them() -> None:
+    shown = record({"State": {"StartedAt": "2026-11-27T03:47:09.42706481Z", "FinishedAt": "0001-01-01T00:00:00Z"}})
+
+    def rendered(source: str) -> str:
+        return Template(source, name="inspect").render(shown)
+
+    assert rendered("{{.State.StartedAt}}") == "2026-11-27 03:47:09.42706481 +0000 UTC"
+    assert rendered("{{json .State.StartedAt}}") == '"2026-11-27T03:47:09.42706481Z"'
+    assert rendered("{{.State.StartedAt.Year}} {{.State.StartedAt.Unix}}") == "2026 1795751229"
+    assert rendered("{{.State.StartedAt.IsZero}} {{.State.FinishedAt.IsZero}}") == "false true"
+    assert rendered("{{.State.FinishedAt}}") == "0001-01-01 00:00:00 +0000 UTC"
+    assert rendered('{{.State.StartedAt.Format "2006-01-02T15:04:05Z07:00"}}') == "2026-11-27T03:47:09Z"
+    assert rendered('{{.State.StartedAt.Format "Mon Jan 02 2006"}}') == "Fri Nov 27 2026"
