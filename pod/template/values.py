@@ -46,6 +46,7 @@ MAP_FIELDS = frozenset(
         "Labels",
         "Networks",
         "Options",
+        "PortBindings",
         "Ports",
         "Sysctls",
         "Tmpfs",
@@ -62,6 +63,18 @@ TIME_FIELDS = frozenset(
 )
 
 
+# The keys that are null in JSON while the list in Go is nil: templates see an empty one.
+LIST_FIELDS = frozenset(("Entrypoint", "Cmd", "Env", "Links", "Log", "OnBuild", "VolumesFrom"))
+
+
+class NilMap(Map):
+    """A nil map: empty for templates, null in JSON."""
+
+
+class NilList(list["Any"]):
+    """A nil slice: empty for templates, null in JSON."""
+
+
 def record(value: Any, key: str = "") -> Any:
     """Return a JSON object as the Go struct, or where its key says so the map, that podman has there."""
     if isinstance(value, Map):
@@ -71,6 +84,8 @@ def record(value: Any, key: str = "") -> Any:
         return Map(fields) if key in MAP_FIELDS else Record(fields)
     if isinstance(value, list):
         return [record(item) for item in value]
+    if value is None:
+        return NilList() if key in LIST_FIELDS else NilMap() if key in MAP_FIELDS else None
     if key in TIME_FIELDS and isinstance(value, str) and value[10:11] == "T" and value[-1] == "Z":
         return WrittenTime(value)
     return value
@@ -263,6 +278,8 @@ def _takes_arguments(value: Any) -> bool:
 
 def _plain(value: Any) -> Any:
     """Return what JSON has for a value: what a method gives, a time as text, 1 for 1.0."""
+    if isinstance(value, (NilMap, NilList)):
+        return None
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items() if not _takes_arguments(item)}
     if isinstance(value, (list, tuple)):

@@ -123,3 +123,14 @@ def test_times_of_objects_print_as_go_prints_them() -> None:
     assert rendered("{{.State.FinishedAt}}") == "0001-01-01 00:00:00 +0000 UTC"
     assert rendered('{{.State.StartedAt.Format "2006-01-02T15:04:05Z07:00"}}') == "2026-11-27T03:47:09Z"
     assert rendered('{{.State.StartedAt.Format "Mon Jan 02 2006"}}') == "Fri Nov 27 2026"
+
+
+def test_null_lists_and_maps_are_empty_ones_for_templates() -> None:
+    shown = record({"Entrypoint": None, "Volumes": None, "PortBindings": {}, "Other": None})
+    for source, text in (
+        ("{{.Entrypoint}} {{.Volumes}} {{.PortBindings}} {{.Other}}", "[] map[] map[] <nil>"),
+        ("{{len .Entrypoint}} {{len .Volumes}} {{len .PortBindings}}", "0 0 0"),
+        ("{{range .Entrypoint}}x{{end}}{{range $k, $v := .Volumes}}x{{end}}{{if .Entrypoint}}x{{end}}", ""),
+        ("{{json .Entrypoint}} {{json .Volumes}} {{json .PortBindings}}", "null null {}"),
+    ):
+        assert Template(source, name="inspect").render(shown) == text
