@@ -205,7 +205,7 @@ def test_full_disk(small: Pod, registry: Registry, busybox: str) -> None:
     failed = small.run("run", "--name", "new", busybox, "true", check=False)
     assert (failed.code, failed.stderr) == (125, "Error: create container: no space left on device\n")
     assert small.run("wait", "seven").out == "7"
-    assert small.run("ps", "--all", "--format", "{{.Names}}").out.split() == ["seven", "old"]
+    assert small.run("ps", "--all", "--format", "{{.Names}}").out.split() == ["old", "seven"]
     small.run("rm", "old")
     os.unlink(os.path.join(small.root, "ballast"))
     assert small.run("run", "--rm", busybox, "echo", "fine").out == "fine"
