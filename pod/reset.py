@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 from pod import state
 from pod.containers.remove import remove_container
+from pod.containers.salvage import salvage
 from storage import gc
 
 if TYPE_CHECKING:
+    from pod.config import Config
     from pod.engine import Engine
 
 _GRAPHROOT = (
@@ -41,6 +43,21 @@ _RUNROOT = (
 )
 
 
+def wipe(config: Config) -> None:
+    """Delete everything of a store whose database is lost, and end what runs by what the kernel knows of it."""
+    if config.rootless:
+        from pod import rootless
+
+        rootless.enter(config)
+    known: set[str] = set()
+    for root in (config.graphroot, config.runroot):
+        if os.path.isdir(f"{root}/containers"):
+            known.update(name.removesuffix(".lock") for name in os.listdir(f"{root}/containers"))
+    for container_id in known:
+        salvage(config, container_id)
+    _delete_all(config)
+
+
 def reset(engine: Engine) -> None:
     """Stop and remove all containers, and delete everything that pod keeps below its two roots.
 
@@ -51,7 +68,11 @@ def reset(engine: Engine) -> None:
         # Those that others need can go only after them; the newest needs older ones only.
         remove_container(engine, left.pop(), force=True, volumes=True, timeout=0)
     engine.store.close()
-    for root, names in ((engine.config.graphroot, _GRAPHROOT), (engine.config.runroot, _RUNROOT)):
+    _delete_all(engine.config)
+
+
+def _delete_all(config: Config) -> None:
+    for root, names in ((config.graphroot, _GRAPHROOT), (config.runroot, _RUNROOT)):
         for name in names:
             _delete(f"{root}/{name}")
         try:

@@ -20,7 +20,7 @@ import fcntl
 import os
 
 from storage import database
-from storage.errors import NoSpaceError, StorageError
+from storage.errors import CorruptError, NoSpaceError, StorageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -162,6 +162,7 @@ def open_store(root: str, *, readonly: bool = False) -> Store:
         return Store(root, connection)
     connection.close()
     if present == 0:
+        _check_new(root)
         return empty(root)
     open_store(root).close()
     return Store(root, database.connect(path, readonly=True))
@@ -170,6 +171,8 @@ def open_store(root: str, *, readonly: bool = False) -> Store:
 def create(root: str, connection: Connection) -> Store:
     """Make the directories and tables that are missing; the connection must be one for writing."""
     store = Store(root, connection)
+    if database.version(connection, PACKAGE) == 0:
+        _check_new(root)
     database.migrate(connection, PACKAGE, SCHEMA)
     if not os.path.isdir(store.trash):  # the last one made
         try:
@@ -294,6 +297,19 @@ def _connect(root: str) -> Connection:
     except OSError as error:
         raise translated(error, f"create store {root}") from error
     return database.connect(f"{root}/pod.db", readonly=False)
+
+
+def _check_new(root: str) -> None:
+    """Refuse a database without tables beside layers: it is no new store, and the collector would empty it."""
+    try:
+        layers = os.listdir(f"{root}/layers")
+    except FileNotFoundError:
+        return
+    if layers:
+        raise CorruptError(
+            f"store {root}: pod.db is empty or new, but there are layers: its content was lost",
+            hint="bring pod.db back from a copy, or give all of the store up with `pod system reset`",
+        )
 
 
 def empty(root: str) -> Store:

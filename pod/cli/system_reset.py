@@ -24,7 +24,15 @@ def main(force: Annotated[bool, Option("--force", "-f", help="Do not prompt for 
     from pod import config, reset, settings
     from pod.cli.asking import confirmed
     from pod.engine import open_engine
+    from storage import sqlite
+    from storage.errors import StorageError
 
     found = config.load(settings.current)
-    if force or confirmed(WARNING.format(graphroot=found.graphroot, runroot=found.runroot)):
-        reset.reset(open_engine(write=True))
+    if not force and not confirmed(WARNING.format(graphroot=found.graphroot, runroot=found.runroot)):
+        return
+    try:
+        engine = open_engine(write=True)
+    except (StorageError, sqlite.Error):
+        reset.wipe(found)  # its database is lost: this is what mends it
+    else:
+        reset.reset(engine)

@@ -136,3 +136,20 @@ def test_generate_spec(box: Pod, busybox: str) -> None:
         125,
         'Error: no container with name or ID "none" found: no such container',
     )
+
+
+def test_a_lost_database_is_not_taken_for_a_new_store(box: Pod, busybox: str) -> None:
+    box.run("run", "--detach", "--name", "one", busybox, "sleep", "600")
+    layers = sorted(os.listdir(f"{box.root}/layers"))
+    for name in ("pod.db-wal", "pod.db-shm"):
+        if os.path.exists(f"{box.root}/{name}"):
+            os.unlink(f"{box.root}/{name}")
+    os.truncate(f"{box.root}/pod.db", 0)
+    for command in ("ps", "images"):
+        failed = box.run(command, check=False)
+        assert failed.code == 125
+        assert "its content was lost" in failed.stderr
+    assert box.run("create", "--name", "two", busybox, check=False).code == 125
+    assert sorted(os.listdir(f"{box.root}/layers")) == layers
+    box.run("system", "reset", "--force")
+    assert box.run("ps", "--all", "--quiet").out == ""
