@@ -10,7 +10,7 @@ from pod.cli import flags, terminal
 from pod.cli.flags.request import Request
 from pod.containers.create import create
 from pod.errors import ContainerNotFoundError, NameInUseError, PodError
-from runtime.errors import OCIRuntimeError
+from runtime.errors import CommandNotFoundError, OCIRuntimeError
 from storage import images
 from storage.errors import ImageNotFoundError
 
@@ -112,10 +112,22 @@ def create_and_start(
         except BaseException as error:
             replaced = request.replace and not state.has_container(engine.connection, container.id)
             _discard(engine, container, request.cidfile)
-            if not (left and replaced and isinstance(error, (PodError, OCIRuntimeError))):
+            if not isinstance(error, (PodError, OCIRuntimeError)):
                 raise
+            if not (left and replaced):
+                raise cannot_invoke(error) from error
             terminal.release_signals()
     raise AssertionError  # the last one has raised or returned
+
+
+def cannot_invoke(error: PodError | OCIRuntimeError) -> PodError | OCIRuntimeError:
+    """Return the error of a container that was created but not started, which is 126 in all that is not 127.
+
+    Source: podman's define.ExitCode; what keeps a container from being created is 125.
+    """
+    if isinstance(error, CommandNotFoundError) or getattr(error, "code", 125) != 125:
+        return error
+    return PodError(str(error), hint=error.hint, code=126)
 
 
 def _discard(engine: Engine, container: Container, cidfile: str) -> None:

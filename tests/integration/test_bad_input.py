@@ -314,7 +314,6 @@ NONSENSE = [
     ["--ipc", "nonsense"],
     ["--uts", "nonsense"],
     ["--userns", "nonsense"],
-    ["--user", "nobody-of-that-name"],
     ["--volume", "relative/path:/data"],
     ["--volume", "/etc:relative"],
     ["--volume", "a:b:c:d"],
@@ -340,6 +339,16 @@ NONSENSE = [
 @pytest.mark.parametrize("options", NONSENSE, ids=" ".join)
 def test_nonsense_flag_values(box: Pod, busybox: str, options: list[str]) -> None:
     refuse(box, "run", "--rm", *options, busybox, "true")
+
+
+def test_what_keeps_a_container_from_starting_is_126(box: Pod, busybox: str) -> None:
+    """As podman has it: 125 before there is a container, 126 (or 127) when it was there and could not be started."""
+    for options in (["--user", "nobody-of-that-name"], ["--group-add", "nobody-of-that-name"]):
+        failed = box.run("run", "--rm", *options, busybox, "true", check=False)
+        assert (failed.code, failed.stderr.count("\n")) == (126, 1), failed
+        assert box.run("ps", "--all", "--quiet").out == ""
+    box.run("create", "--name", "one", "--user", "nobody-of-that-name", busybox, "true")
+    assert box.run("start", "one", check=False).code == 125
 
 
 @pytest.mark.parametrize("arguments", [["nonsense"], ["run"], ["exec"], ["pull"], ["stop"], ["ps", "--filter", "x"]])

@@ -18,11 +18,11 @@ def inside(box: Pod, image: str, script: str, *options: str, env: dict[str, str]
     return box.run("run", "--rm", *options, image, "sh", "-c", script, env=env).out
 
 
-def refused(box: Pod, *words: str) -> str:
-    """Return what a command says that must fail with 125 and change nothing."""
+def refused(box: Pod, *words: str, code: int = 125) -> str:
+    """Return what a command says that must fail with the code, and change nothing."""
     before = box.run("ps", "-aq").out
     result = box.run(*words, check=False)
-    assert result.code == 125, result
+    assert result.code == code, result
     assert box.run("ps", "-aq").out == before
     return result.stderr.splitlines()[0]
 
@@ -90,9 +90,9 @@ def test_user_and_groups(box: Pod, busybox: str) -> None:
     assert "is not allowed with any other --group-add options" in refused(
         box, "run", "--group-add", "keep-groups", "--group-add", "5", busybox, "true"
     )
-    assert "unable to find group nope" in refused(box, "run", "--rm", "--group-add", "nope", busybox, "true")
-    assert "unable to find user nope" in refused(box, "run", "--rm", "--user", "nope", busybox, "true")
-    assert "must be in range" in refused(box, "run", "--rm", "--user", "99999999999", busybox, "true")
+    assert "unable to find group nope" in refused(box, "run", "--rm", "--group-add", "nope", busybox, "true", code=126)
+    assert "unable to find user nope" in refused(box, "run", "--rm", "--user", "nope", busybox, "true", code=126)
+    assert "must be in range" in refused(box, "run", "--rm", "--user", "99999999999", busybox, "true", code=126)
 
 
 def test_keep_groups_keeps_those_of_the_caller(box: Pod, busybox: str) -> None:
@@ -214,7 +214,7 @@ def test_hosts(box: Pod, busybox: str) -> None:
     ):
         assert message in refused(box, "run", *words.split(), busybox, "true")
     assert 'unable to replace "host-gateway" of host entry "x:host-gateway"' in refused(
-        box, "run", "--rm", "--add-host", "x:host-gateway", busybox, "true"
+        box, "run", "--rm", "--add-host", "x:host-gateway", busybox, "true", code=126
     )
 
 
@@ -474,8 +474,10 @@ def test_a_directory_as_root_file_system(box: Pod, busybox: str) -> None:
         assert box.run("run", "--rm", *maps, "--rootfs", f"{root}:idmap", *script).out == "0"
     else:
         assert "mapped IDs: operation not permitted" in refused(
-            box, "run", "--rm", "--uidmap", "0:1:1000", "--rootfs", f"{root}:idmap", "/bin/busybox", "true"
+            box, "run", "--rm", "--uidmap", "0:1:1000", "--rootfs", f"{root}:idmap", "/bin/busybox", "true", code=126
         )
-    assert "needs a user namespace" in refused(box, "run", "--rm", "--rootfs", f"{root}:idmap", "/bin/busybox", "true")
+    assert "needs a user namespace" in refused(
+        box, "run", "--rm", "--rootfs", f"{root}:idmap", "/bin/busybox", "true", code=126
+    )
     assert 'invalid --rootfs option "X"' in refused(box, "run", "--rootfs", f"{root}:X", "/bin/busybox", "true")
     assert "no such directory" in refused(box, "run", "--rootfs", "/nope", "/bin/busybox", "true")

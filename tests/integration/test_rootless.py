@@ -136,5 +136,5 @@ def test_without_subordinate_ids(single: Pod, busybox: str) -> None:
 def test_without_subordinate_ids_what_is_missing_is_said(single: Pod, busybox: str) -> None:
     single.run("pull", "-q", busybox)
     result = single.run("run", "--rm", "--user", "1000", busybox, "true", check=False)
-    assert result.code == 125
+    assert result.code == 126
     assert "/etc/subuid" in result.stderr or "usermod" in result.stderr
