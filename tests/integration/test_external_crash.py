@@ -28,7 +28,7 @@ def other(box: Pod, request: pytest.FixtureRequest) -> External:
 def refused(box: Pod, runtime: str, image: str, *options: str) -> str:
     """Return the error of a `run` that cannot work; nothing may be left of it."""
     result = box.run("--runtime", runtime, "run", *options, image, "true", check=False, timeout=30)
-    assert (result.code, result.stdout) == (125, "")
+    assert (result.code, result.stdout) == (126, "")
     if "--name" in options:
         box.run("rm", options[-1])
     assert box.run("ps", "-aq").out == ""

@@ -216,36 +216,36 @@ def test_timeout_kills(box: Pod, busybox: str) -> None:
     assert box.run("run", "--timeout", "60", busybox, "sh", "-c", "exit 3", check=False).code == 3
 
 
-@pytest.mark.parametrize("mode", ["container", "conmon", "healthy", "ignore"])
-def test_service_manager_is_told(box: Pod, busybox: str, mode: str) -> None:
+@pytest.mark.parametrize("told_by", ["container", "conmon", "healthy", "ignore"])
+def test_service_manager_is_told(box: Pod, busybox: str, told_by: str) -> None:
     path = os.path.join(box.home, "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(path)
         os.chmod(path, 0o777)
-        manager.settimeout(0.8 if mode == "ignore" else 20)
+        manager.settimeout(0.8 if told_by == "ignore" else 20)
         script = 'echo "socket $NOTIFY_SOCKET"; sleep 100'
-        box.run(*"run -d --name c --sdnotify".split(), mode, "--health-cmd", "test -e /ok", "--health-interval",
+        box.run(*"run -d --name c --sdnotify".split(), told_by, "--health-cmd", "test -e /ok", "--health-interval",
                 "200ms", busybox, "sh", "-c", script, env={"NOTIFY_SOCKET": path})  # fmt: skip
         eventually(lambda: "socket" in box.run("logs", "c").out)
         inside = box.run("logs", "c").out.removeprefix("socket").strip()
-        assert bool(inside) == (mode == "container")
-        if mode in ("ignore", "healthy"):
+        assert bool(inside) == (told_by == "container")
+        if told_by in ("ignore", "healthy"):
             manager.settimeout(0.5)
             with pytest.raises(TimeoutError):
                 manager.recv(1000)
             manager.settimeout(20)
-        if mode == "ignore":
+        if told_by == "ignore":
             return
-        if mode == "healthy":
+        if told_by == "healthy":
             box.run("exec", "c", "touch", "/ok")
-        if mode == "container":
+        if told_by == "container":
             pid = told(box, "c", "{{.State.Pid}}")
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
                 sender.sendto(b"READY=1\nSTATUS=up\nBAD=1", f"/proc/{pid}/root{inside}")
         lines = manager.recv(1000).split(b"\n")
         assert b"READY=1" in lines
         assert b"MAINPID=" + told(box, "c", "{{.State.ConmonPid}}").encode() in lines
-        assert (b"STATUS=up" in lines, b"BAD=1" in lines) == (mode == "container", False)
+        assert (b"STATUS=up" in lines, b"BAD=1" in lines) == (told_by == "container", False)
 
 
 @pytest.mark.parametrize(

@@ -447,7 +447,7 @@ def test_flags_of_the_registry(pod: Pod, busybox: str) -> None:
 def test_flags_of_the_platform(pod: Pod, registry: Registry) -> None:
     """An image of programs for this machine that says to be for others."""
     platforms = ("linux/s390x", "linux/arm/v6", "linux/arm/v7")
-    image = registry.push_index("many", "1", {name: images.busybox(Env=[f"WHICH={name}"]) for name in platforms})
+    image = registry.push_index("platforms", "1", {name: images.busybox(Env=[f"WHICH={name}"]) for name in platforms})
     for words, expected in (
         (["--platform", "linux/s390x"], "linux/s390x"),
         (["--arch", "s390x"], "linux/s390x"),
