@@ -308,7 +308,7 @@ def test_a_full_disk_is_one_clear_error(tmp_path: Path, registry: FakeRegistry) 
         assert check(store, deep=True) == []
         store.close()
     finally:
-        subprocess.run(["umount", place], check=True)
+        subprocess.run(["umount", "--lazy", place], check=True)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
