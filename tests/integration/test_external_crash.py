@@ -25,10 +25,10 @@ def other(box: Pod, request: pytest.FixtureRequest) -> External:
     return external(box, request.param)
 
 
-def refused(box: Pod, runtime: str, image: str, *options: str) -> str:
+def refused(box: Pod, runtime: str, image: str, *options: str, code: int = 126) -> str:
     """Return the error of a `run` that cannot work; nothing may be left of it."""
     result = box.run("--runtime", runtime, "run", *options, image, "true", check=False, timeout=30)
-    assert (result.code, result.stdout) == (126, "")
+    assert (result.code, result.stdout) == (code, "")
     if "--name" in options:
         box.run("rm", options[-1])
     assert box.run("ps", "-aq").out == ""
@@ -37,14 +37,16 @@ def refused(box: Pod, runtime: str, image: str, *options: str) -> str:
 
 def test_missing(box: Pod, busybox: str) -> None:
     text = "Error: no valid executable found for OCI runtime /no/such: invalid argument\n"
-    assert refused(box, "/no/such", busybox, "--rm").startswith(text)
-    assert refused(box, "/no/such", busybox).startswith(text)
-    assert 'default OCI runtime "none" not found: invalid argument' in refused(box, "none", busybox)
+    assert refused(box, "/no/such", busybox, "--rm", code=125).startswith(text)
+    assert refused(box, "/no/such", busybox, code=125).startswith(text)
+    assert 'default OCI runtime "none" not found: invalid argument' in refused(box, "none", busybox, code=125)
 
 
 def test_not_executable(box: Pod, busybox: str) -> None:
     path = script(box, "plain", "exit 0", mode=0o644)
-    assert f"no valid executable found for OCI runtime {path}: invalid argument" in refused(box, path, busybox)
+    assert f"no valid executable found for OCI runtime {path}: invalid argument" in refused(
+        box, path, busybox, code=125
+    )
     path = script(box, "no-interpreter", "", mode=0o755)
     with open(path, "w") as file:
         file.write("#!/no/such/interpreter\n")
