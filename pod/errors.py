@@ -49,13 +49,6 @@ class ContainerNotFoundError(PodError):
         super().__init__(f'no container with name or ID "{name}" found: no such container', hint=hint)
 
 
-class AmbiguousIDError(PodError):
-    """The beginning of an ID fits several containers."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(f"more than one result for container ID {name}: ID is ambiguous")
-
-
 class NameInUseError(PodError):
     """Another container has the name."""
 

@@ -10,12 +10,13 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
+from storage.file_data import copy_data
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_BLOCK = 1 << 30
 
 
 def link_tree(source: str, target: str) -> None:
@@ -108,7 +109,7 @@ class _Copier:
         try:
             to_fd = os.open(name, _CREATE, 0o600, dir_fd=target)
             try:
-                _data(from_fd, to_fd, status)
+                copy_data(from_fd, to_fd)
                 self._attributes(from_fd, to_fd, status)
             finally:
                 os.close(to_fd)
@@ -122,21 +123,3 @@ class _Copier:
         for name in os.listxattr(source):
             os.setxattr(target, name, os.getxattr(source, name))
         os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
-
-
-def _data(source: int, target: int, status: os.stat_result) -> None:
-    """Copy within the kernel; holes stay holes, and file systems that can share blocks do."""
-    offset, size = 0, status.st_size
-    os.ftruncate(target, size)
-    while offset < size:
-        try:
-            start = os.lseek(source, offset, os.SEEK_DATA)
-        except OSError:
-            return  # Nothing but a hole to the end.
-        end = os.lseek(source, start, os.SEEK_HOLE)
-        while start < end:
-            copied = os.copy_file_range(source, target, min(end - start, _BLOCK), start, start)
-            if not copied:
-                return
-            start += copied
-        offset = end

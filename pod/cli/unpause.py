@@ -21,24 +21,16 @@ def main(
     latest: Annotated[bool, Option("--latest", "-l", help="Act on the latest container")] = False,
 ) -> int:
     """Unpause the processes in one or more containers."""
-    from pod.cli import each
-    from pod.containers import chooser, pause
-    from pod.engine import open_engine
+    from pod.cli import pausing
+    from pod.containers import pause
 
-    engine = open_engine(write=True)
-    names = chooser.chosen(
-        engine,
+    return pausing.change(
+        "unpause",
+        pause.unpause,
         containers or [],
         all=all,
+        state="paused",
         latest=latest,
         filters=filter,
         cidfiles=cidfile,
-        of_all=lambda one: one.status.state == "paused",
     )
-    pause.check_supported(engine.config, "unpause")
-
-    def act(name: str) -> str:
-        pause.unpause(engine, each.find(engine, name))
-        return name
-
-    return each.run(names, act)

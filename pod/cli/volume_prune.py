@@ -8,6 +8,10 @@ if TYPE_CHECKING:
 
     from typer import Option
 
+WARNING = (
+    "WARNING! This will remove all volumes not used by at least one container. The following volumes will be removed:"
+)
+
 
 def main(
     all: Annotated[
@@ -21,7 +25,7 @@ def main(
 ) -> None:
     """Remove all unused volumes."""
     from pod import prune, state
-    from pod.cli.asking import ask
+    from pod.cli.asking import confirmed
     from pod.engine import open_engine
 
     engine = open_engine(write=True)
@@ -33,12 +37,7 @@ def main(
         ]
         if not unused:
             return
-        print(
-            "WARNING! This will remove all volumes not used by at least one container."
-            " The following volumes will be removed:"
-        )
-        print(*unused, sep="\n")
-        if ask("Are you sure you want to continue? [y/N] ").strip().lower()[:1] != "y":
+        if not confirmed("\n".join((WARNING, *unused))):
             return
     for name in prune.volumes(engine, filter or []).removed:
         print(name)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from pod.errors import PodError
 from runtime import inroot, syscalls
+from storage.file_data import copy_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,8 +24,7 @@ PATH = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # procfs, sysfs, cgroup, cgroup2, devpts, mqueue, debugfs, tracefs, bpf: views of the kernel's, not files to copy.
 _KERNEL = frozenset((0x9FA0, 0x62656572, 0x27E0EB, 0x63677270, 0x1CD1, 0x19800202, 0x64626720, 0x74726163, 0xCAFE4A11))
-_CHUNK = 1 << 27
-# Where a file without a name cannot be made, or copied by the kernel.
+# Where a file without a name cannot be made.
 _NOT_HERE = frozenset((errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL, errno.EXDEV, errno.ENOSYS))
 
 
@@ -342,47 +342,6 @@ class Copier:
         except OSError as error:
             if not (self.policy.lenient and error.errno in (errno.EPERM, errno.EINVAL)):
                 raise
-
-
-def copy_data(reader: int, writer: int) -> None:
-    """Copy a file's content, holes as holes; by the kernel alone, or not at all on file systems that share blocks."""
-    size = os.fstat(reader).st_size
-    position = 0
-    by_kernel = True
-    while position < size:
-        try:
-            start = os.lseek(reader, position, os.SEEK_DATA)
-            end = os.lseek(reader, start, os.SEEK_HOLE)
-        except OSError as error:
-            if error.errno == errno.ENXIO:
-                break  # nothing but a hole is left
-            start, end = position, size
-        by_kernel = _copy_range(reader, writer, start, end, by_kernel=by_kernel)
-        position = end
-    os.ftruncate(writer, max(size, os.fstat(writer).st_size))
-
-
-def _copy_range(reader: int, writer: int, start: int, end: int, *, by_kernel: bool) -> bool:
-    """Copy a part; tell whether the kernel does it without our help."""
-    while start < end and by_kernel:
-        try:
-            done = os.copy_file_range(reader, writer, min(end - start, _CHUNK), start, start)
-        except OSError as error:
-            if error.errno not in _NOT_HERE and error.errno not in (errno.EPERM, errno.EBADF):
-                raise
-            by_kernel = False
-            break
-        if not done:
-            return by_kernel  # it became shorter
-        start += done
-    if start < end:
-        os.lseek(writer, start, os.SEEK_SET)
-        while start < end:
-            done = os.sendfile(writer, reader, start, min(end - start, _CHUNK))
-            if not done:
-                break
-            start += done
-    return by_kernel
 
 
 def _write_into(parent: int, name: str, content: int) -> None:

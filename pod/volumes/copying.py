@@ -6,7 +6,6 @@ a container that has the volume already (CVE-2022-23648).
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import stat
@@ -14,13 +13,13 @@ import stat
 from pod.errors import PodError
 from runtime import kernel, syscalls
 from storage import gc
+from storage.file_data import copy_data
 
 # A file beside the data for as long as they are copied up; another once that was done.
 _COPYING = "copying"
 USED = "used"
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _RESOLVE = kernel.RESOLVE_BENEATH | kernel.RESOLVE_NO_SYMLINKS | kernel.RESOLVE_NO_MAGICLINKS
-_CHUNK = 1 << 30
 _UNCOPIED = ("trusted.overlay.", "user.overlay.", "security.selinux")
 
 
@@ -208,35 +207,12 @@ def _copy_file(source: int, destination: int, name: str) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         writer = os.open(name, flags, 0o600, dir_fd=destination)
         try:
-            _copy_content(reader, writer)
+            copy_data(reader, writer)
             copy_attributes(reader, writer)
         finally:
             os.close(writer)
     finally:
         os.close(reader)
-
-
-def _copy_content(reader: int, writer: int) -> None:
-    """Copy the data of a file, in the kernel; its holes stay holes."""
-    size = os.fstat(reader).st_size
-    at = 0
-    while at < size:
-        try:
-            start = os.lseek(reader, at, os.SEEK_DATA)
-            end = os.lseek(reader, start, os.SEEK_HOLE)
-        except OSError as error:
-            if error.errno == errno.ENXIO:
-                break  # nothing but a hole is left
-            start, end = at, size
-        os.lseek(writer, start, os.SEEK_SET)
-        at = start
-        while at < end:
-            copied = os.sendfile(writer, reader, at, min(end - at, _CHUNK))
-            if not copied:
-                break
-            at += copied
-        at = max(at, end)
-    os.ftruncate(writer, size)
 
 
 def copy_attributes(source: int, destination: int) -> None:

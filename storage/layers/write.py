@@ -44,27 +44,24 @@ class WriteOptions:
     """How a tree becomes a tar.
 
     `owner` turns user and group of the file system into those of the tar. With `layer`, the marks of overlayfs become
-    whiteouts. `skipped` are names (without a leading slash) that are left out with all below them; so is what lies on
-    another file system, unless `foreign`.
+    whiteouts. `skipped` are names (without a leading slash) that are left out with all below them.
     """
 
     owner: Callable[[int, int], tuple[int, int]] = _same
     layer: bool = False
     skipped: frozenset[bytes] = frozenset()
-    foreign: bool = True
 
 
 @dataclass
 class _Writing:
     options: WriteOptions
-    device: int = 0
     links: dict[tuple[int, int], bytes] = field(default_factory=dict)
 
 
 def tar_of(root: int, options: WriteOptions | None = None) -> Iterator[bytes]:
     """Yield the tar of what lies below a directory's fd, the end mark included. Raises OSError."""
     chosen = options or WriteOptions()
-    writing = _Writing(chosen, os.fstat(root).st_dev)
+    writing = _Writing(chosen)
     descriptor = os.open(b".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=root)
     yield from _directory(writing, descriptor, b"")
     yield _END
@@ -72,7 +69,7 @@ def tar_of(root: int, options: WriteOptions | None = None) -> Iterator[bytes]:
 
 def one_of(parent: int, name: bytes, written: bytes, options: WriteOptions | None = None) -> Iterator[bytes]:
     """Yield the tar of one file or tree, `name` in the directory fd `parent`, under the name `written`."""
-    writing = _Writing(options or WriteOptions(), os.fstat(parent).st_dev)
+    writing = _Writing(options or WriteOptions())
     inner = yield from _entry(writing, parent, name, written)
     if inner >= 0:
         yield from _directory(writing, inner, written + b"/")
@@ -110,7 +107,7 @@ def _entry(writing: _Writing, parent: int, name: bytes, written: bytes) -> Gener
         return -1  # it has just been removed
     try:
         found = os.fstat(descriptor)
-        if stat.S_ISSOCK(found.st_mode) or (not options.foreign and found.st_dev != writing.device):
+        if stat.S_ISSOCK(found.st_mode):
             return -1
         if options.layer and stat.S_ISCHR(found.st_mode) and found.st_rdev == 0:
             yield _whiteout(written, _WHITEOUT + name)
@@ -129,23 +126,18 @@ def _entry(writing: _Writing, parent: int, name: bytes, written: bytes) -> Gener
 def _node(writing: _Writing, descriptor: int, found: os.stat_result, written: bytes) -> Iterator[bytes]:
     mode = stat.S_IFMT(found.st_mode)
     uid, gid = writing.options.owner(found.st_uid, found.st_gid)
-    records = _xattrs(descriptor, layer=writing.options.layer)
-    if stat.S_ISDIR(mode):
-        yield _header(written + b"/", _TYPES[mode], found, uid, gid, records=records)
-        return
-    key = (found.st_dev, found.st_ino)
-    if found.st_nlink > 1:
-        first = writing.links.setdefault(key, written)
+    if found.st_nlink > 1 and not stat.S_ISDIR(mode):
+        first = writing.links.setdefault((found.st_dev, found.st_ino), written)
         if first != written:
             yield _header(written, b"1", found, uid, gid, link=first)
             return
-    if stat.S_ISLNK(mode):
-        yield _header(written, b"2", found, uid, gid, link=os.readlink(b"", dir_fd=descriptor), records=records)
-    elif stat.S_ISREG(mode):
-        yield _header(written, b"0", found, uid, gid, size=found.st_size, records=records)
-        yield from _content(descriptor, found.st_size)
-    else:
-        yield _header(written, _TYPES[mode], found, uid, gid, records=records)
+    name = written + b"/" if stat.S_ISDIR(mode) else written
+    link = os.readlink(b"", dir_fd=descriptor) if stat.S_ISLNK(mode) else b""
+    size = found.st_size if stat.S_ISREG(mode) else 0
+    records = _xattrs(descriptor, layer=writing.options.layer)
+    yield _header(name, _TYPES[mode], found, uid, gid, size=size, link=link, records=records)
+    if stat.S_ISREG(mode):
+        yield from _content(descriptor, size)
 
 
 def _content(descriptor: int, size: int) -> Iterator[bytes]:
