@@ -47,9 +47,7 @@ def shell_of(store: Pod, name: str) -> pexpect.spawn[str]:
     path = os.path.join(store.home, f"pod.{name}")
     with open(path, "w") as file:
         file.write(script)
-    argv = ["setpriv", f"--reuid={store.user.uid}", f"--regid={store.user.gid}", "--clear-groups", found, *bare]
-    process = pexpect.spawn(argv[0], argv[1:], env=environment, cwd=store.home, encoding="utf-8", timeout=20)
-    process.setwinsize(50, 200)
+    process = store.on_terminal([found, *bare], environment, rows=50, columns=200, timeout=20)
     setup = {
         "bash": f"bind 'set bell-style none' 'set show-all-if-ambiguous on'; PS1='{PROMPT}'; . {path}",
         "zsh": f"PS1='{PROMPT}'; autoload -Uz compinit; compinit -u -D; . {path}",

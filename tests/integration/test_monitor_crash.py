@@ -110,7 +110,7 @@ def test_monitor_killed(fake: Fake, delay: float) -> None:
     assert list(packets(fd)) == list(packets(client)) == []
     with pytest.raises(errors.OCIRuntimeError, match="without telling an exit code"):
         link.wait()
-    assert time.monotonic() - before < 5
+    assert time.monotonic() - before < 20
     assert alive(link.pid)
     for each in (fd, client):
         os.close(each)

@@ -118,11 +118,11 @@ def test_mounts_in_inspect(box: Pod, busybox: str) -> None:
 def test_several_stop_together(box: Pod, busybox: str) -> None:
     stubborn = "trap '' TERM; while :; do sleep 0.1; done"
     names = [box.run("run", "--detach", busybox, "sh", "-c", stubborn).out for _ in range(4)]
-    result = box.run("stop", "--time", "2", names[0], "missing", *names, check=False)
+    result = box.run("stop", "--time", "3", names[0], "missing", *names, check=False)
     assert (result.out, result.code) == ("", 125)  # all are looked up before one is stopped, as by podman
     began = time.monotonic()
-    result = box.run("stop", "--ignore", "--time", "2", names[0], "missing", *names)
-    assert time.monotonic() - began < 6
+    result = box.run("stop", "--ignore", "--time", "3", names[0], "missing", *names)
+    assert time.monotonic() - began < 10
     assert result.out.split() == [names[0], *names]
     assert box.run("ps", "--quiet").out == ""
 
