@@ -98,7 +98,7 @@ def _invoking_user() -> tuple[int, bool]:
     uid = os.geteuid()
     if uid != 0:
         return uid, True
-    with open("/proc/self/uid_map", encoding="ascii") as file:
+    with open("/proc/self/uid_map", encoding="utf-8") as file:
         mapping = file.read().split()
     if mapping == _FULL_ID_MAP:
         return 0, False

@@ -41,7 +41,7 @@ def is_alive(pid: int, start_time: int | None) -> bool:
 
 def in_user_namespace() -> bool:
     """Tell whether this process's root is not the host's: its user namespace does not map every ID to itself."""
-    with open("/proc/self/uid_map", encoding="ascii") as file:
+    with open("/proc/self/uid_map", encoding="utf-8") as file:
         return file.read().split() != ["0", "0", "4294967295"]
 
 
