@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 PIDFD, REQUEST, RESPONSE = 3, 4, 5
 _PR_SET_NAME = 15
 _SIGCHLD = 17
+# The child borrows the memory of the program, which stands still until the execve (vfork(2)): nothing is copied, and
+# nothing is lost, for all that the child writes there is written anew by the next one.
+_FORK = kernel.CLONE_VM | kernel.CLONE_VFORK | _SIGCHLD
+_FORK_INTO_CGROUP = kernel.CLONE_INTO_CGROUP | kernel.CLONE_VM | kernel.CLONE_VFORK
 _SIGKILL = 9
 _AT_FDCWD = -100
 _JOIN_SESSION = 1  # KEYCTL_JOIN_SESSION_KEYRING
@@ -63,7 +67,7 @@ def prepare_command(arguments: list[str], environment: dict[str, str]) -> bytes:
     program = Steps()
     _name(program)
     program.serve(REQUEST)
-    program.add("clone", _SIGCHLD, mode=FORK, doing="fork")
+    program.add("clone", _FORK, mode=FORK, doing="fork")
     program.add("prctl", kernel.PR_SET_PDEATHSIG, _SIGKILL)
     program.add("setsid")
     program.add("close_range", 3, 0xFFFFFFFF, 0)
@@ -114,6 +118,9 @@ class _Builder:
         proc = self._open_proc()
         if self.flags:
             program.add("setns", PIDFD, self.flags, doing="enter the container")
+        # The program itself executes nothing: what a child must not gain by its execve it can do without from now on.
+        for number in self._to_drop():
+            program.add("prctl", kernel.PR_CAPBSET_DROP, number, doing="drop capabilities")
         program.add("prctl", kernel.PR_SET_PDEATHSIG, _SIGKILL)  # which the change of namespace would take away
         program.serve(REQUEST)
         self._fork(unified)
@@ -158,7 +165,7 @@ class _Builder:
         if directory < 0:
             return opened, None
         [path] = _paths([directory])
-        arguments = program.data(struct.pack("=11Q", kernel.CLONE_INTO_CGROUP, 0, 0, 0, _SIGCHLD, *[0] * 6))
+        arguments = program.data(struct.pack("=11Q", _FORK_INTO_CGROUP, 0, 0, 0, _SIGCHLD, *[0] * 6))
         flags = posix.O_RDONLY | posix.O_DIRECTORY | posix.O_CLOEXEC
         program.add("openat", _AT_FDCWD, program.text(path), flags, 0, mode=IGNORE).store = arguments + 80
         procs = program.text(f"{path}/cgroup.procs")
@@ -189,11 +196,11 @@ class _Builder:
         """Fork, into the unified hierarchy's control group if there is one: by clone3, or else by its file."""
         program = self.program
         if unified is None:
-            program.add("clone", _SIGCHLD, mode=FORK, doing="fork")
+            program.add("clone", _FORK, mode=FORK, doing="fork")
             return
         arguments, procs = unified
         forked = program.add("clone3", arguments, 88, mode=TRY_FORK)
-        program.add("clone", _SIGCHLD, mode=FORK, doing="fork")
+        program.add("clone", _FORK, mode=FORK, doing="fork")
         self._enter(procs)
         forked.more = program.add("prctl", kernel.PR_SET_PDEATHSIG, _SIGKILL)
 
@@ -222,13 +229,11 @@ class _Builder:
         program.add("chdir", program.text(self.process.cwd), mode=NOTE)
 
     def _take_identity(self) -> None:
-        """Do what runtime.identity.take does."""
+        """Do what runtime.identity.take does, but for the bounding set, which is inherited."""
         program, described = self.program, self.process
         if loads_before_capabilities(described, self.seccomp):
             self._limit()
             self._load_filter()
-        for number in self._to_drop():
-            program.add("prctl", kernel.PR_CAPBSET_DROP, number, doing="drop capabilities")
         program.add("prctl", kernel.PR_SET_KEEPCAPS, 1)
         if not described.keep_groups:
             groups = described.additional_gids
