@@ -74,7 +74,7 @@ class Health:
         self.verdict = Verdict(startup=settings["startup"] is not None)
         self.began = began
         self.next = began
-        self.log: list[tuple[str, str, int, str]] = []
+        self.log: list[str] = []  # the entries, each as JSON
         self.pid = 0  # of the program that probes
         self.memory = self.request = self.response = self.output = self.record = -1
         self.room = 1  # the length of the file that is open as `record`
@@ -178,12 +178,8 @@ class Health:
 
     def write(self) -> None:
         """Write down how the container is; a full disk leaves what was there."""
-        entries = ",".join(
-            f'{{"Start":"{start}","End":"{end}","ExitCode":{code},"Output":{quoted(text)}}}'
-            for start, end, code, text in self.log
-        )
         verdict = self.verdict
-        text = f'{{"Status":"{verdict.status}","FailingStreak":{verdict.streak},"Log":[{entries}]}}'
+        text = f'{{"Status":"{verdict.status}","FailingStreak":{verdict.streak},"Log":[{",".join(self.log)}]}}'
         content = text.encode("ascii", "replace").ljust(self.room - 1) + b"\n"
         try:
             if self.record >= 0 and len(content) <= self.room:
@@ -296,14 +292,16 @@ class Health:
             self.next = now
         size = settings["max_size"]
         text = self.taken.decode("utf-8", "replace")
-        self.log.append((self.started, _moment(), code, text[:size] if size else text))
-        self.log = self.log[-settings["max_count"] :] if settings["max_count"] else self.log
+        text = text[:size] if size else text
+        self.log.append(f'{{"Start":"{self.started}","End":"{_moment()}","ExitCode":{code},"Output":{quoted(text)}}}')
+        if settings["max_count"]:
+            del self.log[: -settings["max_count"]]
         self.taken = b""
         self.write()
         if verdict.status != before or settings["log_events"]:
             fields: dict[str, str | int] = {"HealthStatus": verdict.status, "HealthFailingStreak": verdict.streak}
             if settings["log_events"]:
-                fields["HealthLog"] = text[:size] if size else text
+                fields["HealthLog"] = text
             loop.events.write("health_status", fields)
         if verdict.status != before:
             loop.health_changed(verdict.status)
@@ -330,8 +328,11 @@ def act(loop: Loop, action: str, settings: dict[str, Any]) -> None:
 
 def _is_paused(directory: bytes) -> bool:
     """Tell whether the container is paused; see pod.containers.status.read_freezer for the file."""
+    told = directory + b"/paused"
+    if not posix.access(told, posix.F_OK):
+        return False  # as nearly always, and cheaper to find so than by an exception
     try:
-        path, _space, value = _read(directory + b"/paused").strip().rpartition(b" ")
+        path, _space, value = _read(told).strip().rpartition(b" ")
         return bool(path) and _read(path).strip() == value
     except OSError:
         return False
