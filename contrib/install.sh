@@ -33,10 +33,28 @@ install_packages() {
     return 1
 }
 
+# Tell what the interpreter lacks, and what mends it.
+check_python() {
+    local version python=/usr/bin/python3
+    if ! version=$($python -c 'import sys; print("%d.%d" % sys.version_info[:2]); sys.exit(sys.version_info < (3, 11))' 2>/dev/null); then
+        say "Python 3.11 or newer is needed, and $python is ${version:-not there}. On Debian 12 or newer, as root: apt-get install -y python3 python3-venv" >&2
+        return 1
+    fi
+    if ! $python -c 'import ensurepip, venv' 2>/dev/null; then
+        say "Python's venv is missing. As root: apt-get install -y python3-venv" >&2
+        return 1
+    fi
+}
+
 # Make the virtual environment unless it is there and works.
 make_venv() { # VENV
+    local error
     if ! "$1/bin/python" -m pip --version >/dev/null 2>&1; then
-        mkdir -p "$(dirname "$1")"
+        check_python || return 1
+        if ! error=$(mkdir -p "$1" 2>&1); then
+            say "${error#mkdir: }. Name a place that you may write to: POD_VENV=/some/where $0" >&2
+            return 1
+        fi
         /usr/bin/python3 -m venv --clear "$1"
     fi
 }
