@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pod import state, volumes
+from pod.containers import tree_size
 from pod.containers.status import observe
 from storage import images
 from storage.sizes import sizes_of_images
@@ -109,34 +108,9 @@ def measure(engine: Engine) -> Usage:
     return Usage(found_images, _containers(engine), _volumes(engine), layers, in_use)
 
 
-def tree_size(directory: str) -> int:
-    """Return the bytes of the regular files of a tree, those with several names once; 0 if it is gone."""
-    seen: set[tuple[int, int]] = set()
-    total = 0
-    for _, _, names, descriptor in os.fwalk(directory):
-        for name in names:
-            try:
-                found = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
-            except OSError:
-                continue  # it is gone by now
-            if not stat.S_ISREG(found.st_mode):
-                continue
-            if found.st_nlink > 1:
-                if (found.st_dev, found.st_ino) in seen:
-                    continue
-                seen.add((found.st_dev, found.st_ino))
-            total += found.st_size
-    return total
-
-
-def container_size(engine: Engine, container_id: str) -> int:
-    """Return the bytes that a container has written over its image."""
-    return tree_size(f"{engine.config.container_dir(container_id)}/upper")
-
-
 def volume_size(engine: Engine, name: str) -> int:
     """Return the bytes that a volume holds."""
-    return tree_size(volumes.path(engine.config, name))
+    return tree_size.of(volumes.path(engine.config, name))
 
 
 def _images(engine: Engine) -> tuple[list[ImageUsage], int, int]:
@@ -162,7 +136,7 @@ def _containers(engine: Engine) -> list[ContainerUsage]:
         ContainerUsage(
             one,
             observe(engine.config, one.id),
-            container_size(engine, one.id),
+            tree_size.written_by(engine.config, one.id),
             len(state.volumes_of(engine.connection, one.id, anonymous_only=False)),
         )
         for one in state.containers(engine.connection)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pod import disk_usage, events, filters, state
-from pod.containers import dependencies
+from pod.containers import dependencies, tree_size
 from pod.containers.filters import pruned
 from pod.containers.listing import listed
 from pod.containers.remove import RunningError, remove_container, remove_volume
@@ -39,7 +39,7 @@ def containers(engine: Engine, texts: list[str]) -> Pruned:
     candidates = [one for one in pruned(listed(engine), texts) if one.status.state in _STOPPED]
     removed, freed = [], 0
     for one in _dependants_first(engine, candidates):
-        size = disk_usage.container_size(engine, one.container.id)
+        size = tree_size.written_by(engine.config, one.container.id)
         try:
             remove_container(engine, one.container)
         except (RunningError, dependencies.DependencyError):

@@ -29,7 +29,6 @@ def main(
 
     number = parse_signal(signal)
     names = containers or []
-    chooser.check(names, all=all, latest=latest, filters=filter, cidfiles=cidfile)
     engine = open_engine(write=True)
     words = chooser.chosen(
         engine,

@@ -38,8 +38,4 @@ def change(
     )
     pause.check_supported(engine.config, verb)
 
-    def act(name: str) -> str:
-        action(engine, each.find(engine, name))
-        return name
-
-    return each.run(words, act)
+    return each.act(each.look_up(engine, words), lambda container: action(engine, container))

@@ -20,7 +20,7 @@ _HEADERS = {
     "ImageID": "IMAGE ID",
     "Pod": "POD ID",
     "PodName": "PODNAME",
-    "RunningFor": "CREATED",
+    "RunningFor": "RUNNING FOR",
 }
 
 

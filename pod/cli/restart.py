@@ -34,12 +34,9 @@ def main(
     from pod.values import LONGEST_TIMEOUT
 
     names = containers or []
-    chooser.check(
-        names, all=all or (running and not names and not latest), latest=latest, filters=filter, cidfiles=cidfile
-    )
     engine = open_engine(write=True)
     timeout = None if time is None else min(time, LONGEST_TIMEOUT)
-    every = all or (running and not (names or latest or filter or cidfile))
+    every = all or (running and not names and not latest)
     words = chooser.chosen(engine, names, all=every, latest=latest, filters=filter, cidfiles=cidfile)
     found = each.look_up(engine, words)
     if running:

@@ -39,7 +39,6 @@ def main(
     from pod.values import LONGEST_TIMEOUT
 
     names = containers or []
-    chooser.check(names, all=all, latest=latest, filters=filter, cidfiles=cidfile)
     engine = open_engine(write=True)
     timeout = None if time is None else min(time, LONGEST_TIMEOUT)
     words = chooser.chosen(
@@ -49,7 +48,7 @@ def main(
         latest=latest,
         filters=filter,
         cidfiles=cidfile,
-        ignore=ignore,
+        ignore=ignore and bool(cidfile),
         of_all=lambda one: one.status.is_running,
     )
     found = each.look_up(engine, words, ignore=ignore)

@@ -82,21 +82,6 @@ def with_dependants(connection: sqlite3.Connection, container_id: str) -> list[s
     return found
 
 
-def start_order(connection: sqlite3.Connection, ids: Iterable[str]) -> list[str]:
-    """Return the containers in an order in which each comes after those among them that it needs."""
-    chosen = dict.fromkeys(ids)
-    found: dict[str, None] = {}
-
-    def visit(identity: str) -> None:
-        for needed in needs_of(connection, identity):
-            visit(needed)
-        found.setdefault(identity)
-
-    for identity in chosen:
-        visit(identity)
-    return [identity for identity in found if identity in chosen]
-
-
 def start_needed(engine: Engine, container: Container) -> None:
     """Start those containers that a container needs and that do not run, in their turn with what they need."""
     for needed in needs_of(engine.connection, container.id):

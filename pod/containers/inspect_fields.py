@@ -88,10 +88,11 @@ def image_digest(engine: Engine, container: Container) -> str:
 
 def sizes(engine: Engine, container: Container) -> tuple[int, int]:
     """Return the bytes that the container has written, and those together with its image's."""
+    from pod.containers.tree_size import written_by
     from storage.errors import StorageError
     from storage.images import load
 
-    written = tree_size(f"{engine.config.container_dir(container.id)}/upper")
+    written = written_by(engine.config, container.id)
     image = 0
     if container.image:
         try:
@@ -99,17 +100,3 @@ def sizes(engine: Engine, container: Container) -> tuple[int, int]:
         except StorageError:
             pass
     return written, written + image
-
-
-def tree_size(directory: str) -> int:
-    """Return the bytes of all files below a directory; what cannot be seen counts nothing."""
-    import os
-
-    total = 0
-    for parent, _, names in os.walk(directory):
-        for name in names:
-            try:
-                total += os.lstat(f"{parent}/{name}").st_size
-            except OSError:
-                continue  # it may be gone by now
-    return total

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 _TRIES = 50
 _RETRY_SECONDS = 0.02
-_SETTLE_SECONDS = 2.0
 
 
 class RunningError(PodError):
@@ -52,7 +51,7 @@ def remove_container(
                     " be removed without force: container state improper"
                 )
             if seen.state == "running" and not seen.pid:
-                _settle_or_salvage(engine, container.id)
+                stop.settle_or_salvage(engine.config, container.id)
             stop.stop(engine, container, timeout=timeout, warn=warn)
         elif seen.pid:
             stop.stop(engine, container, timeout=0)  # it waits to be started
@@ -64,16 +63,6 @@ def remove_container(
 def end_lost(engine: Engine, container_id: str) -> None:
     """End processes of which nothing is recorded: the runroot was wiped, though the machine has not been rebooted."""
     if status.is_lost(engine.config, container_id):
-        from pod.containers import salvage
-
-        salvage.salvage(engine.config, container_id)
-
-
-def _settle_or_salvage(engine: Engine, container_id: str) -> None:
-    """Wait for a monitor whose container has ended, unless it is only that the record of its process is damaged."""
-    stop.settle(engine.config, container_id, _SETTLE_SECONDS)
-    seen = status.observe(engine.config, container_id)
-    if seen.state == "running" and not seen.pid and seen.monitor_pid:
         from pod.containers import salvage
 
         salvage.salvage(engine.config, container_id)

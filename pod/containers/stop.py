@@ -23,6 +23,8 @@ SIGKILL = 9
 _ENDING = (2, 3, SIGKILL, 15)
 # How long a killed process may take to vanish before that is reported: it hangs in the kernel.
 _KILL_SECONDS = 30.0
+# How long a monitor whose container has no known process may take before the record of that is thought damaged.
+_RECORD_SECONDS = 2.0
 # How often to look whether a monitor is done that has yet to end.
 _SETTLE_SECONDS = 0.05
 # How often to see to it that a killed process is not paused.
@@ -84,8 +86,9 @@ def stop(
     restart.mark_stopped(engine.config, container.id)
     descriptor = _open(engine.config, container.id)
     if descriptor < 0:
+        salvaged = settle_or_salvage(engine.config, container.id)
         settle(engine.config, container.id)
-        return False
+        return salvaged
     seconds = container.config["stop_timeout"] if timeout is None else timeout
     if status.observe(engine.config, container.id).state == "initialized":
         seconds = 0
@@ -136,6 +139,21 @@ def settle(config: Config, container_id: str, timeout: float = _KILL_SECONDS) ->
                 return
     finally:
         os.close(descriptor)
+
+
+def settle_or_salvage(config: Config, container_id: str) -> bool:
+    """Wait for a monitor whose container has ended; end what runs if only the record of its process is damaged.
+
+    Tells whether that was so.
+    """
+    settle(config, container_id, _RECORD_SECONDS)
+    seen = status.observe(config, container_id)
+    if seen.state != "running" or seen.pid or not seen.monitor_pid:
+        return False
+    from pod.containers import salvage
+
+    salvage.salvage(config, container_id)
+    return True
 
 
 def wait(engine: Engine, container: state.Container, *, timeout: float | None = None) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import time
@@ -441,3 +442,20 @@ def test_forced_removal_of_what_is_damaged(box: Pod, busybox: str) -> None:
             file.write("{ damaged")
     assert box.run("rm", "--force", "rest").out == "rest"
     assert box.run("ps", "-aq").out == ""
+
+
+def test_stop_of_a_container_whose_process_record_is_damaged(box: Pod, busybox: str) -> None:
+    box.run("run", "-d", "--name", "c", busybox, "sleep", "1000")
+    pid = int(box.run("inspect", "-f", "{{.State.Pid}}", "c").out)
+    (record,) = glob.glob(f"{box.runroot}/containers/*/pid")
+    with open(record, "w") as file:
+        file.write("{ damaged")
+    box.run("stop", "c", timeout=20)
+    assert not os.path.exists(f"/proc/{pid}")
+    assert box.run("inspect", "-f", "{{.State.Status}}", "c").out == "exited"
+
+
+def test_size_counts_a_file_of_several_names_once(box: Pod, busybox: str) -> None:
+    script = "dd if=/dev/zero of=/a bs=1000 count=50; ln /a /b; ln /a /c"
+    box.run("run", "--name", "c", busybox, "sh", "-c", script)
+    assert box.run("inspect", "-s", "-f", "{{.SizeRw}}", "c").out == "50000"

@@ -40,14 +40,13 @@ def test_a_needed_container_is_not_free_until_its_dependants_are_gone(connection
     dependencies.check_unneeded(connection, "a")
 
 
-def test_what_must_go_first_and_start_first(connection: sqlite3.Connection) -> None:
+def test_what_must_go_first(connection: sqlite3.Connection) -> None:
     add(connection, "a")
     add(connection, "b", "a")
     add(connection, "c", "b", "a")
     add(connection, "d")
     assert dependencies.with_dependants(connection, "a") == ["c", "b", "a"]
     assert dependencies.with_dependants(connection, "d") == ["d"]
-    assert dependencies.start_order(connection, ["c", "d", "a"]) == ["a", "c", "d"]
 
 
 def test_a_container_that_is_gone_cannot_be_needed(connection: sqlite3.Connection) -> None:
