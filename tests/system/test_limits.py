@@ -41,8 +41,8 @@ def test_processors_can_be_chosen_where_cpuset_is_delegated(machine: Machine, us
     done = machine.run(user, "pod", "run", "--rm", "--cpuset-cpus", "1", IMAGE, "nproc", check=False)
     if user == "root":
         assert (done.returncode, done.stdout) == (0, "1\n")
-    else:  # systemd gives users cpu, memory and pids only
-        assert done.returncode == 125
+    else:  # systemd gives users cpu, memory and pids only; the container exists and cannot be started
+        assert done.returncode == 126
         assert "cpuset" in done.stderr
 
 
