@@ -4,7 +4,7 @@ Python's own cache needs some ten system calls and much Python for each of a hun
 index, a look whether the source is still the one that was compiled, and one read. It is nothing but a cache: whatever
 is not as it should be (no file, another interpreter, a changed source) is left to the ordinary import.
 
-    16 bytes    the interpreter's magic number, the length of the index, a stamp that only this file has
+    20 bytes    the interpreter's magic number, this format's, the length of the index, a stamp that only this file has
     index       marshalled: name -> an entry in bytes, for of hundreds a command unpacks a few: is it a package (1),
                 mtime_ns (8) and size (4) of its source, where its code is (4), how long (4)
     code        each module's: the stamp, then the marshalled code object
@@ -27,8 +27,10 @@ if TYPE_CHECKING:
 
 ROOT = __file__[: -len("/runtime/bundle.py")]
 PACKAGES = ("pod", "runtime", "storage")
+# The format's own number changes with it: a command may have been installed by an older version.
+_MAGIC = MAGIC_NUMBER + b"pod2"
 _STAMP = 8
-_HEAD = len(MAGIC_NUMBER) + 4 + _STAMP
+_HEAD = len(_MAGIC) + 4 + _STAMP
 # Where in an entry its numbers end.
 _FIELDS = (1, 9, 13, 17, 21)
 
@@ -38,10 +40,10 @@ class Bundle:
 
     def __init__(self, path: str) -> None:
         head, self.path = read(path, _HEAD, 0), path
-        if not head.startswith(MAGIC_NUMBER):
+        if not head.startswith(_MAGIC):
             raise ValueError(path)
         self.stamp = head[-_STAMP:]
-        length = int.from_bytes(head[len(MAGIC_NUMBER) : -_STAMP], "little")
+        length = int.from_bytes(head[len(_MAGIC) : -_STAMP], "little")
         self.start = _HEAD + length
         self.index: dict[str, bytes] = marshal.loads(read(path, length, _HEAD))
 
@@ -143,7 +145,7 @@ def write(path: str) -> None:
         code += module
     table = marshal.dumps(index)
     with open(f"{path}.new", "wb") as new:
-        new.write(MAGIC_NUMBER + len(table).to_bytes(4, "little") + stamp + table + code)
+        new.write(_MAGIC + len(table).to_bytes(4, "little") + stamp + table + code)
         new.flush()
         os.fsync(new.fileno())
     os.chmod(f"{path}.new", 0o644)

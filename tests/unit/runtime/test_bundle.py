@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -75,6 +76,14 @@ def test_an_edit_takes_effect_at_once(installed: Installed) -> None:
     installed.word.write_text("WORD = 'newer'\n")
     os.utime(installed.word, ns=(times.st_atime_ns, times.st_mtime_ns))
     assert installed.run() == "newer inner SourceFileLoader True"
+
+
+def test_a_bundle_of_an_older_version_is_not_read(installed: Installed) -> None:
+    content = installed.bundle.read_bytes()
+    magic = importlib.util.MAGIC_NUMBER
+    assert content.startswith(magic + b"pod")
+    installed.bundle.write_bytes(magic + content[len(magic) + 4 :])  # as before formats had numbers
+    assert installed.run() == "old inner SourceFileLoader True"
 
 
 def test_a_module_that_went_is_not_there(installed: Installed) -> None:
