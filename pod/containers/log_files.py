@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     Identity = tuple[int, int]
 
 BLOCK = 1 << 18
+_ATTEMPTS = 100  # At opening all files of a log that is rotated all the time.
 TIME = 35  # The length of a time.
 TEXT = TIME + 10  # Where the text begins: " stdout F " follows the time.
 
@@ -57,6 +58,21 @@ def identity(path: str) -> Identity | None:
 
 def chain(path: str) -> list[LogFile]:
     """Open all files of a log, the oldest first."""
+    for _ in range(_ATTEMPTS):
+        found = _opened_downwards(path)
+        if not found or found[0].identity == identity(path):
+            break
+        # It was rotated meanwhile, perhaps more than once: then one that is newer than the first may follow it.
+        for file in found:
+            file.close()
+    else:
+        found = _opened_downwards(path)
+    found.reverse()
+    return found
+
+
+def _opened_downwards(path: str) -> list[LogFile]:
+    """Open the present file, then those with numbers, in the order of these."""
     highest = _highest(path)
     found: list[LogFile] = []
     known: set[Identity] = set()
@@ -64,7 +80,7 @@ def chain(path: str) -> list[LogFile]:
     while True:
         file = opened(f"{path}.{number}" if number else path)
         if file is None and number > highest:
-            break
+            return found
         number += 1
         if file is None:
             continue
@@ -73,8 +89,6 @@ def chain(path: str) -> list[LogFile]:
             continue
         known.add(file.identity)
         found.append(file)
-    found.reverse()
-    return found
 
 
 def _highest(path: str) -> int:

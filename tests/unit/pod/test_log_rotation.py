@@ -64,6 +64,29 @@ def test_search_for_a_moment_finds_what_reading_all_would(moment: int, block: in
         assert texts(path, since=moment * 10**9) == expected
 
 
+def test_rotations_while_the_files_are_opened_do_not_change_their_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = str(tmp_path / "log")
+    log = Log(os.fsencode(path), limit=5000, files=100)
+    log.open()
+    numbers = iter(range(1000))
+    for _ in range(5):
+        log.write(STDOUT, b"%02000d\n" % next(numbers))
+    rotations = iter([5, 5])
+    opened = log_files.opened
+
+    def rotated_after_the_first(name: str) -> log_files.LogFile | None:
+        file = opened(name)
+        for _ in range(next(rotations, 0) if name == path else 0):
+            log.write(STDOUT, b"%02000d\n" % next(numbers))
+        return file
+
+    monkeypatch.setattr(log_files, "opened", rotated_after_the_first)
+    found = texts(Path(path))
+    assert [int(text) for text in found] == list(range(next(numbers)))
+
+
 def test_followers_lose_nothing_while_the_log_is_rotated(tmp_path: Path) -> None:
     path = str(tmp_path / "log")
     log = Log(os.fsencode(path), limit=5000, files=1000)
