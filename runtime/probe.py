@@ -242,6 +242,9 @@ class _Builder:
             program.add("setgroups", len(groups), program.data(struct.pack(f"={len(groups)}I", *groups)), mode=mode)
         program.add("setresgid", *[described.gid] * 3, doing="take its group")
         program.add("setresuid", *[described.uid] * 3, doing="take its user")
+        # Which fs.suid_dumpable=1 makes dumpable, and with it the program, whose memory this is: before it has no more
+        # capabilities than the container's own processes, it must be closed to them again.
+        program.add("prctl", kernel.PR_SET_DUMPABLE, 0)
         self._set_capabilities()
         program.add("prctl", kernel.PR_SET_KEEPCAPS, 0)
         if described.no_new_privileges:
