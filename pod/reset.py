@@ -6,9 +6,10 @@ import os
 from typing import TYPE_CHECKING
 
 from pod import state
-from pod.containers.remove import remove_container
+from pod.containers import runtimes
+from pod.containers.remove import remove_container, remove_tree
 from pod.containers.salvage import salvage
-from storage import gc
+from runtime.errors import OCIRuntimeError
 
 if TYPE_CHECKING:
     from pod.config import Config
@@ -54,7 +55,11 @@ def wipe(config: Config) -> None:
         if os.path.isdir(f"{root}/containers"):
             known.update(name.removesuffix(".lock") for name in os.listdir(f"{root}/containers"))
     for container_id in known:
-        salvage(config, container_id)
+        salvage(config, container_id, monitor=True)
+        try:
+            runtimes.delete(config, container_id)
+        except (OSError, ValueError, LookupError, TypeError, OCIRuntimeError):
+            pass  # what it is made of goes with the rest
     _delete_all(config)
 
 
@@ -83,7 +88,7 @@ def _delete_all(config: Config) -> None:
 
 def _delete(path: str) -> None:
     if os.path.isdir(path) and not os.path.islink(path):
-        gc.remove_tree(path)
+        remove_tree(path)
         return
     try:
         os.unlink(path)

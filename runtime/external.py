@@ -48,6 +48,14 @@ _KINDS: tuple[tuple[tuple[str, ...], type[OCIRuntimeError], str], ...] = (
 )
 
 
+def pid_file_of(directory: str) -> str:
+    """Return the file, in the directory that a program shares with us, into which it writes what it has made.
+
+    Its command line has this path, and so has a process that it forked and that has not become the container's program.
+    """
+    return f"{directory}/oci-pid"
+
+
 class ExternalRuntime:
     """A runtime that is a program."""
 
@@ -141,7 +149,7 @@ class ExternalRuntime:
         preserve: tuple[int, ...],
     ) -> tuple[int, int | None]:
         """Have the program make a process; return its pid and its terminal. `directory` is the program's own."""
-        pid_file = f"{self._directory}/oci-pid"
+        pid_file = pid_file_of(self._directory)
         _unlink(pid_file)
         if preserve != tuple(range(3, 3 + len(preserve))):
             raise OCIRuntimeError(f"{self._name}: it passes on no other descriptors than those from 3 on without a gap")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 _ZOMBIE_STATES = (b"Z", b"X", b"x")
+_PF_EXITING = 4  # of the kernel's flags for a task (proc(5), field 9)
+_SIGKILL = 9
 
 
 def _stat_fields(pid: int) -> list[bytes] | None:
@@ -37,6 +39,20 @@ def is_alive(pid: int, start_time: int | None) -> bool:
     if fields is None or fields[0] in _ZOMBIE_STATES:
         return False
     return start_time is None or int(fields[19]) == start_time
+
+
+def is_dying(pid: int) -> bool:
+    """Tell whether a process has been killed, be it that it has not come to its end: SIGKILL awaits it, or it exits."""
+    fields = _stat_fields(pid)
+    if fields is None or fields[0] in _ZOMBIE_STATES or int(fields[6]) & _PF_EXITING:
+        return True
+    try:
+        with open(f"/proc/{pid}/status", "rb", buffering=0) as file:
+            lines = file.read(8192).splitlines()
+    except OSError:
+        return True
+    pending = [int(line.split()[1], 16) for line in lines if line.startswith((b"SigPnd:", b"ShdPnd:"))]
+    return any(signals >> (_SIGKILL - 1) & 1 for signals in pending)
 
 
 def in_user_namespace() -> bool:

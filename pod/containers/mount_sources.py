@@ -89,7 +89,7 @@ class Sources:
                 entry["source"] = f"{self._own_place()}/volumes/{volume.name}"
                 os.makedirs(entry["source"], exist_ok=True)
                 if not is_mount(entry["source"]):  # else of an earlier run, or at two places
-                    driver.attach(self.config, volume, entry["source"])
+                    driver.attach(self.config, volume, entry["source"], self.id)
             copies = copies and "nocopy" not in volume.options
         if copies:
             self._copy_up(mount, entry["source"], mounted=mounted)

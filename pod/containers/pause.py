@@ -13,6 +13,7 @@ from pod import events
 from pod.containers import runtimes, status
 from pod.errors import PodError, StateError
 from pod.lock import ContainerLock
+from runtime import process
 from runtime.errors import OCIRuntimeError
 
 TYPE_CHECKING = False
@@ -33,15 +34,25 @@ def pause(engine: Engine, container: Container) -> None:
             raise StateError(f'"{container.id}" is already paused: {_IMPROPER}')
         if seen.state != "running" or not seen.pid:
             raise StateError(f'"{seen.state}" is not running, can\'t pause: {_IMPROPER}')
+        if not runtimes.has_started(engine.config, container):
+            # It is about to become its program, which whoever starts it waits for.
+            raise StateError(f'"initialized" is not running, can\'t pause: {_IMPROPER}')
         try:
             _freeze(engine, container, seen.pid)
         except OCIRuntimeError:
-            seen = status.observe(engine.config, container.id)
-            if seen.pid and seen.is_running and os.path.isdir(f"{engine.config.runtime_root}/{container.id}"):
+            if not _ends(engine.config, container, seen.pid):
                 raise
-            _forget(engine.config, container.id)
-            raise StateError(f"container {container.id} has just ended, can't pause: {_IMPROPER}") from None
+        if _ends(engine.config, container, seen.pid):
+            # It was killed meanwhile. With cgroup v1 it would stand still, with that signal, and never end.
+            thaw(engine.config, container.id)
+            raise StateError(f"container {container.id} has just ended, can't pause: {_IMPROPER}")
     events.of_container(engine.config, container, "pause")
+
+
+def _ends(config: Config, container: Container, pid: int) -> bool:
+    if process.is_dying(pid):
+        return True
+    return not (container.config["runtime"] or os.path.isdir(f"{config.runtime_root}/{container.id}"))
 
 
 def _freeze(engine: Engine, container: Container, pid: int) -> None:
@@ -71,7 +82,8 @@ def unpause(engine: Engine, container: Container) -> None:
 def thaw(config: Config, container_id: str) -> None:
     """Let a container that is killed go on, for a frozen process of cgroup v1 does not even die. Never raises.
 
-    To be called after the signal was sent, so that nothing of the container runs before it takes that.
+    To be called after the signal was sent, so that nothing of the container runs before it takes that. What says that
+    it may be paused stays for the monitor to remove: another command may be about to freeze it.
     """
     known = status.read_freezer(config, container_id)
     if known is None:
@@ -82,7 +94,6 @@ def thaw(config: Config, container_id: str) -> None:
             file.write("THAWED" if frozen == "FROZEN" else "0")
     except OSError:
         pass  # the cgroup is gone with its last process
-    _forget(config, container_id)
 
 
 def check_supported(config: Config, verb: str) -> None:

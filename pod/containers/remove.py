@@ -165,11 +165,11 @@ def delete_files(engine: Engine, container_id: str) -> None:
         from pod.containers import host_mounts
 
         host_mounts.release(config, container_id)
-    _remove_tree(config.monitor_dir(container_id))
-    _remove_tree(config.container_dir(container_id))
+    remove_tree(config.monitor_dir(container_id))
+    remove_tree(config.container_dir(container_id))
 
 
-def _remove_tree(path: str) -> None:
+def remove_tree(path: str) -> None:
     """Remove a directory, into which a monitor that nobody knows of any more may still write its last."""
     for left in range(_TRIES, -1, -1):
         try:

@@ -103,9 +103,13 @@ def delete(config: Config, container_id: str) -> None:
     """Delete what is left of a container at its runtime: state, cgroups, processes. Idempotent."""
     noted = _noted(config, container_id)
     if noted is not None:
+        from pod.containers import strays
+        from runtime import external
         from storage import gc
 
-        runtime = _external(noted["command"], noted["root"], config.monitor_dir(container_id))
+        directory = config.monitor_dir(container_id)
+        strays.end_those_of(external.pid_file_of(directory))
+        runtime = _external(noted["command"], noted["root"], directory)
         runtime.delete(container_id, noted["cgroups_path"])
         gc.remove_tree(f"{noted['root']}/{container_id}")
         os.unlink(_note_path(config, container_id))
@@ -145,6 +149,19 @@ def describe(config: Config) -> dict[str, str]:
     except (OSError, subprocess.TimeoutExpired):
         said = ""
     return {"name": program["name"], "path": program["path"], "version": said.strip()}
+
+
+def has_started(config: Config, container: Container) -> bool:
+    """Tell whether a container's process has become its program; of that of another runtime nothing is known."""
+    if container.config["runtime"]:
+        return True
+    from runtime import status
+    from runtime.errors import OCIRuntimeError
+
+    try:
+        return status.load(config.runtime_root, container.id).status() != "created"
+    except OCIRuntimeError:
+        return True  # it has just ended
 
 
 def pause(config: Config, container: Container) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from pod.containers import status
+from pod.containers import pause, status, strays
 from runtime.monitor import ending
 
 TYPE_CHECKING = False
@@ -16,16 +16,15 @@ if TYPE_CHECKING:
 _CGROUPS = "/sys/fs/cgroup"
 
 
-def salvage(config: Config, container_id: str) -> None:
+def salvage(config: Config, container_id: str, *, monitor: bool = False) -> None:
     """Kill the container's processes, and remove its cgroups and its state at our own runtime. Idempotent.
+
+    With `monitor` that is killed as well; else one that is known is left to record the end.
 
     Its processes are those in cgroups that bear its ID, and the children of its monitor, which the first one is.
     """
-    for pid in _processes(config, container_id):
-        try:
-            os.kill(pid, 9)
-        except OSError:
-            pass
+    pause.thaw(config, container_id)
+    strays.end(_processes(config, container_id, monitor=monitor))
     state_dir = f"{config.runtime_root}/{container_id}"
     ending.remove_container([os.fsencode(path) for path in _cgroups(container_id)], os.fsencode(state_dir))
     if os.path.isdir(state_dir):
@@ -34,13 +33,13 @@ def salvage(config: Config, container_id: str) -> None:
         gc.remove_tree(state_dir)
 
 
-def _processes(config: Config, container_id: str) -> Iterator[int]:
+def _processes(config: Config, container_id: str, *, monitor: bool) -> Iterator[int]:
     """Give the monitors of the container, which would start it again, then their children and the first process."""
     directory = config.monitor_dir(container_id)
     known = [pid for pid in (status.living(f"{directory}/monitor"),) if pid]
     monitors = known or _lost_monitors(container_id)
     children = [int(child) for pid in monitors for child in _words(f"/proc/{pid}/task/{pid}/children")]
-    yield from (*(() if known else monitors), *children)
+    yield from (*(() if known and not monitor else monitors), *children)
     first = status.living(f"{directory}/pid")
     if first:
         yield first

@@ -12,6 +12,7 @@ from __future__ import annotations
 import fcntl
 import os
 
+from pod.containers import status
 from pod.errors import PodError
 from pod.foreign_mounts import copy_from, is_mount
 from runtime import kernel, process, syscalls
@@ -73,8 +74,11 @@ def _mount_words(options: dict[str, str]) -> list[str]:
     return [word for word in words if word.partition("=")[0] not in _OWN_WORDS]
 
 
-def attach(config: Config, volume: Volume, target: str) -> None:
-    """Mount a volume at `target` in this process's own mount namespace, and note this process as its user."""
+def attach(config: Config, volume: Volume, target: str, container_id: str = "") -> None:
+    """Mount a volume at `target` in this process's own mount namespace, and note this process as its user.
+
+    The monitor of a container is one for as long as it is that container's: it may live on for its clients only.
+    """
     lock = _lock(config, volume.name)
     try:
         source = _existing(config, volume.name)
@@ -89,7 +93,7 @@ def attach(config: Config, volume: Volume, target: str) -> None:
         os.makedirs(users, 0o700, exist_ok=True)
         pid = os.getpid()
         with open(f"{users}/{pid}", "w", encoding="utf-8", errors="surrogateescape") as file:
-            file.write(f"{process.start_time(pid)} {target}")
+            file.write(f"{process.start_time(pid)} {target}\n{container_id}")
     finally:
         os.close(lock)
 
@@ -120,14 +124,23 @@ def users(config: Config, name: str) -> list[tuple[int, str]]:
     for pid in names:
         try:
             with open(f"{below}/{pid}", encoding="utf-8", errors="surrogateescape") as file:
-                started, _, target = file.read().partition(" ")
+                first, _, container_id = file.read().partition("\n")
         except FileNotFoundError:
             continue
-        if started.isdigit() and process.is_alive(int(pid), int(started)):
+        started, _, target = first.partition(" ")
+        if started.isdigit() and _uses(config, int(pid), int(started), container_id):
             found.append((int(pid), target))
         else:
             _unlink(f"{below}/{pid}")
     return found
+
+
+def _uses(config: Config, pid: int, start_time: int, container_id: str) -> bool:
+    if not process.is_alive(pid, start_time):
+        return False
+    if not container_id:
+        return True
+    return status.read_record(f"{config.monitor_dir(container_id)}/monitor") == (pid, start_time)
 
 
 def host_count(config: Config, name: str) -> int:

@@ -256,7 +256,7 @@ def tell(sync: int, message: bytes) -> bool:
 
 def withdraw(loop: Loop) -> None:
     """Remove all that says that the container runs."""
-    remove_files(loop.directory, (b"pid", b"attach", b"ctl", b"start"))
+    remove_files(loop.directory, (b"pid", b"attach", b"ctl", b"start", b"paused"))
     for fd in (loop.listener, loop.ctl):
         if fd >= 0:
             posix.close(fd)

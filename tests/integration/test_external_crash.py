@@ -13,6 +13,7 @@ import time
 
 import pytest
 
+from tests.fixtures import leaks
 from tests.fixtures.command import Pod
 from tests.fixtures.external import External, external, script
 from tests.integration.test_crash import Killer
@@ -98,6 +99,22 @@ def test_hangs(box: Pod, busybox: str, verb: str, number: signal.Signals) -> Non
         box.run("rm", "-f", "-t", "0", "c")
     time.sleep(0.2)
     box.run("run", "--rm", busybox, "true")  # sweeps
+
+
+def test_a_process_that_a_killed_program_has_left(box: Pod, busybox: str) -> None:
+    """It bears the program's command line, and no `delete` knows of it."""
+    mark = os.path.join(box.home, "made")
+    left = f'case "$*" in *" create "*) (echo $$ >{mark}; while :; do sleep 0.1; done) & exec sleep 1000;; esac'
+    path = script(box, "dies", f'{left}; exec {box.command}-runtime "$@"')
+    with box.start("--runtime", path, "run", "--name", "c", busybox, "true") as process:
+        deadline = time.monotonic() + 20
+        while not os.path.exists(mark):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert kill_monitor(process.pid, 0.1)
+        process.communicate(timeout=30)
+    box.run("rm", "-f", "-t", "0", "c")
+    assert not [found for found in leaks.processes() if f"{box.runroot}/containers" in found.command]
 
 
 def test_program_that_was_removed_meanwhile(box: Pod, busybox: str) -> None:

@@ -152,3 +152,38 @@ def test_pausing_at_once(box: Pod, busybox: str) -> None:
     command = box.start("pause", "c", stderr=subprocess.PIPE)
     box.run("rm", "-f", "-t", "0", "c")
     command.communicate(timeout=30)
+
+
+@as_root
+@pytest.mark.skipif(not V1, reason="with cgroup v2 a frozen process dies when it is killed")
+def test_a_container_killed_while_it_is_paused_ends(box: Pod, busybox: str) -> None:
+    """`pause` comes between the signal and its effect: it must not keep the container from ending."""
+    box.run("run", "-d", "--name", "c", busybox, "sleep", "100")
+    pid = int(box.run("inspect", "--format", "{{.State.Pid}}", "c").out)
+    with open(f"/proc/{pid}/cgroup") as file:
+        path = next(line.strip().split(":", 2)[2] for line in file if ":freezer:" in line)
+    freezer = f"/sys/fs/cgroup/freezer{path}/freezer.state"
+    with open(freezer, "w") as file:
+        file.write("FROZEN")
+    os.kill(pid, 9)
+    done = box.run("pause", "c", check=False)
+    assert (done.code, "has just ended, can't pause" in done.stderr) == (125, True)
+    assert box.run("wait", "c", timeout=10).out == "137"
+
+
+@as_root
+@pytest.mark.skipif("POD_TEST_RUNTIME" in os.environ, reason="of another runtime's container it is not known")
+def test_a_container_is_not_paused_before_its_program_runs(box: Pod, busybox: str) -> None:
+    """Whoever starts it would wait for a process that stands still."""
+    identity = box.run("create", "--name", "c", busybox, "sleep", "100").out
+    box.run("init", "c")
+    with (
+        open(f"{box.root}/containers/{identity}/started", "w") as file,
+        open("/proc/sys/kernel/random/boot_id") as boot,
+    ):
+        file.write(f"{time.time()} {boot.read()}")
+    done = box.run("pause", "c", check=False)
+    assert (done.code, done.stderr) == (
+        125,
+        'Error: "initialized" is not running, can\'t pause: container state improper\n',
+    )

@@ -33,6 +33,7 @@ EXPECTED = (
     "not running",
     "ended",
     "not supported",
+    "no longer waits for that",
 )
 
 
@@ -41,13 +42,17 @@ def race(box: Pod, busybox: str, first: str, second: str, *, running: bool) -> N
     if running:
         box.run("start", "one")
     processes = [box.start(*COMMANDS[name]) for name in (first, second)]
-    if {first, second} == {"exec", "pause"}:
-        # What is executed may be in the container by then, and is paused with it.
-        processes[1].wait(60)
-        box.run("unpause", "one", check=False)
-    for name, process in zip((first, second), processes, strict=True):
-        _, told = process.communicate(timeout=60)
-        error = told.decode()
+    try:
+        if {first, second} == {"exec", "pause"}:
+            # What is executed may be in the container by then, and is paused with it.
+            processes[1].wait(60)
+            box.run("unpause", "one", check=False)
+        told = [process.communicate(timeout=60)[1].decode() for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
+    for name, process, error in zip((first, second), processes, told, strict=True):
         assert "Traceback" not in error, (name, error)
         assert "this is a bug" not in error, (name, error)
         if process.returncode:

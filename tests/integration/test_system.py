@@ -140,6 +140,10 @@ def test_generate_spec(box: Pod, busybox: str) -> None:
 
 def test_a_lost_database_is_not_taken_for_a_new_store(box: Pod, busybox: str) -> None:
     box.run("run", "--detach", "--name", "one", busybox, "sleep", "600")
+    box.run("run", "--detach", "--name", "again", "--restart", "always", busybox, "sh", "-c", "sleep 0.1; date")
+    if not box.rootless:
+        box.run("run", "--detach", "--name", "paused", busybox, "sleep", "600")
+        box.run("pause", "paused")
     layers = sorted(os.listdir(f"{box.root}/layers"))
     for name in ("pod.db-wal", "pod.db-shm"):
         if os.path.exists(f"{box.root}/{name}"):

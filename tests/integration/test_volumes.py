@@ -293,3 +293,15 @@ def test_copy_up_keeps_links_holes_and_owners(box: Pod, busybox: str) -> None:
     assert shown[2].startswith("/d/p")
     assert int(shown[3].split()[-1]) < 100
     assert shown[4] == "a"
+
+
+def test_a_monitor_that_lives_for_its_reader_only_uses_no_volume(box: Pod, busybox: str) -> None:
+    box.run("volume", "create", "--opt", "type=tmpfs", "-o", "device=tmpfs", "t")
+    with box.start("run", "--name", "c", "-v", "t:/x", busybox, "sh", "-c", "touch /x/file; exec yes") as process:
+        time.sleep(1)  # until the pipe is full, which nobody reads
+        assert box.run("volume", "inspect", "--format", "{{.MountCount}}", "t").out == "1"
+        box.run("rm", "-f", "-t", "0", "c")
+        assert process.poll() is None
+        assert box.run("volume", "inspect", "--format", "{{.MountCount}}", "t").out == "0"
+        assert box.run("run", "--rm", "-v", "t:/x", busybox, "ls", "/x").out == ""
+        process.communicate(timeout=20)

@@ -30,3 +30,14 @@ def test_a_zombie_is_dead() -> None:
     assert process.start_time(child) is not None
     os.waitpid(child, 0)
     assert process.start_time(child) is None
+
+
+def test_what_dies_is_told_from_what_lives() -> None:
+    assert not process.is_dying(os.getpid())
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+    assert process.is_dying(child)
+    os.waitpid(child, 0)
+    assert process.is_dying(child)
