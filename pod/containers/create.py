@@ -186,6 +186,8 @@ def configure(engine: Engine, options: CreateOptions, container_id: str) -> Cont
     log_driver, log = log_options.settle(engine.config, options)
     if cgroups == "disabled":
         _check_no_cgroups(options)
+    elif options.resources and engine.config.rootless:
+        _drop_limits(options)
     modes = _namespaces(engine, options)
     privileges = security.settle(engine.config.containers, options)
     identity, confinement = _sections(engine, options, modes, image_config)
@@ -334,6 +336,13 @@ def _settle_limits(engine: Engine, options: CreateOptions) -> None:
         from pod.containers import limits
 
         limits.settle(engine.config, options)
+
+
+def _drop_limits(options: CreateOptions) -> None:
+    """Go on without limits where no ordinary user has any, and say so."""
+    from pod.containers import limits
+
+    limits.drop_on_v1(options)
 
 
 def _secrets(engine: Engine, options: CreateOptions) -> list[dict[str, Any]]:

@@ -239,6 +239,13 @@ def discard_unsupported(resources: Resources, *, unified: bool) -> list[str]:
     return warnings
 
 
+def drop_on_v1(options: CreateOptions) -> None:
+    """Drop an ordinary user's limits on cgroup v1, where nothing is ever delegated; the warning is podman's."""
+    if not is_unified():
+        options.resources = {}
+        options.warnings.append("Resource limits are not supported and ignored on cgroups V1 rootless systems")
+
+
 def settle(config: Config, options: CreateOptions) -> None:
     """Bring what was asked for together with containers.conf and this machine. Raises PodError for what cannot be."""
     unified = is_unified()

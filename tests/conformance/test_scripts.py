@@ -16,9 +16,6 @@ from tests.fixtures.user import User, current_user, make_user, remove_user
 
 SCRIPTS = sorted(Path(__file__).with_name("scripts").glob("*.sh"))
 MODES = ["root", "rootless"] if os.getuid() == 0 else ["rootless"]
-# An ordinary user has no control groups on cgroup v1: podman warns of a limit and goes on without it, pod refuses it (a
-# limit that does not hold is worse than none). By script: the lines of podman's, and what stands in their place.
-REFUSED_LIMITS = {"ci_job": (["limited", "step memory: 0"], ["step memory: 125"])}
 
 
 @pytest.fixture(scope="module", params=MODES)
@@ -73,23 +70,11 @@ def play(script: Path, engine: Pod, image: str) -> tuple[int, list[str]]:
     return done.code, lines
 
 
-def refuse_limits(name: str, lines: list[str]) -> list[str]:
-    """Return podman's lines of a script with those replaced that tell of a limit."""
-    if name not in REFUSED_LIMITS:
-        return lines
-    dropped, refused = REFUSED_LIMITS[name]
-    begin = lines.index(dropped[0])
-    assert lines[begin : begin + len(dropped)] == dropped
-    return [*lines[:begin], *refused, *lines[begin + len(dropped) :]]
-
-
 @pytest.mark.parametrize("script", SCRIPTS, ids=[script.stem for script in SCRIPTS])
 def test_a_script_does_the_same(script: Path, podman: Engine, pod: Pod, busybox: str) -> None:
     try:
         code, lines = play(script, podman, podman.image)
         assert len(lines) > 5
-        if pod.rootless and not os.path.exists("/sys/fs/cgroup/cgroup.controllers"):
-            lines = refuse_limits(script.stem, lines)
         assert play(script, pod, busybox) == (code, lines)
     finally:
         podman.remove_containers()
