@@ -5,11 +5,12 @@ Source: the XDG base directory specification.
 
 from __future__ import annotations
 
-import os
-import stat
+import posix
+from _stat import S_ISDIR
 
-from pod import containers_conf
+from pod import containers_conf, environ
 from pod.errors import PodError
+from runtime import paths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -77,14 +78,14 @@ class Config:
 def load(settings: Settings) -> Config:
     """Return the configuration of the invoking user; makes no directory except a missing private runroot."""
     uid, rootless = _invoking_user()
-    home = os.environ.get("HOME") or _home_of(uid)
+    home = environ.value("HOME") or _home_of(uid)
     config = Config(
-        graphroot=os.path.abspath(settings.root or _default_graphroot(rootless=rootless, home=home)),
-        runroot=os.path.abspath(settings.runroot or _default_runroot(uid, rootless=rootless)),
+        graphroot=paths.absolute(settings.root or _default_graphroot(rootless=rootless, home=home)),
+        runroot=paths.absolute(settings.runroot or _default_runroot(uid, rootless=rootless)),
         uid=uid,
         rootless=rootless,
         home=home,
-        user=os.environ.get("USER", ""),
+        user=environ.value("USER"),
     )
     config.containers, config.engine = containers_conf.load(rootless=rootless, home=home, cache=config.runroot)
     config.runtime = settings.runtime or config.engine.get("runtime") or ""
@@ -95,7 +96,7 @@ def load(settings: Settings) -> Config:
 
 
 def _invoking_user() -> tuple[int, bool]:
-    uid = os.geteuid()
+    uid = posix.geteuid()
     if uid != 0:
         return uid, True
     with open("/proc/self/uid_map", encoding="utf-8") as file:
@@ -118,21 +119,21 @@ def _home_of(uid: int) -> str:
 def _default_graphroot(*, rootless: bool, home: str) -> str:
     if not rootless:
         return "/var/lib/pod"
-    data = os.environ.get("XDG_DATA_HOME") or f"{home}/.local/share"
+    data = environ.value("XDG_DATA_HOME") or f"{home}/.local/share"
     return f"{data}/pod"
 
 
 def _default_runroot(uid: int, *, rootless: bool) -> str:
     if not rootless:
         return "/run/pod"
-    candidates = [os.environ.get("XDG_RUNTIME_DIR", ""), f"/run/user/{uid}"]
+    candidates = [environ.value("XDG_RUNTIME_DIR"), f"/run/user/{uid}"]
     for directory in candidates:
         if directory and _is_private(directory, uid):
             return f"{directory}/pod"
     # `su -` sets no XDG_RUNTIME_DIR and nobody makes one without a login manager.
     directory = f"/tmp/pod-run-{uid}"
     try:
-        os.mkdir(directory, 0o700)
+        posix.mkdir(directory, 0o700)
     except FileExistsError:
         if not _is_private(directory, uid):
             raise PodError(
@@ -144,9 +145,9 @@ def _default_runroot(uid: int, *, rootless: bool) -> str:
 
 def _is_private(directory: str, uid: int) -> bool:
     try:
-        status = os.lstat(directory)
+        status = posix.lstat(directory)
     except OSError:
         return False
     # Inside the user's namespace the same owner shows as 0.
-    owned = status.st_uid in (uid, os.geteuid())
-    return stat.S_ISDIR(status.st_mode) and owned and not status.st_mode & 0o022
+    owned = status.st_uid in (uid, posix.geteuid())
+    return S_ISDIR(status.st_mode) and owned and not status.st_mode & 0o022

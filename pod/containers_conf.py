@@ -6,8 +6,9 @@ knows what to do, so what came of it is kept in the user's runroot for as long a
 
 from __future__ import annotations
 
-import os
+import posix
 
+from pod import environ
 from pod.errors import ConfigError
 from runtime import jsontext
 
@@ -23,7 +24,7 @@ def load(*, rootless: bool, home: str, cache: str) -> Tables:
     found = []
     for path in _files(rootless=rootless, home=home):
         try:
-            status = os.stat(path)
+            status = posix.stat(path)
         except OSError:
             continue
         found.append([path, status.st_mtime_ns, status.st_size, status.st_ino])
@@ -43,32 +44,32 @@ def load(*, rootless: bool, home: str, cache: str) -> Tables:
 
 
 def _keep(path: str, document: dict[str, Any]) -> None:
-    temporary = f"{path}.{os.getpid()}"
+    temporary = f"{path}.{posix.getpid()}"
     try:
         text = jsontext.dumps(document)
         with open(temporary, "x", encoding="utf-8") as file:
             file.write(text)
-        os.rename(temporary, path)
+        posix.rename(temporary, path)
     except (OSError, TypeError):
         return  # no runroot yet, or a value that JSON does not have: the next command parses again
 
 
 def _files(*, rootless: bool, home: str) -> list[str]:
-    override = os.environ.get("CONTAINERS_CONF")
+    override = environ.value("CONTAINERS_CONF")
     if override:
         return [override]
     files = ["/usr/share/containers/containers.conf", "/etc/containers/containers.conf"]
     directories = ["/etc/containers/containers.conf.d"]
     if rootless:
-        user = os.environ.get("XDG_CONFIG_HOME") or f"{home}/.config"
+        user = environ.value("XDG_CONFIG_HOME") or f"{home}/.config"
         files.append(f"{user}/containers/containers.conf")
         directories.append(f"{user}/containers/containers.conf.d")
     for directory in directories:
         try:
-            files += sorted(f"{directory}/{name}" for name in os.listdir(directory) if name.endswith(".conf"))
+            files += sorted(f"{directory}/{name}" for name in posix.listdir(directory) if name.endswith(".conf"))
         except OSError:
             continue
-    extra = os.environ.get("CONTAINERS_CONF_OVERRIDE")
+    extra = environ.value("CONTAINERS_CONF_OVERRIDE")
     return [*files, extra] if extra else files
 
 

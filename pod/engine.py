@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-
 from pod import config as configuration
 from pod import settings, state
+from runtime import paths
 from storage import store
 
 TYPE_CHECKING = False
@@ -62,10 +61,12 @@ def open_engine(*, write: bool) -> Engine:
 
 def _make_directories(config: Config) -> None:
     # Image content may hold setuid programs: nobody else gets to them through our directories.
-    if os.path.isdir(f"{config.runroot}/containers") and os.path.isdir(f"{config.graphroot}/volumes"):
+    if paths.is_directory(f"{config.runroot}/containers") and paths.is_directory(f"{config.graphroot}/volumes"):
         return
+    from os import makedirs
+
     for path in (config.graphroot, config.runroot):
-        os.makedirs(path, mode=0o711 if not config.rootless else 0o700, exist_ok=True)
+        makedirs(path, mode=0o711 if not config.rootless else 0o700, exist_ok=True)
     for path in (
         f"{config.graphroot}/containers",
         f"{config.graphroot}/volumes",
@@ -73,4 +74,4 @@ def _make_directories(config: Config) -> None:
         f"{config.runroot}/exec",
         config.runtime_root,
     ):
-        os.makedirs(path, mode=0o700, exist_ok=True)
+        makedirs(path, mode=0o700, exist_ok=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
-
+from pod import environ
 from pod.errors import PodError
+from runtime import paths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,9 +26,9 @@ def bus(config: Config) -> str:
     from runtime.dbus import addresses
 
     if not config.rootless:
-        return addresses.of_system(os.environ.get("DBUS_SYSTEM_BUS_ADDRESS", ""))
-    session = os.environ.get("DBUS_SESSION_BUS_ADDRESS", "")
-    return addresses.of_user(session, os.environ.get("XDG_RUNTIME_DIR", ""), config.uid)
+        return addresses.of_system(environ.value("DBUS_SYSTEM_BUS_ADDRESS"))
+    session = environ.value("DBUS_SESSION_BUS_ADDRESS")
+    return addresses.of_user(session, environ.value("XDG_RUNTIME_DIR"), config.uid)
 
 
 def name(config: Config) -> str:
@@ -43,14 +43,14 @@ def cgroups_path(config: Config, container_id: str, slice: str = "") -> str:
 
 def _runs(config: Config) -> bool:
     # sd_booted(3)
-    if not os.path.isdir("/run/systemd/system"):
+    if not paths.is_directory("/run/systemd/system"):
         return False
     if not config.rootless:
-        return os.path.exists("/run/dbus/system_bus_socket")
+        return paths.exists("/run/dbus/system_bus_socket")
     # To a user nothing of cgroup v1 is ever delegated.
-    directory = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{config.uid}"
+    directory = environ.value("XDG_RUNTIME_DIR") or f"/run/user/{config.uid}"
     return (
-        os.path.exists("/sys/fs/cgroup/cgroup.controllers")
-        and os.path.exists(f"{directory}/systemd/private")
-        and os.path.exists(f"{directory}/bus")
+        paths.exists("/sys/fs/cgroup/cgroup.controllers")
+        and paths.exists(f"{directory}/systemd/private")
+        and paths.exists(f"{directory}/bus")
     )

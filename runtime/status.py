@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import posix
-from errno import ENOTEMPTY
 
 from runtime import jsontext, process
 from runtime.errors import ContainerNotFoundError, OCIRuntimeError, SpecError
@@ -168,6 +167,8 @@ def remove_directory(directory: str) -> None:
     except FileNotFoundError:
         pass
     except OSError as error:
+        from errno import ENOTEMPTY
+
         if error.errno != ENOTEMPTY:
             raise
         # Only few containers have a directory for their notifications.

@@ -9,8 +9,7 @@ and its view of them belong to the process that opened it. Children end by os._e
 
 from __future__ import annotations
 
-import errno
-import os
+import posix
 
 from storage import sqlite
 from storage.errors import NoSpaceError, StorageError
@@ -135,14 +134,18 @@ def _open(path: str) -> Connection:
 
 
 def _open_readonly(path: str) -> Connection:
-    if not os.path.exists(path):
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+    try:
+        posix.stat(path)
+    except OSError as error:
+        from errno import ENOENT
+
+        raise FileNotFoundError(ENOENT, posix.strerror(ENOENT), path) from error
     quoted = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
     connection = sqlite.connect(f"file:{quoted}?mode=ro", timeout=BUSY_SECONDS, isolation_level=None, uri=True)
     try:
         connection.execute("PRAGMA schema_version")
     except sqlite.OperationalError:
-        if os.access(os.path.dirname(path) or ".", os.W_OK):
+        if posix.access(path.rpartition("/")[0] or ".", posix.W_OK):
             raise
         # WAL wants its shared memory file beside the database. Where nobody can write one, nobody can change the rest.
         connection.close()

@@ -1,12 +1,12 @@
-"""Images: what names stand for, how a text that a user types finds one, and how images come and go.
+"""Images: what is known of them, and how they come and go; finding.py has how a text that a user types finds one.
 
 An image's ID is the digest of its config. Names are full references. On the run path; SQL does the work.
 """
 
 from __future__ import annotations
 
-from storage import database, reference
-from storage.errors import BadReferenceError, ImageInUseError, ImageNotFoundError, StorageError
+from storage import database
+from storage.errors import ImageInUseError, ImageNotFoundError, StorageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     Row = tuple[str, str, str, bytes, bytes, int, float, str, str]
 
 _COLUMNS = "id, digest, media_type, manifest, config, size, created, architecture, os"
-_HEX = frozenset("0123456789abcdef")
-_ID_LENGTH = 64
 
 
 class Image:
@@ -72,7 +70,12 @@ def resolve(store: Store, text: str) -> Image:
 def find(store: Store, text: str) -> tuple[str, str | None]:
     """Find an image's ID, and the full name by which the text meant it (None if by ID or digest)."""
     try:
-        return _find(store.connection, text)
+        row = store.connection.execute("SELECT image FROM name WHERE name = ?", (text,)).fetchone()
+        if row is not None:
+            return row[0], text
+        from storage import finding
+
+        return finding.find(store.connection, text)
     except database.Error as error:
         raise database.translated(error, "read database") from error
 
@@ -112,6 +115,8 @@ def tag(store: Store, image_id: str, name: str) -> None:
 
 def tag_name(name: str) -> str:
     """Complete a name that a user gives to an image: localhost where no registry is named; digests are refused."""
+    from storage import reference
+
     full = reference.normalize(name, default_domain="localhost")
     if full.digest is not None:
         raise StorageError(f"tag by digest not supported: {name}")
@@ -225,74 +230,6 @@ def _release(store: Store, keys: Iterable[str]) -> None:
 
     gc.release_layers(store, keys)
     gc.empty_trash(store)
-
-
-def _find(connection: Connection, text: str) -> tuple[str, str | None]:
-    row = connection.execute("SELECT image FROM name WHERE name = ?", (text,)).fetchone()
-    if row is not None:
-        return row[0], text
-    try:
-        wanted = reference.parse(text)
-    except BadReferenceError:
-        wanted = None
-    if wanted is not None and wanted.digest is not None:
-        found = _by_digest(connection, wanted, short=not reference.has_domain(text))
-    else:
-        found = _by_name(connection, text, wanted) if wanted is not None else None
-        found = found or _by_id(connection, text)
-    if found is None:
-        raise not_known(text)
-    return found
-
-
-def _by_name(connection: Connection, text: str, wanted: reference.Reference) -> tuple[str, str | None] | None:
-    tagged = text if wanted.tag is not None else f"{text}:{reference.LATEST}"
-    if reference.has_domain(text):
-        candidates = [str(wanted.with_tag(wanted.tag or reference.LATEST))]
-    else:
-        candidates = [f"localhost/{tagged}", str(wanted.with_tag(wanted.tag or reference.LATEST))]
-    for name in candidates:
-        row = connection.execute("SELECT image FROM name WHERE name = ?", (name,)).fetchone()
-        if row is not None:
-            return row[0], name
-    if reference.has_domain(text):
-        return None
-    # No LIKE: its wildcards are legal in names.
-    rows = connection.execute(
-        "SELECT image, name FROM name WHERE substr(name, -length(?1)) = ?1 ORDER BY name", (f"/{tagged}",)
-    ).fetchall()
-    if len({row[0] for row in rows}) > 1:
-        raise StorageError(f"short name {text} is ambiguous: it may stand for {', '.join(row[1] for row in rows)}")
-    return rows[0] if rows else None
-
-
-def _by_digest(connection: Connection, wanted: reference.Reference, *, short: bool) -> tuple[str, str | None] | None:
-    """Find repo@digest: by the name it was pulled under, else by any image of that repository with that digest."""
-    exact = f"{wanted.name}@{wanted.digest}"
-    row = connection.execute("SELECT image FROM name WHERE name = ?", (exact,)).fetchone()
-    if row is not None:
-        return row[0], exact
-    rows = connection.execute(
-        "SELECT image, name FROM name JOIN image_digest USING (image) WHERE digest = ?", (wanted.digest,)
-    ).fetchall()
-    tail = "/" + wanted.path.removeprefix("library/")
-    for image, name in rows:
-        if repository(name) == wanted.name or (short and repository(name).endswith(tail)):
-            return image, None
-    return None
-
-
-def _by_id(connection: Connection, text: str) -> tuple[str, str | None] | None:
-    prefix = text.removeprefix("sha256:")
-    if not prefix or len(prefix) > _ID_LENGTH or not _HEX.issuperset(prefix):
-        return None
-    rows = _column(connection, "SELECT id FROM image WHERE id >= ?1 AND id < ?1 || 'g' ORDER BY id LIMIT 2", prefix)
-    if len(rows) > 1:
-        raise StorageError(f"image ID {text} is ambiguous: it may stand for {rows[0]} or {rows[1]}")
-    if rows:
-        return rows[0], None
-    row = connection.execute("SELECT image FROM image_digest WHERE digest = ?", (f"sha256:{prefix}",)).fetchone()
-    return (row[0], None) if row is not None else None
 
 
 def _column(connection: Connection, query: str, *values: str) -> list[str]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
+import posix
 
 from storage.errors import CorruptError
-from storage.store import boot_id
+from storage.store import boot_id, is_directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def lowers(store: Store, image: Image) -> list[str]:
     directories = []
     for key, durable, boot in rows:
         path = f"{store.layer_path(key)}/diff"
-        if durable is None or not os.path.isdir(path):
+        if durable is None or not is_directory(path):
             raise _damaged(image, f"layer {key} is missing")
         if not durable:
             suspect.append((key, boot))
@@ -45,7 +45,7 @@ def _visible(directories: list[str]) -> list[str]:
     for position, path in enumerate(directories[:-1]):
         for name in _OPAQUE:
             try:
-                if os.getxattr(path, name) == b"y":
+                if posix.getxattr(path, name) == b"y":
                     return directories[: position + 1]
             except OSError:
                 continue

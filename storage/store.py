@@ -17,7 +17,8 @@ in which the directory goes. A crash at any instant leaves at worst a directory 
 from __future__ import annotations
 
 import fcntl
-import os
+import posix
+from _stat import S_ISDIR
 
 from storage import database
 from storage.errors import CorruptError, NoSpaceError, StorageError
@@ -136,7 +137,7 @@ class Store:
     def discard(self, path: str) -> None:
         """Move a directory to the trash: it is gone at once, its space a little later (storage/gc.py)."""
         try:
-            os.rename(path, f"{self.trash}/{random_name()}")
+            posix.rename(path, f"{self.trash}/{random_name()}")
         except FileNotFoundError:
             pass
 
@@ -174,13 +175,18 @@ def create(root: str, connection: Connection) -> Store:
     if database.version(connection, PACKAGE) == 0:
         _check_new(root)
     database.migrate(connection, PACKAGE, SCHEMA)
-    if not os.path.isdir(store.trash):  # the last one made
-        try:
-            for name in _DIRECTORIES:
-                os.makedirs(f"{root}/{name}", 0o700, exist_ok=True)
-        except OSError as error:
-            raise translated(error, f"create store {root}") from error
+    if not is_directory(store.trash):  # the last one made
+        for name in _DIRECTORIES:
+            _make_directory(root, f"{root}/{name}")
     return store
+
+
+def is_directory(path: str) -> bool:
+    """Tell whether a path leads to a directory; `os`, which could tell too, costs commands a tenth of their time."""
+    try:
+        return S_ISDIR(posix.stat(path).st_mode)
+    except OSError:
+        return False
 
 
 def boot_id() -> str:
@@ -191,14 +197,14 @@ def boot_id() -> str:
 
 def random_name() -> str:
     """Give a name that nobody else uses."""
-    return os.urandom(12).hex()
+    return posix.urandom(12).hex()
 
 
 def translated(error: OSError, attempt: str) -> StorageError:
     """Give the error of ours for one of the kernel's."""
     import errno
 
-    message = f"{attempt}: {os.strerror(error.errno or 0).lower()}"
+    message = f"{attempt}: {posix.strerror(error.errno or 0).lower()}"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return NoSpaceError(message)
     return StorageError(message)
@@ -210,18 +216,18 @@ class Lock:
     __slots__ = ("fd",)
 
     def __init__(self, path: str, operation: int) -> None:
-        self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self.fd = posix.open(path, posix.O_RDWR | posix.O_CREAT | posix.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self.fd, operation)
         except BaseException:
-            os.close(self.fd)
+            posix.close(self.fd)
             raise
 
     def close(self) -> None:
         """Free the lock, even if a forked child still has the file open."""
         if self.fd >= 0:
             fcntl.flock(self.fd, fcntl.LOCK_UN)
-            os.close(self.fd)
+            posix.close(self.fd)
             self.fd = -1
 
     def __enter__(self) -> Lock:
@@ -251,24 +257,25 @@ class Staging:
     def _claim(self) -> bool:
         """Make a directory and lock it; False if a sweeper was between the two (it takes what nobody has locked)."""
         self.path = f"{self._store.root}/staging/{random_name()}"
-        os.mkdir(self.path, 0o700)
+        posix.mkdir(self.path, 0o700)
         try:
-            fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            fd = posix.open(self.path, posix.O_RDONLY | posix.O_DIRECTORY | posix.O_CLOEXEC)
         except FileNotFoundError:
             return False
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.path.samestat(os.fstat(fd), os.stat(self.path)):
+            held, named = posix.fstat(fd), posix.stat(self.path)
+            if (held.st_dev, held.st_ino) == (named.st_dev, named.st_ino):
                 self._fd = fd
                 return True
         except (BlockingIOError, FileNotFoundError):
             pass
-        os.close(fd)
+        posix.close(fd)
         return False
 
     def publish(self, path: str) -> None:
         """Rename the directory into place; the caller is in a write transaction and knows that nothing is there."""
-        os.rename(self.path, path)
+        posix.rename(self.path, path)
         self._free()
 
     def discard(self) -> None:
@@ -279,7 +286,7 @@ class Staging:
 
     def _free(self) -> None:
         fcntl.flock(self._fd, fcntl.LOCK_UN)
-        os.close(self._fd)
+        posix.close(self._fd)
         self._fd = -1
 
     def __enter__(self) -> Staging:
@@ -292,17 +299,24 @@ class Staging:
 
 
 def _connect(root: str) -> Connection:
+    if not is_directory(root):
+        _make_directory(root, root)
+    return database.connect(f"{root}/pod.db", readonly=False)
+
+
+def _make_directory(root: str, path: str) -> None:
+    from os import makedirs
+
     try:
-        os.makedirs(root, 0o700, exist_ok=True)
+        makedirs(path, 0o700, exist_ok=True)
     except OSError as error:
         raise translated(error, f"create store {root}") from error
-    return database.connect(f"{root}/pod.db", readonly=False)
 
 
 def _check_new(root: str) -> None:
     """Refuse a database without tables beside layers: it is no new store, and the collector would empty it."""
     try:
-        layers = os.listdir(f"{root}/layers")
+        layers = posix.listdir(f"{root}/layers")
     except FileNotFoundError:
         return
     if layers:

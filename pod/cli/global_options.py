@@ -179,13 +179,13 @@ def apply(values: dict[str, Any]) -> None:
 
 def _redirect(path: str) -> None:
     """Let a file take what the command would print."""
-    import os
+    import posix
 
     from pod.errors import PodError
 
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+        descriptor = posix.open(path, posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_CLOEXEC, 0o666)
     except OSError as error:
         raise PodError(f"open {path}: {(error.strerror or str(error)).lower()}") from None
-    os.dup2(descriptor, 1)
-    os.close(descriptor)
+    posix.dup2(descriptor, 1)
+    posix.close(descriptor)

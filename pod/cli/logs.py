@@ -69,7 +69,7 @@ def main(
 
 def _warn(engine: Engine, container: Container) -> None:
     """Say what a full disk has kept from the log and what the log itself cannot say yet."""
-    from pod.containers.log_options import missing
+    from pod.containers.logged import missing
 
     lost = missing(engine.config, container.id)
     if lost:

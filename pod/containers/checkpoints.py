@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pod import events, systemd
-from pod.containers import launch, restart, runtimes, status, stop
+from pod.containers import launch, restart, status, stop
 from pod.containers.checkpointed import IMAGES, PREVIOUS, RECORD, images_path, record_of
+from pod.containers.configuration import runtime_name
 from pod.containers.files import write_file
 from pod.errors import PodError, StateError
 from pod.lock import ContainerLock
@@ -112,7 +113,7 @@ def _check_checkpointable(config: Config, container: Container, *, exports: bool
 
 def _check_runtime(container: Container) -> None:
     if container.config["runtime"]:
-        name = runtimes.name_of(container.config)
+        name = runtime_name(container.config)
         raise PodError(
             f"configured runtime {name} does not support checkpoint/restore",
             hint="create the container without --runtime: pod's own runtime does",

@@ -203,3 +203,11 @@ DEFAULTS: dict[str, Any] = {
         "sysctls": {},
     },
 }
+
+OWN_RUNTIME = "pod-runtime"
+
+
+def runtime_name(config: dict[str, Any]) -> str:
+    """Return what `inspect` calls the OCI runtime of a container."""
+    program: Program | None = config["runtime"]
+    return program["name"] if program else OWN_RUNTIME

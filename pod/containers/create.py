@@ -12,7 +12,7 @@ from pod.containers import (
     log_options,
     restart,
     runtimes,
-    security,
+    security_options,
 )
 from pod.containers.configuration import DEFAULTS
 from pod.errors import PodError
@@ -189,7 +189,7 @@ def configure(engine: Engine, options: CreateOptions, container_id: str) -> Cont
     elif options.resources and engine.config.rootless:
         _drop_limits(options)
     modes = _namespaces(engine, options)
-    privileges = security.settle(engine.config.containers, options)
+    privileges = security_options.settle(engine.config.containers, options)
     identity, confinement = _sections(engine, options, modes, image_config)
     config: ContainerConfig = {
         "image": image.id if image is not None else "",
@@ -299,7 +299,7 @@ def _sections(
 
         sysctls.check(confinement["sysctls"], modes)
     if confinement["seccomp_policy"] == "image":
-        confinement["seccomp_profile"] = (image_config.get("Labels") or {}).get(security.PROFILE_LABEL, "")
+        confinement["seccomp_profile"] = (image_config.get("Labels") or {}).get(security_options.PROFILE_LABEL, "")
     return identity, confinement
 
 

@@ -6,9 +6,7 @@ Source: podman-run(1), Environment. Later ones overrule: --env-host, --http-prox
 
 from __future__ import annotations
 
-import os
-
-from pod import values
+from pod import environ, values
 from pod.errors import PodError
 
 TYPE_CHECKING = False
@@ -40,13 +38,14 @@ def compose(
 ) -> dict[str, str]:
     """Return the variables of a new container; `said` are those of --env-file and --env, which overrule all others."""
     asked = asked or Variables()
+    host = environ.variables()
     result: dict[str, str] = {}
     if settings.get("env_host", False) if asked.host is None else asked.host:
-        result |= os.environ
+        result |= host
     if settings.get("http_proxy", True) if asked.http_proxy is None else asked.http_proxy:
         for name in PROXIES:
-            result.update((key, os.environ[key]) for key in (name, name.upper()) if key in os.environ)
-    result |= values.parse_env(list(settings.get("env") or ()), os.environ)
+            result.update((key, host[key]) for key in (name, name.upper()) if key in host)
+    result |= values.parse_env(list(settings.get("env") or ()), host)
     result |= image
     for item in asked.merge:
         _merge(result, item)

@@ -12,11 +12,11 @@ from pod.containers import (
     inspect_fields,
     inspect_identity,
     inspect_limits,
-    log_options,
+    logged,
     restart,
-    runtimes,
     sessions,
 )
+from pod.containers.configuration import runtime_name
 from pod.containers.environment import of_program
 from pod.containers.status import observe
 
@@ -44,6 +44,7 @@ def inspect_container(engine: Engine, container: Container, *, size: bool = Fals
     """Return all that is known of a container."""
     config = container.config
     seen = observe(engine.config, container.id)
+    image = inspect_fields.image_of(engine, container)
     directory = engine.config.container_dir(container.id)
     words = config["entrypoint"] + config["command"]
     described = {
@@ -53,7 +54,7 @@ def inspect_container(engine: Engine, container: Container, *, size: bool = Fals
         "Args": words[1:],
         "State": _state(engine.config, container, seen),
         "Image": container.image,
-        "ImageDigest": inspect_fields.image_digest(engine, container),
+        "ImageDigest": image.digest if image is not None else "",
         "ImageName": config["image_name"],
         "Rootfs": config["rootfs"],
         "Pod": "",
@@ -62,7 +63,7 @@ def inspect_container(engine: Engine, container: Container, *, size: bool = Fals
         "HostsPath": f"{directory}/files/hosts",
         "StaticDir": directory,
         "OCIConfigPath": f"{directory}/config.json",
-        "OCIRuntime": runtimes.name_of(config),
+        "OCIRuntime": runtime_name(config),
         "Name": container.name,
         **inspect_identity.top(engine, container),
         "RestartCount": restart.count(engine.config, container.id),
@@ -70,7 +71,7 @@ def inspect_container(engine: Engine, container: Container, *, size: bool = Fals
         "EffectiveCaps": [],
         "BoundingCaps": [],
         "ExecIDs": [one.id for one in sessions.sessions(engine, container) if one.running],
-        "GraphDriver": inspect_fields.graph_driver(engine, container, seen),
+        "GraphDriver": inspect_fields.graph_driver(engine, container, image, seen),
         "Mounts": [_mount(engine, mount) for mount in config["mounts"] if mount["type"] != "tmpfs"],
         "Dependencies": dependencies.needs_of(engine.connection, container.id),
         "NetworkSettings": inspect_fields.network_settings(),
@@ -82,7 +83,7 @@ def inspect_container(engine: Engine, container: Container, *, size: bool = Fals
     }
     _add_capabilities(engine, container, described)
     if size:
-        described["SizeRw"], described["SizeRootFs"] = inspect_fields.sizes(engine, container)
+        described["SizeRw"], described["SizeRootFs"] = inspect_fields.sizes(engine, container, image)
     return described
 
 
@@ -123,7 +124,7 @@ def _state(config: Config, container: Container, seen: Status) -> dict[str, Any]
         "Pid": seen.pid,
         "ConmonPid": seen.monitor_pid,
         "ExitCode": seen.exit_code,
-        "Error": log_options.error(config, container.id),
+        "Error": logged.error(config, container.id),
         "StartedAt": moment(seen.started),
         "FinishedAt": moment(seen.finished),
         "Health": health.observe(config, container) or {"Status": "", "FailingStreak": 0, "Log": None},
@@ -190,7 +191,7 @@ def _host_config(engine: Engine, container: Container) -> dict[str, Any]:
         **inspect_fields.host_config(),
         **inspect_identity.host_config(container),
         "Binds": [_bind(mount) for mount in config["mounts"] if mount["type"] != "tmpfs"],
-        "LogConfig": log_options.inspected(engine, container),
+        "LogConfig": logged.inspected(engine, container),
         "PortBindings": {},
         "RestartPolicy": restart.described(config["restart"]),
         "AutoRemove": container.auto_remove,

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pod.containers.status import Status
     from pod.engine import Engine
     from pod.state import Container
+    from storage.images import Image
 
 
 def network_settings() -> dict[str, Any]:
@@ -55,17 +56,29 @@ def host_config() -> dict[str, Any]:
     }
 
 
-def graph_driver(engine: Engine, container: Container, seen: Status) -> dict[str, Any]:
+def image_of(engine: Engine, container: Container) -> Image | None:
+    """Return the container's image; None if it has none, or it is not in the store any more."""
+    if not container.image:
+        return None
+    from storage.errors import StorageError
+    from storage.images import load
+
+    try:
+        return load(engine.store, container.image)
+    except StorageError:
+        return None
+
+
+def graph_driver(engine: Engine, container: Container, image: Image | None, seen: Status) -> dict[str, Any]:
     """Return GraphDriver: the directories of the overlay; MergedDir is where a running container's tree is seen."""
     directory = engine.config.container_dir(container.id)
     data = {"UpperDir": f"{directory}/upper", "WorkDir": f"{directory}/work"}
-    if container.image:
+    if image is not None:
         from storage.errors import StorageError
-        from storage.images import load
         from storage.rootfs import lowers
 
         try:
-            data["LowerDir"] = ":".join(lowers(engine.store, load(engine.store, container.image)))
+            data["LowerDir"] = ":".join(lowers(engine.store, image))
         except StorageError:
             pass  # what is damaged is told by `system check`; a container must be told of nevertheless
     if seen.pid:
@@ -73,30 +86,9 @@ def graph_driver(engine: Engine, container: Container, seen: Status) -> dict[str
     return {"Name": "overlay", "Data": dict(sorted(data.items()))}
 
 
-def image_digest(engine: Engine, container: Container) -> str:
-    """Return the digest of the image's manifest; empty without an image."""
-    from storage.errors import StorageError
-    from storage.images import load
-
-    if not container.image:
-        return ""
-    try:
-        return load(engine.store, container.image).digest
-    except StorageError:
-        return ""
-
-
-def sizes(engine: Engine, container: Container) -> tuple[int, int]:
+def sizes(engine: Engine, container: Container, image: Image | None) -> tuple[int, int]:
     """Return the bytes that the container has written, and those together with its image's."""
     from pod.containers.tree_size import written_by
-    from storage.errors import StorageError
-    from storage.images import load
 
     written = written_by(engine.config, container.id)
-    image = 0
-    if container.image:
-        try:
-            image = load(engine.store, container.image).size
-        except StorageError:
-            pass
-    return written, written + image
+    return written, written + (image.size if image is not None else 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import posix
 import time
 
 from pod import state
@@ -52,7 +52,7 @@ class Listed:
 def listed(engine: Engine) -> list[Listed]:
     """Return all containers, oldest first."""
     try:
-        monitored = set(os.listdir(f"{engine.config.runroot}/containers"))
+        monitored = set(posix.listdir(f"{engine.config.runroot}/containers"))
     except FileNotFoundError:
         monitored = set()
     containers = state.containers(engine.connection)
@@ -83,9 +83,10 @@ def sort_key(name: str, engine: Engine) -> Callable[[Listed], Any]:
 
 def sizes(engine: Engine, item: Listed) -> dict[str, int]:
     """Return what `ps --size` tells: the bytes written, and those with the image's."""
-    from pod.containers.inspect_fields import sizes
+    from pod.containers import inspect_fields
 
-    written, all_ = sizes(engine, item.container)
+    container = item.container
+    written, all_ = inspect_fields.sizes(engine, container, inspect_fields.image_of(engine, container))
     return {"rootFsSize": all_, "rwSize": written}
 
 
@@ -94,7 +95,7 @@ def namespaces(item: Listed) -> dict[str, str]:
     numbers = {}
     for field, kind in NAMESPACES:
         try:
-            link = os.readlink(f"/proc/{item.status.pid}/ns/{kind}") if item.status.pid else ""
+            link = posix.readlink(f"/proc/{item.status.pid}/ns/{kind}") if item.status.pid else ""
         except OSError:
             link = ""
         numbers[field] = link.partition("[")[2].rstrip("]")

@@ -6,7 +6,7 @@ is met twice is known by its inode.
 
 from __future__ import annotations
 
-import os
+import posix
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,23 +26,23 @@ class LogFile:
     def __init__(self, fd: int) -> None:
         self.fd = fd
         self.offset = 0
-        status = os.fstat(fd)
+        status = posix.fstat(fd)
         self.identity: Identity = (status.st_dev, status.st_ino)
 
     @property
     def size(self) -> int:
         """How long the file is now."""
-        return os.fstat(self.fd).st_size
+        return posix.fstat(self.fd).st_size
 
     def close(self) -> None:
         """Close the file."""
-        os.close(self.fd)
+        posix.close(self.fd)
 
 
 def opened(path: str) -> LogFile | None:
     """Open one file; None if it is not there."""
     try:
-        return LogFile(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+        return LogFile(posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC))
     except FileNotFoundError:
         return None
 
@@ -50,7 +50,7 @@ def opened(path: str) -> LogFile | None:
 def identity(path: str) -> Identity | None:
     """Return which file has this name now."""
     try:
-        status = os.stat(path)
+        status = posix.stat(path)
     except FileNotFoundError:
         return None
     return status.st_dev, status.st_ino
@@ -94,7 +94,7 @@ def _opened_downwards(path: str) -> list[LogFile]:
 def _highest(path: str) -> int:
     directory, _, name = path.rpartition("/")
     try:
-        names = os.listdir(directory or "/")
+        names = posix.listdir(directory or "/")
     except OSError:
         return 0
     suffixes = [entry[len(name) + 1 :] for entry in names if entry.startswith(f"{name}.")]
@@ -126,7 +126,7 @@ def _tail(file: LogFile, tail: int, begun: set[bytes]) -> tuple[int, int]:
     while offset > 0:
         size = min(BLOCK, offset)
         offset -= size
-        data = os.pread(file.fd, size, offset) + carry
+        data = posix.pread(file.fd, size, offset) + carry
         start = data.find(b"\n") + 1 if offset else 0
         if offset and not start:
             carry = data
@@ -162,7 +162,7 @@ def go_to_moment(files: list[LogFile], moment: bytes) -> None:
 
 def _line_after(fd: int, offset: int) -> int:
     """Return where the first line begins that begins after an offset."""
-    while data := os.pread(fd, BLOCK, offset):
+    while data := posix.pread(fd, BLOCK, offset):
         at = data.find(b"\n")
         if at >= 0:
             return offset + at + 1
@@ -172,7 +172,7 @@ def _line_after(fd: int, offset: int) -> int:
 
 def _time_after(fd: int, offset: int) -> bytes | None:
     """Return the time of a record soon after an offset; None if none is found."""
-    data = os.pread(fd, BLOCK, offset)
+    data = posix.pread(fd, BLOCK, offset)
     for record in data.split(b"\n")[1:-1]:
         if is_record(record):
             return record[:TIME]

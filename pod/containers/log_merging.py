@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from pod.containers import log_options, logs
+from pod.containers import logged, logs
 from pod.errors import PodError
 
 TYPE_CHECKING = False
@@ -57,7 +57,7 @@ def follow(engine: Engine, containers: Sequence[Container], wanted: Wanted) -> I
     readers: dict[int, logs.Reader] = {}
     try:
         for number, one in enumerate(containers):
-            path = log_options.path(engine, one)
+            path = logged.path(engine, one)
             readers[number] = logs.Reader(path, tail=wanted.tail, since=wanted.since, until=wanted.until)
         running = {number: _running(engine, one.id) for number, one in enumerate(containers)}
         while readers:
@@ -81,7 +81,7 @@ def _read(engine: Engine, container: Container, wanted: Wanted) -> Iterator[Line
         from pod import journal_reading
 
         return journal_reading.lines(container.id, tail=wanted.tail, since=wanted.since, until=wanted.until)
-    path = log_options.path(engine, container)
+    path = logged.path(engine, container)
     return logs.read(path, tail=wanted.tail, since=wanted.since, until=wanted.until)
 
 
@@ -151,5 +151,5 @@ def _follow_one(engine: Engine, container: Container, wanted: Wanted) -> Iterato
         return journal_reading.lines(
             container.id, tail=wanted.tail, since=wanted.since, until=wanted.until, is_running=running
         )
-    path = log_options.path(engine, container)
+    path = logged.path(engine, container)
     return logs.follow(path, tail=wanted.tail, since=wanted.since, until=wanted.until, is_running=running)

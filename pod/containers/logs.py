@@ -6,7 +6,7 @@ A record that is none, such as one that a full disk cut short, is passed over.
 
 from __future__ import annotations
 
-import os
+import posix
 import time
 
 from pod.containers import log_files
@@ -173,7 +173,7 @@ class Reader:
             self.files.pop(0).close()
 
     def _records_of(self, file: LogFile) -> Iterator[bytes]:
-        while data := os.pread(file.fd, log_files.BLOCK, file.offset):
+        while data := posix.pread(file.fd, log_files.BLOCK, file.offset):
             file.offset += len(data)
             *records, self.rest = (self.rest + data).split(b"\n")
             for record in records:

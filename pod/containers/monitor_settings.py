@@ -59,14 +59,13 @@ def health(engine: Engine, container: Container) -> Callable[[int], dict[str, An
     """Return what makes the settings of the health checks, once the container has the process of that pid."""
     if not container.config["health"]:
         return None
-    from pod.containers import health as checks
+    from pod.containers import health_probes
 
-    return lambda pid: checks.settings(engine, container, pid)
+    return lambda pid: health_probes.settings(engine, container, pid)
 
 
 def _health(engine: Engine, container: Container) -> dict[str, Any]:
-    from pod.containers import health as checks
-    from pod.containers import status
+    from pod.containers import health_probes, status
 
     pid = status.observe(engine.config, container.id).pid
-    return {"health": checks.settings(engine, container, pid)} if pid else {}
+    return {"health": health_probes.settings(engine, container, pid)} if pid else {}

@@ -5,9 +5,10 @@ The monitor acts on them (runtime.monitor.restarting).
 
 from __future__ import annotations
 
-import os
+import posix
 
 from pod.errors import PodError
+from runtime import paths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def mark_stopped(config: Config, container_id: str) -> None:
     """
     directory = config.monitor_dir(container_id)
     try:
-        os.close(os.open(f"{directory}/{_STOPPED}", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        posix.close(posix.open(f"{directory}/{_STOPPED}", posix.O_WRONLY | posix.O_CREAT | posix.O_CLOEXEC, 0o600))
     except FileNotFoundError:
         return  # it has never been started since the machine was
     poke(directory)
@@ -71,7 +72,7 @@ def mark_stopped(config: Config, container_id: str) -> None:
 def unmark_stopped(config: Config, container_id: str) -> None:
     """Take the mark back: the container did not end after all."""
     try:
-        os.unlink(f"{config.monitor_dir(container_id)}/{_STOPPED}")
+        posix.unlink(f"{config.monitor_dir(container_id)}/{_STOPPED}")
     except FileNotFoundError:
         pass
 
@@ -79,25 +80,25 @@ def unmark_stopped(config: Config, container_id: str) -> None:
 def poke(directory: str) -> None:
     """Have the monitor that keeps its files in `directory` look what is wanted of it, if there is one."""
     try:
-        control = os.open(f"{directory}/ctl", os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+        control = posix.open(f"{directory}/ctl", posix.O_WRONLY | posix.O_NONBLOCK | posix.O_NOFOLLOW | posix.O_CLOEXEC)
     except OSError:
         return
     try:
-        os.write(control, _POKE)
+        posix.write(control, _POKE)
     except OSError:
         pass
     finally:
-        os.close(control)
+        posix.close(control)
 
 
 def is_stopped(config: Config, container_id: str) -> bool:
     """Tell whether the container's end is wanted."""
-    return os.path.exists(f"{config.monitor_dir(container_id)}/{_STOPPED}")
+    return paths.exists(f"{config.monitor_dir(container_id)}/{_STOPPED}")
 
 
 def is_awaited(config: Config, container_id: str) -> bool:
     """Tell whether a living monitor waits to start the container again."""
-    return os.path.exists(f"{config.monitor_dir(container_id)}/{_RESTARTING}")
+    return paths.exists(f"{config.monitor_dir(container_id)}/{_RESTARTING}")
 
 
 def count(config: Config, container_id: str) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 
 from pod import systemd
+from pod.containers.configuration import OWN_RUNTIME
 from pod.errors import PodError
 
 TYPE_CHECKING = False
@@ -23,12 +24,11 @@ if TYPE_CHECKING:
     from runtime.monitor import spawn
 
 
-OWN = "pod-runtime"
-_OWN_NAMES = ("", OWN, "pod")
+_OWN_NAMES = ("", OWN_RUNTIME, "pod")
 # Where runtimes lie, whatever the user's $PATH says: Debian has runc in sbin.
 _PLACES = ("/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin", "/sbin", "/bin")
 # Those that know `--cgroup-manager disabled` (runtime_supports_nocgroups of containers.conf(5)).
-_WITHOUT_CGROUPS = ("crun", "krun", OWN)
+_WITHOUT_CGROUPS = ("crun", "krun", OWN_RUNTIME)
 # What a program is told of our environment. Not NOTIFY_SOCKET or LISTEN_FDS: these are for us.
 _VARIABLES = ("PATH", "HOME", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS")
 
@@ -63,12 +63,6 @@ def _check_without_cgroups(config: Config, name: str) -> None:
     able = config.engine.get("runtime_supports_nocgroups", _WITHOUT_CGROUPS)
     if os.path.basename(name) not in able:
         raise PodError(f"requested OCI runtime {name} is not compatible with NoCgroups: invalid argument")
-
-
-def name_of(container_config: dict[str, Any]) -> str:
-    """Return what `inspect` calls the runtime of a container."""
-    program: Program | None = container_config["runtime"]
-    return program["name"] if program else OWN
 
 
 def of(config: Config, container: Container, directory: str) -> _OwnRuntime | ExternalRuntime:
@@ -139,7 +133,7 @@ def describe(config: Config) -> dict[str, str]:
     if program is None:
         from pod import __version__
 
-        return {"name": OWN, "path": "", "version": f"{OWN} {__version__}"}
+        return {"name": OWN_RUNTIME, "path": "", "version": f"{OWN_RUNTIME} {__version__}"}
     import subprocess
 
     try:

@@ -6,7 +6,7 @@ for whoever asks how it ended; it goes with its container at the latest.
 
 from __future__ import annotations
 
-import os
+import posix
 import time
 
 from pod.containers import status
@@ -63,7 +63,7 @@ def is_kept(directory: str) -> bool:
     if document is None or not document["detached"]:
         return False
     try:
-        return time.time() - os.stat(f"{directory}/exit").st_mtime < KEPT_SECONDS
+        return time.time() - posix.stat(f"{directory}/exit").st_mtime < KEPT_SECONDS
     except FileNotFoundError:
         return False
 
@@ -81,7 +81,7 @@ def discard(config: Config, container_id: str) -> None:
 
 def _names(config: Config) -> list[str]:
     try:
-        return sorted(os.listdir(f"{config.runroot}/exec"))
+        return sorted(posix.listdir(f"{config.runroot}/exec"))
     except FileNotFoundError:
         return []
 

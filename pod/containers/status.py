@@ -7,7 +7,7 @@ ended (see runtime.monitor).
 
 from __future__ import annotations
 
-import os
+import posix
 
 from pod.containers import restart
 from runtime import jsontext, process
@@ -173,10 +173,10 @@ def _started(config: Config, container_id: str) -> float:
 
 def _read(path: str) -> str:
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
     except OSError:
         return ""
     try:
-        return os.read(descriptor, 4096).decode("ascii", "replace")
+        return posix.read(descriptor, 4096).decode("ascii", "replace")
     finally:
-        os.close(descriptor)
+        posix.close(descriptor)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runtime import criu
+from runtime import criu, paths
 from runtime.checkpoint import checkpoint
 from runtime.cli import values
 from runtime.cli.arguments import UsageError
@@ -32,12 +32,12 @@ def main(line: CommandLine) -> int:
 
 def settings(line: CommandLine) -> Settings:
     """Return what checkpoint and restore have in common."""
-    image_path = values.absolute(line.text("image-path") or "checkpoint")
+    image_path = paths.absolute(line.text("image-path") or "checkpoint")
     work_path = line.text("work-path")
     return Settings(
         program=criu.find(str(line.globals.get("criu") or criu.PROGRAM), values.environment("PATH")),
         image_path=image_path,
-        work_path=values.absolute(work_path) if work_path else image_path,
+        work_path=paths.absolute(work_path) if work_path else image_path,
         tcp_established=line.is_set("tcp-established"),
         ext_unix_sk=line.is_set("ext-unix-sk"),
         shell_job=line.is_set("shell-job"),

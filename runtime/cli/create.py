@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from binascii import crc32
 
-from runtime import spec
+from runtime import paths, spec
 from runtime.cli import activation, table, values
 from runtime.cli.arguments import UsageError
 from runtime.create import create
@@ -25,7 +25,7 @@ def main(line: CommandLine) -> int:
 
 def make(line: CommandLine, root: str, *, foreground: bool) -> Created:
     """Create the container that the line asks for; `run` does this too."""
-    bundle = values.absolute(line.text("bundle") or ".")
+    bundle = paths.absolute(line.text("bundle") or ".")
     document = spec.load(spec.bundle_path(bundle, line.text("config") or "config.json"))
     process = document.get("process")
     terminal = isinstance(process, dict) and bool(process.get("terminal"))

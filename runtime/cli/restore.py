@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runtime import foreground, spec, syscalls
+from runtime import foreground, paths, spec, syscalls
 from runtime.cli import create, values
 from runtime.cli.arguments import UsageError
 from runtime.cli.checkpoint import settings
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def main(line: CommandLine) -> int:
     """Restore a container; in the foreground return its exit status."""
     root, container_id = values.root(line), line.arguments[0]
-    bundle = values.absolute(line.text("bundle") or ".")
+    bundle = paths.absolute(line.text("bundle") or ".")
     document = spec.load(f"{bundle}/config.json")
     process = document.get("process")
     detach = line.is_set("detach")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import posix
 
-from runtime.cli import output, values
+from runtime import paths
+from runtime.cli import output
 from runtime.errors import OCIRuntimeError
 from runtime.template import document
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 def main(line: CommandLine) -> int:
     """Write the configuration of a bundle, which must not have one."""
-    bundle = values.absolute(line.text("bundle") or ".")
+    bundle = paths.absolute(line.text("bundle") or ".")
     path = line.text("file") or f"{bundle}/config.json"
     rootless = line.is_set("rootless")
     template = document(uid=posix.geteuid(), gid=posix.getegid()) if rootless else document()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posix
 
-from runtime import process
+from runtime import paths, process
 from runtime.cli.arguments import UsageError
 from runtime.errors import OCIRuntimeError
 
@@ -29,28 +29,17 @@ def environment(name: str) -> str:
     return posix.environ.get(name.encode(), b"").decode("utf-8", "surrogateescape")
 
 
-def absolute(path: str) -> str:
-    """Return a path from the root, without `.`, `..` and double slashes, whatever may be a link on it."""
-    names: list[str] = []
-    for name in (path if path.startswith("/") else f"{posix.getcwd()}/{path}").split("/"):
-        if name == "..":
-            del names[-1:]
-        elif name not in ("", "."):
-            names.append(name)
-    return "/" + "/".join(names)
-
-
 def root(line: CommandLine) -> str:
     """Return the directory of the containers' state: --root, else one of the system's or of the user's."""
     given = line.globals.get("root")
     if isinstance(given, str):
-        return absolute(given)
+        return paths.absolute(given)
     uid = posix.geteuid()
     if not _is_rootless(line, uid):
         return "/run/pod-runtime"
     directory = environment("XDG_RUNTIME_DIR")
     if directory:
-        return f"{absolute(directory)}/pod-runtime"
+        return f"{paths.absolute(directory)}/pod-runtime"
     if uid == 0 and line.globals.get("rootless", "auto") == "auto":
         return "/run/pod-runtime"  # a container's root, rather than an ordinary user in a namespace of his engine
     return _private_directory(f"/tmp/pod-runtime-{uid}", uid)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import posix
+
 import pytest
 
 from pod.containers.environment import Variables, compose, expand
@@ -11,10 +13,10 @@ IMAGE = {"PATH": "/image", "hello": "world"}
 @pytest.fixture(autouse=True)
 def host(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "HTTPS_PROXY", "no_proxy", "NO_PROXY", "ftp_proxy", "https_proxy", "HTTP_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("http_proxy", "http://proxy")
-    monkeypatch.setenv("NO_PROXY", "localhost")
-    monkeypatch.setenv("FROM_HOST", "1")
+        monkeypatch.delitem(posix.environ, name.encode(), raising=False)
+    monkeypatch.setitem(posix.environ, b"http_proxy", b"http://proxy")
+    monkeypatch.setitem(posix.environ, b"NO_PROXY", b"localhost")
+    monkeypatch.setitem(posix.environ, b"FROM_HOST", b"1")
 
 
 def asked(**changes: object) -> Variables:
@@ -34,7 +36,7 @@ def test_proxies_are_passed_on_unless_refused() -> None:
 
 
 def test_the_host_comes_below_the_image(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("hello", "host")
+    monkeypatch.setitem(posix.environ, b"hello", b"host")
     found = compose(IMAGE, {}, asked(host=True), {})
     assert (found["FROM_HOST"], found["hello"]) == ("1", "world")
     assert compose(IMAGE, {}, None, {"env_host": True})["FROM_HOST"] == "1"

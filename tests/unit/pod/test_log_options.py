@@ -3,7 +3,7 @@ import os
 import pytest
 
 from pod.config import Config
-from pod.containers import log_options
+from pod.containers import log_options, logged
 from pod.containers.create import CreateOptions
 from pod.errors import PodError
 
@@ -75,4 +75,4 @@ def test_passthrough_takes_the_input(config: Config) -> None:
     ("count", "text"), [(0, "0B"), (999, "999B"), (1500, "1.5kB"), (10**7, "10MB"), (123456, "123.5kB")]
 )
 def test_human_size(count: int, text: str) -> None:
-    assert log_options.human_size(count) == text
+    assert logged.human_size(count) == text

@@ -9,6 +9,7 @@ import pytest
 from pod import containers_conf
 from pod.config import Config
 from pod.containers import runtimes
+from pod.containers.configuration import runtime_name
 from pod.errors import PodError
 
 
@@ -27,14 +28,14 @@ def program(path: Path, mode: int = 0o755) -> str:
 def test_own(config: Config, name: str) -> None:
     config.runtime = name
     assert runtimes.choose(config) is None
-    assert runtimes.name_of({"runtime": None}) == "pod-runtime"
+    assert runtime_name({"runtime": None}) == "pod-runtime"
 
 
 def test_by_path(config: Config, tmp_path: Path) -> None:
     config.runtime, config.runtime_flags = program(tmp_path / "runc"), ["debug", "--log=x"]
     chosen = runtimes.choose(config)
     assert chosen == {"name": config.runtime, "path": config.runtime, "flags": ["--debug", "--log=x"]}
-    assert runtimes.name_of({"runtime": chosen}) == config.runtime
+    assert runtime_name({"runtime": chosen}) == config.runtime
 
 
 @pytest.mark.parametrize("name", ["missing", "plain", "."])

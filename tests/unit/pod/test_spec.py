@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pod.containers import create, spec
+from pod.containers import create, security_options, spec
 from pod.containers import security as privileges
 from pod.containers.configuration import DEFAULTS
 from pod.containers.create import CreateOptions
@@ -41,7 +41,7 @@ def config(**changes: Any) -> ContainerConfig:
         "id_map": None,
         "identity": DEFAULTS["identity"],
         "confinement": DEFAULTS["confinement"],
-        "security": privileges.settle({}, options),
+        "security": security_options.settle({}, options),
         "ulimits": [],
         "oom_score_adj": None,
         "resources": {},
@@ -79,7 +79,7 @@ def security(**changes: Any) -> Any:
     options = CreateOptions()
     for name, value in changes.items():
         setattr(options, name, value)
-    return privileges.settle({}, options)
+    return security_options.settle({}, options)
 
 
 def build(**changes: Any) -> dict[str, Any]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
+import posix
 
 import pytest
 
 from pod import systemd
 from pod.config import Config
 from pod.errors import PodError
+from runtime import paths as on_disk
 
 SYSTEM = "unix:path=/run/dbus/system_bus_socket"
 
@@ -24,10 +25,10 @@ def there(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """The files by which systemd and its bus show that they run."""
     paths = {"/run/systemd/system", "/run/dbus/system_bus_socket", "/sys/fs/cgroup/cgroup.controllers"}
     paths |= {"/run/user/1000/systemd/private", "/run/user/1000/bus"}
-    monkeypatch.setattr(os.path, "exists", lambda path: path in paths)
-    monkeypatch.setattr(os.path, "isdir", lambda path: path in paths)
+    monkeypatch.setattr(on_disk, "exists", lambda path: path in paths)
+    monkeypatch.setattr(on_disk, "is_directory", lambda path: path in paths)
     for name in ("DBUS_SYSTEM_BUS_ADDRESS", "DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR"):
-        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delitem(posix.environ, name.encode(), raising=False)
     return paths
 
 
@@ -62,8 +63,8 @@ def test_what_is_said_counts(there: set[str], monkeypatch: pytest.MonkeyPatch) -
     assert systemd.bus(config(manager="cgroupfs")) == ""
     there.clear()
     assert systemd.bus(config(manager="systemd")) == SYSTEM
-    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/x")
-    monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path=/y")
+    monkeypatch.setitem(posix.environ, b"DBUS_SYSTEM_BUS_ADDRESS", b"unix:path=/x")
+    monkeypatch.setitem(posix.environ, b"DBUS_SESSION_BUS_ADDRESS", b"unix:path=/y")
     assert systemd.bus(config(manager="systemd")) == "unix:path=/x"
     assert systemd.bus(config(manager="systemd", rootless=True)) == "unix:path=/y"
     with pytest.raises(PodError, match="upstart is not a cgroup manager: invalid argument"):

@@ -1,0 +1,34 @@
+"""What os.path tells of paths, without `os`: importing that takes a millisecond of commands that take ten."""
+
+from __future__ import annotations
+
+import posix
+from _stat import S_ISDIR
+
+
+def absolute(path: str) -> str:
+    """Return a path from the root, without `.`, `..` and double slashes, whatever may be a link on it."""
+    names: list[str] = []
+    for name in (path if path.startswith("/") else f"{posix.getcwd()}/{path}").split("/"):
+        if name == "..":
+            del names[-1:]
+        elif name not in ("", "."):
+            names.append(name)
+    return "/" + "/".join(names)
+
+
+def exists(path: str) -> bool:
+    """Tell whether a path leads to something that we may see, links followed."""
+    try:
+        posix.stat(path)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def is_directory(path: str) -> bool:
+    """Tell whether a path leads to a directory, links followed."""
+    try:
+        return S_ISDIR(posix.stat(path).st_mode)
+    except (OSError, ValueError):
+        return False
