@@ -180,7 +180,7 @@ def test_what_ps_shows(box: Pod, busybox: str) -> None:
     assert ps("--format", template) == "1 1 0 running false [] -62135596800"
     assert ps("--format", "table {{.ID}} {{.Command}}").splitlines()[0] == "CONTAINER ID  COMMAND"
     template = "table {{.Names}}\t{{.RunningFor}}\t{{.Cgroup}}"
-    assert ps("--format", template).splitlines()[0].split() == ["NAMES", "CREATED", "CGROUPNS"]
+    assert ps("--format", template).splitlines()[0].split() == ["NAMES", "RUNNING", "FOR", "CGROUPNS"]
 
 
 @pytest.mark.parametrize(
