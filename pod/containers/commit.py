@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from pod import events
-from pod.containers import pause, status, tree
+from pod.containers import pause, reading, status, tree
 from pod.errors import PodError
 from pod.images import changes as image_changes
 from storage import images
@@ -21,7 +21,7 @@ from storage.layers.write import WriteOptions, tar_of
 from storage.platform import host
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from pod.engine import Engine
     from pod.state import Container
@@ -58,16 +58,16 @@ def commit(engine: Engine, container: Container, options: CommitOptions) -> Imag
         raise PodError("messages are only compatible with the docker image format (-f docker)")
     reference = tag_name(options.reference) if options.reference else None
     parent = images.load(engine.store, container.image) if container.image else None
-    draft = _draft(container, parent, options)
     alone = options.squash or parent is None
     with ExitStack() as stack:
+        check = stack.enter_context(reading.whole(engine, container))
         if options.pause:
             stack.enter_context(_paused(engine, container))
         opened = stack.enter_context(tree.files(engine, container))
         image = commit_layer(
             engine.store,
             _whole(opened) if alone else _layer(engine, container, opened),
-            draft,
+            _draft(container, parent, options, check),
             parent=None if alone else parent,
             reference=reference,
             rootless=engine.config.rootless,
@@ -101,7 +101,8 @@ def _layer(engine: Engine, container: Container, opened: tree.Tree) -> Iterator[
         os.close(upper)
 
 
-def _draft(container: Container, parent: Image | None, options: CommitOptions) -> Draft:
+def _draft(container: Container, parent: Image | None, options: CommitOptions, check: Callable[[], None]) -> Draft:
+    """Return what the image says of itself; `check` is called once the layer is read, before there is an image."""
     below = json.loads(parent.config) if parent is not None else {}
     now = time.time()
     created = datetime.fromtimestamp(now, UTC).isoformat().replace("+00:00", "Z")
@@ -123,7 +124,12 @@ def _draft(container: Container, parent: Image | None, options: CommitOptions) -
     history = {"created": created, "created_by": " ".join(words)}
     history |= {"author": document["author"]} if document.get("author") else {}
     history |= {"comment": options.message} if options.message else {}
-    return Draft(document, lambda _: history, now, options.format)
+
+    def entry(_diff_id: str) -> dict[str, Any]:
+        check()
+        return history
+
+    return Draft(document, entry, now, options.format)
 
 
 def _config(container: Container, below: dict[str, Any], options: CommitOptions) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from pod import events
-from pod.containers import tree
+from pod.containers import reading, tree
 from storage.layers.write import WriteOptions, tar_of
 
 if TYPE_CHECKING:
@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
 def export(engine: Engine, container: Container, descriptor: int) -> None:
     """Write what the container's layer and image hold, without mounts, to a file descriptor."""
-    with tree.files(engine, container) as opened:
+    with reading.whole(engine, container) as check, tree.files(engine, container) as opened:
         for data in tar_of(opened.fd, WriteOptions(owner=opened.inside)):
             view = memoryview(data)
             while view:
                 view = view[os.write(descriptor, view) :]
+        check()
     events.of_container(engine.config, container, "export")

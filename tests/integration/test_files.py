@@ -395,3 +395,16 @@ def test_mount_says_what_is_wrong(box: Pod) -> None:
     assert box.run("mount", "--all", "one", check=False).stderr.startswith("Error: no arguments are needed with --all")
     assert box.run("unmount", check=False).code == 125
     assert box.run("unmount", "--latest", "x", check=False).code == 125
+
+
+def test_export_of_a_container_that_is_removed_meanwhile(box: Pod, busybox: str) -> None:
+    """What was read is a part only: that is no success."""
+    box.run("run", "--name", "c", busybox, "sh", "-c", "for i in $(seq 40); do head -c 100000 /dev/zero >/$i; done")
+    identity = box.run("inspect", "--format", "{{.Id}}", "c").out
+    with box.start("export", "c") as process:
+        assert process.stdout is not None
+        assert process.stdout.read(10000)
+        box.run("rm", "-f", "-t", "0", "c")
+        _, told = process.communicate(timeout=30)
+    assert process.returncode == 125
+    assert told.decode() == f'Error: no container with name or ID "{identity}" found: no such container\n'
