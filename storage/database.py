@@ -124,13 +124,28 @@ def translated(error: sqlite.Error, attempt: str) -> StorageError:
 
 def _open(path: str) -> Connection:
     connection = sqlite.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
-    # The journal mode is kept in the file: only the first opener changes it, and needs the file for itself to do so.
-    if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-        connection.execute("PRAGMA journal_mode = WAL")
+    # The journal mode is kept in the file: only the first opener changes it.
+    if connection.execute("PRAGMA journal_mode").fetchone()[0] not in ("wal", "memory"):
+        _use_wal(connection, path)
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
     return connection
+
+
+def _use_wal(connection: Connection, path: str) -> None:
+    """Change the journal mode, one opener after the other.
+
+    Each reads the file and then wants it for itself: of several at once SQLite refuses all but one, without waiting.
+    """
+    from fcntl import LOCK_EX, flock
+
+    directory = posix.open(path.rpartition("/")[0] or ".", posix.O_RDONLY | posix.O_DIRECTORY | posix.O_CLOEXEC)
+    try:
+        flock(directory, LOCK_EX)
+        connection.execute("PRAGMA journal_mode = WAL")
+    finally:
+        posix.close(directory)
 
 
 def _open_readonly(path: str) -> Connection:
