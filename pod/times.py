@@ -24,24 +24,36 @@ _UNITS = {
 
 
 def parse_duration(text: str) -> int:
-    """Return the nanoseconds of a Go duration such as "1h30m", "1.5h" or "-300ms"; raise ValueError if it is none."""
+    """Return the nanoseconds of a Go duration such as "1h30m", "1.5h" or "-300ms".
+
+    Raises ValueError, in the words of Go's time.ParseDuration, if it is none.
+    """
     rest = text[1:] if text[:1] in ("-", "+") else text
     if rest == "0":
         return 0
-    if not rest:
-        raise ValueError(text)
     total = 0
-    while rest:
-        digits = len(rest) - len(rest.lstrip("0123456789."))
-        number, rest = rest[:digits], rest[digits:]
-        letters = len(rest) - len(rest.lstrip("nuµμmsh"))
-        unit = _UNITS.get(rest[:letters], 0)
-        whole, _, fraction = number.partition(".")
-        if not unit or not (whole + fraction).isdecimal():
-            raise ValueError(text)
-        total += int(whole or "0") * unit + int(fraction or "0") * unit // 10 ** len(fraction)
-        rest = rest[letters:]
-    return -total if text[0] == "-" else total
+    while True:
+        whole, rest = _digits(rest)
+        fraction = ""
+        if rest[:1] == ".":
+            fraction, rest = _digits(rest[1:])
+        if not whole and not fraction:
+            raise ValueError(f'time: invalid duration "{text}"')
+        letters = next((i for i, letter in enumerate(rest) if letter in ".0123456789"), len(rest))
+        unit, rest = rest[:letters], rest[letters:]
+        if unit not in _UNITS:
+            what = f'unknown unit "{unit}"' if unit else "missing unit"
+            raise ValueError(f'time: {what} in duration "{text}"')
+        total += int(whole or "0") * _UNITS[unit] + int(fraction or "0") * _UNITS[unit] // int(
+            "1" + "0" * len(fraction)
+        )
+        if not rest:
+            return -total if text[0] == "-" else total
+
+
+def _digits(text: str) -> tuple[str, str]:
+    rest = text.lstrip("0123456789")
+    return text[: len(text) - len(rest)], rest
 
 
 def parse_moment(text: str, now: int | None = None, *, ahead: bool = False) -> int:

@@ -61,7 +61,7 @@ def _printer(format: str, *, truncate: bool) -> Any:
     if format and not output.is_json(format):
         from pod.template.rendering import Template
 
-        template = Template(output.line(format), name="events")
+        template = Template(output.line(format), name="events", type=output.go_type("events"))
 
         def render(event: Any) -> str:
             return template.render(event_words.fields(event))

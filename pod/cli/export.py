@@ -32,7 +32,11 @@ def main(
     if not output or output == "/dev/stdout":
         export(engine, found, 1)
         return
-    descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+    try:
+        descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        reason = (error.strerror or "").lower()
+        raise PodError(f'creating file "{output}": open {output}: {reason}') from error
     try:
         export(engine, found, descriptor)
     except BaseException:

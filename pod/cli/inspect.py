@@ -73,9 +73,16 @@ def show(names: list[str], *, kind: str, format: str, size: bool, latest: bool =
         if described is None:
             errors.append(PodError(f"inspecting object: {_MISSING[kind].format(name)}"))
         else:
-            found.append(described)
+            found.append(described if not format or output.is_json(format) else _for_template(described))
     output.print_inspected(found, format)
     return output.print_errors(errors)
+
+
+def _for_template(described: dict[str, Any]) -> dict[str, Any]:
+    """Give a container, the only thing with a state, the fields that its JSON lacks without --size."""
+    if "State" in described and "SizeRw" not in described:
+        return {**described, "SizeRw": None, "SizeRootFs": 0}
+    return described
 
 
 def describe(engine: Engine, name: str, kind: str, *, size: bool) -> dict[str, Any] | None:

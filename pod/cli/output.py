@@ -137,7 +137,15 @@ def print_inspected(objects: Sequence[Any], format: str | None, *, entity: str =
     from pod.template.values import record
 
     template = Template(line(format), name=entity, offset=len("{{range .}}"), type=go_type(entity))
-    write("".join([template.render(record(value)) for value in objects]))
+    from pod.errors import PodError
+
+    try:
+        text = "".join([template.render(record(value)) for value in objects])
+    except PodError as error:
+        if entity != "inspect":
+            raise
+        raise PodError(f"inspecting object: printing inspect output: {error}", hint=error.hint) from None
+    write(text)
 
 
 def line(format: str) -> str:

@@ -39,7 +39,7 @@ def main(
     if rmi:
         request.auto_remove = request.remove_image = True
     request.detach_keys, request.owned_by_command = detach_keys or "", request.auto_remove
-    terminal.check(request.tty and not detach)
+    terminal.check(request.tty and request.stdin)
     terminal.check_detach_keys(detach_keys)
     engine = open_engine(write=True)
     keys = terminal.detach_keys(engine, detach_keys)

@@ -19,7 +19,7 @@ HELD = (_signal.SIGHUP, _signal.SIGINT, _signal.SIGQUIT, _signal.SIGTERM, _signa
 
 
 def check(wanted: bool) -> None:
-    """Warn, as podman does, that nobody can type into a container's terminal if stdin is none."""
+    """Warn, as podman does with both --tty and --interactive, that nobody can type into a terminal if stdin is none."""
     if wanted and not os.isatty(0):
         sys.stderr.write("The input device is not a TTY. The --tty and --interactive flags might not work properly\n")
 

@@ -63,9 +63,7 @@ def _seconds(text: str) -> float:
     from pod.errors import PodError
     from pod.times import parse_duration
 
-    for written in (text, f"{text}ms"):
-        try:
-            return max(parse_duration(written), 1_000_000) / 1e9
-        except ValueError:
-            continue
-    raise PodError(f'time: invalid duration "{text}"', hint="write 500ms, 2s or a number of milliseconds")
+    try:
+        return max(parse_duration(f"{text}ms" if text.isdecimal() else text), 1_000_000) / 1e9
+    except ValueError as error:
+        raise PodError(str(error), hint="write 500ms, 2s or a number of milliseconds") from None

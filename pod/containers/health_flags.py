@@ -134,8 +134,8 @@ def _parse(text: str, name: str) -> int:
 
     try:
         return parse_duration(text)
-    except ValueError:
-        raise PodError(f'invalid healthcheck-{name}: time: invalid duration "{text}"') from None
+    except ValueError as error:
+        raise PodError(f"invalid healthcheck-{name}: {error}") from None
 
 
 def _number(value: int | None, default: int) -> int:

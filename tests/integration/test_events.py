@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 import json
 import os
 import re
@@ -189,3 +190,12 @@ def test_backends(pod: Pod) -> None:
         file.write('[engine]\nevents_logger = "journald"\n')
     pod.run("volume", "create", "fallen-back", env={**gone, "CONTAINERS_CONF": conf})
     assert pod.run("events", "--stream=false", "--format", "{{.Name}}").out.split() == ["told", "fallen-back"]
+
+
+def test_the_time_of_an_event_in_a_template(box: Pod, busybox: str) -> None:
+    box.run("create", busybox, "true")
+    told = box.run("events", "--stream=false", "--filter", "event=create", "--format", "{{.TimeNano}} {{.Time}}").out
+    nanoseconds, date, clock, zone, name = told.splitlines()[-1].split()
+    assert (zone, name) == ("+0000", "UTC")
+    seconds = calendar.timegm(time.strptime(f"{date} {clock[:8]}", "%Y-%m-%d %H:%M:%S"))
+    assert seconds * 10**9 + int(clock[9:].ljust(9, "0")) == int(nanoseconds)

@@ -194,6 +194,8 @@ def test_no_healthcheck(box: Pod, busybox: str) -> None:
     [
         ("--health-cmd true --no-healthcheck", "cannot specify both --no-healthcheck and --health-cmd"),
         ("--healthcheck-interval foo --health-cmd true", 'invalid healthcheck-interval: time: invalid duration "foo"'),
+        ("--health-interval 5x --health-cmd true", 'healthcheck-interval: time: unknown unit "x" in duration "5x"'),
+        ("--health-interval 5 --health-cmd true", 'healthcheck-interval: time: missing unit in duration "5"'),
         ("--healthcheck-retries 0 --health-cmd true", "healthcheck-retries must be greater than 0"),
         ("--healthcheck-timeout 0s --health-cmd true", "healthcheck-timeout must be at least 1 second"),
         ("--health-on-failure foo --health-cmd true", 'invalid on-failure action "foo" for health check'),

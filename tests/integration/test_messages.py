@@ -176,3 +176,33 @@ def test_fields_of_info_and_version(pod: Pod) -> None:
     assert refused.stderr == (
         'Error: template: info:1:2: executing "info" at <.Nope>: can\'t evaluate field Nope in type *define.Info\n'
     )
+
+
+def test_podmans_words_for_what_cannot_be_shown_or_written(box: Pod, busybox: str) -> None:
+    container = box.run("create", busybox, "true").out
+    assert box.run("inspect", "-f", "{{.SizeRw}} {{.SizeRootFs}}", container).out == "<nil> 0"
+    assert "SizeRw" not in json.loads(box.run("inspect", container).stdout)[0]
+    evaluating = 'executing "{}" at <.Nope>: can\'t evaluate field Nope in type {}\n'
+    for words, message in (
+        (
+            ["inspect", "-f", "{{.Nope}}", container],
+            "inspecting object: printing inspect output: template: inspect:1:13: "
+            + evaluating.format("inspect", "interface {}"),
+        ),
+        (
+            ["events", "--stream=false", "--format", "{{.Nope}}"],
+            "template: events:1:2: " + evaluating.format("events", "*events.Event"),
+        ),
+        (
+            ["export", "-o", "/nosuch/x", container],
+            'creating file "/nosuch/x": open /nosuch/x: no such file or directory\n',
+        ),
+    ):
+        refused = box.run(*words, check=False)
+        assert (refused.code, refused.stderr) == (125, f"Error: {message}")
+
+
+def test_a_terminal_without_one_is_warned_of(box: Pod, busybox: str) -> None:
+    warning = "The input device is not a TTY. The --tty and --interactive flags might not work properly\n"
+    assert box.run("run", "-dit", "--rm", busybox, "true").stderr == warning
+    assert box.run("run", "-dt", "--rm", busybox, "true").stderr == ""

@@ -24,6 +24,22 @@ def test_durations(text: str, nanoseconds: int) -> None:
     assert parse_duration(text) == nanoseconds
 
 
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("5x", 'unknown unit "x" in duration "5x"'),
+        ("-1h5xs", 'unknown unit "xs" in duration "-1h5xs"'),
+        ("5", 'missing unit in duration "5"'),
+        ("foo", 'invalid duration "foo"'),
+        ("", 'invalid duration ""'),
+    ],
+)
+def test_bad_durations_are_told_as_go_tells_them(text: str, reason: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        parse_duration(text)
+    assert str(caught.value) == f"time: {reason}"
+
+
 @pytest.mark.parametrize("text", ["", "10", "m", "1d", "1.m.", "1..5s", "-", "1h 2m", "s1", "."])
 def test_bad_durations(text: str) -> None:
     with pytest.raises(ValueError):
