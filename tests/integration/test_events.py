@@ -76,10 +76,12 @@ def test_images_and_attached_runs(box: Pod, busybox: str) -> None:
     box.run("untag", "localhost/other:1", "localhost/other:1", check=False)
     box.run("run", "--rm", "--name", "c", busybox, "true")
     told = statuses(box, "--since", f"{begun:.6f}")
-    assert told == [
+    # The command tells that it has attached, the monitor of the end: the program may be the faster one.
+    assert told.index("container start") < told.index("container attach")
+    assert [event for event in told if event != "container attach"] == [
         "image tag",
         "image untag",
-        *(f"container {word}" for word in ("create", "init", "start", "attach", "died", "cleanup", "remove")),
+        *(f"container {word}" for word in ("create", "init", "start", "died", "cleanup", "remove")),
     ]
     assert statuses(box, "--since", f"{begun:.6f}", "--filter", "image=localhost/other:1") == told[:2]
     assert statuses(box, "--since", "1h", "--until", "-59m") == []
