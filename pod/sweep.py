@@ -79,6 +79,7 @@ def _remove_abandoned(engine: Engine, identity: str) -> None:
     with ContainerLock(engine.config, identity, wait=False):
         container = state.find_container(engine.connection, identity)
         if _is_abandoned(engine, identity, container.creator):  # still: nobody started it before we had the lock
+            remove.end_lost(engine, container)
             remove.forget(engine, container, volumes=True)
 
 

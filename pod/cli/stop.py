@@ -34,7 +34,7 @@ def main(
 ) -> int:
     """Stop one or more containers."""
     from pod.cli import each
-    from pod.containers import chooser, stop
+    from pod.containers import chooser, remove, stop
     from pod.engine import open_engine
     from pod.values import LONGEST_TIMEOUT
 
@@ -55,6 +55,7 @@ def main(
 
     def end(container: Container) -> None:
         stop.stop(engine, container, timeout=timeout, warn=each.warn)
+        remove.settle_lost(engine, container)
 
     if len(found) < 2:
         return each.act(found, end)

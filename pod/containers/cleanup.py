@@ -24,6 +24,7 @@ def clean(engine: Engine, container: Container, *, remove_it: bool = False, remo
     stop.settle(engine.config, container.id)
     if observe(engine.config, container.id).is_running:
         return
+    remove.settle_lost(engine, container)
     if container.auto_remove or remove_it:
         remove.remove_ended(engine, container)
         if remove_image and container.image and not images.pins(engine.store, container.image):

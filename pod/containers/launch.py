@@ -159,7 +159,7 @@ def _launch(
     elif seen.state == "exited":
         from pod.containers import remove
 
-        remove.end_lost(engine, container.id)
+        remove.end_lost(engine, container)
     link = _join(engine, container, seen) if seen.state == "initialized" else None
     if link is None:
         link = _create(engine, container, console_size, meanwhile, preserve)

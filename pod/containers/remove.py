@@ -55,17 +55,36 @@ def remove_container(
             stop.stop(engine, container, timeout=timeout, warn=warn)
         elif seen.pid:
             stop.stop(engine, container, timeout=0)  # it waits to be started
-        else:
-            end_lost(engine, container.id)
+        end_lost(engine, container)
         forget(engine, container, volumes=volumes or container.auto_remove)
 
 
-def end_lost(engine: Engine, container_id: str) -> None:
-    """End processes of which nothing is recorded: the runroot was wiped, though the machine has not been rebooted."""
-    if status.is_lost(engine.config, container_id):
-        from pod.containers import salvage
+def end_lost(engine: Engine, container: state.Container) -> None:
+    """Record the end of a container whose monitor was killed before it did, and end what may still run of it.
 
-        salvage.salvage(engine.config, container_id)
+    That is the case as well if the runroot was wiped, though the machine has not been rebooted. The caller holds the
+    container's lock: so the end is told of once, by whoever writes the record.
+    """
+    if not status.is_lost(engine.config, container.id):
+        return
+    from pod.containers import salvage
+    from runtime.monitor import ending
+
+    salvage.salvage(engine.config, container.id)
+    path = os.fsencode(f"{engine.config.container_dir(container.id)}/exit")
+    if ending.write_record(path, status.UNKNOWN_EXIT_CODE, None, oom=False):
+        events.of_container(engine.config, container, "died", {"ContainerExitCode": status.UNKNOWN_EXIT_CODE})
+
+
+def settle_lost(engine: Engine, container: state.Container) -> None:
+    """Do what `end_lost` does for a caller without the lock; whoever has it sees to that in our place."""
+    if not status.is_lost(engine.config, container.id):
+        return
+    try:
+        with ContainerLock(engine.config, container.id, wait=False):
+            end_lost(engine, container)
+    except BlockingIOError:
+        pass
 
 
 def remove_ended(engine: Engine, container: state.Container) -> None:

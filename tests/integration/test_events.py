@@ -6,6 +6,7 @@ import calendar
 import json
 import os
 import re
+import signal
 import subprocess
 import time
 from functools import partial
@@ -201,3 +202,22 @@ def test_the_time_of_an_event_in_a_template(box: Pod, busybox: str) -> None:
     assert (zone, name) == ("+0000", "UTC")
     seconds = calendar.timegm(time.strptime(f"{date} {clock[:8]}", "%Y-%m-%d %H:%M:%S"))
     assert seconds * 10**9 + int(clock[9:].ljust(9, "0")) == int(nanoseconds)
+
+
+@pytest.mark.parametrize("words", [["stop"], ["restart", "-t0"], ["rm", "-f"], ["container", "cleanup"], ["start"]])
+def test_the_end_that_a_killed_monitor_did_not_tell_is_told_once(box: Pod, busybox: str, words: list[str]) -> None:
+    identity = box.run("run", "-d", "--name", "c", busybox, "sleep", "1000").out
+    monitor, pid = box.run("inspect", "-f", "{{.State.ConmonPid}} {{.State.Pid}}", "c").out.split()
+    os.kill(int(monitor), signal.SIGKILL)
+    try:
+        os.kill(int(pid), signal.SIGKILL)
+    except ProcessLookupError:
+        pass  # it had to go with its monitor
+    eventually(lambda: box.run("ps", "-q").out == "")
+    box.run(*words, "c")
+    for after in (["stop", "-t0", "-i", "c"], ["container", "prune", "-f"]):
+        box.run(*after)
+    died = ["events", "--stream=false", "--filter", "event=died", "--format", "{{.ID}} {{.ContainerExitCode}}"]
+    told = box.run(*died).out.splitlines()
+    again = [f"{identity} 137"] if words[0] in ("restart", "start") else []
+    assert told == [f"{identity} 255", *again]
