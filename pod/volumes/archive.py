@@ -11,17 +11,16 @@ import errno
 import os
 import shutil
 import stat
-import tarfile
 from typing import IO, TYPE_CHECKING
 
 from pod.containers.rootfs import enter_mount_namespace
 from pod.errors import PodError
 from pod.volumes import copying, driver, path
-from runtime import kernel, syscalls
 from storage import gc
 from storage.interrupts import Interrupts
 from storage.layers.unpacking import UnpackOptions
 from storage.layers.worker import fork_unpack
+from storage.layers.write import WriteOptions, tar_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,17 +29,13 @@ if TYPE_CHECKING:
     from pod.state import Volume
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_RESOLVE = kernel.RESOLVE_BENEATH | kernel.RESOLVE_NO_SYMLINKS | kernel.RESOLVE_NO_MAGICLINKS
-_KINDS = {stat.S_IFREG: tarfile.REGTYPE, stat.S_IFDIR: tarfile.DIRTYPE, stat.S_IFLNK: tarfile.SYMTYPE}
-_KINDS |= {stat.S_IFIFO: tarfile.FIFOTYPE, stat.S_IFCHR: tarfile.CHRTYPE, stat.S_IFBLK: tarfile.BLKTYPE}
 
 
 def export(engine: Engine, volume: Volume, output: IO[bytes]) -> None:
     """Write all that a volume holds."""
     top = _open(engine, volume)
     try:
-        with tarfile.open(fileobj=output, mode="w|", format=tarfile.PAX_FORMAT) as tar:
-            _Export(top, tar).run()
+        output.writelines(tar_of(top, WriteOptions(content=True)))
     finally:
         os.close(top)
 
@@ -84,102 +79,6 @@ def _open(engine: Engine, volume: Volume) -> int:
         enter_mount_namespace()
         driver.attach(engine.config, volume, place)
     return os.open(place, _DIRECTORY)
-
-
-class _Export:
-    """One walk over a volume."""
-
-    def __init__(self, top: int, tar: tarfile.TarFile) -> None:
-        self.top = top
-        self.tar = tar
-        self.links: dict[tuple[int, int], str] = {}
-
-    def run(self) -> None:
-        """Write everything."""
-        self.tar.addfile(self._described("./", os.fstat(self.top)))
-        pending = [""]
-        while pending:
-            prefix = pending.pop()
-            try:
-                directory = syscalls.openat2(self.top, prefix or ".", _DIRECTORY, resolve=_RESOLVE)
-            except OSError as error:
-                if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
-                    continue  # a container has removed it since
-                raise
-            try:
-                names = [name for name in sorted(os.listdir(directory)) if self._add(directory, prefix, name)]
-                pending += [f"{prefix}{name}/" for name in names]
-            finally:
-                os.close(directory)
-
-    def _add(self, directory: int, prefix: str, name: str) -> bool:
-        """Write one entry; tell whether it is a directory."""
-        try:
-            status = os.stat(name, dir_fd=directory, follow_symlinks=False)
-            kind = stat.S_IFMT(status.st_mode)
-            if kind not in _KINDS:
-                return False  # a socket
-            info = self._described(prefix + name, status)
-            if kind == stat.S_IFLNK:
-                info.linkname = os.readlink(name, dir_fd=directory)
-            if kind in (stat.S_IFREG, stat.S_IFDIR) and not info.islnk():
-                return self._add_open(directory, name, info)
-        except FileNotFoundError:
-            return False
-        self.tar.addfile(info)
-        return False
-
-    def _add_open(self, directory: int, name: str, info: tarfile.TarInfo) -> bool:
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | (os.O_DIRECTORY if info.isdir() else 0)
-        descriptor = os.open(name, flags, dir_fd=directory)
-        try:
-            attributes: dict[str, str] = {}
-            for key in os.listxattr(descriptor):
-                if key.startswith(("user.", "security.capability")) and not key.startswith("user.overlay."):
-                    value = os.getxattr(descriptor, key)
-                    attributes[f"SCHILY.xattr.{key}"] = value.decode("utf-8", "surrogateescape")
-            info.pax_headers = attributes
-            if info.isdir():
-                self.tar.addfile(info)
-            else:
-                info.size = os.fstat(descriptor).st_size
-                self.tar.addfile(info, _Padded(descriptor, info.size))  # type: ignore[arg-type]
-        finally:
-            os.close(descriptor)
-        return info.isdir()
-
-    def _described(self, path: str, status: os.stat_result) -> tarfile.TarInfo:
-        info = tarfile.TarInfo(path)
-        info.type = _KINDS[stat.S_IFMT(status.st_mode)]
-        info.mode = stat.S_IMODE(status.st_mode)
-        info.uid, info.gid, info.mtime = status.st_uid, status.st_gid, int(status.st_mtime)
-        if info.ischr() or info.isblk():
-            info.devmajor, info.devminor = os.major(status.st_rdev), os.minor(status.st_rdev)
-        if info.isreg() and status.st_nlink > 1:
-            first = self.links.setdefault((status.st_dev, status.st_ino), path)
-            if first != path:
-                info.type, info.linkname = tarfile.LNKTYPE, first
-        return info
-
-
-class _Padded:
-    """A file that gives exactly as many bytes as its header says, whatever a container does to it meanwhile."""
-
-    def __init__(self, descriptor: int, size: int) -> None:
-        self._descriptor = descriptor
-        self._left = size
-
-    def read(self, size: int) -> bytes:
-        """Return the next bytes; zeros where the file has become shorter."""
-        wanted = min(size, self._left)
-        data = b""
-        while len(data) < wanted:
-            piece = os.read(self._descriptor, wanted - len(data))
-            if not piece:
-                break
-            data += piece
-        self._left -= wanted
-        return data + bytes(wanted - len(data))
 
 
 class _Merge:

@@ -32,6 +32,7 @@ _LARGEST_SIZE = 0o77777777777
 _LARGEST_ID = 0o7777777
 _OPAQUE = (b"trusted.overlay.opaque", b"user.overlay.opaque")
 _WHITEOUT = b".wh."
+_OF_USERS = (b"user.", b"security.capability")
 _END = bytes(2 * BLOCK)
 
 
@@ -44,12 +45,15 @@ class WriteOptions:
     """How a tree becomes a tar.
 
     `owner` turns user and group of the file system into those of the tar. With `layer`, the marks of overlayfs become
-    whiteouts. `skipped` are names (without a leading slash) that are left out with all below them.
+    whiteouts. `skipped` are names (without a leading slash) that are left out with all below them. With `content` the
+    tar is that of files that people keep: an entry for the directory itself comes first, and of extended attributes
+    there are those of users and the capabilities of programs.
     """
 
     owner: Callable[[int, int], tuple[int, int]] = _same
     layer: bool = False
     skipped: frozenset[bytes] = frozenset()
+    content: bool = False
 
 
 @dataclass
@@ -63,6 +67,8 @@ def tar_of(root: int, options: WriteOptions | None = None) -> Iterator[bytes]:
     chosen = options or WriteOptions()
     writing = _Writing(chosen)
     descriptor = os.open(b".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=root)
+    if chosen.content:
+        yield from _node(writing, root, os.fstat(root), b".")
     yield from _directory(writing, descriptor, b"")
     yield _END
 
@@ -134,7 +140,7 @@ def _node(writing: _Writing, descriptor: int, found: os.stat_result, written: by
     name = written + b"/" if stat.S_ISDIR(mode) else written
     link = os.readlink(b"", dir_fd=descriptor) if stat.S_ISLNK(mode) else b""
     size = found.st_size if stat.S_ISREG(mode) else 0
-    records = _xattrs(descriptor, layer=writing.options.layer)
+    records = _xattrs(descriptor, writing.options)
     yield _header(name, _TYPES[mode], found, uid, gid, size=size, link=link, records=records)
     if stat.S_ISREG(mode):
         yield from _content(descriptor, size)
@@ -177,7 +183,7 @@ def _whiteout(written: bytes, name: bytes) -> bytes:
     return _header(whole, b"0", os.stat_result((0o100000, 0, 0, 1, 0, 0, 0, 0, 0, 0)), 0, 0)
 
 
-def _xattrs(descriptor: int, *, layer: bool) -> list[tuple[bytes, bytes]]:
+def _xattrs(descriptor: int, options: WriteOptions) -> list[tuple[bytes, bytes]]:
     """Return the pax records of a file's extended attributes; those of overlayfs itself belong to no layer."""
     path = f"/proc/self/fd/{descriptor}"
     try:
@@ -187,8 +193,8 @@ def _xattrs(descriptor: int, *, layer: bool) -> list[tuple[bytes, bytes]]:
     records = []
     for name in names:
         raw = os.fsencode(name)
-        plain = _plain_name(raw, layer=layer)
-        if not plain:
+        plain = _plain_name(raw, layer=options.layer)
+        if not plain or (options.content and not plain.startswith(_OF_USERS)):
             continue
         try:
             records.append((b"SCHILY.xattr." + plain, os.getxattr(path, name)))

@@ -148,3 +148,21 @@ def test_what_makes_no_sense(box: Pod, busybox: str, line: str, message: str) ->
     result = box.run(*line.replace("IMAGE", busybox).split(), check=False)
     assert (result.code, message in result.stderr) == (125, True), result
     assert box.run("ps", "-aq").out == ""
+
+
+def test_what_the_monitor_mounts_does_not_pile_up(box: Pod, busybox: str) -> None:
+    box.run("volume", "create", "--opt", "type=tmpfs", "--opt", "device=tmpfs", "t")
+    mounts = ["-v", "t:/t", "-v", "over:/o:O"]
+    identity = box.run("run", "-d", "--restart", "always", *mounts, busybox, "sh", "-c", "sleep 0.1; exit 1").out
+    monitor = int(told(box, identity, "{{.State.ConmonPid}}"))
+
+    def count() -> int:
+        with open(f"/proc/{monitor}/mountinfo") as file:
+            return sum(box.directory in line for line in file)
+
+    eventually(lambda: restarts(box, identity) >= 1)
+    few = {count() for _ in range(20)}
+    eventually(lambda: restarts(box, identity) >= 4)
+    assert max(few) >= 3  # its root, the tmpfs, the overlay
+    assert count() <= max(few)
+    box.run("rm", "-f", "-t0", identity)

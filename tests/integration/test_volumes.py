@@ -305,3 +305,21 @@ def test_a_monitor_that_lives_for_its_reader_only_uses_no_volume(box: Pod, busyb
         assert box.run("volume", "inspect", "--format", "{{.MountCount}}", "t").out == "0"
         assert box.run("run", "--rm", "-v", "t:/x", busybox, "ls", "/x").out == ""
         process.communicate(timeout=20)
+
+
+def test_an_export_has_of_attributes_those_of_users(pod: Pod) -> None:
+    pod.run("volume", "create", "from")
+    top = pod.run("volume", "inspect", "-f", "{{.Mountpoint}}", "from").out
+    with open(f"{top}/file", "wb"):
+        pass
+    os.setxattr(f"{top}/file", "user.kept", b"\xff yes")
+    os.setxattr(top, "user.top", b"1")
+    if not pod.rootless:
+        os.setxattr(f"{top}/file", "trusted.left", b"no")
+    path = os.path.join(pod.home, "out.tar")
+    pod.run("volume", "export", "-o", path, "from")
+    with tarfile.open(path) as tar:
+        found = {member.name: member.pax_headers for member in tar}
+    assert list(found) == [".", "file"]
+    assert found["."] == {"SCHILY.xattr.user.top": "1"}
+    assert found["file"] == {"SCHILY.xattr.user.kept": "\udcff yes"}
