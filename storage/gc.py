@@ -31,13 +31,11 @@ __all__ = ["empty_trash", "release_layers", "remove_tree", "sweep"]
 
 def sweep(store: Store) -> None:
     """Delete what belongs to nobody: staging, stale downloads, layers that no image has, the trash."""
-    try:
-        _sweep_staging(store)
-        _sweep_ingest(store)
-        _sweep_layers(store)
-        empty_trash(store)
-    except (OSError, StorageError, database.Error):
-        pass
+    for step in (_sweep_staging, _sweep_ingest, _sweep_layers, empty_trash):
+        try:
+            step(store)
+        except (OSError, StorageError, database.Error):
+            pass  # on a full disk the database cannot change before the trash is empty
 
 
 def release_layers(store: Store, keys: Iterable[str]) -> None:
@@ -111,9 +109,15 @@ def _sweep_ingest(store: Store) -> None:
     now = time.time()
     for path, fd in _unowned(f"{store.root}/ingest", os.O_RDWR):
         status = os.fstat(fd)
-        if status.st_size < WORTHWHILE or now - status.st_mtime > _PARTIAL_SECONDS:
+        if status.st_size < WORTHWHILE or now - status.st_mtime > _PARTIAL_SECONDS or is_full(fd):
             os.unlink(path)
         os.close(fd)
+
+
+def is_full(fd: int) -> bool:
+    """Tell whether a file's disk is so full that its room is worth more than what was downloaded."""
+    status = os.fstatvfs(fd)
+    return status.f_bavail * status.f_frsize < WORTHWHILE
 
 
 def _unowned(directory: str, flags: int) -> Iterator[tuple[str, int]]:

@@ -11,7 +11,7 @@ import fcntl
 import os
 import time
 
-from storage.gc import WORTHWHILE
+from storage.gc import WORTHWHILE, is_full
 from storage.store import Store, translated
 
 TYPE_CHECKING = False
@@ -90,7 +90,7 @@ class Ingest:
 
     def abandon(self) -> None:
         """End without the blob: keep what is worth it for the next process."""
-        if self.kept < WORTHWHILE:
+        if self.kept < WORTHWHILE or is_full(self._fd):
             os.unlink(self._path)
         self._free()
 
