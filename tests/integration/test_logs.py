@@ -219,10 +219,14 @@ def small_disk(box: Pod) -> Iterator[str]:
 
 
 def test_a_full_disk_stops_the_log_not_the_container(box: Pod, busybox: str, small_disk: str) -> None:
-    script = "seq 1 100000; echo over; while ! test -e /tmp/go; do sleep 0.05; done; echo after; sleep 1000"
+    script = (
+        "seq 1 100000; echo over; touch /tmp/over; while ! test -e /tmp/go; do sleep 0.05; done; echo after; sleep 1000"
+    )
     path = f"{small_disk}/log"
     options = ["--log-opt", f"path={path}", "--log-opt", "max-size=-1"]
     box.run("run", "-d", "--name", "c", "--tmpfs", "/tmp", *options, busybox, "sh", "-c", script)
+    eventually(lambda: box.run("exec", "c", "test", "-e", "/tmp/over", check=False).code == 0)
+    time.sleep(0.3)  # for the monitor to take what is still in the pipe
     eventually(lambda: "disk full" in box.run("inspect", "--format", "{{.State.Error}}", "c").out)
     assert box.run("inspect", "--format", "{{.State.Status}}", "c").out == "running"
     logs = box.run("logs", "c")
