@@ -44,9 +44,8 @@ def parse_duration(text: str) -> int:
         if unit not in _UNITS:
             what = f'unknown unit "{unit}"' if unit else "missing unit"
             raise ValueError(f'time: {what} in duration "{text}"')
-        total += int(whole or "0") * _UNITS[unit] + int(fraction or "0") * _UNITS[unit] // int(
-            "1" + "0" * len(fraction)
-        )
+        scale: int = 10 ** len(fraction)
+        total += int(whole or "0") * _UNITS[unit] + int(fraction or "0") * _UNITS[unit] // scale
         if not rest:
             return -total if text[0] == "-" else total
 

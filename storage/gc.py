@@ -10,7 +10,7 @@ import fcntl
 import os
 import time
 
-from storage import database
+from storage import database, reserve
 from storage.errors import StorageError
 from storage.trees import OutOfTimeError, remove_tree
 
@@ -109,15 +109,9 @@ def _sweep_ingest(store: Store) -> None:
     now = time.time()
     for path, fd in _unowned(f"{store.root}/ingest", os.O_RDWR):
         status = os.fstat(fd)
-        if status.st_size < WORTHWHILE or now - status.st_mtime > _PARTIAL_SECONDS or is_full(fd):
+        if status.st_size < WORTHWHILE or now - status.st_mtime > _PARTIAL_SECONDS or reserve.is_full(fd):
             os.unlink(path)
         os.close(fd)
-
-
-def is_full(fd: int) -> bool:
-    """Tell whether a file's disk is so full that its room is worth more than what was downloaded."""
-    status = os.fstatvfs(fd)
-    return status.f_bavail * status.f_frsize < WORTHWHILE
 
 
 def _unowned(directory: str, flags: int) -> Iterator[tuple[str, int]]:

@@ -11,7 +11,8 @@ import fcntl
 import os
 import time
 
-from storage.gc import WORTHWHILE, is_full
+from storage import reserve
+from storage.gc import WORTHWHILE
 from storage.store import Store, translated
 
 TYPE_CHECKING = False
@@ -90,7 +91,7 @@ class Ingest:
 
     def abandon(self) -> None:
         """End without the blob: keep what is worth it for the next process."""
-        if self.kept < WORTHWHILE or is_full(self._fd):
+        if self.kept < WORTHWHILE or reserve.is_full(self._fd):
             os.unlink(self._path)
         self._free()
 

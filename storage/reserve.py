@@ -24,7 +24,7 @@ _LEAST = 1 << 20
 def keep(store: Store) -> None:
     """Make the reserve if it is missing and there is ample space. Best effort."""
     path = _path(store)
-    if os.path.exists(path) or _free(store) < _AMPLE:
+    if os.path.exists(path) or _free(store.root) < _AMPLE:
         return
     try:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -36,9 +36,14 @@ def keep(store: Store) -> None:
         pass
 
 
+def is_full(place: str | int) -> bool:
+    """Tell whether the disk of a path or an open file has too little space to begin something new."""
+    return _free(place) < _LEAST
+
+
 def check(store: Store, attempt: str) -> None:
     """Raise NoSpaceError if there is too little space to begin something new."""
-    if _free(store) < _LEAST:
+    if is_full(store.root):
         raise NoSpaceError(f"{attempt}: no space left on device")
 
 
@@ -54,8 +59,8 @@ def removing(store: Store, action: Callable[[], T]) -> T:
         return action()
 
 
-def _free(store: Store) -> int:
-    status = os.statvfs(store.root)
+def _free(place: str | int) -> int:
+    status = os.statvfs(place)
     return status.f_bavail * status.f_frsize
 
 
