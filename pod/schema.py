@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pod import secret_rows
 from pod.containers import dependencies, id_ranges
+from pod.networks import rows
 
 STEPS = (
     """
@@ -41,4 +42,5 @@ STEPS = (
     dependencies.TABLE,
     id_ranges.TABLE,
     secret_rows.TABLE,
+    rows.TABLE,
 )

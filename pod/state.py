@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 # How many steps pod.schema has; it is loaded only where some are missing.
-VERSION = 4
+VERSION = 5
 
 EXIT_CODES_KEPT_SECONDS = 300.0
 

@@ -1,0 +1,83 @@
+"""A network as it was created, and the place of a container on one.
+
+The documents have the names that `network inspect` shows (podman-network-inspect(1)).
+"""
+
+from __future__ import annotations
+
+from runtime import jsontext
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypedDict
+
+    class Subnet(TypedDict, total=False):
+        """A range of addresses of a network."""
+
+        subnet: str  # as 10.88.0.0/16
+        gateway: str
+        lease_range: dict[str, str]  # start_ip, end_ip
+
+    class Place(TypedDict):
+        """What was asked for a container on one network (podman-run(1), --network)."""
+
+        interface: str  # as eth0
+        aliases: list[str]
+        addresses: list[str]  # asked for; those that it has are its leases
+        mac: str  # empty: the kernel chooses
+
+
+class Network:
+    """A network: immutable, but for what `network update` changes."""
+
+    __slots__ = ("created", "document", "id", "name")
+
+    def __init__(self, row: tuple[str, str, float, str]) -> None:
+        self.name, self.id, self.created = row[:3]
+        # driver, network_interface, subnets, routes, ipv6_enabled, internal, dns_enabled, network_dns_servers, labels,
+        # options, ipam_options
+        self.document: dict[str, Any] = jsontext.loads(row[3])
+
+    @property
+    def driver(self) -> str:
+        """bridge, macvlan or ipvlan."""
+        return str(self.document["driver"])
+
+    @property
+    def interface(self) -> str:
+        """The name of the bridge, or of the host's interface below a macvlan or ipvlan."""
+        return str(self.document["network_interface"])
+
+    @property
+    def subnets(self) -> list[Subnet]:
+        """The ranges of addresses."""
+        found: list[Subnet] = self.document.get("subnets") or []
+        return found
+
+    @property
+    def internal(self) -> bool:
+        """Whether nothing leaves it."""
+        return bool(self.document["internal"])
+
+    @property
+    def has_names(self) -> bool:
+        """Whether its containers find each other by name."""
+        return bool(self.document["dns_enabled"])
+
+    @property
+    def options(self) -> dict[str, str]:
+        """What --opt said."""
+        found: dict[str, str] = self.document.get("options") or {}
+        return found
+
+
+class Attachment:
+    """A container on a network, with its addresses."""
+
+    __slots__ = ("addresses", "container", "network", "place")
+
+    def __init__(self, container: str, network: Network, place: Place, addresses: list[str]) -> None:
+        self.container = container
+        self.network = network
+        self.place = place
+        self.addresses = addresses  # one for each subnet, without prefix length
