@@ -39,6 +39,7 @@ class Config:
         "engine",
         "graphroot",
         "home",
+        "network",
         "rootless",
         "runroot",
         "runtime",
@@ -56,6 +57,7 @@ class Config:
         self.user = user
         self.containers: dict[str, Any] = {}
         self.engine: dict[str, Any] = {}
+        self.network: dict[str, Any] = {}
         self.runtime = ""  # the OCI runtime of new containers, by name or path; empty for our own
         self.runtime_flags: list[str] = []
         self.cdi_spec_dirs: list[str] = []  # empty for the usual places
@@ -87,7 +89,8 @@ def load(settings: Settings) -> Config:
         home=home,
         user=environ.value("USER"),
     )
-    config.containers, config.engine = containers_conf.load(rootless=rootless, home=home, cache=config.runroot)
+    tables = containers_conf.load(rootless=rootless, home=home, cache=config.runroot)
+    config.containers, config.engine, config.network = tables
     config.runtime = settings.runtime or config.engine.get("runtime") or ""
     config.runtime_flags = settings.runtime_flag or []
     config.cdi_spec_dirs = settings.cdi_spec_dir or config.engine.get("cdi_spec_dirs") or []

@@ -16,11 +16,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    Tables = tuple[dict[str, Any], dict[str, Any]]
+    Tables = tuple[dict[str, Any], dict[str, Any], dict[str, Any]]
 
 
 def load(*, rootless: bool, home: str, cache: str) -> Tables:
-    """Return the tables [containers] and [engine]; `cache` is a directory of the user's own, which may be missing."""
+    """Return the tables [containers], [engine] and [network].
+
+    `cache` is a directory of the user's own, which may be missing.
+    """
     found = []
     for path in _files(rootless=rootless, home=home):
         try:
@@ -29,18 +32,18 @@ def load(*, rootless: bool, home: str, cache: str) -> Tables:
             continue
         found.append([path, status.st_mtime_ns, status.st_size, status.st_ino])
     if not found:
-        return {}, {}
+        return {}, {}, {}
     kept = f"{cache}/containers.conf.json"
     try:
         with open(kept, encoding="utf-8") as file:
             document = jsontext.loads(file.read())
         if document["files"] == found:
-            return document["containers"], document["engine"]
+            return document["containers"], document["engine"], document["network"]
     except (OSError, ValueError, KeyError, TypeError):
         pass
-    containers, engine = _parse([str(entry[0]) for entry in found])
-    _keep(kept, {"files": found, "containers": containers, "engine": engine})
-    return containers, engine
+    containers, engine, network = _parse([str(entry[0]) for entry in found])
+    _keep(kept, {"files": found, "containers": containers, "engine": engine, "network": network})
+    return containers, engine, network
 
 
 def _keep(path: str, document: dict[str, Any]) -> None:
@@ -55,9 +58,10 @@ def _keep(path: str, document: dict[str, Any]) -> None:
 
 
 def _files(*, rootless: bool, home: str) -> list[str]:
+    extra = environ.value("CONTAINERS_CONF_OVERRIDE")
     override = environ.value("CONTAINERS_CONF")
     if override:
-        return [override]
+        return [override, extra] if extra else [override]
     files = ["/usr/share/containers/containers.conf", "/etc/containers/containers.conf"]
     directories = ["/etc/containers/containers.conf.d"]
     if rootless:
@@ -69,7 +73,6 @@ def _files(*, rootless: bool, home: str) -> list[str]:
             files += sorted(f"{directory}/{name}" for name in posix.listdir(directory) if name.endswith(".conf"))
         except OSError:
             continue
-    extra = environ.value("CONTAINERS_CONF_OVERRIDE")
     return [*files, extra] if extra else files
 
 
@@ -78,6 +81,7 @@ def _parse(paths: list[str]) -> Tables:
 
     containers: dict[str, Any] = {}
     engine: dict[str, Any] = {}
+    network: dict[str, Any] = {}
     for path in paths:
         try:
             with open(path, "rb") as file:
@@ -87,8 +91,9 @@ def _parse(paths: list[str]) -> Tables:
         except OSError:
             continue
         containers.update(document.get("containers", {}))
+        network.update(document.get("network", {}))
         runtimes = engine.get("runtimes", {}) | document.get("engine", {}).get("runtimes", {})
         engine.update(document.get("engine", {}))
         if runtimes:
             engine["runtimes"] = runtimes  # a table of its own: later files add to it
-    return containers, engine
+    return containers, engine, network

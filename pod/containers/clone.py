@@ -13,6 +13,7 @@ from pod import names, state
 from pod.containers import cgroup_place, create, dependencies, limits, update
 from pod.containers.remove import remove_container
 from pod.errors import PodError
+from pod.networks import leases
 from runtime import jsontext
 from storage import images
 
@@ -44,10 +45,13 @@ def clone(engine: Engine, original: Container, changes: Changes) -> Container:
     config = _config(engine, original, changes, container_id)
     name = names.check_name(changes.name) if changes.name else _name(engine, original.name)
     needs = dependencies.needs_of(engine.connection, original.id)
+    networks = leases.networks_of(engine.connection, original.id)
     if changes.destroy:
         remove_container(engine, original, force=changes.force)
     row = (container_id, name, config["image"], time.time(), int(original.auto_remove), "", jsontext.dumps(config))
-    return create.insert(engine, state.Container(row), needs=needs, auto_ids=_auto_ids(engine, config))
+    return create.insert(
+        engine, state.Container(row), needs=needs, auto_ids=_auto_ids(engine, config), networks=networks
+    )
 
 
 def _config(engine: Engine, original: Container, changes: Changes, container_id: str) -> dict[str, Any]:

@@ -95,6 +95,17 @@ if TYPE_CHECKING:
         gpus: list[str]
         cdi_dirs: list[str]  # where the files of CDI are; empty for the usual places
 
+    class NetworkSettings(TypedDict):
+        """What the flags on the network come to beside the networks themselves, which are rows of the database."""
+
+        dns_servers: list[str]  # empty for the host's
+        dns_search: list[str]  # empty for the host's, ["."] for none
+        dns_options: list[str]
+        resolv_conf: bool  # False leaves the image's own resolv.conf (--dns none)
+        expose: list[str]  # PORT/PROTOCOL of the image and of --expose
+        publish_all: bool
+        pasta: list[str]  # options of the program
+
     class LogSettings(TypedDict):
         """What --log-opt comes to; see log_options.py."""
 
@@ -152,6 +163,7 @@ if TYPE_CHECKING:
         detach_keys: str
         rmi: bool  # its image is removed with it at its end, if nothing else uses that
         ports: list[dict[str, Any]]  # see ports.py
+        network: NetworkSettings
         create_command: list[str]
 
 
@@ -165,6 +177,15 @@ DEFAULTS: dict[str, Any] = {
     "log": {"path": "", "max_size": 10_000_000, "max_file": 3, "tag": "", "labels": {}},
     "cgroup_parent": "",
     "ports": [],
+    "network": {
+        "dns_servers": [],
+        "dns_search": [],
+        "dns_options": [],
+        "resolv_conf": True,
+        "expose": [],
+        "publish_all": False,
+        "pasta": [],
+    },
     "rmi": False,
     "oom_score_adj": None,
     "health": None,

@@ -24,12 +24,22 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from pod.containers.configuration import Confinement, ContainerConfig, Devices, Identity, Namespaces, Storage
+    from pod.containers.configuration import (
+        Confinement,
+        ContainerConfig,
+        Devices,
+        Identity,
+        Namespaces,
+        NetworkSettings,
+        Storage,
+    )
     from pod.containers.environment import Variables
     from pod.containers.health import HealthConfig
     from pod.containers.mounts import Mount
     from pod.containers.userns import AutoRequest, MapFlags
     from pod.engine import Engine
+    from pod.networks.flags import NetworkRequest
+    from pod.networks.network import Place
     from storage.images import Image
 
 DEFAULT_PIDS_LIMIT = 2048
@@ -67,6 +77,10 @@ class CreateOptions:
         self.id_map_flags: MapFlags | None = None
         self.auto_ids: AutoRequest | None = None  # of --userns=auto, until the IDs are chosen
         self.variables: Variables | None = None  # what is said of the environment beyond --env
+        self.network: NetworkRequest | None = None  # what is said of networks beyond none and host
+        self.networks: list[
+            tuple[str, Place]
+        ] = []  # by name, empty for the default one; settled by pod.networks.choice
         self.identity: dict[str, Any] = {}  # keys of configuration.Identity that were asked for
         self.confinement: dict[str, Any] = {}  # keys of configuration.Confinement
         self.privileged = False
@@ -109,11 +123,18 @@ def create(engine: Engine, options: CreateOptions) -> state.Container:
     name = names.check_name(options.name) if options.name else _free_name(engine)
     creator = f"{os.getpid()} {process.start_time(os.getpid())} {boot_id()}" if options.owned_by_command else ""
     row = (container_id, name, config["image"], time.time(), int(options.auto_remove), creator, jsontext.dumps(config))
-    return insert(engine, state.Container(row), needs=options.needs, auto_ids=options.auto_ids)
+    return insert(
+        engine, state.Container(row), needs=options.needs, auto_ids=options.auto_ids, networks=options.networks
+    )
 
 
 def insert(
-    engine: Engine, container: state.Container, *, needs: list[str], auto_ids: AutoRequest | None = None
+    engine: Engine,
+    container: state.Container,
+    *,
+    needs: list[str],
+    auto_ids: AutoRequest | None = None,
+    networks: list[tuple[str, Place]] | None = None,
 ) -> state.Container:
     """Make a container that is settled but for its IDs with --userns=auto: rows in one commit, then its files."""
     config = container.config
@@ -133,6 +154,10 @@ def insert(
             from pod.containers import id_ranges
 
             id_ranges.record(engine.connection, container)
+        if config["namespaces"]["network"] == "bridge":
+            from pod.networks import leases
+
+            leases.attach(engine, container.id, networks or [])
         if needs:
             from pod.containers import dependencies
 
@@ -190,6 +215,7 @@ def configure(engine: Engine, options: CreateOptions, container_id: str) -> Cont
         _drop_limits(options)
     modes = _namespaces(engine, options)
     privileges = security_options.settle(engine.config.containers, options)
+    ports, network = _network(options, modes, image_config)
     identity, confinement = _sections(engine, options, modes, image_config)
     config: ContainerConfig = {
         "image": image.id if image is not None else "",
@@ -237,7 +263,8 @@ def configure(engine: Engine, options: CreateOptions, container_id: str) -> Cont
         "cgroup_parent": options.cgroup_parent,
         "devices": _devices(engine, options),
         "detach_keys": options.detach_keys,
-        "ports": [],
+        "ports": ports,
+        "network": network,
         "rmi": options.remove_image,
         "create_command": options.create_command,
     }
@@ -262,7 +289,7 @@ def _mounts(engine: Engine, options: CreateOptions, image_config: dict[str, Any]
 
 
 _PRIVATE: Namespaces = {
-    "network": "private",
+    "network": "none",
     "pid": "private",
     "ipc": "shareable",
     "uts": "private",
@@ -275,9 +302,13 @@ def _namespaces(engine: Engine, options: CreateOptions) -> Namespaces:
     """Return the modes, by the module that knows them all only if any other than those of most containers is said."""
     settings = engine.config.containers
     network = options.namespaces["network"]
+    if network not in ("none", "host") or options.network is not None:
+        from pod.networks import choice
+
+        network = options.namespaces["network"] = choice.settle(engine, options)
     plain = ":" not in network and not any(mode for kind, mode in options.namespaces.items() if kind != "network")
-    if plain and not any(f"{kind}ns" in settings for kind in _PRIVATE):
-        return {**_PRIVATE, "network": network or "private"}
+    if plain and not any(f"{kind}ns" in settings for kind in _PRIVATE if kind != "network"):
+        return {**_PRIVATE, "network": network}
     from pod.containers import namespaces
 
     return namespaces.settle(engine, options)
@@ -301,6 +332,19 @@ def _sections(
     if confinement["seccomp_policy"] == "image":
         confinement["seccomp_profile"] = (image_config.get("Labels") or {}).get(security_options.PROFILE_LABEL, "")
     return identity, confinement
+
+
+def _network(
+    options: CreateOptions, modes: Namespaces, image_config: dict[str, Any]
+) -> tuple[list[dict[str, Any]], NetworkSettings]:
+    """Return what is published, and what the flags on the network come to."""
+    exposed = image_config.get("ExposedPorts")
+    if options.network is None and not exposed:
+        settings: NetworkSettings = DEFAULTS["network"]
+        return [], settings
+    from pod.networks import choice
+
+    return choice.publish(options, modes["network"], exposed or {})
 
 
 def _default_init(engine: Engine) -> str:

@@ -197,6 +197,10 @@ def _create(
 ) -> MonitorLink:
     create.make_directories(engine, container.id)
     clear(engine, container.id)
+    if container.config["namespaces"]["network"] == "bridge":
+        from pod.networks import leases
+
+        leases.renew(engine, container.id)
     plan = Plan(engine, container, preserve)
     if prepare is not None:
         prepare(plan)

@@ -23,7 +23,7 @@ _OWN_MODES = {
     "ipc": ("private", "host", "shareable", "none"),
     "uts": ("private", "host"),
     "cgroup": ("private", "host"),
-    "network": ("private", "none", "host"),
+    "network": ("private", "none", "host", "bridge", "pasta"),
 }
 _DEFAULTS = {"pid": "private", "ipc": "shareable", "uts": "private", "cgroup": "private", "network": "private"}
 # What podman calls them in its messages.
@@ -35,8 +35,6 @@ def check(kind: str, mode: str) -> str:
     """Return the mode that a flag names, empty if it was not said. Raises PodError for what is none."""
     word, colon, value = mode.partition(":")
     if mode and mode not in _OWN_MODES[kind] and not (colon and value and word in ("container", "ns")):
-        if kind == "network":
-            raise PodError(f'network "{mode}" is not known: network not found', hint="known are none, host and private")
         raise PodError(f"unrecognized namespace mode {mode} passed", hint=f"known are {_known(kind)}")
     return mode
 
@@ -51,6 +49,7 @@ def settle(engine: Engine, options: CreateOptions) -> Namespaces:
     result: dict[str, str] = {}
     for kind, default in _DEFAULTS.items():
         setting = settings.get(f"{kind}ns", "") if kind != "network" else ""
+        # That of the network is settled by pod.networks.choice.
         mode = check(kind, options.namespaces[kind] or setting or default)  # type: ignore[literal-required]
         result[kind] = join(engine, options, kind, mode)
     result["user"] = options.namespaces["user"]

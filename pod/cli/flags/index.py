@@ -18,7 +18,11 @@ FLAGS = {
         " --shm-size-systemd --tmpfs --volume -v --volumes-from"
         " "
     ),
-    "network": (" --network --net "),
+    "network": (
+        " --dns --dns-option --dns-opt --dns-search --expose --ip --ip6 --mac-address --network --net"
+        " --network-alias --publish -p --publish-all -P"
+        " "
+    ),
     "resources": (
         " --blkio-weight --blkio-weight-device --cpu-period --cpu-quota --cpu-rt-period --cpu-rt-runtime"
         " --cpu-shares -c --cpus --cpuset-cpus --cpuset-mems --device-read-bps --device-read-iops"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Annotated
+    from typing import Annotated, Any
 
     from typer import Option
 
@@ -14,19 +14,68 @@ if TYPE_CHECKING:
 def declare(
     options: CreateOptions,
     *,
+    dns: Annotated[list[str] | None, Option("--dns", metavar="strings", help="Set custom DNS servers")] = None,
+    dns_option: Annotated[
+        list[str] | None, Option("--dns-option", "--dns-opt", metavar="strings", help="Set custom DNS options")
+    ] = None,
+    dns_search: Annotated[
+        list[str] | None, Option("--dns-search", metavar="strings", help="Set custom DNS search domains")
+    ] = None,
+    expose: Annotated[
+        list[str] | None, Option("--expose", metavar="strings", help="Expose a port or a range of ports")
+    ] = None,
+    ip: Annotated[str, Option("--ip", metavar="string", help="Specify a static IPv4 address for the container")] = "",
+    ip6: Annotated[str, Option("--ip6", metavar="string", help="Specify a static IPv6 address for the container")] = "",
+    mac_address: Annotated[
+        str, Option("--mac-address", metavar="string", help="Container MAC address (e.g. 92:d0:c6:0a:29:33)")
+    ] = "",
     network: Annotated[
-        str,
+        list[str] | None,
         Option(
             "--network",
             "--net",
-            metavar="string",
-            help="Connect the container to a network (none, host, container:ID, ns:PATH)",
+            metavar="stringArray",
+            help="Connect the container to a network (NAME[:OPTIONS], none, host, container:ID, ns:PATH, pasta)",
         ),
-    ] = "",
+    ] = None,
+    network_alias: Annotated[
+        list[str] | None,
+        Option("--network-alias", metavar="strings", help="Add network-scoped alias for the container"),
+    ] = None,
+    publish: Annotated[
+        list[str] | None,
+        Option(
+            "--publish", "-p", metavar="strings", help="Publish a container's port, or a range of ports, to the host"
+        ),
+    ] = None,
+    publish_all: Annotated[
+        bool, Option("--publish-all", "-P", help="Publish all exposed ports to random ports on the host interface")
+    ] = False,
 ) -> None:
     """Note what is asked for. Raises PodError for what makes no sense."""
-    if network not in ("", "private", "none", "host"):
-        from pod.containers import namespaces
+    words = network or []
+    lists = (dns, dns_option, dns_search, expose, network_alias, publish)
+    if words in (["none"], ["host"]) and not (any(lists) or ip or ip6 or mac_address or publish_all):
+        options.namespaces["network"] = words[0]
+        return
+    from pod.networks import flags
 
-        namespaces.check("network", network)
-    options.namespaces["network"] = network
+    asked = options.network = flags.NetworkRequest()
+    asked.words, asked.mac = words, mac_address
+    asked.addresses = [(flag, text) for flag, text in (("--ip", ip), ("--ip6", ip6)) if text]
+    asked.aliases = [one for item in network_alias or [] for one in item.split(",") if one]
+    flags.parse(asked)
+    if publish or expose:
+        from pod.networks import publishing
+
+        asked.ports = [publishing.parse(text) for item in publish or [] for text in item.split(",") if text]
+        asked.expose = [publishing.exposed(text) for item in expose or [] for text in item.split(",") if text]
+    asked.settings = _settings(dns or [], dns_search or [], dns_option or [])
+    if publish_all:
+        asked.settings["publish_all"] = True
+
+
+def _settings(servers: list[str], search: list[str], options: list[str]) -> dict[str, Any]:
+    from pod.networks import dns_flags
+
+    return dns_flags.parse(servers, search, options) if servers or search or options else {}

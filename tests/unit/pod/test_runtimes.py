@@ -74,5 +74,5 @@ def test_later_files_of_containers_conf_add_runtimes(tmp_path: Path, monkeypatch
     (tmp_path / "a").write_text('[engine]\nruntime = "x"\n[engine.runtimes]\nx = ["/x"]\ny = ["/y"]\n')
     (tmp_path / "b").write_text('[engine]\nruntime = "z"\n[engine.runtimes]\nz = ["/z"]\ny = ["/other"]\n')
     monkeypatch.setattr(containers_conf, "_files", lambda *, rootless, home: [str(tmp_path / "a"), str(tmp_path / "b")])
-    _, engine = containers_conf.load(rootless=False, home="/", cache=str(tmp_path))
+    _, engine, _ = containers_conf.load(rootless=False, home="/", cache=str(tmp_path))
     assert engine == {"runtime": "z", "runtimes": {"x": ["/x"], "y": ["/other"], "z": ["/z"]}}

@@ -1,0 +1,91 @@
+"""Which network a new container gets: what the flags, containers.conf and the user's privileges come to."""
+
+from __future__ import annotations
+
+import os
+
+from pod.errors import PodError
+from pod.networks import flags
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from pod.config import Config
+    from pod.containers.configuration import NetworkSettings
+    from pod.containers.create import CreateOptions
+    from pod.engine import Engine
+
+_WITHOUT_PORTS = ("none", "host", "container", "ns")
+
+
+def settle(engine: Engine, options: CreateOptions) -> str:
+    """Return the mode of a new container's network, and note in `options` on which networks it is to be.
+
+    Raises PodError for what makes no sense together.
+    """
+    request = options.network or flags.NetworkRequest()
+    if not request.words and options.namespaces["network"]:
+        request.words = [options.namespaces["network"]]
+    wanted = flags.parse(request, str(engine.config.containers.get("netns") or "private"))
+    mode = wanted.mode
+    if mode == "private":
+        mode = default_mode(engine.config)
+        if mode != "bridge" and wanted.networks:
+            raise PodError(
+                "networks and static ip/mac address can only be used with Bridge mode networking: invalid argument",
+                hint="say --network bridge, too",
+            )
+        if mode == "none":
+            options.warnings.append(
+                "WARNING: the container gets no network: pasta is not installed (it is in the package passt)"
+            )
+    if mode == "bridge":
+        options.networks = wanted.networks
+    said = request.settings
+    kind = mode.partition(":")[0]
+    if said.get("dns_servers") and kind in ("none", "container"):
+        raise PodError(f"conflicting options: dns and the network mode: {kind}")
+    if wanted.pasta:
+        options.network = request
+        said["pasta"] = wanted.pasta
+    return mode
+
+
+def default_mode(config: Config) -> str:
+    """Return the mode of a container that has a network of its own: as root a bridge, else pasta if there is one."""
+    if not config.rootless:
+        return "bridge"
+    return "pasta" if program("pasta") else "none"
+
+
+def program(name: str) -> str:
+    """Return the path of a program that the user may execute, empty if there is none."""
+    directories = os.environ.get("PATH") or "/usr/local/bin:/usr/bin:/bin"
+    paths = (f"{directory}/{name}" for directory in directories.split(":") if directory)
+    return next((path for path in paths if os.access(path, os.X_OK)), "")
+
+
+def publish(
+    options: CreateOptions, mode: str, image_ports: dict[str, Any]
+) -> tuple[list[dict[str, Any]], NetworkSettings]:
+    """Return what the host passes on, and the settings of the network; a warning tells of what has no effect."""
+    from pod.containers.configuration import DEFAULTS
+    from pod.networks import publishing
+
+    request = options.network or flags.NetworkRequest()
+    settings: NetworkSettings = DEFAULTS["network"] | request.settings
+    expose = [*(publishing.exposed(text) for text in image_ports), *request.expose]
+    settings["expose"] = sorted(
+        {f"{port}/{protocol}" for first, count, protocol in expose for port in range(first, first + count)}
+    )
+    if mode.partition(":")[0] in _WITHOUT_PORTS:
+        if request.ports:
+            options.warnings.append(
+                "Port mappings have been discarded as one of the Host, Container, Pod, and None network modes are in"
+                " use"
+            )
+        return [], settings
+    if not (request.ports or settings["publish_all"]):
+        return [], settings
+    return publishing.settle(request.ports, expose, publish_all=settings["publish_all"]), settings
