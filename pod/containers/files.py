@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from pod.containers import resolv_conf
 from pod.errors import PodError
 
 TYPE_CHECKING = False
@@ -20,9 +21,20 @@ def write(directory: str, config: ContainerConfig, *, name: str) -> None:
         write_hosts(directory, config, _base(config), name=name)
     write_file(f"{directory}/hostname", f"{config['hostname']}\n")
     write_file(f"{directory}/containerenv", "")
-    write_file(f"{directory}/resolv.conf", _read("/etc/resolv.conf"))
+    write_file(f"{directory}/resolv.conf", _resolv_conf(config))
     if identity["timezone"]:
         _write_zone(directory, identity["timezone"])
+
+
+def _resolv_conf(config: ContainerConfig) -> str:
+    """Return what resolv.conf says; who has the host's network has the host's file."""
+    host = _read(resolv_conf.HOST)
+    if config["namespaces"]["network"] == "host":
+        return host
+    if resolv_conf.is_stub(host):
+        host = _read(resolv_conf.RESOLVED) or host
+    asked = resolv_conf.parse(host)
+    return resolv_conf.for_container(asked, own=[], servers=[], searches=[], options=[]).text()
 
 
 def _base(config: ContainerConfig) -> str:

@@ -203,6 +203,7 @@ def finish(loop: Loop, slim: Callable[[Loop], None] | None = None) -> NoReturn:
     if loop.health:
         loop.health.close(loop)
         loop.health = None
+    loop.close_resolver()
     if not loop.resume_at:  # Else we have just given memory back in the midst of waiting.
         loop.drain()
         loop.log.close()

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from runtime.monitor.journald import JournalLog
+    from runtime.monitor.resolver import Resolver
 else:
     import _signal
 
@@ -40,29 +41,9 @@ _IGNORED = (_signal.SIGHUP, _signal.SIGINT, _signal.SIGQUIT, _signal.SIGPIPE, _s
 # The state that moves into the bare interpreter as it is; log and clients are objects of their own.
 _FDS = tuple("pidfd console peer stdin stdout stderr listener ctl lock sync memory notifications".split())
 _VALUES = (
-    "id",
-    "directory",
-    "pid",
-    "cgroups",
-    "oom",
-    "state_dir",
-    "deletion",
-    "exit_path",
-    "on_exit",
-    "unsent",
-    "stdin_ends",
-    "line",
-    "status",
-    "size",
-    "settings",
-    "relaunch",
-    "restarts",
-    "delay",
-    "began",
-    "resume_at",
-    "kill_at",
-    "times_out",
-)
+    "id directory pid cgroups oom state_dir deletion exit_path on_exit unsent stdin_ends line status size "
+    "settings relaunch restarts delay began resume_at kill_at times_out"
+).split()
 
 
 class Loop:
@@ -98,6 +79,7 @@ class Loop:
         self.kill_at = 0.0  # When the container is killed; 0 for never.
         self.times_out = False  # That is the end of the time that it was given at its creation.
         self.health: Health | None = None
+        self.resolver: Resolver | None = None  # Answers the container's questions for names.
         self.poked = False  # Somebody wants us to look what is wanted of us.
         self.full = False  # No fd was left for one more client.
         self.wake = -1
@@ -106,24 +88,29 @@ class Loop:
 
     def freeze(self) -> dict[str, Any]:
         """Return the state as values that marshal can write."""
-        state: dict[str, Any] = {name: getattr(self, name) for name in _FDS + _VALUES}
+        state: dict[str, Any] = {name: getattr(self, name) for name in (*_FDS, *_VALUES)}
         state["events"] = self.events.freeze()
         state["log"] = (type(self.log) is Log, self.log.freeze())
         state["health"] = self.health and self.health.freeze()
         state["clients"] = [client.freeze() for client in self.clients]
+        state["resolver"] = self.resolver and self.resolver.freeze()
         return state
 
     @staticmethod
     def thaw(state: dict[str, Any]) -> Loop:
         """Make the loop again from what `freeze` returned."""
         loop = Loop()
-        for name in _FDS + _VALUES:
+        for name in (*_FDS, *_VALUES):
             setattr(loop, name, state[name])
         loop.events = EventLog.thaw(state["events"])
         is_file, log = state["log"]
         loop.log = Log.thaw(log) if is_file else journal_log(log)
         loop.health = Health.thaw(state["health"]) if state["health"] else None
         loop.clients = [Client.thaw(client) for client in state["clients"]]
+        if state["resolver"]:
+            from runtime.monitor.resolver import Resolver
+
+            loop.answer_names(Resolver.thaw(state["resolver"]))
         return loop
 
     def needs_journald(self) -> bool:
@@ -133,6 +120,7 @@ class Loop:
     def fds(self) -> list[int]:
         """Return the fds that must survive an exec."""
         own = [*(getattr(self, name) for name in _FDS), *(self.health.fds() if self.health else ())]
+        own += self.resolver.fds() if self.resolver else ()
         return [fd for fd in [*own, *self.log.fds(), *(client.fd for client in self.clients)] if fd >= 0]
 
     def health_changed(self, status: str) -> None:
@@ -181,7 +169,7 @@ class Loop:
                     self._dispatch(fd, event)
             if self.clients:
                 self._cut_off_stalled()
-            if self.kill_at or self.health:
+            if self.kill_at or self.health or self.resolver:
                 self._keep_time()
             if deadline is not None and time.monotonic() >= deadline:
                 return self.status is not None
@@ -228,6 +216,20 @@ class Loop:
             self.signal(_signal.SIGKILL)
         if self.health and self.status is None:
             self.health.tick(self, now)
+        if self.resolver:
+            self.resolver.tick(now)
+
+    def close_resolver(self) -> None:
+        """Answer no more names: the sockets would keep the container's network namespace."""
+        if self.resolver:
+            for fd in self.resolver.detach():
+                self.forget(fd)
+            self.resolver = None
+
+    def answer_names(self, resolver: Resolver) -> None:
+        """Have a resolver answer the container's questions for names."""
+        resolver.close_with(self.forget)
+        self.resolver = resolver
 
     def _cut_off_stalled(self) -> None:
         """Drop the clients that have taken nothing for too long."""
@@ -242,6 +244,7 @@ class Loop:
         if self.status is None:
             moments += [self.kill_at] if self.kill_at else []
             moments += [self.health.moment()] if self.health else []
+            moments += self.resolver.moments() if self.resolver else []
         if not moments:
             return None
         return max(0, int((min(moments) - time.monotonic()) * 1000) + 1)
@@ -266,6 +269,8 @@ class Loop:
                 wanted[self.notifications] = _IN
             if self.health:
                 wanted.update((fd, _IN) for fd in self.health.waits_for())
+            if self.resolver:
+                wanted.update(self.resolver.waits_for())
         if self.unsent:
             wanted[self.stdin] = wanted.get(self.stdin, 0) | _OUT
         for client in self.clients:
@@ -314,6 +319,8 @@ class Loop:
             readiness.relay(self)
         elif self.health and fd in self.health.waits_for():
             self.health.heard(self, fd)
+        elif self.resolver and self.resolver.has(fd):
+            self.resolver.heard(fd, event)
         else:
             self._client(fd, event)
 

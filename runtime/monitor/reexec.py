@@ -34,7 +34,14 @@ _MODULES = (
     "runtime.monitor.ending",
     "runtime.monitor.loop",
 )
-_JOURNALD = "runtime.monitor.journald"
+_JOURNALD = ("runtime.monitor.journald",)
+_RESOLVER = (
+    "runtime.process",
+    "runtime.dns",
+    "runtime.monitor.names",
+    "runtime.monitor.forwarding",
+    "runtime.monitor.resolver",
+)
 _SIGNALS = (_signal.SIGTERM, _signal.SIGCHLD)
 
 
@@ -46,7 +53,7 @@ def reexec(loop: Loop) -> None:
     executable = _interpreter()
     if not executable:
         return
-    modules = (*_MODULES, _JOURNALD) if loop.needs_journald() else _MODULES
+    modules = _MODULES + (_JOURNALD if loop.needs_journald() else ()) + (_RESOLVER if loop.resolver else ())
     values = ([(name, _code(name)) for name in modules], loop.freeze())
     content = marshal.dumps((_code(bare.__name__), *values))
     memory = posix.memfd_create("pod-monitor", posix.MFD_CLOEXEC)

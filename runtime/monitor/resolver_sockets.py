@@ -1,0 +1,110 @@
+"""The sockets of a resolver, opened in the network namespace of its container.
+
+A socket belongs to the namespace in which it was made, wherever its process goes then.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import posix
+from _socket import AF_INET, SO_REUSEADDR, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_STREAM, SOL_SOCKET, socket
+
+from runtime import syscalls
+from runtime.errors import OCIRuntimeError
+from runtime.kernel import CLONE_NEWNET
+from runtime.monitor.resolver import ADDRESS, PORT, Resolver
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from runtime.monitor.loop import Loop
+    from runtime.monitor.resolver import Settings
+
+_CLONE_FILES = 0x400
+_SIGCHLD = 17
+_NS_GET_USERNS = 0xB701
+_BACKLOG = 16
+
+
+def answer_names(loop: Loop, settings: Settings) -> None:
+    """Have a monitor answer names in its container's network namespace from now on. Raises OCIRuntimeError."""
+    loop.answer_names(Resolver(*open_in(loop.pid), settings))
+
+
+def open_in(pid: int) -> tuple[int, int]:
+    """Return the UDP and the TCP socket on 127.0.0.11:53 of a process's network namespace, non-blocking.
+
+    The caller has one thread, CAP_SYS_ADMIN over that namespace, and is in its own network namespace again afterwards.
+    Raises OCIRuntimeError.
+    """
+    try:
+        namespace = posix.open(f"/proc/{pid}/ns/net", posix.O_RDONLY | posix.O_CLOEXEC)
+        try:
+            return _visit(namespace)
+        finally:
+            posix.close(namespace)
+    except OSError as error:
+        reason = (error.strerror or "").lower()
+        raise OCIRuntimeError(f"answering names on {ADDRESS} port {PORT} of the container: {reason}") from error
+
+
+def _visit(namespace: int) -> tuple[int, int]:
+    home = posix.open("/proc/self/ns/net", posix.O_RDONLY | posix.O_CLOEXEC)
+    try:
+        if not _may_return(home):
+            return _open_by_child(namespace)
+        syscalls.setns(namespace, CLONE_NEWNET)
+        try:
+            return _open()
+        finally:
+            syscalls.setns(home, CLONE_NEWNET)
+    finally:
+        posix.close(home)
+
+
+def _may_return(home: int) -> bool:
+    """Tell whether our own network namespace belongs to a user namespace in which we have a say (ioctl_ns(2))."""
+    try:
+        posix.close(fcntl.ioctl(home, _NS_GET_USERNS))
+    except OSError:
+        return False
+    return True
+
+
+def _open() -> tuple[int, int]:
+    udp = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC)
+    tcp = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC)
+    tcp.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
+    try:
+        udp.bind((ADDRESS, PORT))
+        tcp.bind((ADDRESS, PORT))
+        tcp.listen(_BACKLOG)
+    except BaseException:
+        udp.close()
+        tcp.close()
+        raise
+    return udp.detach(), tcp.detach()
+
+
+def _open_by_child(namespace: int) -> tuple[int, int]:
+    """Have a child open them that shares our descriptors: it goes where we could not come back from."""
+    places = [posix.open("/dev/null", posix.O_RDONLY | posix.O_CLOEXEC) for _ in range(2)]
+    pid, pidfd = syscalls.clone3(_CLONE_FILES, _SIGCHLD)
+    if pid == 0:
+        code = 255
+        try:
+            syscalls.setns(namespace, CLONE_NEWNET)
+            for fd, place in zip(_open(), places, strict=True):
+                posix.dup2(fd, place, False)
+                posix.close(fd)
+            code = 0
+        except OSError as error:
+            code = min(error.errno or 255, 255)
+        finally:
+            posix._exit(code)
+    posix.close(pidfd)
+    code = posix.waitstatus_to_exitcode(posix.waitpid(pid, 0)[1])
+    if code:
+        for place in places:
+            posix.close(place)
+        raise OSError(abs(code), posix.strerror(abs(code)))
+    return places[0], places[1]

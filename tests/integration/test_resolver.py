@@ -1,0 +1,66 @@
+"""The resolver in a network namespace of another process, answering what the C library there asks."""
+
+import os
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from runtime import process
+from runtime.monitor import names, resolver_sockets
+from runtime.monitor.names import Entry
+from runtime.monitor.resolver import ADDRESS, PORT, Resolver, Settings
+
+pytestmark = [pytest.mark.root, pytest.mark.skipif(os.geteuid() != 0, reason="enters network namespaces")]
+ASK = (
+    "import socket, sys\n"
+    "end = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
+    "end.settimeout(20)\n"
+    "end.sendto(bytes.fromhex(sys.argv[1]), ('127.0.0.11', 53))\n"
+    "print(end.recv(512).hex())\n"
+)
+QUERY = bytes.fromhex("000501000001000000000000") + b"\3web\0\0\1\0\1"
+
+
+@pytest.fixture
+def holder() -> Iterator[int]:
+    """Give a process with a network namespace of its own, and a loopback device that is up."""
+    command = ["unshare", "--net", "sh", "-c", "ip link set lo up && echo up && exec sleep 60"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == b"up\n"
+        yield running.pid
+        running.kill()
+
+
+@pytest.mark.parametrize("returns", [True, False], ids=["itself", "child"])
+def test_names_are_answered_in_the_namespace(
+    holder: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, returns: bool
+) -> None:
+    home = os.stat("/proc/self/ns/net").st_ino
+    monkeypatch.setattr(resolver_sockets, "_may_return", lambda _home: returns)
+    resolver = Resolver(*resolver_sockets.open_in(holder), Settings([bytes(tmp_path)]))
+    try:
+        assert os.stat("/proc/self/ns/net").st_ino == home
+        assert all(not os.get_inheritable(fd) and not os.get_blocking(fd) for fd in resolver.fds())
+        entry = Entry(os.getpid(), process.start_time(os.getpid()) or 0, ["10.89.0.2"], ["web"])
+        names.write(bytes(tmp_path / "a"), entry)
+        command = ["nsenter", f"--net=/proc/{holder}/ns/net", sys.executable, "-ISc", ASK, QUERY.hex()]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as asking:
+            end = time.monotonic() + 20
+            while asking.poll() is None and time.monotonic() < end:
+                for fd in select.select([fd for fd, _ in resolver.waits_for()], [], [], 0.05)[0]:
+                    resolver.heard(fd, select.POLLIN)
+            assert asking.stdout is not None
+            answer = bytes.fromhex(asking.stdout.read().decode())
+        assert answer.endswith(bytes((10, 89, 0, 2)))
+        with pytest.raises(Exception, match=f"answering names on {ADDRESS} port {PORT} of the container: address"):
+            resolver_sockets.open_in(holder)
+        assert os.stat("/proc/self/ns/net").st_ino == home
+    finally:
+        for fd in resolver.detach():
+            os.close(fd)

@@ -1,0 +1,82 @@
+"""hosts and resolv.conf of containers."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from pod.containers import hosts, resolv_conf
+
+HOST = (
+    "nameserver 127.0.0.53\nnameserver 192.0.2.53\nnameserver fe80::1%eth0\nsearch lan home\noptions edns0 trust-ad\n"
+)
+BASE = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost\n"
+
+
+def text(host: str = HOST, /, **given: object) -> str:
+    asked: dict[str, object] = {"own": [], "servers": [], "searches": [], "options": []}
+    return resolv_conf.for_container(resolv_conf.parse(host), **(asked | given)).text()  # type: ignore[arg-type]
+
+
+def test_loopback_servers_of_the_host_are_dropped() -> None:
+    assert text() == "search lan home\nnameserver 192.0.2.53\noptions edns0 trust-ad\n"
+    assert text("nameserver ::1\n") == "nameserver 8.8.8.8\nnameserver 8.8.4.4\n"
+
+
+def test_who_shares_the_hosts_network_keeps_them() -> None:
+    assert text("nameserver 127.0.0.53\n", shares_host=True) == "nameserver 127.0.0.53\n"
+
+
+def test_the_resolver_answers_for_all_servers() -> None:
+    given = text(own=["127.0.0.11"], domain="dns.podman", servers=["9.9.9.9"])
+    assert given == "search dns.podman lan home\nnameserver 127.0.0.11\noptions edns0 trust-ad\n"
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"servers": ["127.0.0.1"]}, "search lan home\nnameserver 127.0.0.1\noptions edns0 trust-ad\n"),
+        ({"searches": ["a.test"]}, "search a.test\nnameserver 192.0.2.53\noptions edns0 trust-ad\n"),
+        ({"searches": ["."], "domain": "dns.podman"}, "nameserver 192.0.2.53\noptions edns0 trust-ad\n"),
+        ({"options": ["ndots:2"]}, "search lan home\nnameserver 192.0.2.53\noptions ndots:2\n"),
+    ],
+)  # fmt: skip
+def test_flags_come_before_the_host(given: dict[str, object], expected: str) -> None:
+    assert text(HOST, **given) == expected
+
+
+def test_resolved_is_seen_through() -> None:
+    assert resolv_conf.is_stub("nameserver 127.0.0.53\noptions edns0\n")
+    assert not resolv_conf.is_stub(HOST)
+
+
+def test_hosts_has_own_names_and_the_host() -> None:
+    own = [("10.89.0.2", ["box", "web", "box"]), ("fd00::2", ["box", "web"])]
+    assert hosts.text(BASE, added=[], own=own, host="10.89.0.1") == (
+        BASE + "10.89.0.1\thost.containers.internal host.docker.internal\n10.89.0.2\tbox web\nfd00::2\tbox web\n"
+    )
+    assert hosts.text(BASE, added=[], own=[], host="") == BASE
+
+
+def test_what_is_added_comes_first_and_counts() -> None:
+    added = [hosts.added("a;box:192.0.2.1"), hosts.added("host.docker.internal:[2001:db8::1]")]
+    assert hosts.text("192.0.2.9\ta b # a\n", added=added, own=[("10.0.0.2", ["box"])], host="10.0.0.1") == (
+        "192.0.2.1\ta box\n2001:db8::1\thost.docker.internal\n192.0.2.9\tb\n10.0.0.1\thost.containers.internal\n"
+    )
+
+
+def test_a_base_that_names_the_host_keeps_that() -> None:
+    base = "192.0.2.9\thost.containers.internal\n"
+    assert hosts.text(base, added=[], own=[], host="10.0.0.1") == base + "10.0.0.1\thost.docker.internal\n"
+
+
+def test_a_file_stays_the_same_file(tmp_path: Path) -> None:
+    path = tmp_path / "hosts"
+    path.write_text("long content\n" * 10)
+    inode = os.stat(path).st_ino
+    hosts.rewrite(str(path), BASE)
+    assert path.read_text() == BASE
+    assert os.stat(path).st_ino == inode
+    (tmp_path / "link").symlink_to("hosts")
+    with pytest.raises(OSError):
+        hosts.rewrite(str(tmp_path / "link"), "")
