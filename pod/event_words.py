@@ -75,6 +75,9 @@ def line(event: Event, *, truncate: bool) -> str:
     words = [moment(event["Time"]), kind, event["Status"]]
     if kind in ("container", "pod"):
         return " ".join([*words, identity, f"({_details(event)})"])
+    if kind == "network" and event["Status"] in ("create", "remove"):
+        driver = (event.get("Attributes") or {}).get("driver", "")
+        return " ".join([*words, identity, f"(name={event.get('Network', '')}, type={driver})"])
     if kind == "network":
         return " ".join([*words, identity, f"(container={identity}, name={event.get('Network', '')})"])
     if kind in ("image", "artifact"):

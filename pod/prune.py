@@ -79,6 +79,13 @@ def volumes(engine: Engine, texts: list[str]) -> Pruned:
     return Pruned(removed, freed)
 
 
+def networks(engine: Engine, texts: list[str]) -> Pruned:
+    """Remove the networks that no container is on and that fit the filters."""
+    from pod.networks import remove
+
+    return Pruned(remove.prune(engine, texts), 0)
+
+
 def images(engine: Engine, texts: list[str], *, all: bool) -> Pruned:
     """Remove the images that have no name, or with `all` those that nothing uses, as far as they fit the filters."""
     keep: set[str] = set()

@@ -35,6 +35,7 @@ _RUNROOT = (
     "containers",
     "exec",
     "mounts",
+    "networks",
     "volumes",
     "runtime",
     "runtimes",

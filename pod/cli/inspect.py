@@ -110,4 +110,12 @@ def describe(engine: Engine, name: str, kind: str, *, size: bool) -> dict[str, A
             return inspect.inspect_volume(engine, state.find_volume(engine.connection, name))
         except NoSuchVolumeError:
             pass
+    if kind in ("all", "network"):
+        from pod.networks import inspect as networks
+        from pod.networks import listing, rows
+
+        try:
+            return networks.inspect_network(engine, listing.find(engine, name))
+        except rows.NoSuchNetworkError:
+            pass
     return None

@@ -150,7 +150,7 @@ def _cells(engine: Engine, items: list[Listed], *, no_trunc: bool) -> list[list[
     """Return what the usual columns have; there may be a thousand rows."""
     from pod.cli.output import age
     from pod.containers.health import status as health
-    from pod.containers.listing import status_text
+    from pod.containers.listing import ports, status_text
 
     rows = []
     for item in items:
@@ -160,7 +160,7 @@ def _cells(engine: Engine, items: list[Listed], *, no_trunc: bool) -> list[list[
             command = command[:17] + "..."
         status = status_text(item.status, health(engine.config, container))
         image, created = container.config["image_name"], age(container.created)
-        rows.append([_id(item, no_trunc), image, command, created, status, "", container.name])
+        rows.append([_id(item, no_trunc), image, command, created, status, ports(item), container.name])
     return rows
 
 
@@ -179,14 +179,14 @@ def _row(engine: Engine, item: Listed, *, no_trunc: bool, size: bool) -> dict[st
         "ExitCode": status.exit_code,
         "Exited": status.state == "exited",
         "ExitedAt": int(status.finished) if status.finished else listing.NEVER,
-        "ExposedPorts": "",
+        "ExposedPorts": lambda: _map({port: ",".join(kinds) for port, kinds in listing.exposed_ports(item).items()}),
         "ImageID": container.image if no_trunc else container.image[:12],
         "IsInfra": False,
         "Label": lambda name: config["labels"].get(name, ""),
         "Labels": lambda: _map(config["labels"]),
         "Mounts": lambda: listing.mounts(item),
         "Namespaces": lambda: listing.namespaces(item),
-        "Networks": "",
+        "Networks": lambda: ",".join(listing.networks(engine, item)),
         "Pid": status.pid,
         "Pod": "",
         "PodName": "",

@@ -61,6 +61,7 @@ def prune_all(engine: Engine, filters: list[str], *, all: bool, volumes: bool) -
     from pod import prune
 
     found = {"Containers": prune.containers(engine, filters)}
+    found["Networks"] = prune.networks(engine, filters)
     if volumes:
         found["Volumes"] = prune.volumes(engine, filters)
     found["Images"] = prune.images(engine, filters, all=all)

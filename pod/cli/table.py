@@ -112,6 +112,18 @@ GROUPS: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
         "Generate structured data based on containers",
         {"spec": ("generate_spec", "Generate Specgen JSON based on container")},
     ),
+    "network": (
+        "Manage networks",
+        {
+            "create": ("network_create", "Create networks for containers and pods"),
+            "exists": ("network_exists", "Check if network exists"),
+            "inspect": ("network_inspect", "Inspect networks"),
+            "ls": ("network_ls", "List networks"),
+            "prune": ("network_prune", "Remove unused networks"),
+            "rm": ("network_rm", "Remove networks"),
+            "update": ("network_update", "Update an existing network"),
+        },
+    ),
     "secret": (
         "Manage secrets",
         {
@@ -159,6 +171,8 @@ ALIASES: dict[tuple[str, str], str] = {
     ("container", "ls"): "list",
     ("container", "umount"): "unmount",
     ("image", "ls"): "list",
+    ("network", "list"): "ls",
+    ("network", "remove"): "rm",
     ("secret", "list"): "ls",
     ("secret", "remove"): "rm",
     ("volume", "list"): "ls",

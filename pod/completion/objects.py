@@ -51,6 +51,13 @@ def volumes(engine: Engine) -> Candidates:
     return [(one.name, "volume") for one in state.volumes(engine.connection)]
 
 
+def networks(engine: Engine) -> Candidates:
+    """Return the names of networks."""
+    from pod.networks.listing import everything
+
+    return [(one.name, f"network, {one.driver}") for one in everything(engine)]
+
+
 def secrets(engine: Engine) -> Candidates:
     """Return the names of secrets."""
     return [(str(row[0]), "secret") for row in engine.connection.execute("SELECT name FROM secret ORDER BY name")]
@@ -80,6 +87,7 @@ KINDS: dict[str, Callable[[Engine], Candidates]] = {
     "anything": anything,
     "container": containers,
     "image": images,
+    "network": networks,
     "paused": paused,
     "resting": resting,
     "running": running,

@@ -65,11 +65,6 @@ def _mounts_volume(item: Listed, text: str) -> bool:
     return False
 
 
-def _in_network(item: Listed, text: str) -> bool:
-    network: str = item.container.config["namespaces"]["network"]
-    return network == text
-
-
 def _starts_with(item: Listed, text: str) -> bool:
     words = item.command
     return bool(words) and filters.matches(text, words[0])
@@ -80,10 +75,18 @@ _ALTERNATIVES: dict[str, Callable[[Listed, str], bool]] = {
     "command": _starts_with,
     "id": _has_id,
     "name": lambda item, value: filters.matches(value, item.container.name),
-    "network": _in_network,
     "pod": lambda item, value: False,  # no container is in a pod yet
     "volume": _mounts_volume,
 }
+
+
+def _networks(engine: Engine, values: list[str]) -> Test:
+    # By name or ID, as the user likes; the modes are no networks, but can be asked for, too.
+    query = "SELECT container, name, id FROM container_network JOIN network ON name = network"
+    wanted = {
+        row[0] for row in engine.connection.execute(query) if row[1] in values or row[2].startswith(tuple(values))
+    }
+    return lambda item: item.container.id in wanted or item.container.config["namespaces"]["network"] in values
 
 
 def _labels(engine: Engine, values: list[str]) -> Test:
@@ -160,6 +163,7 @@ _WITH_ENGINE: dict[str, Callable[[Engine, list[str]], Test]] = {
     "health": _health,
     "label": _labels,
     "label!": _no_labels,
+    "network": _networks,
     "restart-policy": _restart_policy,
     "should-start-on-boot": _on_boot,
     "since": _since,

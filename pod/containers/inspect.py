@@ -74,7 +74,7 @@ def inspect_container(engine: Engine, container: Container, *, size: bool = Fals
         "GraphDriver": inspect_fields.graph_driver(engine, container, image, seen),
         "Mounts": [_mount(engine, mount) for mount in config["mounts"] if mount["type"] != "tmpfs"],
         "Dependencies": dependencies.needs_of(engine.connection, container.id),
-        "NetworkSettings": inspect_fields.network_settings(),
+        "NetworkSettings": inspect_fields.network_settings(engine, container, running=seen.is_running),
         "Namespace": "",
         "IsInfra": False,
         "IsService": False,
@@ -163,6 +163,7 @@ def _config(container: Container) -> dict[str, Any]:
         "StdinOnce": False,
         "Env": [f"{key}={value}" for key, value in ({"HOSTNAME": config["hostname"]} | of_program(config)).items()],
         "Cmd": config["command"],
+        **inspect_fields.exposed(config),
         "Image": config["image_name"],
         "Volumes": None,
         "WorkingDir": config["workdir"],
@@ -188,11 +189,10 @@ def _host_config(engine: Engine, container: Container) -> dict[str, Any]:
     config = container.config
     security = config["security"]
     return {
-        **inspect_fields.host_config(),
+        **inspect_fields.host_config(config),
         **inspect_identity.host_config(container),
         "Binds": [_bind(mount) for mount in config["mounts"] if mount["type"] != "tmpfs"],
         "LogConfig": logged.inspected(engine, container),
-        "PortBindings": {},
         "RestartPolicy": restart.described(config["restart"]),
         "AutoRemove": container.auto_remove,
         "CapAdd": security["cap_add"],

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from storage.images import Image
 
 
-def network_settings() -> dict[str, Any]:
-    """Return NetworkSettings of a container that has no network of its own but the loopback device."""
-    return {
+def network_settings(engine: Engine, container: Container, *, running: bool) -> dict[str, Any]:
+    """Return NetworkSettings; most containers of a host network, or none, have nothing there."""
+    found: dict[str, Any] = {
         "EndpointID": "",
         "Gateway": "",
         "IPAddress": "",
@@ -35,18 +35,43 @@ def network_settings() -> dict[str, Any]:
         "SandboxKey": "",
         "Networks": {},
     }
+    config = container.config
+    if config["namespaces"]["network"] == "bridge" or config["ports"] or config["network"]["expose"]:
+        from pod.networks import inspect
+
+        found |= inspect.settings(engine, container, running=running)
+    return found
 
 
-def host_config() -> dict[str, Any]:
-    """Return what HostConfig has for Docker's sake, and for what other fields do not say."""
+def exposed(config: dict[str, Any]) -> dict[str, Any]:
+    """Return the field of Config for the ports that are exposed, if any are."""
+    ports: dict[str, Any] = {port: {} for port in bindings(config["ports"])}
+    ports |= {port: {} for port in config["network"]["expose"]}
+    return {"ExposedPorts": ports} if ports else {}
+
+
+def bindings(ports: list[dict[str, Any]]) -> dict[str, list[dict[str, str]]]:
+    """Return where each port of a container is published."""
+    found: dict[str, list[dict[str, str]]] = {}
+    for one in ports:
+        for number in range(one["range"]):
+            entry = {"HostIp": one["host_ip"] or "0.0.0.0", "HostPort": str(one["host_port"] + number)}
+            found.setdefault(f"{one['container_port'] + number}/{one['protocol']}", []).append(entry)
+    return found
+
+
+def host_config(config: dict[str, Any]) -> dict[str, Any]:
+    """Return what HostConfig has of the network, for Docker's sake, and for what other fields do not say."""
+    network = config["network"]
     return {
         "VolumeDriver": "",
         "VolumesFrom": None,
-        "Dns": [],
-        "DnsOptions": [],
-        "DnsSearch": [],
+        "Dns": network["dns_servers"],
+        "DnsOptions": network["dns_options"],
+        "DnsSearch": network["dns_search"],
+        "PortBindings": bindings(config["ports"]),
         "Links": None,
-        "PublishAllPorts": False,
+        "PublishAllPorts": network["publish_all"],
         "ConsoleSize": [0, 0],
         "Isolation": "",
         "Devices": [],

@@ -201,6 +201,10 @@ def _create(
         from pod.networks import leases
 
         leases.renew(engine, container.id)
+    if container.config["ports"]:
+        from pod.networks import port_check
+
+        port_check.check(engine, container)
     plan = Plan(engine, container, preserve)
     if prepare is not None:
         prepare(plan)

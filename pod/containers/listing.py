@@ -117,7 +117,7 @@ def json_object(engine: Engine, item: Listed, *, size: bool, namespace: bool) ->
         "Exited": status.state == "exited",
         "ExitedAt": int(status.finished) if status.finished else NEVER,
         "ExitCode": status.exit_code,
-        "ExposedPorts": None,
+        "ExposedPorts": exposed_ports(item) or None,
         "Id": container.id,
         "Image": config["image_name"],
         "ImageID": container.image,
@@ -126,11 +126,11 @@ def json_object(engine: Engine, item: Listed, *, size: bool, namespace: bool) ->
         "Mounts": mounts(item),
         "Names": [container.name],
         "Namespaces": {_JSON_NAMESPACES.get(name, name): number for name, number in numbers.items() if number},
-        "Networks": [],
+        "Networks": networks(engine, item),
         "Pid": status.pid,
         "Pod": "",
         "PodName": "",
-        "Ports": None,
+        "Ports": item.container.config["ports"] or None,
         "Restarts": restart.count(engine.config, container.id),
         "Size": sizes(engine, item) if size else None,
         "StartedAt": int(status.started) if status.started else NEVER,
@@ -138,6 +138,37 @@ def json_object(engine: Engine, item: Listed, *, size: bool, namespace: bool) ->
         "Status": status_text(status, health.status(engine.config, container)),
         "Created": int(container.created),
     }
+
+
+def networks(engine: Engine, item: Listed) -> list[str]:
+    """Return the names of the networks that a container is on."""
+    if item.container.config["namespaces"]["network"] not in ("bridge", "pasta"):
+        return []
+    from pod.networks.inspect import names_of
+
+    return names_of(engine, item.container)
+
+
+def exposed_ports(item: Listed) -> dict[str, list[str]]:
+    """Return the protocols of each port that is exposed."""
+    found: dict[str, list[str]] = {}
+    for text in item.container.config["network"]["expose"]:
+        port, _, protocol = text.partition("/")
+        found.setdefault(port, []).append(protocol)
+    return found
+
+
+def ports(item: Listed) -> str:
+    """Return "0.0.0.0:8080->80/tcp, …": what is published."""
+    return ", ".join(map(_port, item.container.config["ports"]))
+
+
+def _port(one: dict[str, Any]) -> str:
+    first, container, more = one["host_port"], one["container_port"], one["range"] - 1
+    host_ip = f"[{one['host_ip']}]" if ":" in one["host_ip"] else one["host_ip"] or "0.0.0.0"
+    if not more:
+        return f"{host_ip}:{first}->{container}/{one['protocol']}"
+    return f"{host_ip}:{first}-{first + more}->{container}-{container + more}/{one['protocol']}"
 
 
 def mounts(item: Listed) -> list[str]:

@@ -35,16 +35,21 @@ def lines(container: Container, port: tuple[int, str] | None = None) -> list[str
     for mapping in mappings:
         first = mapping["container_port"]
         if protocol in mapping["protocol"].split(",") and first <= number < first + mapping["range"]:
-            return [f"{mapping['host_ip'] or '0.0.0.0'}:{mapping['host_port'] + number - first}"]
+            return [f"{_address(mapping)}:{mapping['host_port'] + number - first}"]
     if mappings:
         raise PodError(f'failed to find published port "{number}/{protocol}"')
     return []
 
 
 def _all(mapping: dict[str, Any]) -> list[str]:
-    address = mapping["host_ip"] or "0.0.0.0"
+    address = _address(mapping)
     return [
         f"{mapping['container_port'] + number}/{protocol} -> {address}:{mapping['host_port'] + number}"
         for protocol in mapping["protocol"].split(",")
         for number in range(mapping["range"])
     ]
+
+
+def _address(mapping: dict[str, Any]) -> str:
+    address: str = mapping["host_ip"] or "0.0.0.0"
+    return f"[{address}]" if ":" in address else address

@@ -106,13 +106,13 @@ def _network(word: str) -> tuple[str, Place]:
             if key == "alias":
                 place["aliases"].append(value)
             else:
-                place["interface"] = _interface(value)
+                place["interface"] = interface(value)
         else:
             raise PodError(f"unknown bridge network option: {key}")
     return "" if name == "bridge" else name, place
 
 
-def _interface(name: str) -> str:
+def interface(name: str) -> str:
     """Return the name of an interface. Raises PodError for one that the kernel would not take."""
     if len(name.encode()) > 15 or name in (".", "..", "lo") or "/" in name or any(map(str.isspace, name)):
         raise PodError(f"invalid interface name {name!r}", hint="at most 15 bytes, without blanks and slashes")

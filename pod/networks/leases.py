@@ -6,7 +6,6 @@ gets one again at its start. A network's default is made by its first container.
 
 from __future__ import annotations
 
-import os
 import time
 
 from pod.errors import PodError
@@ -81,7 +80,7 @@ def named(engine: Engine, name: str) -> Network:
     except rows.NoSuchNetworkError:
         if name not in ("", default):
             raise
-    network = _default(engine, default)
+    network = _new_default(engine, default)
     rows.insert(engine.connection, network)
     return network
 
@@ -91,7 +90,17 @@ def default_name(engine: Engine) -> str:
     return str(engine.config.network.get("default_network") or "podman")
 
 
-def _default(engine: Engine, name: str) -> Network:
+def default(engine: Engine) -> Network:
+    """Return the default network, as it would be made now if it has not been needed yet."""
+    try:
+        return rows.find(engine.connection, default_name(engine))
+    except rows.NoSuchNetworkError:
+        return _new_default(engine, default_name(engine))
+
+
+def _new_default(engine: Engine, name: str) -> Network:
+    import hashlib  # once in the life of a store
+
     settings = engine.config.network
     wanted = subnets.parse(str(settings.get("default_subnet") or subnets.DEFAULT))
     taken = taken_ranges(engine.connection)
@@ -109,7 +118,7 @@ def _default(engine: Engine, name: str) -> Network:
         "dns_enabled": False,
         "ipam_options": {"driver": "host-local"},
     }
-    return Network((name, os.urandom(32).hex(), time.time(), jsontext.dumps(document)))
+    return Network((name, hashlib.sha256(name.encode()).hexdigest(), time.time(), jsontext.dumps(document)))
 
 
 def pools(engine: Engine) -> list[tuple[str, int]]:
@@ -124,10 +133,10 @@ def taken_ranges(connection: sqlite3.Connection) -> list[subnets.Range]:
     return [*own, *subnets.routed()]
 
 
-def free_interface(connection: sqlite3.Connection) -> str:
+def free_interface(connection: sqlite3.Connection, first: int = 0) -> str:
     """Return a name for a bridge that neither a network nor the host has: pod0, pod1 and so on."""
     taken = {network.interface for network in rows.everything(connection)} | subnets.interfaces()
-    return next(name for number in range(len(taken) + 1) if (name := f"pod{number}") not in taken)
+    return next(name for number in range(first, first + len(taken) + 1) if (name := f"pod{number}") not in taken)
 
 
 def choose(engine: Engine, network: Network, container: str, wanted: list[str]) -> list[str]:

@@ -178,7 +178,25 @@ def _meets(ports: range, other: Mapping) -> bool:
 
 def is_free(host_ip: str, port: int, protocol: str) -> int:
     """Return a port of the host that nobody listens on: this one, or any for 0; 0 if somebody does."""
-    from _socket import AF_INET, AF_INET6, IPPROTO_SCTP, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_STREAM, socket
+    try:
+        return bind(host_ip, port, protocol)
+    except OSError:
+        return 0
+
+
+def bind(host_ip: str, port: int, protocol: str) -> int:
+    """Bind a socket to a port of the host, any for 0, give it back, and return its number. Raises OSError."""
+    from _socket import (
+        AF_INET,
+        AF_INET6,
+        IPPROTO_SCTP,
+        SO_REUSEADDR,
+        SOCK_CLOEXEC,
+        SOCK_DGRAM,
+        SOCK_STREAM,
+        SOL_SOCKET,
+        socket,
+    )
 
     family = AF_INET6 if ":" in host_ip else AF_INET
     kind = SOCK_DGRAM if protocol == "udp" else SOCK_STREAM
@@ -187,9 +205,9 @@ def is_free(host_ip: str, port: int, protocol: str) -> int:
     except OSError:
         return port or 49152  # the kernel has no such protocol yet: nobody can have the port
     try:
+        if protocol != "udp":
+            end.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)  # connections that linger are no listener
         end.bind((host_ip, port))
         return int(end.getsockname()[1])
-    except OSError:
-        return 0
     finally:
         end.close()
