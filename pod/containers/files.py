@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from pod.containers import resolv_conf
+from pod.containers import hosts, resolv_conf
 from pod.errors import PodError
 
 TYPE_CHECKING = False
@@ -14,27 +14,54 @@ if TYPE_CHECKING:
 _HOSTS = "127.0.0.1\tlocalhost localhost.localdomain\n::1\tlocalhost ip6-localhost ip6-loopback\n"
 
 
-def write(directory: str, config: ContainerConfig, *, name: str) -> None:
+_RESOLVER = "127.0.0.11"
+_DOMAIN = "dns.podman"
+
+
+class Reach:
+    """How a container is reached on its networks, and what it reaches."""
+
+    __slots__ = ("addresses", "host", "names", "names_answered")
+
+    def __init__(
+        self, addresses: list[str], names: list[str] | None = None, host: str = "", *, names_answered: bool = False
+    ) -> None:
+        self.addresses = addresses
+        self.names = names or []  # beside hostname and name
+        self.host = host  # the address by which it reaches the host; empty if it cannot
+        self.names_answered = names_answered  # by its monitor, on a loopback address
+
+
+def write(directory: str, config: ContainerConfig, *, name: str, reach: Reach | None = None) -> None:
     """Write the files of the container of this name into its directory of files."""
     identity = config["identity"]
     if identity["hosts_file"] != "image":
-        write_hosts(directory, config, _base(config), name=name)
+        write_hosts(directory, config, _base(config), name=name, reach=reach)
     write_file(f"{directory}/hostname", f"{config['hostname']}\n")
     write_file(f"{directory}/containerenv", "")
-    write_file(f"{directory}/resolv.conf", _resolv_conf(config))
+    write_file(f"{directory}/resolv.conf", _resolv_conf(config, reach))
     if identity["timezone"]:
         _write_zone(directory, identity["timezone"])
 
 
-def _resolv_conf(config: ContainerConfig) -> str:
-    """Return what resolv.conf says; who has the host's network has the host's file."""
-    host = _read(resolv_conf.HOST)
-    if config["namespaces"]["network"] == "host":
+def _resolv_conf(config: ContainerConfig, reach: Reach | None) -> str:
+    """Return what resolv.conf says; who has the host's network and asks for nothing else has the host's file."""
+    host, asked = _read(resolv_conf.HOST), config["network"]
+    shares = config["namespaces"]["network"] == "host"
+    if shares and not (asked["dns_servers"] or asked["dns_search"] or asked["dns_options"]):
         return host
-    if resolv_conf.is_stub(host):
+    if not shares and resolv_conf.is_stub(host):
         host = _read(resolv_conf.RESOLVED) or host
-    asked = resolv_conf.parse(host)
-    return resolv_conf.for_container(asked, own=[], servers=[], searches=[], options=[]).text()
+    answered = reach is not None and reach.names_answered
+    return resolv_conf.for_container(
+        resolv_conf.parse(host),
+        own=[_RESOLVER] if answered else [],
+        servers=asked["dns_servers"],
+        searches=asked["dns_search"],
+        options=asked["dns_options"],
+        domain=_DOMAIN if answered else "",
+        shares_host=shares,
+    ).text()
 
 
 def _base(config: ContainerConfig) -> str:
@@ -47,18 +74,21 @@ def _base(config: ContainerConfig) -> str:
     return (_read("/etc/hosts") or _HOSTS) if config["namespaces"]["network"] == "host" else _HOSTS
 
 
-def write_hosts(directory: str, config: ContainerConfig, base: str, *, name: str) -> None:
-    """Write hosts: the base, what --add-host says, and the container's own name."""
-    hostname = config["hostname"]
-    hosts = base if not base or base.endswith("\n") else f"{base}\n"
+def write_hosts(directory: str, config: ContainerConfig, base: str, *, name: str, reach: Reach | None = None) -> None:
+    """Write hosts: the base, what --add-host says, the host's names, and the container's own."""
+    added = []
     for item in config["identity"]["add_hosts"]:
-        names, _, address = item.partition(":")
-        if address == "host-gateway":
-            address = _gateway(config, item)
-        hosts += f"{address.removeprefix('[').removesuffix(']')}\t{names.replace(';', ' ')}\n"
-    if hostname not in hosts.split():
-        hosts += f"127.0.0.1\t{hostname} {name}\n"
-    write_file(f"{directory}/hosts", hosts)
+        address, names = hosts.added(item)
+        if address == hosts.GATEWAY:
+            address = (reach.host if reach else "") or _gateway(config, item)
+        added.append((address, names))
+    names = [config["hostname"], name]
+    if reach and reach.addresses:
+        own = [(address, [*names, *reach.names]) for address in reach.addresses]
+    else:
+        own = [("127.0.0.1", names)] if config["hostname"] not in base.split() else []
+    host = reach.host if reach else ""
+    write_file(f"{directory}/hosts", hosts.text(base, added=added, own=own, host=host))
 
 
 def _gateway(config: ContainerConfig, item: str) -> str:

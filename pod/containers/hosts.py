@@ -18,8 +18,8 @@ def text(base: str, *, added: list[tuple[str, list[str]]], own: list[tuple[str, 
     by which the container reaches the host, empty if it cannot.
     """
     taken = {name for _, names in added for name in names}
-    lines = [f"{address}\t{' '.join(names)}" for address, names in added]
-    lines += [line for line in (_without(line, taken) for line in base.splitlines()) if line is not None]
+    lines = [line for line in (_without(line, taken) for line in base.splitlines()) if line is not None]
+    lines += [f"{address}\t{' '.join(names)}" for address, names in added]
     if host:
         lines += _line(host, [name for name in HOST_NAMES if name not in taken | _names(base)])
     for address, names in own:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from pod.containers import hosts, resolv_conf
+from pod.containers import files, hosts, resolv_conf
+from pod.containers.configuration import DEFAULTS
 
 HOST = (
     "nameserver 127.0.0.53\nnameserver 192.0.2.53\nnameserver fe80::1%eth0\nsearch lan home\noptions edns0 trust-ad\n"
@@ -58,16 +59,34 @@ def test_hosts_has_own_names_and_the_host() -> None:
     assert hosts.text(BASE, added=[], own=[], host="") == BASE
 
 
-def test_what_is_added_comes_first_and_counts() -> None:
+def test_what_is_added_counts() -> None:
     added = [hosts.added("a;box:192.0.2.1"), hosts.added("host.docker.internal:[2001:db8::1]")]
     assert hosts.text("192.0.2.9\ta b # a\n", added=added, own=[("10.0.0.2", ["box"])], host="10.0.0.1") == (
-        "192.0.2.1\ta box\n2001:db8::1\thost.docker.internal\n192.0.2.9\tb\n10.0.0.1\thost.containers.internal\n"
+        "192.0.2.9\tb\n192.0.2.1\ta box\n2001:db8::1\thost.docker.internal\n10.0.0.1\thost.containers.internal\n"
     )
 
 
 def test_a_base_that_names_the_host_keeps_that() -> None:
     base = "192.0.2.9\thost.containers.internal\n"
     assert hosts.text(base, added=[], own=[], host="10.0.0.1") == base + "10.0.0.1\thost.docker.internal\n"
+
+
+def test_files_of_a_container_on_a_network(tmp_path: Path) -> None:
+    config = {
+        "hostname": "box",
+        "namespaces": {"network": "bridge"},
+        "identity": {"hosts_file": "none", "add_hosts": ["up:host-gateway", "a:[2001:db8::1]"], "timezone": ""},
+        "network": DEFAULTS["network"] | {"dns_servers": ["9.9.9.9"], "dns_search": ["a.test"]},
+    }
+    reach = files.Reach(addresses=["10.89.0.2", "fd00::2"], names=["web"], host="10.89.0.1", names_answered=True)
+    files.write(str(tmp_path), config, name="c", reach=reach)  # type: ignore[arg-type]
+    assert (tmp_path / "hosts").read_text() == (
+        "10.89.0.1\tup\n2001:db8::1\ta\n10.89.0.1\thost.containers.internal host.docker.internal\n"
+        "10.89.0.2\tbox c web\nfd00::2\tbox c web\n"
+    )
+    assert (tmp_path / "resolv.conf").read_text().startswith("search dns.podman a.test\nnameserver 127.0.0.11\n")
+    files.write(str(tmp_path), config, name="c", reach=files.Reach(["10.88.0.2"], host="10.88.0.1"))  # type: ignore[arg-type]
+    assert "nameserver 9.9.9.9\n" in (tmp_path / "resolv.conf").read_text()
 
 
 def test_a_file_stays_the_same_file(tmp_path: Path) -> None:
