@@ -1,0 +1,165 @@
+"""The firewall: one table of nftables, `inet pod`, whose text never changes, and the elements of its sets and maps.
+
+A network is an element of some sets, a published port one of a map. So what comes and goes is added and removed by one
+message to the kernel each, and nft(8) runs only where the table is missing: at first, and after somebody flushed the
+ruleset. No chain of another program is touched.
+"""
+
+from __future__ import annotations
+
+import _socket
+
+from runtime.errors import OCIRuntimeError
+from runtime.netlink import nftables
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+    from pod.networks.network import Network
+    from runtime.netlink.message import Netlink
+    from runtime.netlink.nftables import Element
+
+TABLE = "pod"
+# Pairs holds every bridge with itself: what passes between containers of one network.
+TEXT = """
+table inet pod {
+    set bridges { type ifname; }
+    set pairs { type ifname . ifname; }
+    set internal { type ifname; }
+    set isolated { type ifname; }
+    set strict { type ifname; }
+    set outward { type ifname; }
+    map ports4 { type inet_proto . inet_service : ipv4_addr . inet_service; }
+    map ports4_at { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; }
+    map ports6 { type inet_proto . inet_service : ipv6_addr . inet_service; }
+    map ports6_at { type ipv6_addr . inet_proto . inet_service : ipv6_addr . inet_service; }
+
+    chain guard {
+        type filter hook prerouting priority raw; policy accept;
+        iifname @bridges ip daddr 127.0.0.0/8 drop
+    }
+    chain published {
+        dnat ip to ip daddr . meta l4proto . th dport map @ports4_at
+        dnat ip to meta l4proto . th dport map @ports4
+        dnat ip6 to ip6 daddr . meta l4proto . th dport map @ports6_at
+        dnat ip6 to meta l4proto . th dport map @ports6
+    }
+    chain prerouting {
+        type nat hook prerouting priority dstnat; policy accept;
+        fib daddr type local jump published
+    }
+    chain output {
+        type nat hook output priority -100; policy accept;
+        fib daddr type local jump published
+    }
+    chain forward {
+        type filter hook forward priority filter; policy accept;
+        iifname . oifname @pairs accept
+        iifname @internal drop
+        oifname @internal drop
+        iifname @isolated oifname @isolated drop
+        iifname @strict oifname @bridges drop
+        iifname @bridges oifname @strict drop
+    }
+    chain postrouting {
+        type nat hook postrouting priority srcnat; policy accept;
+        iifname @outward oifname != @bridges masquerade
+        iifname . oifname @pairs ct status dnat masquerade
+        oifname @bridges ct status dnat ip saddr 127.0.0.0/8 masquerade
+        oifname @bridges ct status dnat ip6 saddr ::1 masquerade
+    }
+}
+"""
+_PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132}
+_FALSE = ("", "0", "f", "false")
+
+
+class NoFirewallError(OCIRuntimeError):
+    """The table cannot be loaded."""
+
+
+def load() -> None:
+    """Load the table, by nft(8). Raises NoFirewallError."""
+    import os
+    import shutil
+    import subprocess
+
+    program = shutil.which("nft", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    if not program:
+        raise NoFirewallError("network: nft is not installed", hint="install the package nftables")
+    try:
+        subprocess.run([program, "-f", "-"], input=TEXT.encode(), capture_output=True, check=True)
+    except subprocess.CalledProcessError as error:
+        reason = error.stderr.decode("utf-8", "replace").strip().partition("\n")[0]
+        raise NoFirewallError(f"network: nft: {reason}") from error
+
+
+def of_network(network: Network) -> list[Element]:
+    """Return the elements that a bridge network has."""
+    name = nftables.interface(network.interface)
+    sets = ["bridges"]
+    isolate = network.options.get("isolate", "").lower()
+    if network.internal:
+        sets.append("internal")
+    else:
+        sets.append("outward")
+    if isolate == "strict":
+        sets.append("strict")
+    if isolate not in _FALSE:
+        sets.append("isolated")
+    return [("pairs", name + name, b""), *((each, name, b"") for each in sets)]
+
+
+def of_ports(mappings: Iterable[dict[str, Any]], addresses: Iterable[bytes]) -> list[Element]:
+    """Return the elements that pass published ports (see pod.containers.ports) on to packed addresses of a container.
+
+    Of each family the first address counts.
+    """
+    targets: dict[int, bytes] = {}
+    for address in addresses:
+        targets.setdefault(len(address), address)
+    return [
+        element
+        for mapping in mappings
+        for protocol in mapping["protocol"].split(",")
+        for offset in range(mapping["range"])
+        for element in _of_port(mapping, _PROTOCOLS[protocol], offset, targets)
+    ]
+
+
+def _of_port(mapping: dict[str, Any], protocol: int, offset: int, targets: dict[int, bytes]) -> list[Element]:
+    host = _pack(mapping["host_ip"])
+    key = nftables.field(bytes([protocol])) + _port(mapping["host_port"] + offset)
+    found: list[Element] = []
+    for size, name in ((4, "ports4"), (16, "ports6")):
+        if size not in targets or (host and len(host) != size):
+            continue
+        value = targets[size] + _port(mapping["container_port"] + offset)
+        found.append((f"{name}_at", host + key, value) if any(host) else (name, key, value))
+    return found
+
+
+def _port(number: int) -> bytes:
+    return nftables.field(number.to_bytes(2, "big"))
+
+
+def _pack(address: str) -> bytes:
+    return pack(address) if address else b""
+
+
+def pack(address: str) -> bytes:
+    """Return an address as the kernel has it: 4 or 16 bytes."""
+    return _socket.inet_pton(_socket.AF_INET6 if ":" in address else _socket.AF_INET, address)
+
+
+def add(netlink: Netlink, elements: list[Element]) -> bool:
+    """Add elements, and load the table first if it is missing; tell whether it was."""
+    try:
+        nftables.add(netlink, TABLE, elements)
+    except FileNotFoundError:
+        load()
+        nftables.add(netlink, TABLE, elements)
+        return True
+    return False
