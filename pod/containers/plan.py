@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     from pod.containers.mount_sources import Sources
     from pod.containers.surroundings import Surroundings
     from pod.engine import Engine
+    from pod.networks.connecting import Connector
     from pod.state import Container
+    from runtime.monitor.network import Network
+    from runtime.monitor.resolver import Settings
     from runtime.monitor.spawn import Stdio
 
 
@@ -52,7 +55,9 @@ class Plan:
         self.runtime = runtimes.of(engine.config, container, engine.config.monitor_dir(container.id))
         self.overlay = self._overlay()
         self.sources = self._sources()
-        files.write(self.surroundings.files, self.config, name=container.name)
+        self.connector = self._connector()
+        self.reach = self.connector.reach if self.connector else None
+        files.write(self.surroundings.files, self.config, name=container.name, reach=self.reach)
 
     def _sources(self) -> Sources | None:
         """Return what is to be done for sources of mounts; most containers have none, and need not load that."""
@@ -62,6 +67,18 @@ class Plan:
         from pod.containers import mount_sources
 
         return mount_sources.of(self.engine, self.container, self.surroundings)
+
+    def _connector(self) -> Connector | None:
+        """Return what connects the container to its networks."""
+        if self.config["namespaces"]["network"] != "bridge":
+            return None
+        from pod.networks import connecting
+
+        return connecting.of(self.engine, self.container)
+
+    def _connect(self, pid: int, start_time: int) -> tuple[Network, Settings | None]:
+        assert self.connector is not None
+        return self.connector.connect(pid, start_time), self.connector.resolver()
 
     def _overlay(self) -> rootfs.Overlay | None:
         if self.config["rootfs"]:
@@ -78,6 +95,7 @@ class Plan:
     def monitor_config(self) -> spawn.MonitorConfig:
         """Return what the monitor is told."""
         config = monitor_config(self.engine, self.container)
+        config.connect = self._connect if self.connector else None
         config.keep_fds = (*self.preserve, *(self.overlay.mapped if self.overlay is not None else ()))
         return config
 
@@ -103,6 +121,7 @@ class Plan:
             keep_id=keep_id,
             keep_name=self.engine.config.user,
             name=self.container.name,
+            reach=self.reach,
         )
         if self.sources is not None:
             self.sources.prepare(self.spec)

@@ -154,6 +154,7 @@ def finish_spec(
     keep_id: users.User | None,
     keep_name: str,
     name: str,
+    reach: container_files.Reach | None = None,
 ) -> None:
     """Add to the spec what only the mounted image tells: the user, its home, and the working directory.
 
@@ -175,7 +176,7 @@ def finish_spec(
         set_user(document["process"], user, config)
         if config["identity"]["hosts_file"] == "image":
             base = users.read_file(root, "etc/hosts").decode("utf-8", "surrogateescape")
-            container_files.write_hosts(files, config, base, name=name)
+            container_files.write_hosts(files, config, base, name=name, reach=reach)
         if host_users or (not user.is_listed and (user.uid or user.gid)):
             from pod.containers import accounts
 

@@ -89,7 +89,9 @@ def _file_mounts(config: ContainerConfig, surroundings: Surroundings) -> list[di
     if config["namespaces"]["network"].startswith("container:"):
         # What is known of the network belongs to the container that has it.
         network = f"{os.path.dirname(os.path.dirname(directory))}/{config['namespaces']['network'][10:]}/files"
-    names = {"/etc/resolv.conf": f"{network}/resolv.conf", "/run/.containerenv": f"{directory}/containerenv"}
+    names = {"/run/.containerenv": f"{directory}/containerenv"}
+    if config["network"]["resolv_conf"]:
+        names["/etc/resolv.conf"] = f"{network}/resolv.conf"
     if identity["hosts"]:
         names["/etc/hosts"] = f"{network}/hosts"
     if identity["hostname_file"]:

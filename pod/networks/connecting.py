@@ -11,8 +11,11 @@ import fcntl
 import posix
 from errno import EEXIST, ENOENT
 
-from pod.networks import firewall
+from pod.containers.files import Reach
+from pod.containers.hosts import HOST_NAMES
+from pod.networks import firewall, rows
 from runtime.errors import OCIRuntimeError
+from runtime.monitor import names
 from runtime.monitor.network import Bridge, Network
 from runtime.netlink import namespace, route
 from runtime.netlink.message import NETFILTER, ROUTE, Netlink
@@ -21,8 +24,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from pod.engine import Engine
     from pod.networks.network import Attachment
     from pod.networks.network import Network as Described
+    from pod.state import Container
+    from runtime.monitor.resolver import Settings
     from runtime.netlink.nftables import Element
     from runtime.netlink.route import Message
 
@@ -31,17 +37,65 @@ _IPPROTO_SCTP = 132
 _IPV6_V6ONLY = 26
 
 
+def of(engine: Engine, container: Container) -> Connector:
+    """Return what connects a container that is about to start to its networks; it has its addresses."""
+    config = container.config
+    names = list(dict.fromkeys([container.name, config["hostname"], container.id[:12]]))
+    places = rows.attachments(engine.connection, container=container.id)
+    servers = config["network"]["dns_servers"]
+    return Connector(engine.config.runroot, container.id, names, places, config["ports"], servers)
+
+
 class Connector:
     """What the monitor is to connect: the container's places on networks, in their order, and its published ports."""
 
     def __init__(
-        self, runroot: str, container: str, names: list[str], places: list[Attachment], ports: list[dict[str, Any]]
+        self,
+        runroot: str,
+        container: str,
+        names: list[str],
+        places: list[Attachment],
+        ports: list[dict[str, Any]],
+        servers: list[str] | None = None,
     ) -> None:
         self.directory = f"{runroot}/networks"
         self.container = container
         self.names = names
         self.places = places
         self.ports = ports
+        self.servers = servers or []  # that --dns names
+
+    @property
+    def reach(self) -> Reach:
+        """How the container is reached, for its files."""
+        addresses = [address for place in self.places for address in place.addresses]
+        names = [alias for place in self.places for alias in place.place["aliases"]]
+        return Reach(addresses, names, self._host(), names_answered=self._answers_names())
+
+    def _host(self) -> str:
+        """Return the address by which the container reaches the host; empty if it cannot."""
+        subnets = [subnet for place in self.places for subnet in place.network.subnets]
+        return next((subnet["gateway"] for subnet in subnets if "gateway" in subnet), "")
+
+    def _answers_names(self) -> bool:
+        return any(place.network.has_names for place in self.places)
+
+    def resolver(self) -> Settings | None:
+        """Return what the container's resolver is to know; None if none of its networks has names."""
+        if not self._answers_names():
+            return None
+        from runtime.monitor.resolver import Settings
+
+        named = [place.network for place in self.places if place.network.has_names]
+        host = self._host()
+        servers = [server for network in named for server in network.document.get("network_dns_servers") or []]
+        closed = all(place.network.internal for place in self.places)
+        return Settings(
+            [f"{self.directory}/{network.name}".encode("utf-8", "surrogateescape") for network in named],
+            hosts={name: [host] for name in HOST_NAMES} if host else {},
+            servers=[] if closed else self.servers or servers,
+            resolv_conf=b"" if closed else b"/etc/resolv.conf",
+        )
 
     def connect(self, pid: int, start_time: int) -> Network:
         """Connect the network namespace of a process, and return what is to be given up at its end.
@@ -58,6 +112,7 @@ class Connector:
             self._connect(network, links, elements, inside)
             for place in self.places:
                 self._tell(network, place, pid, start_time)
+            forward(self.places)
         except BaseException as error:
             network.end()
             links.detach()
@@ -89,6 +144,9 @@ class Connector:
             there = _socket_inside(inside)
             for number, place in enumerate(self.places):
                 network.links.append(_configure(there, place, is_first=number == 0))
+            # A container may reach itself by its published port.
+            for error in links.send([route.let_turn_back(index) for index in network.links]).values():
+                raise error
             network.elements = self._published()
             firewall.add(elements, added + network.elements)
         finally:
@@ -107,16 +165,10 @@ class Connector:
         """Write the file by which others know of the container (see architecture.md)."""
         directory = f"{self.directory}/{place.network.name}"
         make_directory(directory)
-        path, temporary = f"{directory}/{self.container}", f"{directory}/.{self.container}"
-        lines = [f"process {pid} {start_time}", *(f"address {address}" for address in place.addresses)]
-        lines += [f"name {name}" for name in (*self.names, *place.place["aliases"])]
-        fd = posix.open(temporary, posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_CLOEXEC, 0o600)
-        try:
-            posix.write(fd, ("\n".join(lines) + "\n").encode("utf-8", "surrogateescape"))
-        finally:
-            posix.close(fd)
-        posix.rename(temporary, path)
-        network.files.append(path.encode("utf-8", "surrogateescape"))
+        path = f"{directory}/{self.container}".encode("utf-8", "surrogateescape")
+        entry = names.Entry(pid, start_time, place.addresses, [*self.names, *place.place["aliases"]])
+        names.write(path, entry)
+        network.files.append(path)
 
 
 def make_directory(path: str) -> None:

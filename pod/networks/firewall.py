@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from runtime.netlink.nftables import Element
 
 TABLE = "pod"
-# Pairs holds every bridge with itself: what passes between containers of one network.
+# Pairs holds every bridge with itself: what passes between containers of one network. A container that uses a published
+# port is marked, for the answers to come back this way: where it came in is not known any more at the end of the way,
+# if the bridge itself passes the packet on.
 TEXT = """
 table inet pod {
     set bridges { type ifname; }
@@ -48,6 +50,7 @@ table inet pod {
     }
     chain prerouting {
         type nat hook prerouting priority dstnat; policy accept;
+        fib daddr type local iifname @bridges meta mark set meta mark | 0x2000
         fib daddr type local jump published
     }
     chain output {
@@ -66,7 +69,7 @@ table inet pod {
     chain postrouting {
         type nat hook postrouting priority srcnat; policy accept;
         iifname @outward oifname != @bridges masquerade
-        iifname . oifname @pairs ct status dnat masquerade
+        meta mark & 0x2000 == 0x2000 ct status dnat masquerade
         oifname @bridges ct status dnat ip saddr 127.0.0.0/8 masquerade
         oifname @bridges ct status dnat ip6 saddr ::1 masquerade
     }

@@ -20,7 +20,7 @@ NAME = b"pod-monitor"
 def main(modules: "list[tuple[str, CodeType]]", state: "dict[str, Any]") -> "NoReturn":
     """Go on where the forked process stopped."""
     module_type = type(sys)
-    for name in ("__future__", "runtime", "runtime.monitor"):
+    for name in ("__future__", "runtime", "runtime.monitor", "runtime.netlink"):
         sys.modules[name] = module_type(name)
     sys.modules["__future__"].__dict__["annotations"] = None
     for name, code in modules:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
     from runtime.monitor.journald import JournalLog
+    from runtime.monitor.network import Network
+    from runtime.monitor.resolver import Settings as ResolverSettings
     from runtime.monitor.spawn import Container, MonitorConfig
 else:
     import _signal
@@ -195,7 +197,20 @@ def make(
     for fd in {stdio.stdin, stdio.stdout, stdio.stderr, *streams} - {-1}:
         posix.close(fd)
     _take_over(loop, container)
+    if config.connect is not None:
+        _connect(loop, container, config.connect)
     return container
+
+
+def _connect(
+    loop: Loop, container: Container, connect: Callable[[int, int], tuple[Network, ResolverSettings | None]]
+) -> None:
+    """Connect the container to its networks."""
+    loop.network, settings = connect(container.pid, container.start_time)
+    if settings is not None:
+        from runtime.monitor import resolver_sockets
+
+        resolver_sockets.answer_names(loop, settings)
 
 
 def _log(config: MonitorConfig) -> Log | JournalLog:

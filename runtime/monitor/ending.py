@@ -67,7 +67,10 @@ def write_record(path: bytes, code: int, signal: int | None, *, oom: bool) -> bo
 
 
 def delete_container(loop: Loop) -> None:
-    """Have the container deleted by whatever made it."""
+    """Have the container deleted by whatever made it, and disconnected."""
+    if loop.network:
+        loop.network.end()
+        loop.network = None
     deleted = bool(loop.deletion) and _runs_well(loop.deletion)
     if remove_container(loop.cgroups, loop.state_dir) and deleted:
         remove_files(loop.directory, (RUNTIME,))

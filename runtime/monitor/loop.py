@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from runtime.monitor.journald import JournalLog
+    from runtime.monitor.network import Network
     from runtime.monitor.resolver import Resolver
 else:
     import _signal
@@ -79,6 +80,7 @@ class Loop:
         self.kill_at = 0.0  # When the container is killed; 0 for never.
         self.times_out = False  # That is the end of the time that it was given at its creation.
         self.health: Health | None = None
+        self.network: Network | None = None  # What the container has in networks of the host.
         self.resolver: Resolver | None = None  # Answers the container's questions for names.
         self.poked = False  # Somebody wants us to look what is wanted of us.
         self.full = False  # No fd was left for one more client.
@@ -93,6 +95,7 @@ class Loop:
         state["log"] = (type(self.log) is Log, self.log.freeze())
         state["health"] = self.health and self.health.freeze()
         state["clients"] = [client.freeze() for client in self.clients]
+        state["network"] = self.network and self.network.freeze()
         state["resolver"] = self.resolver and self.resolver.freeze()
         return state
 
@@ -107,6 +110,10 @@ class Loop:
         loop.log = Log.thaw(log) if is_file else journal_log(log)
         loop.health = Health.thaw(state["health"]) if state["health"] else None
         loop.clients = [Client.thaw(client) for client in state["clients"]]
+        if state["network"]:
+            from runtime.monitor.network import Network
+
+            loop.network = Network.thaw(state["network"])
         if state["resolver"]:
             from runtime.monitor.resolver import Resolver
 
@@ -120,7 +127,7 @@ class Loop:
     def fds(self) -> list[int]:
         """Return the fds that must survive an exec."""
         own = [*(getattr(self, name) for name in _FDS), *(self.health.fds() if self.health else ())]
-        own += self.resolver.fds() if self.resolver else ()
+        own += [*(self.network.fds() if self.network else ()), *(self.resolver.fds() if self.resolver else ())]
         return [fd for fd in [*own, *self.log.fds(), *(client.fd for client in self.clients)] if fd >= 0]
 
     def health_changed(self, status: str) -> None:

@@ -35,6 +35,12 @@ _MODULES = (
     "runtime.monitor.loop",
 )
 _JOURNALD = ("runtime.monitor.journald",)
+_NETWORK = (
+    "runtime.netlink.message",
+    "runtime.netlink.nftables",
+    "runtime.netlink.route",
+    "runtime.monitor.network",
+)
 _RESOLVER = (
     "runtime.process",
     "runtime.dns",
@@ -53,7 +59,8 @@ def reexec(loop: Loop) -> None:
     executable = _interpreter()
     if not executable:
         return
-    modules = _MODULES + (_JOURNALD if loop.needs_journald() else ()) + (_RESOLVER if loop.resolver else ())
+    modules = _MODULES + (_JOURNALD if loop.needs_journald() else ())
+    modules += (_NETWORK if loop.network else ()) + (_RESOLVER if loop.resolver else ())
     values = ([(name, _code(name)) for name in modules], loop.freeze())
     content = marshal.dumps((_code(bare.__name__), *values))
     memory = posix.memfd_create("pod-monitor", posix.MFD_CLOEXEC)

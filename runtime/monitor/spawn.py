@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from runtime.monitor.network import Network
+    from runtime.monitor.resolver import Settings
+
 __all__ = ["Container", "MonitorConfig", "MonitorLink", "Stdio", "spawn"]
 
 _MESSAGE = 65536
@@ -32,6 +35,7 @@ class MonitorConfig:
     """What a monitor is told about its container."""
 
     __slots__ = (
+        "connect",
         "directory",
         "events",
         "exit_path",
@@ -70,6 +74,7 @@ class MonitorConfig:
         relaunch: list[str] | None = None,
         settings: dict[str, Any] | None = None,
         health: Callable[[int], dict[str, Any] | None] | None = None,
+        connect: Callable[[int, int], tuple[Network, Settings | None]] | None = None,
         keep_fds: tuple[int, ...] = (),
     ) -> None:
         self.id = id
@@ -88,6 +93,9 @@ class MonitorConfig:
         self.relaunch = relaunch or []  # What starts the container again; the number of a descriptor is added.
         self.settings = settings or {}  # What may change while the container runs (see settings.py), as plain values.
         self.health = health  # Returns the settings of the health checks; called with its pid once the container runs.
+        # Connects the network namespace of a process, given its pid and start time: what is to be given up at its end,
+        # and what its resolver is to know, if it has one.
+        self.connect = connect
         self.keep_fds = keep_fds  # Fds of the caller that `create` needs; all others are closed in the monitor.
 
 

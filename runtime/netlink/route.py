@@ -33,6 +33,7 @@ IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER, IFLA_LINKINFO, IFLA
 IFLA_AF_SPEC = 26
 IFLA_INFO_KIND, IFLA_INFO_DATA = 1, 2
 _VETH_INFO_PEER = 1
+_IFLA_PROTINFO, _IFLA_BRPORT_MODE = 12, 4
 _IFLA_BR_VLAN_FILTERING = 7
 _IFLA_BRIDGE_VLAN_INFO = 2
 _VLAN_PVID_UNTAGGED = 2 | 4
@@ -170,6 +171,12 @@ def set_up(index: int) -> Message:
 def set_down(index: int) -> Message:
     """Return the message that sets a device down: from then on nothing passes it."""
     return RTM_NEWLINK, NLM_F_ACK, header(index, change=IFF_UP)
+
+
+def let_turn_back(index: int) -> Message:
+    """Return the message that lets a port of a bridge send back what came in by it ("hairpin mode")."""
+    port = nested(_IFLA_PROTINFO, attribute(_IFLA_BRPORT_MODE, b"\1"))
+    return RTM_SETLINK, NLM_F_ACK, header(index, family=AF_BRIDGE) + port
 
 
 def rename(index: int, name: str) -> Message:

@@ -143,7 +143,7 @@ def test_two_containers_and_the_host(tmp_path: Any) -> None:
         second.end()
         one.end()
         two.end()
-        return seen, bridges, wait_for_none(), map_elements(), sorted(os.listdir(f"{tmp_path}/podman"))
+        return seen, bridges, wait_for_none(), map_elements(), sorted(os.listdir(f"{tmp_path}/networks/podman"))
 
     seen, bridges, left, elements, files = on_host(check)
     assert seen == [
