@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import _socket
 import fcntl
+import marshal
 import posix
 from errno import EEXIST, ENOENT
 
 from pod.containers.files import Reach
 from pod.containers.hosts import HOST_NAMES
-from pod.networks import firewall, rows
+from pod.networks import firewall, rows, sweeping
 from runtime.errors import OCIRuntimeError
 from runtime.monitor import names
 from runtime.monitor.network import Bridge, Network
@@ -103,6 +104,8 @@ class Connector:
         Raises OCIRuntimeError; then nothing is left.
         """
         make_directory(self.directory)
+        for place in self.places:
+            sweeping.sweep(self.directory, place.network)
         links, elements = Netlink.open(ROUTE), Netlink.open(NETFILTER)
         lock = f"{self.directory}/.lock".encode("utf-8", "surrogateescape")
         network = Network(lock, firewall.TABLE, links.fileno(), elements.fileno())
@@ -166,7 +169,10 @@ class Connector:
         directory = f"{self.directory}/{place.network.name}"
         make_directory(directory)
         path = f"{directory}/{self.container}".encode("utf-8", "surrogateescape")
-        entry = names.Entry(pid, start_time, place.addresses, [*self.names, *place.place["aliases"]])
+        known_as = [*self.names, *place.place["aliases"]]
+        entry = names.Entry(
+            pid, start_time, place.addresses, known_as, marshal.dumps((network.elements, network.links))
+        )
         names.write(path, entry)
         network.files.append(path)
 

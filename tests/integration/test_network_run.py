@@ -1,0 +1,176 @@
+"""`run` on bridge networks, on a host of the tests' own: who reaches whom, and what is left."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.fixtures.command import Pod
+from tests.fixtures.nethost import HOST, HOST6, WORLD, TestHost, nethost
+
+pytestmark = [
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
+    pytest.mark.parametrize("mode", ["root"], indirect=True),
+]
+SERVE = ("sh", "-c", "hostname > /tmp/index.html; exec httpd -f -p 80 -h /tmp")
+
+
+@pytest.fixture
+def host() -> Iterator[TestHost]:
+    with nethost() as made:
+        yield made
+
+
+@pytest.fixture
+def net(box: Pod, host: TestHost) -> Iterator[Pod]:
+    """`box` on the test host, with networks as they are by default; afterwards nothing of it may be left there."""
+    made = OnHost(**vars(box))
+    made.prefix = host.prefix
+    made.environment = {key: value for key, value in box.environment.items() if key != "CONTAINERS_CONF_OVERRIDE"}
+    yield made
+    made.remove_containers()
+    assert eventually_equal(host.links, {"lo", "up0"}) == {"lo", "up0"}
+    assert "elements" not in ruleset(host)
+
+
+class OnHost(Pod):
+    """A command that runs in a network namespace."""
+
+    prefix: list[str]
+
+    def argv(self, *arguments: str) -> list[str]:
+        return [*self.prefix, *super().argv(*arguments)]
+
+
+def eventually_equal(look: Callable[[], object], wanted: object) -> object:
+    deadline = time.monotonic() + 5
+    while (found := look()) != wanted and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return found
+
+
+def ruleset(host: TestHost) -> str:
+    return host.run("nft", "list", "ruleset")
+
+
+def fetch(host: TestHost, address: str, port: int = 8080) -> str:
+    return host.run("busybox", "wget", "-q", "-O", "-", f"http://{address}:{port}/").strip()
+
+
+def test_the_default_bridge(net: Pod, host: TestHost, busybox: str) -> None:
+    shown = net.run("run", "--rm", busybox, "sh", "-c", "ip -o -4 addr show eth0; ip route; cat /etc/hosts").out
+    assert "inet 10.88.0.2/16" in shown
+    assert "default via 10.88.0.1 dev eth0" in shown
+    assert "10.88.0.1\thost.containers.internal host.docker.internal" in shown
+    net.run("run", "--rm", "--cap-add", "NET_RAW", busybox, "ping", "-c", "1", "-W", "2", WORLD)
+
+
+def test_published_ports(net: Pod, host: TestHost, busybox: str) -> None:
+    net.run("run", "-d", "--name", "web", "--hostname", "web", "-p", "8080:80", busybox, *SERVE)
+    assert net.run("port", "web").out == "80/tcp -> 0.0.0.0:8080"
+    for _ in range(2):  # before and after the monitor's move into a bare interpreter
+        assert eventually_equal(lambda: fetch(host, "127.0.0.1"), "web") == "web"
+        assert fetch(host, HOST) == "web"
+        assert host.world.run("busybox", "wget", "-q", "-O", "-", f"http://{HOST}:8080/").strip() == "web"
+        assert net.run("exec", "web", "wget", "-q", "-O", "-", f"http://{HOST}:8080/").out == "web"
+        time.sleep(1.2)
+    second = net.run("run", "-d", "-p", "8080:80", busybox, *SERVE, check=False)
+    assert second.code == 126
+    assert "address already in use" in second.stderr
+    net.run("rm", "-f", "-t", "0", "web")
+    net.run("run", "--rm", "-p", "8080:80", busybox, "true")
+
+
+def test_names_on_a_network(net: Pod, host: TestHost, busybox: str) -> None:
+    net.run("network", "create", "mine")
+    net.run("run", "-d", "--name", "web", "--hostname", "web", "--network", "mine:alias=www", busybox, *SERVE)
+    net.run("run", "-d", "--name", "client", "--network", "mine", busybox, "sleep", "100")
+    for _ in range(2):
+        for name in ("web", "www", "web.dns.podman"):
+            found = net.run("exec", "client", "wget", "-q", "-O", "-", f"http://{name}/").out
+            assert found == "web", name
+        time.sleep(1.2)
+    net.run("rm", "-f", "-t", "0", "web")
+    assert net.run("exec", "client", "nslookup", "web", check=False).code != 0
+    net.run("rm", "-f", "-t", "0", "client")
+    net.run("network", "rm", "mine")
+
+
+def test_ipv6(net: Pod, host: TestHost, busybox: str) -> None:
+    net.run("network", "create", "--ipv6", "six")
+    net.run("run", "-d", "--name", "web", "--hostname", "web", "--network", "six", "-p", "8080:80", busybox, *SERVE)
+    net.run(
+        "run", "--rm", "--network", "six", "--cap-add", "NET_RAW", busybox, "ping", "-6", "-c", "1", "-W", "2", "web"
+    )
+    assert eventually_equal(lambda: fetch(host, f"[{HOST6}]"), "web") == "web"
+    net.run("rm", "-f", "-t", "0", "web")
+    net.run("network", "rm", "six")
+
+
+def test_an_internal_network_leads_nowhere_else(net: Pod, host: TestHost, busybox: str) -> None:
+    net.run("network", "create", "--internal", "inner")
+    net.run("run", "-d", "--name", "web", "--hostname", "web", "--network", "inner", busybox, *SERVE)
+    assert net.run("run", "--rm", "--network", "inner", busybox, "wget", "-q", "-O", "-", "http://web/").out == "web"
+    assert net.run(
+        "run",
+        "--rm",
+        "--network",
+        "inner",
+        "--cap-add",
+        "NET_RAW",
+        busybox,
+        "ping",
+        "-c",
+        "1",
+        "-W",
+        "1",
+        WORLD,
+        check=False,
+    ).code
+    net.run("rm", "-f", "-t", "0", "web")
+    net.run("network", "rm", "inner")
+
+
+def test_a_killed_monitor_leaves_nothing_after_the_next_command(net: Pod, host: TestHost, busybox: str) -> None:
+    net.run("run", "-d", "--name", "web", "-p", "8080:80", busybox, *SERVE)
+    with open(
+        os.path.join(net.runroot, "containers", net.run("inspect", "-f", "{{.Id}}", "web").out, "monitor")
+    ) as file:
+        os.kill(int(file.read().split()[0]), 9)
+    net.run("rm", "-f", "-t", "0", "web")
+    assert eventually_equal(host.links, {"lo", "up0"}) == {"lo", "up0"}
+    assert "elements" not in ruleset(host)
+
+
+def test_a_restart_by_policy_is_connected_again(net: Pod, host: TestHost, busybox: str) -> None:
+    script = "hostname > /tmp/index.html; httpd -p 80 -h /tmp; sleep 1.5; exit 1"
+    net.run(
+        "run",
+        "-d",
+        "--name",
+        "web",
+        "--hostname",
+        "web",
+        "--restart",
+        "always",
+        "-p",
+        "8080:80",
+        busybox,
+        "sh",
+        "-c",
+        script,
+    )
+    count = lambda: int(net.run("inspect", "-f", "{{.RestartCount}}", "web").out) >= 1  # noqa: E731
+    assert eventually_equal(count, True)
+    assert eventually_equal(lambda: attempt(host), "web") == "web"
+    net.run("rm", "-f", "-t", "0", "web")
+
+
+def attempt(host: TestHost) -> str:
+    try:
+        return fetch(host, HOST)
+    except AssertionError:
+        return ""
