@@ -314,6 +314,11 @@ def _bind(host: str, port: int, protocol: str) -> list[int]:
         if protocol == "tcp":
             end.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
         end.bind((address, port))
+        if protocol == "tcp":
+            # A port that nobody listened on is given to all who say SO_REUSEADDR, and most do.
+            end.listen(0)
+            end.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 0)
+            end.shutdown(_socket.SHUT_RDWR)  # what comes while our rules are flushed is refused, and hangs not
     except OSError as error:
         end.close()
         shown = f"[{address}]" if ":" in address and host else host or "0.0.0.0"

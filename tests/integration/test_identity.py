@@ -415,10 +415,10 @@ def test_files_with_numbers(box: Pod, busybox: str) -> None:
     assert (shown["PidFile"], shown["ConmonPidFile"]) == (paths["pidfile"], paths["conmon-pidfile"])
     assert shown["HostConfig"]["ContainerIDFile"] == paths["cidfile"]
     # A place that is not there: nothing remains.
-    result = box.run("run", "-d", "--name", "d", "--pidfile", "/nope/x", busybox, "sleep", "100", check=False)
+    result = box.run("run", "-d", "--name", "another", "--pidfile", "/nope/x", busybox, "sleep", "100", check=False)
     assert result.code == 125
     assert "/nope/x: no such file or directory" in result.stderr
-    assert box.run("container", "exists", "d", check=False).code == 1
+    assert box.run("container", "exists", "another", check=False).code == 1
 
 
 def test_flags_of_the_registry(pod: Pod, busybox: str) -> None:

@@ -40,6 +40,7 @@ def config(**changes: Any) -> ContainerConfig:
         "namespaces": dict.fromkeys(("network", "pid", "ipc", "uts", "cgroup"), "private") | {"user": "host"},
         "id_map": None,
         "identity": DEFAULTS["identity"],
+        "network": DEFAULTS["network"],
         "confinement": DEFAULTS["confinement"],
         "security": security_options.settle({}, options),
         "ulimits": [],
