@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.fixtures.command import Pod
-from tests.fixtures.nethost import HOST, HOST6, WORLD, TestHost, nethost
+from tests.fixtures.nethost import HOST, HOST6, WORLD, TestHost, nethost, on_host
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
@@ -27,22 +27,11 @@ def host() -> Iterator[TestHost]:
 @pytest.fixture
 def net(box: Pod, host: TestHost) -> Iterator[Pod]:
     """`box` on the test host, with networks as they are by default; afterwards nothing of it may be left there."""
-    made = OnHost(**vars(box))
-    made.prefix = host.prefix
-    made.environment = {key: value for key, value in box.environment.items() if key != "CONTAINERS_CONF_OVERRIDE"}
+    made = on_host(box, host)
     yield made
     made.remove_containers()
     assert eventually_equal(host.links, {"lo", "up0"}) == {"lo", "up0"}
     assert "elements" not in ruleset(host)
-
-
-class OnHost(Pod):
-    """A command that runs in a network namespace."""
-
-    prefix: list[str]
-
-    def argv(self, *arguments: str) -> list[str]:
-        return [*self.prefix, *super().argv(*arguments)]
 
 
 def eventually_equal(look: Callable[[], object], wanted: object) -> object:
