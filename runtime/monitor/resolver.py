@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 ADDRESS = "127.0.0.11"
 PORT = 53
+# Where it listens, so that the container's own servers can have port 53 (see resolver_sockets.py): a number that
+# nobody is known to use, above those that Linux gives to connections.
+OWN_PORT = 61053
 _MOST_SERVERS = 3  # as in resolv.conf(5)
 _SHUNNED = 30.0  # for so long a server that kept silent is asked after the others
 _MOST_FORWARDED = 128
@@ -43,7 +46,7 @@ _HANGUP = select.POLLHUP | select.POLLERR
 class Settings:
     """What a resolver knows: all of it plain values, that may change while it runs."""
 
-    __slots__ = ("directories", "domain", "hosts", "resolv_conf", "servers")
+    __slots__ = ("directories", "domain", "hosts", "port", "resolv_conf", "servers")
 
     def __init__(
         self,
@@ -53,22 +56,24 @@ class Settings:
         hosts: dict[str, list[str]] | None = None,
         servers: list[str] | None = None,
         resolv_conf: bytes = b"",
+        port: int = OWN_PORT,
     ) -> None:
         self.directories = directories  # of the networks that the container is on, with files of names
         self.domain = domain
         self.hosts = hosts or {}  # further names and their addresses
         self.servers = servers or []  # to which all else goes; if there are none, to those of `resolv_conf`
         self.resolv_conf = resolv_conf  # read again when it changes; without both, nothing is passed on
+        self.port = port  # where the sockets listen; it cannot change while they are open
 
     def freeze(self) -> tuple[Any, ...]:
         """Return what makes the settings again."""
-        return (self.directories, self.domain, self.hosts, self.servers, self.resolv_conf)
+        return (self.directories, self.domain, self.hosts, self.servers, self.resolv_conf, self.port)
 
     @staticmethod
     def thaw(state: tuple[Any, ...]) -> Settings:
         """Make the settings again."""
-        directories, domain, hosts, servers, resolv_conf = state
-        return Settings(directories, domain=domain, hosts=hosts, servers=servers, resolv_conf=resolv_conf)
+        directories, domain, hosts, servers, resolv_conf, port = state
+        return Settings(directories, domain=domain, hosts=hosts, servers=servers, resolv_conf=resolv_conf, port=port)
 
 
 class Client:

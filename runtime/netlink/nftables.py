@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _NFNL_MSG_BATCH_BEGIN, _NFNL_MSG_BATCH_END = 16, 17
 _NFNL_SUBSYS_NFTABLES = 10
 _NFT_MSG_GETTABLE, _NFT_MSG_NEWSETELEM, _NFT_MSG_DELSETELEM = 1, 12, 14
-_NFPROTO_INET = 1
+NFPROTO_INET, NFPROTO_IPV4 = 1, 2
 _NFTA_TABLE_NAME = 1
 _NFTA_SET_ELEM_LIST_TABLE, _NFTA_SET_ELEM_LIST_SET, _NFTA_SET_ELEM_LIST_ELEMENTS = 1, 2, 3
 _NFTA_LIST_ELEM = 1
@@ -46,7 +46,7 @@ def has_table(netlink: Netlink, table: str) -> bool:
     """Tell whether there is a table."""
     kind = _NFNL_SUBSYS_NFTABLES << 8 | _NFT_MSG_GETTABLE
     try:
-        netlink.request(kind, NLM_F_ACK, _header() + text(_NFTA_TABLE_NAME, table))
+        netlink.request(kind, NLM_F_ACK, header() + text(_NFTA_TABLE_NAME, table))
     except OSError as error:
         if error.errno == ENOENT:
             return False
@@ -80,12 +80,14 @@ def remove(netlink: Netlink, table: str, elements: Sequence[Element]) -> None:
 
 def _send(netlink: Netlink, kind: int, flags: int, table: str, elements: Sequence[Element]) -> dict[int, OSError]:
     """Return the errors by the number of the element."""
-    if not elements:
-        return {}
+    return commit(netlink, [(kind, flags, _body(table, element)) for element in elements]) if elements else {}
+
+
+def commit(netlink: Netlink, changes: Sequence[tuple[int, int, bytes]]) -> dict[int, OSError]:
+    """Have changes (NFT_MSG_*, flags, body) made in one step, all or none; return the errors by the change's number."""
     mark = struct.pack("=BBH", 0, 0, _NFNL_SUBSYS_NFTABLES << 8)  # the subsystem, in the network's order
-    change = _NFNL_SUBSYS_NFTABLES << 8 | kind
-    changes = [(change, flags, _body(table, element)) for element in elements]
-    messages = [(_NFNL_MSG_BATCH_BEGIN, 0, mark), *changes, (_NFNL_MSG_BATCH_END, 0, mark)]
+    middle = [(_NFNL_SUBSYS_NFTABLES << 8 | kind, flags, body) for kind, flags, body in changes]
+    messages = [(_NFNL_MSG_BATCH_BEGIN, 0, mark), *middle, (_NFNL_MSG_BATCH_END, 0, mark)]
     return {number - 1: error for number, error in netlink.send(messages).items()}
 
 
@@ -95,8 +97,9 @@ def _body(table: str, element: Element) -> bytes:
     if value:
         inner += nested(_NFTA_SET_ELEM_DATA, attribute(_NFTA_DATA_VALUE, value))
     listed = nested(_NFTA_SET_ELEM_LIST_ELEMENTS, nested(_NFTA_LIST_ELEM, inner))
-    return _header() + text(_NFTA_SET_ELEM_LIST_TABLE, table) + text(_NFTA_SET_ELEM_LIST_SET, name) + listed
+    return header() + text(_NFTA_SET_ELEM_LIST_TABLE, table) + text(_NFTA_SET_ELEM_LIST_SET, name) + listed
 
 
-def _header() -> bytes:
-    return struct.pack("=BBH", _NFPROTO_INET, 0, 0)
+def header(family: int = NFPROTO_INET) -> bytes:
+    """Return a struct nfgenmsg."""
+    return struct.pack("=BBH", family, 0, 0)

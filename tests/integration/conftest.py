@@ -13,6 +13,7 @@ import pytest
 from tests.fixtures import debian, images, leaks, place
 from tests.fixtures.bundle import Runtime
 from tests.fixtures.command import Pod, install, make_pod
+from tests.fixtures.nethost import TestHost, eventually_equal, nethost, on_host, ruleset
 from tests.fixtures.registry import Registry, serve
 from tests.fixtures.user import User, current_user, make_user, remove_user
 
@@ -138,6 +139,23 @@ def box(pod: Pod, busybox: str, request: pytest.FixtureRequest) -> Pod:
 def debian_images(registry: Registry) -> dict[str, str]:
     """The references of images made from Debian's packages, by short name; see `tests.fixtures.debian`."""
     return {name: registry.push(name, "latest", image) for name, image in debian.images().items()}
+
+
+@pytest.fixture
+def host() -> Iterator[TestHost]:
+    """A host of the tests' own, with the world beyond it. Needs root."""
+    with nethost() as made:
+        yield made
+
+
+@pytest.fixture
+def net(box: Pod, host: TestHost) -> Iterator[Pod]:
+    """`box` on the test host, with networks as they are by default; afterwards nothing of it may be left there."""
+    made = on_host(box, host)
+    yield made
+    made.remove_containers()
+    assert eventually_equal(host.links, {"lo", "up0"}) == {"lo", "up0"}
+    assert "elements" not in ruleset(host)
 
 
 def remove_tree(path: str, *, unshare: Pod | None = None) -> None:

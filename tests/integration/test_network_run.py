@@ -4,45 +4,17 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.fixtures.command import Pod
-from tests.fixtures.nethost import HOST, HOST6, WORLD, TestHost, nethost, on_host
+from tests.fixtures.nethost import HOST, HOST6, WORLD, TestHost, eventually_equal, ruleset
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
     pytest.mark.parametrize("mode", ["root"], indirect=True),
 ]
 SERVE = ("sh", "-c", "hostname > /tmp/index.html; exec httpd -f -p 80 -h /tmp")
-
-
-@pytest.fixture
-def host() -> Iterator[TestHost]:
-    with nethost() as made:
-        yield made
-
-
-@pytest.fixture
-def net(box: Pod, host: TestHost) -> Iterator[Pod]:
-    """`box` on the test host, with networks as they are by default; afterwards nothing of it may be left there."""
-    made = on_host(box, host)
-    yield made
-    made.remove_containers()
-    assert eventually_equal(host.links, {"lo", "up0"}) == {"lo", "up0"}
-    assert "elements" not in ruleset(host)
-
-
-def eventually_equal(look: Callable[[], object], wanted: object) -> object:
-    deadline = time.monotonic() + 5
-    while (found := look()) != wanted and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return found
-
-
-def ruleset(host: TestHost) -> str:
-    return host.run("nft", "list", "ruleset")
 
 
 def fetch(host: TestHost, address: str, port: int = 8080) -> str:
