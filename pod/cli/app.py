@@ -178,6 +178,8 @@ def adopt_signature(target: Any, *sources: Callable[..., Any]) -> None:
     wanted: dict[str, inspect.Parameter] = {}
     for position, source in enumerate(sources):
         for one in inspect.signature(source).parameters.values():
+            if one.name in wanted:
+                continue  # the command's own goes before a group's
             if one.kind is one.KEYWORD_ONLY or (position == 0 and one.kind is not one.VAR_KEYWORD):
                 type_ = eval(one.annotation, vars(sys.modules[source.__module__]), names)
                 wanted[one.name] = one.replace(kind=one.KEYWORD_ONLY, annotation=type_)

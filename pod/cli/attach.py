@@ -20,7 +20,7 @@ def main(
 ) -> int:
     """Attach to a running container."""
     from pod.cli import attaching, each, terminal
-    from pod.containers import chooser
+    from pod.containers.chooser import Choice
     from pod.containers.status import observe
     from pod.engine import open_engine
     from pod.errors import PodError, StateError
@@ -28,10 +28,11 @@ def main(
     names = containers or []
     if len(names) > 1:
         raise PodError("`pod attach` accepts at most one argument")
-    chooser.check(names, latest=latest, missing='"pod attach" requires a name, id, or the "--latest" flag')
+    choice = Choice(names, latest=latest)
+    choice.check('"pod attach" requires a name, id, or the "--latest" flag')
     terminal.check_detach_keys(detach_keys)
     engine = open_engine(write=True)
-    found = each.look_up(engine, chooser.chosen(engine, names, latest=latest))[0].container
+    found = each.chosen(engine, choice)[0].container
     seen = observe(engine.config, found.id)
     if not seen.is_running or seen.state == "paused":
         raise StateError("you can only attach to running containers")

@@ -58,15 +58,16 @@ def main(
 ) -> int:
     """Checkpoint one or more containers."""
     from pod.cli import each
-    from pod.containers import checkpoint_archive, checkpoints, chooser
+    from pod.containers import checkpoint_archive, checkpoints
+    from pod.containers.chooser import Choice
     from pod.engine import open_engine
     from pod.errors import PodError
 
     if compress and not export:
         raise PodError("--compress can only be used with --export")
     checkpoint_archive.check_compression(compress)
-    names = containers or []
-    chooser.check(names, all=all, latest=latest)
+    choice = Choice(containers, all=all, latest=latest)
+    choice.check()
     engine = open_engine(write=True)
     checkpoints.check_supported(engine.config, "checkpointing")
     for asked, flag in ((ignore_rootfs, "--ignore-rootfs"), (ignore_volumes, "--ignore-volumes")):
@@ -82,7 +83,7 @@ def main(
         before=pre_checkpoint,
         after=with_previous,
     )
-    chosen = chooser.chosen(engine, names, all=all, latest=latest, of_all=lambda one: one.status.state == "running")
+    chosen = choice.words(engine, of_all=lambda one: one.status.state == "running")
     if export and len(chosen) > 1:
         raise PodError("--export can only be used with one container")
     reports: list[tuple[str, Report]] = []

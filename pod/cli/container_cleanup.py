@@ -21,14 +21,15 @@ def main(
 ) -> int:
     """Remove what ended containers leave behind, and those that were to be removed at their end."""
     from pod.cli import each
-    from pod.containers import chooser, cleanup
+    from pod.containers import cleanup
+    from pod.containers.chooser import Choice
     from pod.engine import open_engine
     from pod.errors import ContainerNotFoundError, PodError
 
     if exec and (all or latest or rm or rmi or len(containers or []) != 1):
         raise PodError("exec sessions are cleaned up one at a time, by --exec SESSION CONTAINER")
     engine = open_engine(write=True)
-    names = chooser.chosen(engine, containers or [], all=all, latest=latest)
+    names = Choice(containers, all=all, latest=latest).words(engine)
 
     def clean(name: str) -> str:
         try:

@@ -55,7 +55,8 @@ def main(
     """Restore one or more containers from a checkpoint."""
     from pod.cli import each
     from pod.cli.container_checkpoint import show
-    from pod.containers import checkpoint_archive, checkpoint_import, checkpointed, checkpoints, chooser
+    from pod.containers import checkpoint_archive, checkpoint_import, checkpointed, checkpoints
+    from pod.containers.chooser import Choice
     from pod.engine import open_engine
     from pod.errors import PodError
 
@@ -65,8 +66,9 @@ def main(
         raise PodError("cannot use --import with --all or --latest")
     if import_ and names:
         raise PodError("cannot use --import with positional arguments")
+    choice = Choice(names, all=all, latest=latest)
     if not import_:
-        chooser.check(names, all=all, latest=latest)
+        choice.check()
     engine = open_engine(write=True)
     checkpoints.check_supported(engine.config, "restoring")
     images = {one for one in names if checkpoint_archive.is_image(engine, one)}
@@ -87,11 +89,8 @@ def main(
     if import_:
         chosen = [import_]
     else:
-        chosen = chooser.chosen(
+        chosen = choice.words(
             engine,
-            names,
-            all=all,
-            latest=latest,
             of_all=lambda one: (
                 not one.status.is_running and "checkpointed" in checkpointed.record_of(engine.config, one.container.id)
             ),

@@ -12,6 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pod.containers.chooser import Choice
+    from pod.containers.listing import Listed
     from pod.engine import Engine
 
 
@@ -66,6 +68,16 @@ def look_up(engine: Engine, words: list[str], *, ignore: bool = False) -> list[F
             if not ignore:
                 raise
     return found
+
+
+def chosen(
+    engine: Engine, choice: Choice, *, of_all: Callable[[Listed], bool] | None = None, ignore: bool = False
+) -> list[Found]:
+    """Return the containers that a command line chooses (see Choice.words), before anything is done to any of them.
+
+    Raises PodError for a choice that is none, and as `look_up` does.
+    """
+    return look_up(engine, choice.words(engine, of_all=of_all, ignore=ignore), ignore=ignore)
 
 
 def act(found: list[Found], action: Callable[[state.Container], object]) -> int:

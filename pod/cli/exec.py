@@ -52,7 +52,7 @@ def main(
     """Run a process in a running container."""
     from pod import values
     from pod.cli import each, terminal
-    from pod.containers import chooser
+    from pod.containers.chooser import Choice
     from pod.containers.execs import ExecOptions, launch_exec
     from pod.engine import open_engine
     from pod.errors import PodError
@@ -89,8 +89,8 @@ def main(
     )
     terminal.check_detach_keys(detach_keys)
     engine = open_engine(write=True)
-    cidfiles = [cidfile] if cidfile else None
-    container = each.look_up(engine, chooser.chosen(engine, named, latest=latest, cidfiles=cidfiles))[0].container
+    choice = Choice(named, latest=latest, cidfiles=[cidfile] if cidfile else None)
+    container = each.chosen(engine, choice)[0].container
     keys = terminal.detach_keys(engine, detach_keys)
     if not command:
         raise PodError("must provide a non-empty command to start an exec session: invalid argument", code=255)

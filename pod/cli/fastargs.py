@@ -76,7 +76,8 @@ class Reader:
         self._add(function)
 
     def _add(self, function: Callable[..., Any]) -> None:
-        self.annotations.update(function.__annotations__)
+        # The command's own, which is read first, goes before a group's of the same name.
+        self.annotations = {**function.__annotations__, **self.annotations}
         code = function.__code__
         self.names += code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
         # Whoever has a default may be left out: the last of the plain ones, and keyword-only ones by name.

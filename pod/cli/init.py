@@ -18,14 +18,15 @@ def main(
 ) -> int:
     """Initialize one or more containers."""
     from pod.cli import each
-    from pod.containers import chooser, launch
+    from pod.containers import launch
+    from pod.containers.chooser import Choice
     from pod.engine import open_engine
     from pod.errors import StateError
 
-    names = containers or []
-    chooser.check(names, all=all, latest=latest)
+    choice = Choice(containers, all=all, latest=latest)
+    choice.check()
     engine = open_engine(write=True)
-    found = each.look_up(engine, chooser.chosen(engine, names, all=all, latest=latest))
+    found = each.chosen(engine, choice)
 
     def initialize(container: Container) -> None:
         try:

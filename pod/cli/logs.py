@@ -41,19 +41,20 @@ def main(
     Several logs are shown as one, by the time of their lines, each with the ID (or name) of its container.
     """
     from pod import state
-    from pod.containers import chooser, log_merging
+    from pod.containers import log_merging
+    from pod.containers.chooser import Choice
     from pod.engine import open_engine
     from pod.times import parse_moment
 
-    words = containers or []
-    chooser.check(words, latest=latest, missing="specify at least one container name or ID to log")
+    choice = Choice(containers, latest=latest)
+    choice.check("specify at least one container name or ID to log")
     wanted = log_merging.Wanted(
         tail=None if tail < 0 else tail,
         since=parse_moment(since) if since else None,
         until=parse_moment(until, ahead=True) if until else None,
     )
     engine = open_engine(write=False)
-    found = [state.find_container(engine.connection, word) for word in chooser.chosen(engine, words, latest=latest)]
+    found = [state.find_container(engine.connection, word) for word in choice.words(engine)]
     for container in found:
         log_merging.check(container)
     heads = [""]

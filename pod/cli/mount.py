@@ -22,7 +22,8 @@ def main(
 ) -> int:
     """Mount a working container's root filesystem."""
     from pod.cli import each
-    from pod.containers import chooser, host_mounts
+    from pod.containers import host_mounts
+    from pod.containers.chooser import Choice
     from pod.errors import PodError
 
     if format not in ("", "json"):
@@ -31,7 +32,7 @@ def main(
     if not (containers or all or latest):
         show(engine, format, no_trunc=no_trunc)
         return 0
-    names = chooser.chosen(engine, containers or [], all=all, latest=latest)
+    names = Choice(containers, all=all, latest=latest).words(engine)
     return each.run(names, lambda name: host_mounts.mount(engine, each.find(engine, name)))
 
 

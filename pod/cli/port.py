@@ -18,7 +18,8 @@ def main(
 ) -> None:
     """List port mappings or a specific mapping for the container."""
     from pod.cli import each
-    from pod.containers import chooser, ports
+    from pod.containers import ports
+    from pod.containers.chooser import Choice
     from pod.containers.status import observe
     from pod.engine import open_engine
     from pod.errors import PodError
@@ -27,10 +28,11 @@ def main(
     if len(said) > 2:
         raise PodError("`port` accepts at most 2 arguments")
     names, wanted = ([], said) if latest else (said[:1], said[1:])
-    chooser.check(names, all=all, latest=latest, missing="you must supply a running container name or id")
+    choice = Choice(names, all=all, latest=latest)
+    choice.check("you must supply a running container name or id")
     port = ports.parse(wanted[0]) if wanted else None
     engine = open_engine(write=False)
-    for one in each.look_up(engine, chooser.chosen(engine, names, all=all, latest=latest)):
+    for one in each.chosen(engine, choice):
         if observe(engine.config, one.container.id).is_running:
             prefix = f"{one.container.id[:12]}\t" if all else ""
             for line in ports.lines(one.container, port):

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Annotated
+    from typing import Annotated, Any
 
     from typer import Argument, Option
 
     from pod.state import Container
 
+SHARED = ("pod.cli.flags.choice",)
+
 
 def main(
     containers: Annotated[list[str] | None, Argument(metavar="CONTAINER [CONTAINER...]", help="Names or IDs")] = None,
     all: Annotated[bool, Option("--all", "-a", help="Remove all containers")] = False,
-    cidfile: Annotated[
-        list[str] | None, Option("--cidfile", metavar="stringArray", help="Read the container ID from the file")
-    ] = None,
     depend: Annotated[
         bool, Option("--depend", help="Remove container and all containers that depend on the selected container")
     ] = False,
@@ -25,7 +24,6 @@ def main(
     ] = None,
     force: Annotated[bool, Option("--force", "-f", help="Force removal of a running or unusable container")] = False,
     ignore: Annotated[bool, Option("--ignore", "-i", help="Ignore errors when a container is missing")] = False,
-    latest: Annotated[bool, Option("--latest", "-l", help="Act on the latest container pod is aware of")] = False,
     time: Annotated[
         int | None,
         Option(
@@ -35,26 +33,27 @@ def main(
     volumes: Annotated[
         bool, Option("--volumes", "-v", help="Remove anonymous volumes associated with the container")
     ] = False,
+    **flags: Any,
 ) -> int:
     """Remove one or more containers."""
     from pod.cli import each
-    from pod.containers import chooser, dependencies, remove
+    from pod.cli import flags as groups
+    from pod.containers import dependencies, remove
+    from pod.containers.chooser import Choice
     from pod.engine import open_engine
     from pod.errors import ContainerNotFoundError, PodError
     from pod.values import LONGEST_TIMEOUT
 
-    names = containers or []
-    chooser.check(names, all=all, latest=latest, filters=filter, cidfiles=cidfile)
+    choice = Choice(containers, all=all)
+    groups.apply(SHARED, flags, choice)
+    choice.filters = filter or ()
+    choice.check()
     if time is not None and not force:
         raise PodError("--force option must be specified to use the --time option")
     timeout = None if time is None else min(time, LONGEST_TIMEOUT)
     engine = open_engine(write=True)
-    lenient = ignore or force
-    words = chooser.chosen(
-        engine, names, all=all, latest=latest, filters=filter, cidfiles=cidfile, ignore=lenient and bool(cidfile)
-    )
     try:
-        found = each.look_up(engine, words, ignore=lenient)
+        found = each.chosen(engine, choice, ignore=ignore or force)
     except ContainerNotFoundError as error:
         error.code = 1  # as podman's `rm`
         raise

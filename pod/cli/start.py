@@ -32,7 +32,8 @@ def main(
 ) -> int:
     """Start one or more containers."""
     from pod.cli import each, terminal
-    from pod.containers import chooser, launch
+    from pod.containers import launch
+    from pod.containers.chooser import Choice
     from pod.engine import open_engine
     from pod.errors import PodError
 
@@ -41,7 +42,7 @@ def main(
     if all and names:
         raise PodError("either start all containers or the container(s) provided in the arguments")
     if not filter or all or latest:
-        chooser.check(names, all=all, latest=latest, filters=filter, missing="start requires at least one argument")
+        Choice(names, all=all, latest=latest, filters=filter).check("start requires at least one argument")
     if attach and len(names) > 1:
         raise PodError("you cannot start and attach multiple containers at once")
     if attach and all:
@@ -50,9 +51,9 @@ def main(
         raise PodError("you cannot use sig-proxy without --attach: invalid argument")
     terminal.check_detach_keys(detach_keys)
     engine = open_engine(write=True)
-    found = each.look_up(engine, names or chooser.chosen(engine, names, all=all, latest=latest, filters=filter))
+    found = each.chosen(engine, Choice(names, all=all, latest=latest, filters=None if names else filter))
     if names and filter:
-        fitting = set(chooser.chosen(engine, [], filters=filter))
+        fitting = set(Choice(filters=filter).words(engine))
         found = [one for one in found if one.container.id in fitting]
     if attach and len(found) != 1:
         raise PodError("you cannot start and attach multiple containers at once")

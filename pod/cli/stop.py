@@ -6,52 +6,41 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Future
-    from typing import Annotated
+    from typing import Annotated, Any
 
     from typer import Argument, Option
 
     from pod.cli.each import Found
     from pod.state import Container
 
+SHARED = ("pod.cli.flags.choice",)
+
 
 def main(
     containers: Annotated[list[str] | None, Argument(metavar="CONTAINER [CONTAINER...]", help="Names or IDs")] = None,
     all: Annotated[bool, Option("--all", "-a", help="Stop all running containers")] = False,
-    cidfile: Annotated[
-        list[str] | None, Option("--cidfile", metavar="stringArray", help="Read the container ID from the file")
-    ] = None,
-    filter: Annotated[
-        list[str] | None, Option("--filter", "-f", metavar="strings", help="Filter output based on conditions given")
-    ] = None,
     ignore: Annotated[bool, Option("--ignore", "-i", help="Ignore errors when a container is missing")] = False,
-    latest: Annotated[bool, Option("--latest", "-l", help="Act on the latest container pod is aware of")] = False,
     time: Annotated[
         int | None,
         Option(
             "--time", "-t", "--timeout", metavar="uint", min=0, help="Seconds to wait before the container is killed"
         ),
     ] = None,
+    **flags: Any,
 ) -> int:
     """Stop one or more containers."""
     from pod.cli import each
-    from pod.containers import chooser, remove, stop
+    from pod.cli import flags as groups
+    from pod.containers import remove, stop
+    from pod.containers.chooser import Choice
     from pod.engine import open_engine
     from pod.values import LONGEST_TIMEOUT
 
-    names = containers or []
+    choice = Choice(containers, all=all)
+    groups.apply(SHARED, flags, choice)
     engine = open_engine(write=True)
     timeout = None if time is None else min(time, LONGEST_TIMEOUT)
-    words = chooser.chosen(
-        engine,
-        names,
-        all=all,
-        latest=latest,
-        filters=filter,
-        cidfiles=cidfile,
-        ignore=ignore and bool(cidfile),
-        of_all=lambda one: one.status.is_running,
-    )
-    found = each.look_up(engine, words, ignore=ignore)
+    found = each.chosen(engine, choice, of_all=lambda one: one.status.is_running, ignore=ignore)
 
     def end(container: Container) -> None:
         stop.stop(engine, container, timeout=timeout, warn=each.warn)

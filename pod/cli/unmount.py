@@ -20,16 +20,12 @@ def main(
     """Unmounts working container's root filesystem."""
     from pod.cli import each
     from pod.cli.mount import opened
-    from pod.containers import chooser, host_mounts
+    from pod.containers import host_mounts
+    from pod.containers.chooser import Choice
 
     engine = opened("unmount")
-    names = chooser.chosen(
-        engine,
-        containers or [],
-        all=all,
-        latest=latest,
-        of_all=lambda one: host_mounts.is_mounted(engine.config, one.container.id),
-    )
+    choice = Choice(containers, all=all, latest=latest)
+    names = choice.words(engine, of_all=lambda one: host_mounts.is_mounted(engine.config, one.container.id))
 
     def unmount(name: str) -> str:
         host_mounts.unmount(engine, each.find(engine, name), force=force)

@@ -4,33 +4,26 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Annotated
+    from typing import Annotated, Any
 
     from typer import Argument, Option
+
+SHARED = ("pod.cli.flags.choice",)
 
 
 def main(
     containers: Annotated[list[str] | None, Argument(metavar="CONTAINER [CONTAINER...]", help="Names or IDs")] = None,
     all: Annotated[bool, Option("--all", "-a", help="Unpause all paused containers")] = False,
-    cidfile: Annotated[
-        list[str] | None, Option("--cidfile", metavar="stringArray", help="Read the container ID from the file")
-    ] = None,
-    filter: Annotated[
-        list[str] | None, Option("--filter", "-f", metavar="strings", help="Filter output based on conditions given")
-    ] = None,
     latest: Annotated[bool, Option("--latest", "-l", help="Act on the latest container")] = False,
+    **flags: Any,
 ) -> int:
     """Unpause the processes in one or more containers."""
+    from pod.cli import flags as groups
     from pod.cli import pausing
     from pod.containers import pause
+    from pod.containers.chooser import Choice
 
-    return pausing.change(
-        "unpause",
-        pause.unpause,
-        containers or [],
-        all=all,
-        state="paused",
-        latest=latest,
-        filters=filter,
-        cidfiles=cidfile,
-    )
+    choice = Choice(containers, all=all)
+    groups.apply(SHARED, flags, choice)
+    choice.latest = latest
+    return pausing.change("unpause", pause.unpause, choice, state="paused")

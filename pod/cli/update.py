@@ -38,8 +38,9 @@ def main(
     from pod.cli import each
     from pod.cli import flags as groups
     from pod.cli.flags.resources import words
-    from pod.containers import chooser, update
     from pod.containers import restart as policies
+    from pod.containers import update
+    from pod.containers.chooser import Choice
     from pod.engine import open_engine
 
     changes = update.Changes()
@@ -47,11 +48,10 @@ def main(
     changes.env = values.parse_env(env or [], os.environ)
     changes.unsetenv = words(unsetenv)
     changes.restart = None if restart is None else policies.parse(restart)
+    choice = Choice([container] if container else None, latest=latest)
+    choice.check("accepts 1 arg(s), received 0")
     engine = open_engine(write=True)
-    names = chooser.chosen(
-        engine, [container] if container else [], latest=latest, missing="accepts 1 arg(s), received 0"
-    )
-    changed = update.update(engine, each.find(engine, names[0]), changes)
+    changed = update.update(engine, each.chosen(engine, choice)[0].container, changes)
     for warning in changes.warnings:
         print(warning, file=sys.stderr)
     print(changed.id)

@@ -27,17 +27,18 @@ def main(
     """Block on one or more containers and print their exit codes."""
     from pod import state
     from pod.cli import each
-    from pod.containers import chooser, waiting
+    from pod.containers import waiting
+    from pod.containers.chooser import Choice
     from pod.engine import open_engine
     from pod.errors import ContainerNotFoundError
 
-    names = [name.removeprefix("/") for name in containers or []]
-    chooser.check(names, latest=latest, missing='"pod wait" requires a name, id, or the "--latest" flag')
+    choice = Choice([name.removeprefix("/") for name in containers or ()], latest=latest)
+    choice.check('"pod wait" requires a name, id, or the "--latest" flag')
     conditions = [one for text in condition or [] for one in text.split(",")] or list(waiting.ENDS)
     waiting.check(conditions)
     seconds = _seconds(interval)
     engine = open_engine(write=False)
-    words = chooser.chosen(engine, names, latest=latest)
+    words = choice.words(engine)
     found: dict[str, state.Container] = {}
     for word in words:
         try:

@@ -15,64 +15,72 @@ if TYPE_CHECKING:
 NONE_NAMED = "you must provide at least one name or id"
 
 
-def chosen(
-    engine: Engine,
-    names: Sequence[str],
-    *,
-    all: bool = False,
-    latest: bool = False,
-    filters: Sequence[str] | None = None,
-    cidfiles: Sequence[str] | None = None,
-    ignore: bool = False,
-    of_all: Callable[[Listed], bool] | None = None,
-    missing: str = NONE_NAMED,
-) -> list[str]:
-    """Return the words by which the command finds, and tells of, each container: names as typed, else whole IDs.
+class Choice:
+    """What a command line says of the containers it is about: names, or flags in place of them."""
 
-    Names are not looked up here, so that a command can report each that there is not and go on. `of_all` narrows --all
-    (`lambda one: one.status.is_running` for stop, kill and pause). With `ignore`, no name at all is right, and so are
-    files of --cidfile that are not there. Raises PodError, in podman's words, for a choice that contradicts itself.
-    """
-    check(names, all=all, latest=latest, filters=filters, cidfiles=cidfiles, ignore=ignore, missing=missing)
-    if filters:
-        from pod.containers import filters as container_filters
-        from pod.containers.listing import listed
+    __slots__ = ("all", "cidfiles", "filters", "latest", "names")
 
-        return [one.container.id for one in container_filters.filtered(listed(engine), list(filters), engine)]
-    if all:
-        if of_all is None:
-            return [one.id for one in state.containers(engine.connection)]
-        from pod.containers.listing import listed
+    def __init__(
+        self,
+        names: Sequence[str] | None = None,
+        *,
+        all: bool = False,
+        latest: bool = False,
+        filters: Sequence[str] | None = None,
+        cidfiles: Sequence[str] | None = None,
+    ) -> None:
+        self.names = names or ()
+        self.all = all
+        self.latest = latest
+        self.filters = filters or ()
+        self.cidfiles = cidfiles or ()
 
-        return [one.container.id for one in listed(engine) if of_all(one)]
-    if latest:
-        return [newest(engine).id]
-    return [*names, *_in_files(cidfiles or (), ignore=ignore)]
+    def check(self, missing: str = NONE_NAMED) -> None:
+        """Raise PodError for words and flags that contradict each other (podman's CheckAllLatestAndIDFile).
 
+        `missing` is the message where nothing is chosen at all.
+        """
+        if self.cidfiles and (self.all or self.latest):
+            raise PodError("--all, --latest, and --cidfile cannot be used together")
+        if self.all and self.latest:
+            raise PodError("--all and --latest cannot be used together")
+        if self.filters and self.names:
+            raise PodError("--filter takes no arguments", hint="leave out the names, or the filter")
+        if self.all and self.names:
+            raise PodError("no arguments are needed with --all", hint="leave out the names, or --all")
+        if self.latest and self.names:
+            raise PodError("--latest and containers cannot be used together", hint="leave out the names, or --latest")
+        if not (self.names or self.all or self.latest or self.filters or self.cidfiles):
+            raise PodError(missing, hint="`pod ps -a` lists the containers")
 
-def check(
-    names: Sequence[str],
-    *,
-    all: bool = False,
-    latest: bool = False,
-    filters: Sequence[str] | None = None,
-    cidfiles: Sequence[str] | None = None,
-    ignore: bool = False,
-    missing: str = NONE_NAMED,
-) -> None:
-    """Raise PodError unless the words and flags of a command are one choice (podman's CheckAllLatestAndIDFile)."""
-    if cidfiles and (all or latest):
-        raise PodError("--all, --latest, and --cidfile cannot be used together")
-    if all and latest:
-        raise PodError("--all and --latest cannot be used together")
-    if filters and names:
-        raise PodError("--filter takes no arguments", hint="leave out the names, or the filter")
-    if all and names:
-        raise PodError("no arguments are needed with --all", hint="leave out the names, or --all")
-    if latest and names:
-        raise PodError("--latest and containers cannot be used together", hint="leave out the names, or --latest")
-    if not (names or all or latest or filters or cidfiles or ignore):
-        raise PodError(missing, hint="`pod ps -a` lists the containers")
+    def words(
+        self,
+        engine: Engine,
+        *,
+        of_all: Callable[[Listed], bool] | None = None,
+        ignore: bool = False,
+    ) -> list[str]:
+        """Return the words by which a command finds, and tells of, each container: names as typed, else whole IDs.
+
+        Names are not looked up here, so that a command can report each that there is not and go on. `of_all` narrows
+        --all (`lambda one: one.status.is_running` for stop and kill). With `ignore`, files of --cidfile may be missing.
+        Raises PodError as `check` does, for a filter that is none, and for a file of --cidfile that cannot be read.
+        """
+        self.check()
+        if self.filters:
+            from pod.containers import filters
+            from pod.containers.listing import listed
+
+            return [one.container.id for one in filters.filtered(listed(engine), list(self.filters), engine)]
+        if self.all:
+            if of_all is None:
+                return [one.id for one in state.containers(engine.connection)]
+            from pod.containers.listing import listed
+
+            return [one.container.id for one in listed(engine) if of_all(one)]
+        if self.latest:
+            return [newest(engine).id]
+        return [*self.names, *_in_files(self.cidfiles, ignore=ignore)]
 
 
 def newest(engine: Engine) -> state.Container:

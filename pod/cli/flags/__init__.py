@@ -2,7 +2,8 @@
 
 A group is a module with a function `declare`: its keyword-only parameters declare the flags for Typer and the fast
 reader, its body notes in the first parameter what they come to. A command names the groups in its SHARED, as modules,
-takes what was said as `**flags`, and hands it to `apply`. The fast reader imports a group only when it meets a flag of
+takes what was said as `**flags`, and hands it to `apply`. A flag that the command declares itself, with another help or
+another letter, is the command's, not the group's. The fast reader imports a group only when it meets a flag of
 it (index.py), so what nobody says must be the default of whatever `declare` writes to.
 """
 
@@ -48,10 +49,9 @@ def owner(groups: Sequence[str], flag: str) -> str:
     """Return which of the groups declares a flag, empty for none; without importing them."""
     from pod.cli.flags.index import FLAGS
 
-    for name, text in FLAGS.items():
-        if f" {flag} " in text:
-            group = f"{__name__}.{name}"
-            return group if group in groups else ""
+    for group in groups:
+        if f" {flag} " in FLAGS[group.rpartition(".")[2]]:
+            return group
     return ""
 
 

@@ -1,4 +1,4 @@
-"""Which group declares which flag of `run` and `create`: so that the fast reader imports none but those of a line.
+"""Which group declares which flag: so that the fast reader imports none but those of a line.
 
 tests/unit/pod/test_fastargs.py holds it against the declarations, and prints what it has to be.
 """
@@ -60,4 +60,5 @@ FLAGS = {
         " --override-os --platform --quiet -q --retry --retry-delay --tls-verify --variant --override-variant"
         " "
     ),
+    "choice": (" --cidfile --filter -f --latest -l "),
 }

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pod.containers import chooser
+from pod.containers.chooser import Choice
 from pod.errors import PodError
 
 
@@ -21,21 +21,21 @@ from pod.errors import PodError
 )
 def test_a_choice_that_contradicts_itself(names: list[str], flags: dict[str, Any], message: str) -> None:
     with pytest.raises(PodError) as failure:
-        chooser.check(names, **flags)
+        Choice(names, **flags).check()
     assert str(failure.value) == message
 
 
 @pytest.mark.parametrize("flags", [{"all": True}, {"latest": True}, {"filters": ["x=y"]}, {"cidfiles": ["x"]}])
 def test_a_flag_in_place_of_names(flags: dict[str, Any]) -> None:
-    chooser.check([], **flags)
+    Choice(**flags).check()
 
 
 def test_names_are_left_as_typed(tmp_path: Any) -> None:
     (tmp_path / "cid").write_text("0123\n")
     engine: Any = None
     files = [str(tmp_path / "cid")]
-    assert chooser.chosen(engine, ["a", "b"], cidfiles=files) == ["a", "b", "0123"]
+    assert Choice(["a", "b"], cidfiles=files).words(engine) == ["a", "b", "0123"]
     missing = [str(tmp_path / "none")]
     with pytest.raises(PodError, match=r"reading CIDFile: open .*/none: no such file or directory"):
-        chooser.chosen(engine, [], cidfiles=missing)
-    assert chooser.chosen(engine, [], cidfiles=missing, ignore=True) == []
+        Choice(cidfiles=missing).words(engine)
+    assert Choice(cidfiles=missing).words(engine, ignore=True) == []

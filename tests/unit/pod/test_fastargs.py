@@ -222,14 +222,19 @@ def declared_by(function: Callable[..., Any]) -> list[fastargs.Declared]:
     return [reader.declared(name) for name in reader.names if ", Option(" in reader.annotations.get(name, "")]
 
 
+def shared(name: str) -> tuple[str, ...]:
+    return getattr(import_module(f"pod.cli.{name}"), "SHARED", ())
+
+
 def test_index_of_flags() -> None:
     """What pod/cli/flags/index.py has to hold, as the message of this test shows it."""
     expected = {
         group.rpartition(".")[2]: sorted(flag for one in declared_by(flags.declaration(group)) for flag in one.flags)
-        for group in flags.CREATE
+        for group in {*flags.CREATE, *(one for name in MODULES for one in shared(name))}
     }
     assert {group: sorted(text.split()) for group, text in index.FLAGS.items()} == expected
     assert flags.owner(flags.CREATE, "--memory") == "pod.cli.flags.resources"
+    assert flags.owner(("pod.cli.flags.choice",), "--cidfile") == "pod.cli.flags.choice"
     assert flags.owner(flags.CREATE, "--nonsense") == flags.owner((), "--memory") == ""
 
 
