@@ -50,17 +50,11 @@ def document(event: Event) -> dict[str, Any]:
 def fields(event: Event) -> dict[str, Any]:
     """Return an event as a template sees it: all fields are there."""
     from pod.template.values import Map, WrittenTime
+    from runtime.moments import shortest
 
     found: dict[str, Any] = {name: event.get(name, 0 if name in _NUMBERS else "") for name, _ in _OPTIONAL}
-    found |= {"Status": event["Status"], "Time": WrittenTime(_written(event["Time"])), "TimeNano": event["Time"]}
+    found |= {"Status": event["Status"], "Time": WrittenTime(shortest(event["Time"])), "TimeNano": event["Time"]}
     return found | {"Type": event["Type"], "Attributes": Map(event.get("Attributes") or {})}
-
-
-def _written(nanoseconds: int) -> str:
-    """Return a moment as RFC 3339 has it, to the nanosecond."""
-    seconds, fraction = divmod(nanoseconds, 10**9)
-    digits = f".{fraction:09d}".rstrip("0").rstrip(".")
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + digits + "Z"
 
 
 def _said(event: Event, name: str) -> bool:

@@ -29,6 +29,7 @@ from runtime import status as states
 from runtime.clone import close_entrances
 from runtime.errors import ContainerExistsError, OCIRuntimeError, SpecError
 from runtime.kernel import CLONE_NEWUSER
+from runtime.moments import rfc3339
 from runtime.sync import describe
 
 TYPE_CHECKING = False
@@ -201,7 +202,7 @@ class Preparation:
                 "startTime": 0,
                 "bundle": self.bundle,
                 "rootfs": self.setup.rootfs,
-                "created": _now(),
+                "created": rfc3339(time.time_ns()),
                 "annotations": self.spec.get("annotations") or {},
                 "cgroups": [],
                 "cgroupPath": cgroup_path,
@@ -273,10 +274,3 @@ class Preparation:
         for fd in (*own, *(mount.tree for mount in getattr(setup, "mounts", ()))):
             if fd >= 0:
                 posix.close(fd)
-
-
-def _now() -> str:
-    """Return the time as RFC 3339 with nanoseconds, in UTC."""
-    now = time.time_ns()
-    second = time.gmtime(now // 1_000_000_000)
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', second)}.{now % 1_000_000_000:09d}Z"

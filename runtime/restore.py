@@ -11,6 +11,7 @@ from runtime import status as states
 from runtime.errors import ContainerExistsError, OCIRuntimeError
 from runtime.images import Directories, Settings
 from runtime.kernel import CLONE_NEWNS, MS_BIND, MS_PRIVATE, MS_REC
+from runtime.moments import rfc3339
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class _Restoration:
             "startTime": 0,
             "bundle": bundle,
             "rootfs": spec.bundle_path(bundle, document["root"]["path"]),
-            "created": time.strftime("%Y-%m-%dT%H:%M:%S.000000000Z", time.gmtime()),
+            "created": rfc3339(time.time_ns()),
             "annotations": document.get("annotations") or {},
             "cgroups": [],
             "cgroupPath": "",

@@ -12,12 +12,12 @@ import json
 import os
 import tarfile
 import time
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from pod import __version__, state, volumes
 from pod.containers.checkpointed import IMAGES, PREVIOUS
 from pod.errors import ContainerNotFoundError, PodError
+from runtime.moments import from_seconds, shortest
 from storage import images
 from storage.committer import Draft, commit_layer
 from storage.errors import ImageNotFoundError
@@ -183,7 +183,7 @@ def _document(container: Container) -> dict[str, Any]:
 
 def _make_image(engine: Engine, container: Container, path: str, reference: str) -> None:
     now = time.time()
-    created = datetime.fromtimestamp(now, UTC).isoformat().replace("+00:00", "Z")
+    created = shortest(from_seconds(now))
     platform = host()
     config = {"created": created, "architecture": platform.architecture, "os": platform.os, "config": {}}
     history = {"created": created, "created_by": f"pod container checkpoint {container.name}"}

@@ -7,13 +7,13 @@ import os
 import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from pod import events
 from pod.containers import pause, reading, status, tree
 from pod.errors import PodError
 from pod.images import changes as image_changes
+from runtime.moments import from_seconds, shortest
 from storage import images
 from storage.committer import Draft, commit_layer
 from storage.images import tag_name
@@ -105,7 +105,7 @@ def _draft(container: Container, parent: Image | None, options: CommitOptions, c
     """Return what the image says of itself; `check` is called once the layer is read, before there is an image."""
     below = json.loads(parent.config) if parent is not None else {}
     now = time.time()
-    created = datetime.fromtimestamp(now, UTC).isoformat().replace("+00:00", "Z")
+    created = shortest(from_seconds(now))
     platform = host()
     config = _config(container, below.get("config") or {}, options)
     document: dict[str, Any] = {

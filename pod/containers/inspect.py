@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from pod import values
 from pod.containers import (
     checkpointed,
@@ -19,6 +17,7 @@ from pod.containers import (
 from pod.containers.configuration import runtime_name
 from pod.containers.environment import of_program
 from pod.containers.status import observe
+from runtime.moments import from_seconds, shortest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,11 +32,8 @@ _NEVER = "0001-01-01T00:00:00Z"
 
 
 def moment(seconds: float) -> str:
-    """Return RFC 3339 with nanoseconds, in UTC; 0 is never."""
-    if not seconds:
-        return _NEVER
-    fraction = f"{seconds % 1:.9f}"[1:].rstrip("0").rstrip(".")
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + fraction + "Z"
+    """Return RFC 3339 for a moment since 1970; 0 is never."""
+    return shortest(from_seconds(seconds)) if seconds else _NEVER
 
 
 def inspect_container(engine: Engine, container: Container, *, size: bool = False) -> dict[str, Any]:

@@ -108,13 +108,11 @@ class Time:
         self.seconds = seconds
 
     def _stamp(self, separator: str) -> str:
-        from time import gmtime, strftime
+        from runtime.moments import from_seconds, shortest
 
         if self.seconds is None:
             return f"0001-01-01{separator}00:00:00"
-        whole = int(self.seconds // 1)
-        fraction = f"{self.seconds - whole:.9f}"[1:].rstrip("0").rstrip(".")
-        return strftime(f"%Y-%m-%d{separator}%H:%M:%S", gmtime(whole)) + fraction
+        return shortest(from_seconds(self.seconds)).replace("T", separator)[:-1]
 
     def to_json(self) -> str:
         """Return the RFC 3339 form."""

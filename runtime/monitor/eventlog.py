@@ -94,12 +94,12 @@ class EventLog:
     def _send(self, status: str, fields: dict[str, str | int]) -> None:
         """Send an entry with podman's fields to the journal."""
         # Whose module only those monitors have that need it.
+        from runtime.moments import rfc3339
         from runtime.monitor.journald import Sender, field
-        from runtime.monitor.log import time_text
 
         assert isinstance(self.fixed, bytes)
         name = self._renamed() or self.name
-        moment = time_text(time.time_ns()).replace("+00:00", "Z")
+        moment = rfc3339(time.time_ns())
         entry = self.fixed + field("PODMAN_EVENT", status) + field("PODMAN_TIME", moment) + field("PODMAN_NAME", name)
         for key, value in fields.items():
             entry += field(JOURNAL_FIELDS[key], str(value))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import posix
 import time
 
+from runtime.moments import rfc3339
 from runtime.monitor.eventlog import quoted
 from runtime.monitor.restarting import STOPPED
 
@@ -208,7 +209,7 @@ class Health:
         self.record = fd
 
     def _begin(self, loop: Loop, now: float) -> None:
-        self.started, self.late, self.taken = _moment(), False, b""
+        self.started, self.late, self.taken = rfc3339(time.time_ns()), False, b""
         self.deadline = now + self.check["timeout"]
         try:
             if self.request < 0:
@@ -293,7 +294,9 @@ class Health:
         size = settings["max_size"]
         text = self.taken.decode("utf-8", "replace")
         text = text[:size] if size else text
-        self.log.append(f'{{"Start":"{self.started}","End":"{_moment()}","ExitCode":{code},"Output":{quoted(text)}}}')
+        self.log.append(
+            f'{{"Start":"{self.started}","End":"{rfc3339(time.time_ns())}","ExitCode":{code},"Output":{quoted(text)}}}'
+        )
         if settings["max_count"]:
             del self.log[: -settings["max_count"]]
         self.taken = b""
@@ -359,8 +362,3 @@ def _sealed(image: bytes) -> int:
     posix.fchmod(fd, 0o555)
     fcntl.fcntl(fd, _F_ADD_SEALS, _ALL_SEALS)
     return fd
-
-
-def _moment() -> str:
-    now = time.time_ns()
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(now // 10**9))}.{now % 10**9:09d}Z"

@@ -14,6 +14,8 @@ from __future__ import annotations
 import posix
 import time
 
+from runtime.moments import rfc3339
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -28,9 +30,7 @@ _SMALLEST = 4096  # A smaller limit is taken for this one: each file holds some 
 
 def time_text(nanoseconds: int) -> str:
     """Return a time since the epoch as the log writes it."""
-    seconds, fraction = divmod(nanoseconds, 1_000_000_000)
-    moment = time.gmtime(seconds)
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', moment)}.{fraction:09d}+00:00"
+    return rfc3339(nanoseconds, "+00:00")
 
 
 def records(data: bytes, stamp: bytes, stream: bytes) -> tuple[bytes, ...]:

@@ -23,6 +23,7 @@ else:
 
 # In the order of their imports.
 _MODULES = (
+    "runtime.moments",
     "runtime.monitor.eventlog",
     "runtime.monitor.log",
     "runtime.monitor.clients",

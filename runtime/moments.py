@@ -1,0 +1,24 @@
+"""Moments as RFC 3339 writes them, in UTC."""
+
+from __future__ import annotations
+
+import time
+
+SECOND = 1_000_000_000
+
+
+def rfc3339(nanoseconds: int, zone: str = "Z") -> str:
+    """Return a moment since 1970, always with nine digits after the second; `zone` is how UTC is written."""
+    seconds, fraction = divmod(nanoseconds, SECOND)
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{fraction:09d}{zone}"
+
+
+def shortest(nanoseconds: int) -> str:
+    """Return a moment since 1970 without zeros at the end of its second, as Go prints it (time.RFC3339Nano)."""
+    return rfc3339(nanoseconds, "").rstrip("0").rstrip(".") + "Z"
+
+
+def from_seconds(seconds: float) -> int:
+    """Return the nanoseconds of a moment in seconds, with as much of its fraction as a float holds."""
+    whole = int(seconds // 1)
+    return whole * SECOND + round((seconds - whole) * SECOND)
