@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from errno import ENOTEMPTY
+from errno import EBUSY, ENOTEMPTY, EXDEV
 
 from pod import events, state
 from pod.containers import runtimes, status, stop
@@ -194,14 +194,23 @@ def delete_files(engine: Engine, container_id: str) -> None:
 
 
 def remove_tree(path: str) -> None:
-    """Remove a directory, into which a monitor that nobody knows of any more may still write its last."""
+    """Remove a directory, into which a monitor that nobody knows of any more may still write its last.
+
+    What this process alone has mounted in it is unmounted: what a monitor becomes at its container's end removes that
+    container with its root file system still before its eyes.
+    """
     for left in range(_TRIES, -1, -1):
         try:
             gc.remove_tree(path)
         except OSError as error:
-            if error.errno != ENOTEMPTY or not left:
+            if error.errno not in (ENOTEMPTY, EXDEV, EBUSY) or not left:
                 raise
-            time.sleep(_RETRY_SECONDS)
+            if error.errno == ENOTEMPTY:
+                time.sleep(_RETRY_SECONDS)
+                continue
+            from pod.containers import rootfs
+
+            rootfs.unmount(path)
         else:
             return
 

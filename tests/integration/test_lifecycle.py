@@ -11,6 +11,7 @@ import time
 import pytest
 
 from tests.fixtures.command import Pod
+from tests.fixtures.monitor import eventually
 
 LOOP = "trap 'echo got TERM; exit 5' TERM; echo ready; while :; do sleep 0.05; done"
 DEAF = "trap '' TERM; echo ready; while :; do sleep 0.05; done"
@@ -131,13 +132,28 @@ def test_rm_of_what_is_not_there(pod: Pod) -> None:
     assert pod.run("rm", "--force", "nothing", check=False).code == 0
 
 
-def test_rm_automatically_when_detached(box: Pod, busybox: str) -> None:
-    box.run("run", "-d", "--rm", busybox, "sleep", "0.3")
-    for _ in range(100):
-        if not box.run("ps", "-aq").out:
-            return
-        time.sleep(0.1)
-    pytest.fail("the container was not removed when it ended")
+@pytest.mark.parametrize("seconds", ["0", "0.3", "1.3"])
+def test_rm_automatically_when_detached(box: Pod, busybox: str, seconds: str) -> None:
+    """Nothing is left for a later command, whether the monitor is still a fork of ours when it ends or not."""
+    box.run("run", "-d", "--rm", "-v", "/data", busybox, "sh", "-c", f"echo much > /data/file; exec sleep {seconds}")
+    eventually(lambda: not files_of_containers(box))
+    assert box.run("ps", "-aq").out == ""
+    assert box.run("volume", "ls", "-q").out == ""
+
+
+def test_rm_automatically_of_what_is_mounted_on_the_host(box: Pod, busybox: str) -> None:
+    box.run("run", "-d", "--rm", "--name", "c", busybox, "sleep", "100")
+    if not box.rootless:
+        assert "bin" in os.listdir(box.run("mount", "c").out)
+    # Nobody waits for it: it is for its monitor to remove it.
+    os.kill(int(box.run("inspect", "--format", "{{.State.Pid}}", "c").out), signal.SIGKILL)
+    eventually(lambda: not files_of_containers(box))
+
+
+def files_of_containers(box: Pod) -> list[str]:
+    """Return what there is of containers and their volumes, without any command that would sweep."""
+    places = [f"{box.root}/containers", f"{box.root}/volumes", f"{box.runroot}/containers"]
+    return [name for place in places for name in os.listdir(place)]
 
 
 def test_exec(box: Pod, busybox: str) -> None:
