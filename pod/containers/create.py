@@ -120,7 +120,7 @@ def create(engine: Engine, options: CreateOptions) -> state.Container:
     reserve.check(engine.store, "create container")
     container_id = names.new_id()
     config = configure(engine, options, container_id)
-    name = names.check_name(options.name) if options.name else _free_name(engine)
+    name = names.check_name(options.name) if options.name else ""
     creator = f"{os.getpid()} {process.start_time(os.getpid())} {boot_id()}" if options.owned_by_command else ""
     row = (container_id, name, config["image"], time.time(), int(options.auto_remove), creator, jsontext.dumps(config))
     return insert(
@@ -136,11 +136,15 @@ def insert(
     auto_ids: AutoRequest | None = None,
     networks: list[tuple[str, Place]] | None = None,
 ) -> state.Container:
-    """Make a container that is settled but for its IDs with --userns=auto: rows in one commit, then its files."""
+    """Make a container that is settled but for its IDs with --userns=auto: rows in one commit, then its files.
+
+    One without a name gets a free one in the same commit: of many at once two may well hit on the same.
+    """
     config = container.config
     mounted = [mount for mount in config["mounts"] if mount["type"] == "volume"]
     new_volumes = []
     with database.transaction(engine.connection):
+        container.name = container.name or _free_name(engine)
         for mount in mounted:
             anonymous = mount["anonymous"]
             if state.insert_volume(engine.connection, mount["source"], anonymous=anonymous, labels={}, options={}):

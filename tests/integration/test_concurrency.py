@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
+from dataclasses import replace
+from pathlib import Path
 
 from tests.fixtures import images
 from tests.fixtures.command import Pod
@@ -41,6 +44,20 @@ def test_one_name_is_given_once(box: Pod, busybox: str) -> None:
     results = finish([box.start("run", "-d", "--name", "c", busybox, "sleep", "1000") for _ in range(8)])
     assert sorted(code for code, _, _ in results) == [0, *[125] * 7]
     assert len(box.run("ps", "-aq").out.split()) == 1
+
+
+def test_names_that_pod_chooses_are_given_once(box: Pod, busybox: str) -> None:
+    """Of eleven thousand names, two of 32 at once hit on the same every twenty times; here there are twenty."""
+    path = f"{box.home}/pod-of-few-words"
+    few = "from pod import names; names._MOODS, names._ANIMALS = ['calm'], names._ANIMALS[:20]\n"
+    program = Path(box.command).read_text().replace("from pod.__main__", f"{few}from pod.__main__")
+    assert few in program
+    Path(path).write_text(program)
+    os.chmod(path, 0o755)
+    narrow = replace(box, command=path)
+    created = finish([narrow.start("create", busybox) for _ in range(AT_ONCE)])
+    assert [(code, error) for code, _, error in created] == [(0, b"")] * AT_ONCE
+    assert len(set(box.run("ps", "--all", "--format", "{{.Names}}").out.split())) == AT_ONCE
 
 
 def test_pulls_of_one_image_at_once(pod: Pod, busybox: str) -> None:
