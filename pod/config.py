@@ -91,6 +91,10 @@ def load(settings: Settings) -> Config:
     )
     tables = containers_conf.load(rootless=rootless, home=home, cache=config.runroot)
     config.containers, config.engine, config.network = tables
+    if config.network:
+        from pod.networks.settings import check_backend
+
+        check_backend(config.network)
     config.runtime = settings.runtime or config.engine.get("runtime") or ""
     config.runtime_flags = settings.runtime_flag or []
     config.cdi_spec_dirs = settings.cdi_spec_dir or config.engine.get("cdi_spec_dirs") or []

@@ -219,7 +219,8 @@ def configure(engine: Engine, options: CreateOptions, container_id: str) -> Cont
         _drop_limits(options)
     modes = _namespaces(engine, options)
     privileges = security_options.settle(engine.config.containers, options)
-    ports, network = _network(options, modes, image_config)
+    servers = engine.config.containers.get("dns_servers")
+    ports, network = _network(options, modes, image_config, servers)
     identity, confinement = _sections(engine, options, modes, image_config)
     config: ContainerConfig = {
         "image": image.id if image is not None else "",
@@ -339,16 +340,19 @@ def _sections(
 
 
 def _network(
-    options: CreateOptions, modes: Namespaces, image_config: dict[str, Any]
+    options: CreateOptions, modes: Namespaces, image_config: dict[str, Any], servers: object
 ) -> tuple[list[dict[str, Any]], NetworkSettings]:
-    """Return what is published, and what the flags on the network come to."""
+    """Return what is published, and what the flags on the network, and containers.conf's `dns_servers`, come to."""
     exposed = image_config.get("ExposedPorts")
-    if options.network is None and not exposed:
-        settings: NetworkSettings = DEFAULTS["network"]
-        return [], settings
-    from pod.networks import choice
+    ports: list[dict[str, Any]] = []
+    settings: NetworkSettings = DEFAULTS["network"]
+    if options.network is not None or exposed:
+        from pod.networks import choice
 
-    return choice.publish(options, modes["network"], exposed or {})
+        ports, settings = choice.publish(options, modes["network"], exposed or {})
+    if servers == ["none"] and not settings["dns_servers"]:
+        settings = {**settings, "resolv_conf": False}
+    return ports, settings
 
 
 def _default_init(engine: Engine) -> str:

@@ -9,10 +9,9 @@ from pod.errors import PodError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pod.containers.configuration import ContainerConfig
-
-_HOSTS = "127.0.0.1\tlocalhost localhost.localdomain\n::1\tlocalhost ip6-localhost ip6-loopback\n"
-
 
 _RESOLVER = "127.0.0.11"
 _DOMAIN = "dns.podman"
@@ -32,72 +31,89 @@ class Reach:
         self.names_answered = names_answered  # by its monitor, on a loopback address
 
 
-def write(directory: str, config: ContainerConfig, *, name: str, reach: Reach | None = None) -> None:
-    """Write the files of the container of this name into its directory of files."""
+def write(
+    directory: str, config: ContainerConfig, settings: dict[str, Any], *, name: str, reach: Reach | None = None
+) -> None:
+    """Write the files of the container of this name into its directory of files.
+
+    `settings` is the table [containers] of containers.conf.
+    """
     identity = config["identity"]
     if identity["hosts_file"] != "image":
-        write_hosts(directory, config, _base(config), name=name, reach=reach)
+        write_hosts(directory, config, settings, _base(config), name=name, reach=reach)
     write_file(f"{directory}/hostname", f"{config['hostname']}\n")
     write_file(f"{directory}/containerenv", "")
-    write_file(f"{directory}/resolv.conf", _resolv_conf(config, reach))
+    write_file(f"{directory}/resolv.conf", _resolv_conf(config, settings, reach))
     if identity["timezone"]:
         _write_zone(directory, identity["timezone"])
 
 
-def _resolv_conf(config: ContainerConfig, reach: Reach | None) -> str:
+def _resolv_conf(config: ContainerConfig, settings: dict[str, Any], reach: Reach | None) -> str:
     """Return what resolv.conf says; who has the host's network and asks for nothing else has the host's file."""
-    host, asked = _read(resolv_conf.HOST), config["network"]
-    shares = config["namespaces"]["network"] == "host"
-    if shares and not (asked["dns_servers"] or asked["dns_search"] or asked["dns_options"]):
+    host, asked = _read(resolv_conf.HOST), resolv_conf.asked(config["network"], settings)
+    shares = _has_host_network(config)
+    if shares and not (asked.servers or asked.searches or asked.options):
         return host
     if not shares and resolv_conf.is_stub(host):
         host = _read(resolv_conf.RESOLVED) or host
     answered = reach is not None and reach.names_answered
     return resolv_conf.for_container(
         resolv_conf.parse(host),
+        asked,
         own=[_RESOLVER] if answered else [],
-        servers=asked["dns_servers"],
-        searches=asked["dns_search"],
-        options=asked["dns_options"],
         domain=_DOMAIN if answered else "",
         shares_host=shares,
     ).text()
 
 
 def _base(config: ContainerConfig) -> str:
-    """Return what hosts begins with."""
+    """Return what hosts says beside what we add."""
     path = config["identity"]["hosts_file"]
-    if path == "none":
-        return ""
-    if path:
-        return _read(path)
-    return (_read("/etc/hosts") or _HOSTS) if config["namespaces"]["network"] == "host" else _HOSTS
+    return "" if path == "none" else _read(path or "/etc/hosts")
 
 
-def write_hosts(directory: str, config: ContainerConfig, base: str, *, name: str, reach: Reach | None = None) -> None:
-    """Write hosts: the base, what --add-host says, the host's names, and the container's own."""
+def write_hosts(
+    directory: str,
+    config: ContainerConfig,
+    settings: dict[str, Any],
+    base: str,
+    *,
+    name: str,
+    reach: Reach | None = None,
+) -> None:
+    """Write hosts: what --add-host says, the base, the host's names, and the container's own."""
+    host = hosts.internal_address(settings)
+    if host is None:
+        host = reach.host if reach else _own_address() or ("127.0.0.1" if _has_host_network(config) else "")
     added = []
     for item in config["identity"]["add_hosts"]:
         address, names = hosts.added(item)
         if address == hosts.GATEWAY:
-            address = (reach.host if reach else "") or _gateway(config, item)
+            if not host:
+                raise _no_gateway(item)
+            address = host
         added.append((address, names))
     names = [config["hostname"], name]
     if reach and reach.addresses:
         own = [(address, [*names, *reach.names]) for address in reach.addresses]
     else:
         own = [("127.0.0.1", names)] if config["hostname"] not in base.split() else []
-    host = reach.host if reach else ""
     write_file(f"{directory}/hosts", hosts.text(base, added=added, own=own, host=host))
 
 
-def _gateway(config: ContainerConfig, item: str) -> str:
-    """Return the address by which a container reaches the host."""
-    if config["namespaces"]["network"] != "host":
-        raise PodError(
-            f'unable to replace "host-gateway" of host entry "{item}": host containers internal IP address is empty',
-            hint="the container has no network of its own to the host: use --network=host, or write an address",
-        )
+def _has_host_network(config: ContainerConfig) -> bool:
+    return config["namespaces"]["network"] == "host"
+
+
+def _no_gateway(item: str) -> PodError:
+    return PodError(
+        f'unable to replace "host-gateway" of host entry "{item}": host containers internal IP address is empty',
+        hint="write an address in its place: no network of the container leads to the host",
+    )
+
+
+def _own_address() -> str:
+    """Return an address of the host, as others see it."""
     from _socket import AF_INET, SOCK_CLOEXEC, SOCK_DGRAM, socket
 
     end = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC)
@@ -105,7 +121,7 @@ def _gateway(config: ContainerConfig, item: str) -> str:
         end.connect(("192.0.2.1", 9))  # nothing is sent: it chooses our address
         return str(end.getsockname()[0])
     except OSError:
-        return "127.0.0.1"
+        return ""
     finally:
         end.close()
 

@@ -7,45 +7,39 @@ from __future__ import annotations
 
 import os
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 HOST_NAMES = ("host.containers.internal", "host.docker.internal")
 GATEWAY = "host-gateway"
 
 
 def text(base: str, *, added: list[tuple[str, list[str]]], own: list[tuple[str, list[str]]], host: str) -> str:
-    """Return the content of hosts: the base, what was added, the host's names, and the container's own.
+    """Return the content of hosts: what was added, the base, localhost, the host's names, and the container's own.
 
-    `added` and `own`: addresses with their names; a name that was added has no other address. `host`: the address
-    by which the container reaches the host, empty if it cannot.
+    `added` and `own`: addresses with their names. `host`: the address by which the container reaches the host, empty
+    if it cannot. A name has the address that is named first, and no other.
     """
-    taken = {name for _, names in added for name in names}
-    lines = [line for line in (_without(line, taken) for line in base.splitlines()) if line is not None]
-    lines += [f"{address}\t{' '.join(names)}" for address, names in added]
-    if host:
-        lines += _line(host, [name for name in HOST_NAMES if name not in taken | _names(base)])
-    for address, names in own:
-        lines += _line(address, [name for name in dict.fromkeys(names) if name not in taken])
-    return "".join(f"{line}\n" for line in lines)
+    before = {name for _, names in added for name in names}
+    rest = [(words[0], [name for name in words[1:] if name not in before]) for words in _entries(base)]
+    there = before.union(*(names for _, names in rest))
+    always = [("127.0.0.1", ["localhost"]), ("::1", ["localhost"])]
+    always += [(host, [*HOST_NAMES])] if host else []
+    entries = [*added, *rest]
+    entries += [(address, [one for one in dict.fromkeys(names) if one not in there]) for address, names in always + own]
+    return "".join(f"{address}\t{' '.join(names)}\n" for address, names in entries if names)
 
 
-def _line(address: str, names: list[str]) -> list[str]:
-    return [f"{address}\t{' '.join(names)}"] if names else []
+def _entries(base: str) -> list[list[str]]:
+    found = [line.partition("#")[0].split() for line in base.splitlines()]
+    return [words for words in found if words]
 
 
-def _words(line: str) -> list[str]:
-    return line.partition("#")[0].split()
-
-
-def _names(base: str) -> set[str]:
-    return {name for line in base.splitlines() for name in _words(line)[1:]}
-
-
-def _without(line: str, taken: set[str]) -> str | None:
-    """Return a line without these names; None if there were no others."""
-    words = _words(line)
-    kept = [word for word in words[1:] if word not in taken]
-    if len(kept) == len(words[1:]):
-        return line
-    return f"{words[0]}\t{' '.join(kept)}" if kept else None
+def internal_address(settings: dict[str, Any]) -> str | None:
+    """Return the address that containers.conf has for host.containers.internal, empty for none; None for any."""
+    said = str(settings.get("host_containers_internal_ip") or "")
+    return "" if said == "none" else said or None
 
 
 def added(item: str) -> tuple[str, list[str]]:

@@ -57,7 +57,8 @@ class Plan:
         self.sources = self._sources()
         self.connector = self._connector()
         self.reach = self.connector.reach if self.connector else None
-        files.write(self.surroundings.files, self.config, name=container.name, reach=self.reach)
+        settings = engine.config.containers
+        files.write(self.surroundings.files, self.config, settings, name=container.name, reach=self.reach)
 
     def _sources(self) -> Sources | None:
         """Return what is to be done for sources of mounts; most containers have none, and need not load that."""
@@ -122,6 +123,7 @@ class Plan:
             keep_name=self.engine.config.user,
             name=self.container.name,
             reach=self.reach,
+            settings=self.engine.config.containers,
         )
         if self.sources is not None:
             self.sources.prepare(self.spec)

@@ -5,6 +5,12 @@ Source: resolv.conf(5), podman-run(1).
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from pod.containers.configuration import NetworkSettings
+
 HOST = "/etc/resolv.conf"
 # systemd-resolved: what it asks itself, where /etc/resolv.conf has nothing but its own loopback address.
 RESOLVED = "/run/systemd/resolve/resolv.conf"
@@ -45,6 +51,14 @@ def parse(text: str) -> ResolvConf:
     return found
 
 
+def asked(network: NetworkSettings, settings: dict[str, Any]) -> ResolvConf:
+    """Return what containers.conf and the flags ask for, in this order, as podman has it."""
+    servers = [one for one in settings.get("dns_servers") or [] if one != "none"]
+    searches = [*(settings.get("dns_searches") or []), *network["dns_search"]]
+    options = [*(settings.get("dns_options") or []), *network["dns_options"]]
+    return ResolvConf([*servers, *network["dns_servers"]], searches, options)
+
+
 def is_stub(text: str) -> bool:
     """Tell whether systemd-resolved's own address is the only server, so that RESOLVED tells more."""
     return parse(text).servers == [_STUB]
@@ -52,34 +66,32 @@ def is_stub(text: str) -> bool:
 
 def for_container(
     host: ResolvConf,
+    asked: ResolvConf,
     *,
     own: list[str],
-    servers: list[str],
-    searches: list[str],
-    options: list[str],
     domain: str = "",
     shares_host: bool = False,
 ) -> ResolvConf:
     """Return what a container's file says.
 
-    `own`: addresses of the resolver that answers the container (it knows the other servers itself); `servers`,
-    `searches`, `options`: what was asked for, in place of the host's, "." for no search domain; `domain`: where the
-    container's networks have their names; `shares_host`: it has the host's network, with all that listens there.
+    `own`: addresses of the resolver that answers the container (it knows the other servers itself); `asked`: what is to
+    be in place of the host's, "." for no search domain; `domain`: where the container's networks have their names;
+    `shares_host`: it has the host's network, with all that listens there.
     """
     if own:
         found = own
-    elif servers:
-        found = servers
+    elif asked.servers:
+        found = asked.servers
     elif shares_host:
         found = host.servers
     else:
         found = [server for server in host.servers if not _is_local(server)] or _PUBLIC
-    wanted = searches or host.searches
-    if "." in searches:
+    wanted = asked.searches or host.searches
+    if "." in asked.searches:
         wanted = []
     elif domain:
         wanted = [domain, *(search for search in wanted if search != domain)]
-    return ResolvConf(found, wanted, options or host.options)
+    return ResolvConf(found, wanted, asked.options or host.options)
 
 
 def _is_local(server: str) -> bool:

@@ -155,11 +155,12 @@ def finish_spec(
     keep_name: str,
     name: str,
     reach: container_files.Reach | None = None,
+    settings: dict[str, Any],
 ) -> None:
     """Add to the spec what only the mounted image tells: the user, its home, and the working directory.
 
-    `name` is the container's. With `keep_id`, that user is the process's unless another
-    was asked for, and `keep_name` its name in /etc/passwd.
+    `name` is the container's, `settings` the table [containers] of containers.conf. With `keep_id`, that user is the
+    process's unless another was asked for, and `keep_name` its name in /etc/passwd.
     """
     root = os.open(document["root"]["path"], os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -176,7 +177,7 @@ def finish_spec(
         set_user(document["process"], user, config)
         if config["identity"]["hosts_file"] == "image":
             base = users.read_file(root, "etc/hosts").decode("utf-8", "surrogateescape")
-            container_files.write_hosts(files, config, base, name=name, reach=reach)
+            container_files.write_hosts(files, config, settings, base, name=name, reach=reach)
         if host_users or (not user.is_listed and (user.uid or user.gid)):
             from pod.containers import accounts
 

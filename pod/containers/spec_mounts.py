@@ -90,7 +90,7 @@ def _file_mounts(config: ContainerConfig, surroundings: Surroundings) -> list[di
         # What is known of the network belongs to the container that has it.
         network = f"{os.path.dirname(os.path.dirname(directory))}/{config['namespaces']['network'][10:]}/files"
     names = {"/run/.containerenv": f"{directory}/containerenv"}
-    if config["network"]["resolv_conf"]:
+    if config["network"]["resolv_conf"] and config["namespaces"]["network"] != "none":
         names["/etc/resolv.conf"] = f"{network}/resolv.conf"
     if identity["hosts"]:
         names["/etc/hosts"] = f"{network}/hosts"

@@ -12,8 +12,8 @@ import marshal
 import posix
 from errno import EEXIST, ENOENT
 
+from pod.containers import hosts, resolv_conf
 from pod.containers.files import Reach
-from pod.containers.hosts import HOST_NAMES
 from pod.networks import firewall, rows, sweeping
 from runtime.errors import OCIRuntimeError
 from runtime.monitor import names
@@ -43,8 +43,16 @@ def of(engine: Engine, container: Container) -> Connector:
     config = container.config
     names = list(dict.fromkeys([container.name, config["hostname"], container.id[:12]]))
     places = rows.attachments(engine.connection, container=container.id)
-    servers = config["network"]["dns_servers"]
-    return Connector(engine.config.runroot, container.id, names, places, config["ports"], servers)
+    connector = Connector(engine.config.runroot, container.id, names, places, config["ports"])
+    connector.servers = resolv_conf.asked(config["network"], engine.config.containers).servers
+    connector.host = hosts.internal_address(engine.config.containers)
+    table = engine.config.network
+    if table:
+        from pod.networks import settings
+
+        connector.port = settings.bind_port(table)
+        connector.has_firewall = settings.has_firewall(table)
+    return connector
 
 
 class Connector:
@@ -57,14 +65,17 @@ class Connector:
         names: list[str],
         places: list[Attachment],
         ports: list[dict[str, Any]],
-        servers: list[str] | None = None,
     ) -> None:
         self.directory = f"{runroot}/networks"
         self.container = container
         self.names = names
         self.places = places
         self.ports = ports
-        self.servers = servers or []  # that --dns names
+        # What flags and containers.conf say beside:
+        self.servers: list[str] = []  # that the resolver asks, in place of the host's
+        self.host: str | None = None  # the address of the host, empty for none
+        self.port = 0  # where the resolver listens beside port 53; 0 for the usual one
+        self.has_firewall = True
 
     @property
     def reach(self) -> Reach:
@@ -75,6 +86,8 @@ class Connector:
 
     def _host(self) -> str:
         """Return the address by which the container reaches the host; empty if it cannot."""
+        if self.host is not None:
+            return self.host
         subnets = [subnet for place in self.places for subnet in place.network.subnets]
         return next((subnet["gateway"] for subnet in subnets if "gateway" in subnet), "")
 
@@ -85,7 +98,7 @@ class Connector:
         """Return what the container's resolver is to know; None if none of its networks has names."""
         if not self._answers_names():
             return None
-        from runtime.monitor.resolver import Settings
+        from runtime.monitor.resolver import OWN_PORT, Settings
 
         named = [place.network for place in self.places if place.network.has_names]
         host = self._host()
@@ -93,9 +106,10 @@ class Connector:
         closed = all(place.network.internal for place in self.places)
         return Settings(
             [f"{self.directory}/{network.name}".encode("utf-8", "surrogateescape") for network in named],
-            hosts={name: [host] for name in HOST_NAMES} if host else {},
+            hosts={name: [host] for name in hosts.HOST_NAMES} if host else {},
             servers=[] if closed else self.servers or servers,
             resolv_conf=b"" if closed else b"/etc/resolv.conf",
+            port=self.port or OWN_PORT,
         )
 
     def connect(self, pid: int, start_time: int) -> Network:
@@ -137,7 +151,7 @@ class Connector:
             added: list[Element] = []
             for place in self.places:
                 index = _bridge(links, place.network)
-                of_network = firewall.of_network(place.network)
+                of_network = firewall.of_network(place.network) if self.has_firewall else []
                 network.bridges.append(Bridge(index, of_network))
                 added += of_network
                 mac = place.place["mac"].replace(":", "").replace("-", "")
@@ -151,7 +165,8 @@ class Connector:
             for error in links.send([route.let_turn_back(index) for index in network.links]).values():
                 raise error
             network.elements = self._published()
-            firewall.add(elements, added + network.elements)
+            if self.has_firewall:
+                firewall.add(elements, added + network.elements)
         finally:
             posix.close(lock)
             if there is not None:
@@ -159,7 +174,7 @@ class Connector:
 
     def _published(self) -> list[Element]:
         """Return the elements of the published ports: the first network that leads outwards has them."""
-        for place in self.places:
+        for place in self.places if self.has_firewall else ():
             if not place.network.internal:
                 return firewall.of_ports(self.ports, [firewall.pack(address) for address in place.addresses])
         return []

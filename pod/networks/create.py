@@ -10,7 +10,7 @@ import time
 
 from pod import events
 from pod.errors import PodError
-from pod.networks import leases, rows, subnets
+from pod.networks import leases, rows, settings, subnets
 from pod.networks.network import Network
 from runtime import jsontext
 from storage import database
@@ -248,7 +248,7 @@ def _settle_subnets(engine: Engine, asked: NetworkFlags, document: dict[str, Any
         limits = asked.ranges[index] if index < len(asked.ranges) else ""
         document["subnets"].append(_subnet(whole, gateway, limits))
     if not found:
-        chosen = subnets.free(taken, leases.pools(engine))
+        chosen = subnets.free(taken, settings.pools(engine.config.network))
         if chosen is None:
             raise PodError("could not find free subnet from subnet pools", hint="say one with --subnet")
         found.append(chosen)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 
 from pod.errors import PodError
-from pod.networks import rows, subnets
+from pod.networks import rows, settings, subnets
 from pod.networks.network import Attachment, Network
 from runtime import jsontext
 from storage import database
@@ -87,7 +87,7 @@ def named(engine: Engine, name: str) -> Network:
 
 def default_name(engine: Engine) -> str:
     """Return the name of the default network."""
-    return str(engine.config.network.get("default_network") or "podman")
+    return settings.default_name(engine.config.network)
 
 
 def default(engine: Engine) -> Network:
@@ -101,12 +101,11 @@ def default(engine: Engine) -> Network:
 def _new_default(engine: Engine, name: str) -> Network:
     import hashlib  # once in the life of a store
 
-    settings = engine.config.network
-    wanted = subnets.parse(str(settings.get("default_subnet") or subnets.DEFAULT))
+    wanted = settings.default_subnet(engine.config.network)
     taken = taken_ranges(engine.connection)
     chosen: subnets.Range | None = wanted
     if any(wanted.overlaps(other) for other in taken):
-        chosen = subnets.free(taken, pools(engine))
+        chosen = subnets.free(taken, settings.pools(engine.config.network))
     if chosen is None:
         raise PodError("could not find free subnet from subnet pools")
     document = {
@@ -119,12 +118,6 @@ def _new_default(engine: Engine, name: str) -> Network:
         "ipam_options": {"driver": "host-local"},
     }
     return Network((name, hashlib.sha256(name.encode()).hexdigest(), time.time(), jsontext.dumps(document)))
-
-
-def pools(engine: Engine) -> list[tuple[str, int]]:
-    """Return where networks get their subnets from."""
-    said = engine.config.network.get("default_subnet_pools")
-    return [(str(one["base"]), int(one["size"])) for one in said] if said else [*subnets.POOLS]
 
 
 def taken_ranges(connection: sqlite3.Connection) -> list[subnets.Range]:

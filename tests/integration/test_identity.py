@@ -200,11 +200,14 @@ def test_hosts(box: Pod, busybox: str) -> None:
     )
     assert found.splitlines()[:2] == ["1.2.3.4\ta b", "::2\tc"]
     base = written(box, "hosts", "9.9.9.9 base")
-    assert inside(box, busybox, "cat /etc/hosts", "--hosts-file", base).startswith("9.9.9.9 base\n127.0.0.1\t")
+    assert inside(box, busybox, "cat /etc/hosts", "--hosts-file", base).startswith("9.9.9.9\tbase\n127.0.0.1\tloc")
+    with open("/etc/hosts", encoding="utf-8") as file:
+        name = next((line.split()[1] for line in file if line.strip() and not line.startswith("#")), "localhost")
+    assert name in inside(box, busybox, "cat /etc/hosts").split()
     found = inside(box, busybox, "cat /etc/hosts", "--network", "host", "--add-host", "gate:host-gateway")
     assert "\tgate" in found
     assert inside(box, busybox, "ls /etc", "--no-hosts", "--no-hostname").split() == sorted(
-        ["group", "not-executable", "passwd", "resolv.conf"]
+        ["group", "not-executable", "passwd"]
     )
     for words, message in (
         ("--add-host foo", 'bad format for add-host: "foo"'),
@@ -213,15 +216,18 @@ def test_hosts(box: Pod, busybox: str) -> None:
         ("--hosts-file nope", "hosts file path must be absolute and of a file: nope"),
     ):
         assert message in refused(box, "run", *words.split(), busybox, "true")
+    nowhere = written(box, "c.conf", '[containers]\nnetns = "none"\nhost_containers_internal_ip = "none"\n')
+    box.environment["CONTAINERS_CONF_OVERRIDE"] = nowhere
     assert 'unable to replace "host-gateway" of host entry "x:host-gateway"' in refused(
         box, "run", "--rm", "--add-host", "x:host-gateway", busybox, "true", code=126
     )
+    assert "internal" not in inside(box, busybox, "cat /etc/hosts")
 
 
 def test_hosts_of_the_image(box: Pod, registry: Registry) -> None:
     layer = images.layer(images.entry("etc/hosts", b"8.8.4.4 ofimage\n"))
     image = registry.push("hosts", "latest", images.busybox(layer))
-    assert inside(box, image, "head -1 /etc/hosts", "--hosts-file", "image") == "8.8.4.4 ofimage"
+    assert inside(box, image, "head -1 /etc/hosts", "--hosts-file", "image") == "8.8.4.4\tofimage"
     assert inside(box, image, "cat /etc/hosts", "--no-hosts") == "8.8.4.4 ofimage"
 
 
