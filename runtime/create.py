@@ -31,15 +31,19 @@ class Created:
     """A container that waits for `start`. `console` is the terminal's master unless a console socket got it.
 
     `warnings` are what the configuration asks for and the container does without, as the specification has it.
+    `network` is a descriptor of its network namespace, if that is new and was asked for.
     """
 
-    __slots__ = ("cgroups", "console", "id", "pid", "start_time", "state_dir", "warnings")
+    __slots__ = ("cgroups", "console", "id", "network", "pid", "start_time", "state_dir", "warnings")
 
-    def __init__(self, state_dir: str, status: states.Status, console: int | None, warnings: list[str]) -> None:
+    def __init__(
+        self, state_dir: str, status: states.Status, console: int | None, warnings: list[str], network: int | None
+    ) -> None:
         self.id = status.id
         self.pid = status.pid
         self.start_time = status.start_time
         self.console = console
+        self.network = network
         self.cgroups = status.cgroups
         self.state_dir = state_dir
         self.warnings = warnings
@@ -65,13 +69,15 @@ def create(
     use_cgroups: bool = True,
     listen_fds: int = 0,
     notify_socket: bool = False,
+    keep_network: bool = False,
 ) -> Created:
     """Create a container below the runtime's `root`; raise an OCIRuntimeError and leave nothing behind if it fails.
 
     With the address of a bus, `systemd_bus`, it is a unit of the systemd there, as `linux.cgroupsPath` says.
     `preserve` are files of the caller that the process gets under the same numbers, beside 3 to 2 + `preserve_fds`.
     `listen_fds`: how many of the caller's files from 3 on are for sd_listen_fds(3), before those to preserve.
-    `notify_socket`: let the container notify whoever will start it (runtime.notify).
+    `notify_socket`: let the container notify whoever will start it (runtime.notify). `keep_network`: return a
+    descriptor of its new network namespace, which cannot be opened by the process's number before it is started.
     """
     launch.check_preserved(preserve_fds + listen_fds, preserve)
     prepared = Preparation(container_id, bundle, spec, root)
@@ -80,12 +86,13 @@ def create(
     setup.stdio, setup.preserve_fds = (stdin, stdout, stderr), preserve_fds + listen_fds
     setup.preserved = preserve
     setup.no_pivot = no_pivot
+    setup.tells_network = keep_network
     first = _FirstProcess(prepared)
     try:
         prepared.prepare(systemd_bus, use_cgroups)
         first.fork()
         first.complete(pid_file, console_socket, pidfd_socket)
-        return Created(prepared.directory, prepared.status, first.console, prepared.warnings)
+        return Created(prepared.directory, prepared.status, first.console, prepared.warnings, first.network)
     except BaseException as error:
         cause = first.cause(error)
         first.undo()
@@ -106,13 +113,14 @@ def create(
 class _FirstProcess:
     """The container's first process, as its parent follows it from the fork until it waits for `start`."""
 
-    __slots__ = ("channel", "console", "pid", "prepared", "setup", "twin")
+    __slots__ = ("channel", "console", "network", "pid", "prepared", "setup", "twin")
 
     def __init__(self, prepared: Preparation) -> None:
         self.prepared = prepared
         self.setup = prepared.setup
         self.channel: Channel | None = None
         self.console: int | None = None
+        self.network: int | None = None
         self.pid = 0
         self.twin = 0  # waits for the seccomp filter to be loaded, at the container's start
 
@@ -212,6 +220,8 @@ class _FirstProcess:
                 return
             if kind == "terminal":
                 self.console = fds[0]
+            elif kind == "network":
+                self.network = fds[0]
             elif kind == "warning":
                 self.prepared.warnings.append(payload)
             elif kind == "mounted":
@@ -249,8 +259,9 @@ class _FirstProcess:
             launch.kill_child(self.pid)
         if self.twin:
             launch.kill_child(self.twin)
-        if self.console is not None:
-            posix.close(self.console)
+        for fd in (self.console, self.network):
+            if fd is not None:
+                posix.close(fd)
 
     def close(self) -> None:
         """Close our end of the channel."""

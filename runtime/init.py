@@ -89,6 +89,7 @@ class Setup:
         "state",
         "stdio",
         "sysctls",
+        "tells_network",
     )
 
     channel: Channel
@@ -119,6 +120,7 @@ class Setup:
     state: dict[str, Any]
     stdio: tuple[int, int, int]
     sysctls: dict[str, str]
+    tells_network: bool  # hand a new network namespace to the parent
 
 
 def run(setup: Setup) -> NoReturn:
@@ -218,6 +220,8 @@ def enter_namespaces(setup: Setup) -> None:
         become_root()
     syscalls.prctl(PR_SET_DUMPABLE, 0)
     plan.close()
+    if setup.tells_network and plan.new & CLONE_NEWNET:
+        _tell_network(setup.channel)
     if plan.new & CLONE_NEWCGROUP:
         syscalls.unshare(CLONE_NEWCGROUP)
     if plan.new & CLONE_NEWNET:
@@ -227,6 +231,13 @@ def enter_namespaces(setup: Setup) -> None:
     if setup.domainname:
         syscalls.setdomainname(setup.domainname)
     sysctl.write(setup.proc, setup.sysctls)
+
+
+def _tell_network(channel: Channel) -> None:
+    """Hand over the network namespace: whoever is not the host's root cannot open that of a process like this."""
+    fd = posix.open("/proc/self/ns/net", posix.O_RDONLY | posix.O_CLOEXEC)
+    channel.send("network", None, (fd,))
+    posix.close(fd)
 
 
 def enter_cgroup(entrances: list[int]) -> None:

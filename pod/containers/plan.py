@@ -77,9 +77,9 @@ class Plan:
 
         return connecting.of(self.engine, self.container)
 
-    def _connect(self, pid: int, start_time: int) -> tuple[Network, Settings | None]:
+    def _connect(self, pid: int, start_time: int, namespace: str) -> tuple[Network, Settings | None]:
         assert self.connector is not None
-        return self.connector.connect(pid, start_time), self.connector.resolver()
+        return self.connector.connect(pid, start_time, namespace), self.connector.resolver()
 
     def _overlay(self) -> rootfs.Overlay | None:
         if self.config["rootfs"]:

@@ -279,6 +279,7 @@ class _OwnRuntime:
             stderr=stderr,
             preserve=preserve,
             systemd_bus=self._systemd_bus,
+            keep_network=True,
         )
         return spawn.Container(
             pid=made.pid,
@@ -286,6 +287,7 @@ class _OwnRuntime:
             console=made.console,
             cgroups=made.cgroups,
             state_dir=made.state_dir,
+            network=made.network,
             start=lambda: start.start(self._root, container_id),
         )
 

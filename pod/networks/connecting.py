@@ -112,8 +112,8 @@ class Connector:
             port=self.port or OWN_PORT,
         )
 
-    def connect(self, pid: int, start_time: int) -> Network:
-        """Connect the network namespace of a process, and return what is to be given up at its end.
+    def connect(self, pid: int, start_time: int, namespace: str) -> Network:
+        """Connect the network namespace (a path) of a process, and return what is to be given up at its end.
 
         Raises OCIRuntimeError; then nothing is left.
         """
@@ -123,7 +123,7 @@ class Connector:
         links, elements = Netlink.open(ROUTE), Netlink.open(NETFILTER)
         lock = f"{self.directory}/.lock".encode("utf-8", "surrogateescape")
         network = Network(lock, firewall.TABLE, links.fileno(), elements.fileno())
-        inside = posix.open(f"/proc/{pid}/ns/net", posix.O_RDONLY | posix.O_CLOEXEC)
+        inside = posix.open(namespace, posix.O_RDONLY | posix.O_CLOEXEC)
         try:
             network.ports = _reserve(self.ports)
             self._connect(network, links, elements, inside)

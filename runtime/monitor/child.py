@@ -199,18 +199,21 @@ def make(
     _take_over(loop, container)
     if config.connect is not None:
         _connect(loop, container, config.connect)
+    if container.network is not None:
+        posix.close(container.network)
     return container
 
 
 def _connect(
-    loop: Loop, container: Container, connect: Callable[[int, int], tuple[Network, ResolverSettings | None]]
+    loop: Loop, container: Container, connect: Callable[[int, int, str], tuple[Network, ResolverSettings | None]]
 ) -> None:
     """Connect the container to its networks."""
-    loop.network, settings = connect(container.pid, container.start_time)
+    namespace = f"/proc/{container.pid}/ns/net" if container.network is None else f"/proc/self/fd/{container.network}"
+    loop.network, settings = connect(container.pid, container.start_time, namespace)
     if settings is not None:
         from runtime.monitor import resolver_sockets
 
-        resolver_sockets.answer_names(loop, settings)
+        resolver_sockets.answer_names(loop, namespace, settings)
 
 
 def _log(config: MonitorConfig) -> Log | JournalLog:

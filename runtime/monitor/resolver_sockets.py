@@ -38,19 +38,19 @@ _BACKLOG = 16
 _TABLE = "pod-names"
 
 
-def answer_names(loop: Loop, settings: Settings) -> None:
-    """Have a monitor answer names in its container's network namespace from now on. Raises OCIRuntimeError."""
-    loop.answer_names(Resolver(*open_in(loop.pid, settings.port), settings))
+def answer_names(loop: Loop, namespace: str, settings: Settings) -> None:
+    """Have a monitor answer names in its container's network namespace (a path) from now on. Raises OCIRuntimeError."""
+    loop.answer_names(Resolver(*open_in(namespace, settings.port), settings))
 
 
-def open_in(pid: int, port: int = OWN_PORT) -> tuple[int, int]:
-    """Return the UDP and the TCP socket for 127.0.0.11:53 of a process's network namespace, non-blocking.
+def open_in(path: str, port: int = OWN_PORT) -> tuple[int, int]:
+    """Return the UDP and the TCP socket for 127.0.0.11:53 of a network namespace, non-blocking.
 
     `port` is where they listen, if nobody does there yet. The caller has one thread, CAP_SYS_ADMIN over that namespace,
     and is in its own network namespace again afterwards. Raises OCIRuntimeError.
     """
     try:
-        namespace = posix.open(f"/proc/{pid}/ns/net", posix.O_RDONLY | posix.O_CLOEXEC)
+        namespace = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
         try:
             return _visit(namespace, port)
         finally:

@@ -74,7 +74,7 @@ class MonitorConfig:
         relaunch: list[str] | None = None,
         settings: dict[str, Any] | None = None,
         health: Callable[[int], dict[str, Any] | None] | None = None,
-        connect: Callable[[int, int], tuple[Network, Settings | None]] | None = None,
+        connect: Callable[[int, int, str], tuple[Network, Settings | None]] | None = None,
         keep_fds: tuple[int, ...] = (),
     ) -> None:
         self.id = id
@@ -93,8 +93,8 @@ class MonitorConfig:
         self.relaunch = relaunch or []  # What starts the container again; the number of a descriptor is added.
         self.settings = settings or {}  # What may change while the container runs (see settings.py), as plain values.
         self.health = health  # Returns the settings of the health checks; called with its pid once the container runs.
-        # Connects the network namespace of a process, given its pid and start time: what is to be given up at its end,
-        # and what its resolver is to know, if it has one.
+        # Connects the network namespace (its path) of a process, given its pid and start time as well; returns what is
+        # to be given up at its end, and what its resolver is to know, if it has one.
         self.connect = connect
         self.keep_fds = keep_fds  # Fds of the caller that `create` needs; all others are closed in the monitor.
 
@@ -102,10 +102,21 @@ class MonitorConfig:
 class Container:
     """What `create` made: a process, and what is to be removed after its end.
 
-    `start` lets a process run that waits for that; None for one that runs already.
+    `start` lets a process run that waits for that; None for one that runs already. `network`: a descriptor of its
+    network namespace, if that cannot be opened by its pid yet.
     """
 
-    __slots__ = ("cgroups", "console", "deletion", "notifications", "pid", "start", "start_time", "state_dir")
+    __slots__ = (
+        "cgroups",
+        "console",
+        "deletion",
+        "network",
+        "notifications",
+        "pid",
+        "start",
+        "start_time",
+        "state_dir",
+    )
 
     def __init__(
         self,
@@ -117,6 +128,7 @@ class Container:
         cgroups: list[str] | None = None,
         state_dir: str = "",
         deletion: list[str] | None = None,
+        network: int | None = None,
     ) -> None:
         self.pid = pid
         self.start_time = start_time
@@ -124,6 +136,7 @@ class Container:
         self.cgroups = cgroups or []
         self.state_dir = state_dir
         self.deletion = deletion or []  # the command line that deletes it, where its state is not ours
+        self.network = network
         self.start = start
         self.notifications = -1  # a socket to which the container sends what its service manager is to know
 

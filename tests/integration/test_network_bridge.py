@@ -79,7 +79,7 @@ def connect(directory: str, box: Box, number: int, ports: list[dict[str, Any]] |
     prefix = more.get("prefix", ("10.88.0.", "fd88::"))
     attachment = Attachment(f"c{number}", described, place, [f"{each}{number}" for each in prefix])  # type: ignore[arg-type]
     connector = connecting.Connector(directory, f"c{number}", [f"c{number}"], [attachment], ports or [])
-    return connector.connect(box.pid, start_time(box.pid) or 0)
+    return connector.connect(box.pid, start_time(box.pid) or 0, f"/proc/{box.pid}/ns/net")
 
 
 def on_host(call: Callable[[], Any]) -> Any:

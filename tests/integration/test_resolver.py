@@ -45,7 +45,7 @@ def test_names_are_answered_in_the_namespace(
 ) -> None:
     home = os.stat("/proc/self/ns/net").st_ino
     monkeypatch.setattr(resolver_sockets, "_may_return", lambda _home: returns)
-    resolver = Resolver(*resolver_sockets.open_in(holder), Settings([bytes(tmp_path)]))
+    resolver = Resolver(*resolver_sockets.open_in(f"/proc/{holder}/ns/net"), Settings([bytes(tmp_path)]))
     try:
         assert os.stat("/proc/self/ns/net").st_ino == home
         assert all(not os.get_inheritable(fd) and not os.get_blocking(fd) for fd in resolver.fds())
@@ -53,7 +53,7 @@ def test_names_are_answered_in_the_namespace(
         names.write(bytes(tmp_path / "a"), entry)
         assert ask(resolver, holder).endswith(bytes((10, 89, 0, 2)))
         # Where somebody has our port already, another one will do: whoever opened last is asked.
-        second = Resolver(*resolver_sockets.open_in(holder), Settings([bytes(tmp_path)]))
+        second = Resolver(*resolver_sockets.open_in(f"/proc/{holder}/ns/net"), Settings([bytes(tmp_path)]))
         try:
             assert ask(second, holder).endswith(bytes((10, 89, 0, 2)))
         finally:
@@ -74,11 +74,13 @@ def test_a_kernel_that_rewrites_nothing(
 
     monkeypatch.setattr(resolver_sockets, "_may_return", lambda _home: returns)
     monkeypatch.setattr(rewriting, "rewrite", refused)
-    resolver = Resolver(*resolver_sockets.open_in(holder), Settings([bytes(tmp_path)], hosts={"web": ["10.89.0.3"]}))
+    resolver = Resolver(
+        *resolver_sockets.open_in(f"/proc/{holder}/ns/net"), Settings([bytes(tmp_path)], hosts={"web": ["10.89.0.3"]})
+    )
     try:
         assert ask(resolver, holder).endswith(bytes((10, 89, 0, 3)))
         with pytest.raises(Exception, match=f"answering names on {ADDRESS} port {PORT} of the container: address"):
-            resolver_sockets.open_in(holder)
+            resolver_sockets.open_in(f"/proc/{holder}/ns/net")
     finally:
         for fd in resolver.detach():
             os.close(fd)
