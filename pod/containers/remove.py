@@ -139,7 +139,8 @@ def stop_together(
 def forget(engine: Engine, container: state.Container, *, volumes: bool) -> None:
     """Delete the row of a container that does not run, its anonymous volumes with `volumes`, and its files."""
     doomed = reserve.removing(engine.store, lambda: _forget_rows(engine, container, volumes=volumes))
-    events.of_container(engine.config, container, "remove")
+    if doomed is not None:
+        events.of_container(engine.config, container, "remove")
     delete_files(engine, container.id)
     if doomed:
         discard(engine, doomed)
@@ -147,18 +148,19 @@ def forget(engine: Engine, container: state.Container, *, volumes: bool) -> None
             events.record(engine.config, "volume", "remove", name=name)
 
 
-def _forget_rows(engine: Engine, container: state.Container, *, volumes: bool) -> list[str]:
-    """Delete the rows in one commit; return the volumes that went."""
+def _forget_rows(engine: Engine, container: state.Container, *, volumes: bool) -> list[str] | None:
+    """Delete the rows in one commit; return the volumes that went, None if another command was faster."""
     seen = status.observe(engine.config, container.id)
     doomed: list[str] = []
     with database.transaction(engine.connection):
         _check_unneeded(engine, container)
         if volumes:
             doomed = state.volumes_of(engine.connection, container.id, anonymous_only=True)
-        if state.delete_container(engine.connection, container.id):
-            images.unpin(engine.connection, container.id)
-            if seen.started:
-                state.keep_exit_code(engine.connection, container, seen.exit_code)
+        if not state.delete_container(engine.connection, container.id):
+            return None
+        images.unpin(engine.connection, container.id)
+        if seen.started:
+            state.keep_exit_code(engine.connection, container, seen.exit_code)
         doomed = [name for name in doomed if not state.volume_users(engine.connection, name)]
         for name in doomed:
             state.delete_volume(engine.connection, name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import calendar
+import fcntl
 import json
 import os
 import re
@@ -57,6 +58,24 @@ def test_whole_life_of_a_container_in_order(box: Pod, busybox: str) -> None:
     assert {one["Name"] for one in told} == {"c"}
     assert told[0]["Attributes"].keys() == {"k", "execID"}
     assert all(one["time"] == one["timeNano"] // 10**9 for one in told)
+
+
+def test_two_who_remove_one_container_tell_of_it_once(box: Pod, busybox: str) -> None:
+    identity = box.run("create", busybox, "true").out
+    path = f"{box.runroot}/containers/{identity}.lock"
+    lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    os.fchmod(lock, 0o666)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    quiet = subprocess.DEVNULL
+    removers = [box.start("rm", identity, stdout=quiet, stderr=quiet) for _ in range(2)]
+    eventually(lambda: all(path in open_files(remover.pid) for remover in removers))
+    os.close(lock)
+    assert [remover.wait(60) for remover in removers] == [0, 0]
+    assert statuses(box, "--filter", "type=container") == ["container create", "container remove"]
+
+
+def open_files(pid: int) -> list[str]:
+    return [os.path.realpath(f"/proc/{pid}/fd/{name}") for name in os.listdir(f"/proc/{pid}/fd")]
 
 
 def test_renamed_container_ends_under_its_new_name(box: Pod, busybox: str) -> None:
