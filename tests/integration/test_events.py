@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.fixtures.command import Pod
-from tests.fixtures.monitor import eventually
+from tests.fixtures.monitor import eventually, rests
 
 LINE = re.compile(
     r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)? [+-]\d{4} \w+ container start [0-9a-f]{64} \(image=\S+, name=c, k=v\)"
@@ -144,7 +144,7 @@ def test_two_followers_see_what_comes_and_only_that(box: Pod, busybox: str) -> N
         with open(path, "wb") as file:
             arguments = ["events", "--format", "{{.Name}} {{.Status}}", "--filter", "event=create"]
             followers.append(box.start(*arguments, stdout=file, stderr=subprocess.DEVNULL))
-    time.sleep(0.5)
+    eventually(lambda: all(rests(follower.pid) for follower in followers))
     box.run("create", "--name", "c", busybox, "true")
     box.run("create", "--name", "d", busybox, "true")
     for path in paths:

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from tests.fixtures.command import Pod
+from tests.fixtures.monitor import eventually, rests
 from tests.integration.test_lifecycle import DEAF, LOOP, detach, wait_for_log
 
 SLEEP = ("sleep", "600")
@@ -200,7 +201,7 @@ def test_wait_conditions(box: Pod, busybox: str) -> None:
     waiting = box.start("wait", "--condition", "stopped", "a", "b")
     removed = box.start("wait", "--condition", "removing", "b")
     first = box.start("wait", "--exit-first-match", "a", "b")
-    time.sleep(0.3)
+    eventually(lambda: all(rests(process.pid) for process in (waiting, removed, first)))
     box.run("start", "b")
     box.run("stop", "--time", "0", "--all")
     assert waiting.communicate(timeout=20)[0] == b"137\n137\n"
@@ -227,7 +228,7 @@ def test_port_without_networks(box: Pod, busybox: str) -> None:
 def test_attach_flags(box: Pod, busybox: str) -> None:
     detach(box, busybox, "echo ready; read line; echo got $line; exit 8", "-i", "--name", "c")
     watcher = box.start("attach", "--no-stdin", "--sig-proxy=false", "c")
-    time.sleep(0.3)
+    eventually(lambda: rests(watcher.pid))
     result = box.run("attach", "--latest", "--detach-keys", "ctrl-x", input="something\n", check=False)
     assert (result.code, result.out) == (8, "got something")
     assert watcher.communicate(timeout=20)[0] == b"got something\n"
@@ -299,16 +300,16 @@ def test_exec_detaches_by_keys(box: Pod, busybox: str) -> None:
 
 def test_exec_sessions_are_known(box: Pod, busybox: str) -> None:
     box.run("run", "-d", "--name", "c", busybox, *SLEEP)
-    session = box.run("exec", "--detach", "c", "sleep", "1.5").out
-    hidden = box.start("exec", "--no-session", "c", "sleep", "1")
-    time.sleep(0.3)
+    until_told = "until test -e /go; do sleep 0.05; done"
+    session = box.run("exec", "--detach", "c", "sh", "-c", until_told).out
+    hidden = box.start("exec", "--no-session", "c", "sh", "-c", f"echo here; {until_told}")
+    assert hidden.stdout is not None
+    assert hidden.stdout.readline() == b"here\n"
     assert box.run("inspect", "--format", "{{.ExecIDs}}", "c").out == f"[{session}]"
+    box.run("exec", "c", "touch", "/go")
     hidden.communicate(timeout=20)
     directory = os.path.join(box.runroot, "exec", session)
-    for _ in range(100):
-        if os.path.exists(os.path.join(directory, "exit")):
-            break
-        time.sleep(0.05)
+    eventually(lambda: os.path.exists(os.path.join(directory, "exit")))
     assert box.run("inspect", "--format", "{{.ExecIDs}}", "c").out == "[]"
     box.run("exec", "c", "true")  # which sweeps: what ran in the background stays for a while
     assert os.path.exists(os.path.join(directory, "exit"))

@@ -276,10 +276,13 @@ def test_a_killed_monitor_is_shown_truthfully(box: Pod, busybox: str) -> None:
     identity = detach(box, busybox, LOOP, "--name", "c")
     with open(os.path.join(box.runroot, "containers", identity, "monitor")) as file:
         os.kill(int(file.read().split()[0]), signal.SIGKILL)
-    time.sleep(0.3)
-    shown = box.run("ps", "-a", "--format", "{{.Status}}").out
-    pid = box.run("inspect", "--format", "{{.State.Pid}}", "c").out
-    assert shown.startswith("Up") == (pid != "0" and os.path.exists(f"/proc/{pid}"))
+
+    def is_told_alike() -> bool:
+        shown = box.run("ps", "-a", "--format", "{{.Status}}").out
+        pid = box.run("inspect", "--format", "{{.State.Pid}}", "c").out
+        return shown.startswith("Up") == (pid != "0" and os.path.exists(f"/proc/{pid}"))
+
+    eventually(is_told_alike)
     box.run("stop", "--time", "1", "c")
     assert state(box, "c") == "exited"
     box.run("rm", "c")

@@ -158,7 +158,7 @@ def test_several_logs_are_one_by_time(box: Pod, busybox: str) -> None:
     for name, words in (("a", "a1 a2"), ("b", "b1 b2")):
         script = f"for word in {words}; do echo $word; sleep 0.4; done"
         ids[name] = box.run("run", "-d", "--name", name, busybox, "sh", "-c", script).out
-        time.sleep(0.1)
+        eventually(lambda name=name: box.run("logs", name).stdout)  # type: ignore[misc]
     followed = box.run("logs", "-f", "--names", "a", "b").stdout.splitlines()
     assert sorted(followed) == ["a a1", "a a2", "b b1", "b b2"]
     assert followed.index("a a1") < followed.index("a a2")
@@ -197,7 +197,7 @@ def test_follower_of_a_container_that_is_removed_gets_all_and_ends(box: Pod, bus
 
 def test_killed_monitor_leaves_a_readable_log(box: Pod, busybox: str) -> None:
     box.run("run", "-d", "--name", "c", busybox, "sh", "-c", "while :; do seq 1 1000; done")
-    time.sleep(0.3)
+    eventually(lambda: box.run("logs", "--tail", "1", "c").stdout)
     os.kill(int(box.run("inspect", "--format", "{{.State.ConmonPid}}", "c").out), signal.SIGKILL)
     lines = box.run("logs", "c").stdout.splitlines()
     assert set(lines) <= {str(number) for number in range(1, 1001)}

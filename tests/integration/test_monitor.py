@@ -28,6 +28,7 @@ from tests.fixtures.monitor import (
     is_bare,
     packets,
     received,
+    rests,
     take,
 )
 
@@ -294,8 +295,7 @@ def test_container_may_end_while_the_monitor_moves(fake: Fake) -> None:
 
 def test_idle_monitor_uses_no_processor_time(fake: Fake) -> None:
     link = fake.run("sleep 30")
-    eventually(lambda: is_bare(link.monitor_pid))
-    time.sleep(0.5)
+    eventually(lambda: is_bare(link.monitor_pid) and rests(link.monitor_pid))
 
     def switches() -> str:
         text = Path(f"/proc/{link.monitor_pid}/status").read_text()
@@ -309,8 +309,7 @@ def test_idle_monitor_uses_no_processor_time(fake: Fake) -> None:
 def test_idle_monitors_are_small(fake: Fake) -> None:
     """The aim is 3 MB as the mean of 50 (contrib/bench/monitor.py); fewer share less."""
     links = [fake.beside(number).run("exec sleep 30") for number in range(8)]
-    eventually(lambda: all(is_bare(link.monitor_pid) for link in links))
-    time.sleep(0.5)
+    eventually(lambda: all(is_bare(link.monitor_pid) and rests(link.monitor_pid) for link in links))
     sizes = []
     for link in links:
         rollup = Path(f"/proc/{link.monitor_pid}/smaps_rollup").read_text()

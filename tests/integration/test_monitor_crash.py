@@ -51,8 +51,7 @@ def test_command_killed_after_the_start_changes_nothing(fake: Fake, tmp_path: Pa
         f"cat {fake.exit_path} > {tmp_path}/cleaned.tmp; mv {tmp_path}/cleaned.tmp {tmp_path}/ok",
     ]
     command = as_command(lambda: fake.run("sleep 1.5; echo late; exit 7", on_exit=on_exit))
-    eventually(lambda: (fake.directory / "pid").exists())
-    time.sleep(0.2)
+    eventually(fake.has_become_its_program)
     kill_command(command)
     eventually(lambda: (tmp_path / "ok").exists())
     assert json.loads((tmp_path / "ok").read_text())["code"] == 7

@@ -23,6 +23,7 @@ from tests.fixtures.monitor import (
     kill_command,
     packets,
     received,
+    rests,
     take,
 )
 
@@ -80,7 +81,7 @@ def test_dead_client_is_cut_off_and_others_get_everything(fake: Fake) -> None:
     readers = [threading.Thread(target=lambda end=end: collected.append(received(end))) for end in (fd, good)]
     for reader in readers:
         reader.start()
-    time.sleep(0.3)
+    eventually(lambda: rests(link.monitor_pid))  # it has accepted them all
     os.write(good, b"go\n")
     for reader in readers:
         reader.join()
@@ -97,7 +98,7 @@ def test_many_clients_and_clients_that_come_and_go(fake: Fake) -> None:
     for client in clients[40:]:
         os.close(client)
     writer = clients[0]
-    time.sleep(0.3)
+    eventually(lambda: rests(link.monitor_pid))
     os.write(writer, b"go\n")
     for client in clients[:40]:
         assert os.read(client, 100) == b"\x02hello\n"
@@ -140,8 +141,7 @@ def test_input_has_back_pressure_and_an_end(fake: Fake, delay: float) -> None:
 
 def test_killed_command_ends_the_input_as_a_pipe_would(fake: Fake) -> None:
     command = as_command(lambda: fake.run("cat; echo end", stdin=True))
-    eventually(lambda: (fake.directory / "pid").exists())
-    time.sleep(0.2)
+    eventually(fake.has_become_its_program)
     kill_command(command)
     eventually(fake.exit_path.exists)
     assert fake.logged() == b"end\n"
@@ -179,11 +179,17 @@ def test_container_that_closes_its_input_does_not_disturb(fake: Fake) -> None:
     assert link.wait() == 0
 
 
+def size_of_terminal(pid: int) -> tuple[int, int]:
+    with open(f"/proc/{pid}/fd/0", "rb", buffering=0) as terminal:
+        columns, rows = os.get_terminal_size(terminal.fileno())
+    return rows, columns
+
+
 def test_terminal_can_be_resized(fake: Fake) -> None:
     link = fake.run("read line; stty size; tty >/dev/null && exit 8", terminal=True, stdin=True)
     fd = take(link)
     attach.resize(str(fake.directory), 44, 99)
-    time.sleep(0.2)
+    eventually(lambda: size_of_terminal(link.pid) == (44, 99))
     os.write(fd, b"x\n")
     assert received(fd) == b"x\r\n44 99\r\n"
     os.close(fd)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.fixtures.command import Pod
+from tests.fixtures.monitor import alive, eventually
 from tests.fixtures.registry import Registry
 
 SLEEP = ("sleep", "600")
@@ -166,10 +167,10 @@ def test_runroot_of_another_boot(box: Pod, busybox: str) -> None:
     box.run("create", "--name", "ready", busybox, *SLEEP)
     box.run("init", "ready")
     ready = box.run("inspect", "--format", "{{.Id}}", "ready").out
-    for container in (identity, passing, ready):
-        for kind in ("monitor", "pid"):
-            os.kill(record(box, container, kind), signal.SIGKILL)
-    time.sleep(0.2)
+    killed = [record(box, container, kind) for container in (identity, passing, ready) for kind in ("monitor", "pid")]
+    for pid in killed:
+        os.kill(pid, signal.SIGKILL)
+    eventually(lambda: not any(alive(pid) for pid in killed))
     subprocess.run(["rm", "-rf", box.runroot], check=True)
     for directory, names, _ in os.walk("/sys/fs/cgroup"):  # which do not outlive a reboot either
         for name in names:

@@ -7,12 +7,14 @@ import os
 import time
 from collections.abc import Iterator
 
+import pexpect
 import pytest
 
 from tests.fixtures import leaks
 from tests.fixtures.check_store import check
 from tests.fixtures.command import Pod, make_pod
 from tests.fixtures.debian import SMALL_FILES
+from tests.fixtures.monitor import eventually
 from tests.fixtures.user import User
 
 pytestmark = pytest.mark.slow
@@ -125,6 +127,12 @@ def test_sixty_thousand_small_files(real: Pod, debian_images: dict[str, str]) ->
     assert int(lines) > SMALL_FILES
 
 
+def has_size(shell: pexpect.spawn[str], size: str) -> bool:
+    shell.sendline("stty size")
+    shell.expect(r"\d+ \d+(?=\r\n)")
+    return shell.match.group() == size  # type: ignore[union-attr]
+
+
 def test_shell_of_debian_on_a_terminal(real: Pod, debian_images: dict[str, str]) -> None:
     shell = real.spawn("run", "--rm", "-it", "-q", debian_images["debian"], rows=40, columns=120, timeout=60)
     shell.expect(r"root@[0-9a-f]{12}:/# ")
@@ -132,9 +140,7 @@ def test_shell_of_debian_on_a_terminal(real: Pod, debian_images: dict[str, str])
     shell.expect("40 120\r\n")
     shell.expect("root")
     shell.setwinsize(25, 90)
-    time.sleep(0.3)
-    shell.sendline("stty size")
-    shell.expect("25 90\r\n")
+    eventually(lambda: has_size(shell, "25 90"))
     shell.sendline("exit")
     shell.wait()
     assert shell.exitstatus == 0

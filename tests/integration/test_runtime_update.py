@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.fixtures.bundle import COMMAND, Runtime, configuration
+from tests.fixtures.monitor import eventually, rests
 from tests.fixtures.user import current_user
 
 _numbers = itertools.count()
@@ -136,7 +137,7 @@ def test_malformed_resources_are_refused(runtime: Runtime) -> None:
 
 
 def test_statistics(runtime: Runtime) -> None:
-    script = "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; sleep 1234"
+    script = "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; exec sleep 1234"
     pid = runtime.start("box", bundle("sh", "-c", script, memory={"limit": 64 * MIB}, pids={"limit": 50}))
     time.sleep(0.3)
     done = runtime("events", "--stats", "box")
@@ -171,7 +172,7 @@ def test_running_out_of_memory_is_an_event(runtime: Runtime) -> None:
     command = [*COMMAND, "--root", runtime.state, "events", "--interval", "1h", "box"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watching:
         assert watching.stdout is not None
-        time.sleep(0.3)
+        eventually(lambda: rests(watching.pid))
         with open(f"{runtime.rootfs}/go", "w"):
             pass
         assert json.loads(watching.stdout.readline()) == {"type": "oom", "id": "box"}

@@ -133,18 +133,20 @@ class Terminal:
         return self._mode() == self.mode
 
 
+def size_after_a_word(child: Any) -> str:
+    child.send("word\r")
+    child.expect("got word")
+    child.expect(rb"\d+ \d+(?=\r\n)")
+    return str(child.match.group().decode())
+
+
 def test_terminal_session(fake: Fake) -> None:
     terminal = Terminal(fake, "echo ready; while read line; do echo got $line; stty size; done; exit 4")
     child = terminal.child
     child.expect("ready")
-    time.sleep(0.3)
-    child.send("first\r")
-    child.expect("30 100")
-    child.setwinsize(40, 120)
-    time.sleep(0.3)
-    child.send("word\r")
-    child.expect("got word")
-    child.expect("40 120")
+    for rows, columns in ((30, 100), (40, 120)):
+        child.setwinsize(rows, columns)
+        eventually(lambda size=f"{rows} {columns}": size_after_a_word(child) == size)  # type: ignore[misc]
     child.send("\x04")
     child.expect(pexpect.EOF)
     child.close()

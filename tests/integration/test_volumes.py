@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import struct
 import tarfile
+import termios
 import time
 from pathlib import Path
+from typing import IO
 
 from tests.fixtures import images
 from tests.fixtures.command import Pod
+from tests.fixtures.monitor import eventually
 
 
 def names(box: Pod, *options: str) -> set[str]:
@@ -295,11 +300,17 @@ def test_copy_up_keeps_links_holes_and_owners(box: Pod, busybox: str) -> None:
     assert shown[4] == "a"
 
 
+def unread(pipe: IO[bytes] | None) -> int:
+    """Return how many bytes wait in a pipe."""
+    assert pipe is not None
+    return int(struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)))[0])
+
+
 def test_a_monitor_that_lives_for_its_reader_only_uses_no_volume(box: Pod, busybox: str) -> None:
     box.run("volume", "create", "--opt", "type=tmpfs", "-o", "device=tmpfs", "t")
     with box.start("run", "--name", "c", "-v", "t:/x", busybox, "sh", "-c", "touch /x/file; exec yes") as process:
-        time.sleep(1)  # until the pipe is full, which nobody reads
-        assert box.run("volume", "inspect", "--format", "{{.MountCount}}", "t").out == "1"
+        eventually(lambda: box.run("volume", "inspect", "--format", "{{.MountCount}}", "t").out == "1")
+        eventually(lambda: unread(process.stdout) == 1 << 16)  # nobody reads it, and it is full
         box.run("rm", "-f", "-t", "0", "c")
         assert process.poll() is None
         assert box.run("volume", "inspect", "--format", "{{.MountCount}}", "t").out == "0"
