@@ -188,6 +188,7 @@ def size_of_terminal(pid: int) -> tuple[int, int]:
 def test_terminal_can_be_resized(fake: Fake) -> None:
     link = fake.run("read line; stty size; tty >/dev/null && exit 8", terminal=True, stdin=True)
     fd = take(link)
+    eventually(fake.has_become_its_program)  # with the terminal
     attach.resize(str(fake.directory), 44, 99)
     eventually(lambda: size_of_terminal(link.pid) == (44, 99))
     os.write(fd, b"x\n")
