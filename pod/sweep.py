@@ -125,7 +125,9 @@ def _is_abandoned(engine: Engine, identity: str, creator: str) -> bool:
     # With many at once this is asked n times by each of n commands: the answer of most comes first.
     if owner and owner[2] == boot_id() and process.is_alive(int(owner[0]), int(owner[1])):
         return False
-    seen = status.observe(engine.config, identity)
+    from pod.containers import lost
+
+    seen = lost.seen(engine.config, identity)
     if seen.is_running or seen.monitor_pid:
         return False
     return bool(owner) or seen.state == "exited"

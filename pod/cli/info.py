@@ -97,22 +97,20 @@ def describe_store(engine: Engine, host: Any) -> dict[str, Any]:
     """Return what is known of the store."""
     import os
 
-    from pod import state
-    from pod.containers.status import observe
+    from pod.containers.listing import listed
     from storage.images import list_images
 
     config = engine.config
-    containers = state.containers(engine.connection)
-    states = [observe(config, one.id).state for one in containers]
+    states = [one.status.state for one in listed(engine)]
     running, paused = states.count("running"), states.count("paused")
     allocated, used = host.space(config.graphroot)
     return {
         "configFile": "",
         "containerStore": {
-            "number": len(containers),
+            "number": len(states),
             "paused": paused,
             "running": running,
-            "stopped": len(containers) - running - paused,
+            "stopped": len(states) - running - paused,
         },
         "graphDriverName": "overlay",
         "graphOptions": {},

@@ -40,6 +40,10 @@ def inspect_container(engine: Engine, container: Container, *, size: bool = Fals
     """Return all that is known of a container."""
     config = container.config
     seen = observe(engine.config, container.id)
+    if seen.is_guess:
+        from pod.containers import lost
+
+        seen = lost.seen(engine.config, container.id)
     image = inspect_fields.image_of(engine, container)
     directory = engine.config.container_dir(container.id)
     words = config["entrypoint"] + config["command"]

@@ -56,7 +56,12 @@ def listed(engine: Engine) -> list[Listed]:
     except FileNotFoundError:
         monitored = set()
     containers = state.containers(engine.connection)
-    return [Listed(one, observe(engine.config, one.id, rests=one.id not in monitored)) for one in containers]
+    known = {one.id: observe(engine.config, one.id, rests=one.id not in monitored) for one in containers}
+    if any(one.is_guess for one in known.values()):
+        from pod.containers import lost
+
+        known |= lost.survivors(engine.config, known)
+    return [Listed(one, known[one.id]) for one in containers]
 
 
 def sort_key(name: str, engine: Engine) -> Callable[[Listed], Any]:

@@ -41,9 +41,11 @@ def remove_container(
     warn: Callable[[str], None] | None = None,
 ) -> None:
     """Remove a container and all that it has; with `force`, stop it first. Idempotent."""
+    from pod.containers import lost
+
     with ContainerLock(engine.config, container.id):
         _check_unneeded(engine, container)  # before anything is stopped
-        seen = status.observe(engine.config, container.id)
+        seen = lost.seen(engine.config, container.id)
         if seen.is_running:
             if not force:
                 raise RunningError(

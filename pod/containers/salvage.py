@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from pod.containers import pause, status, strays
+from pod.containers import lost, pause, status, strays
 from runtime.monitor import ending
 
 TYPE_CHECKING = False
@@ -37,35 +37,12 @@ def _processes(config: Config, container_id: str, *, monitor: bool) -> Iterator[
     """Give the monitors of the container, which would start it again, then their children and the first process."""
     directory = config.monitor_dir(container_id)
     known = [pid for pid in (status.living(f"{directory}/monitor"),) if pid]
-    monitors = known or _lost_monitors(container_id)
-    children = [int(child) for pid in monitors for child in _words(f"/proc/{pid}/task/{pid}/children")]
+    monitors = known or lost.monitors([container_id]).get(container_id, [])
+    children = [child for pid in monitors for child in lost.children(pid)]
     yield from (*(() if known and not monitor else monitors), *children)
     first = status.living(f"{directory}/pid")
     if first:
         yield first
-
-
-def _lost_monitors(container_id: str) -> list[int]:
-    """Return our processes that name themselves the container's monitor, for those that no file names any more."""
-    found = []
-    for name in os.listdir("/proc"):
-        try:
-            if not name.isdigit() or os.stat(f"/proc/{name}").st_uid != os.geteuid():
-                continue
-        except OSError:
-            continue
-        words = " ".join(_words(f"/proc/{name}/cmdline"))
-        if "pod-monitor" in words and container_id in words:
-            found.append(int(name))
-    return found
-
-
-def _words(path: str) -> list[str]:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read().replace("\0", " ").split()
-    except OSError:
-        return []
 
 
 def _cgroups(container_id: str) -> list[str]:

@@ -53,6 +53,11 @@ class Status:
         """Tell whether the container has a living process, or its monitor is about to give it the next one."""
         return self.state in ("running", "paused", "restarting")
 
+    @property
+    def is_guess(self) -> bool:
+        """Tell whether nothing is on record but the start: the container may live on (see pod.containers.lost)."""
+        return self.state == "exited" and self.finished == self.started
+
 
 def observe(config: Config, container_id: str, *, rests: bool = False) -> Status:
     """Look at a container's processes and records; needs no privileges and takes no lock.

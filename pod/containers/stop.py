@@ -43,8 +43,10 @@ def kill(engine: Engine, container: state.Container, signal: int) -> None:
         if awaited:
             settle(engine.config, container.id)
             return
+        lost = status.is_lost(engine.config, container.id)
         raise StateError(
-            f"can only kill running containers. {container.id} is in state {seen.state}: container state improper"
+            f"can only kill running containers. {container.id} is in state {seen.state}: container state improper",
+            hint="its files in the runroot are gone: `pod stop` ends what still runs of it" if lost else "",
         )
     try:
         _send(engine.config, container, descriptor, signal)

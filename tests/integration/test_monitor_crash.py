@@ -122,7 +122,7 @@ def test_monitor_killed_before_the_start(fake: Fake) -> None:
         link.start()
 
 
-@pytest.mark.parametrize("line", ["rm --force --time 0", "start"])
+@pytest.mark.parametrize("line", ["rm --force --time 0", "start", "stop --time 0"])
 def test_a_wiped_runroot_leaves_no_container_that_nobody_can_end(box: Pod, busybox: str, line: str) -> None:
     """As when a user's /run/user/UID is gone with the session, or files in /tmp are cleaned by age."""
     box.run("run", "--detach", "--restart", "always", "--name", "lost", busybox, "sleep", "1234")
@@ -131,10 +131,29 @@ def test_a_wiped_runroot_leaves_no_container_that_nobody_can_end(box: Pod, busyb
     time.sleep(1.5)  # its monitor is what it will be until the end
     directory = os.path.join(box.runroot, "containers")
     subprocess.run(["find", directory, os.path.join(box.runroot, "runtime"), "-mindepth", "1", "-delete"], check=False)
-    assert box.run("ps", "--all", "--format", "{{.Names}} {{.State}}").stdout == "lost exited\n"
+    assert box.run("ps", "--format", "{{.Names}} {{.State}} {{.Pid}}").stdout == f"lost running {pid}\n"
+    assert box.run("inspect", "--format", "{{.State.Running}} {{.State.Pid}}", "lost").stdout == f"true {pid}\n"
+    box.run("container", "prune", "--force")
+    assert "as it is running" in box.run("rm", "lost", check=False).stderr
+    assert "`pod stop` ends what still runs of it" in box.run("kill", "lost", check=False).stderr
+    assert not select.select([descriptor], [], [], 0)[0]
     box.run(*line.split(), "lost")
     assert select.select([descriptor], [], [], 5)[0], "the first process lives on"
     os.close(descriptor)
     if line == "start":
         assert box.run("exec", "lost", "echo", "back").stdout == "back\n"
         box.run("rm", "--force", "--time", "0", "lost")
+
+
+def test_a_passing_container_outlives_its_records(box: Pod, busybox: str) -> None:
+    """What was run with --rm goes when it has ended, not when nothing tells of it."""
+    box.run("run", "--detach", "--rm", "--name", "passing", busybox, "sleep", "1234")
+    descriptor = os.pidfd_open(int(box.run("inspect", "--format", "{{.State.Pid}}", "passing").stdout))
+    time.sleep(1.5)  # its monitor is what it will be until the end
+    directory = os.path.join(box.runroot, "containers")
+    subprocess.run(["find", directory, os.path.join(box.runroot, "runtime"), "-mindepth", "1", "-delete"], check=False)
+    box.run("rm", box.run("create", busybox, "true").out)  # which sweep
+    assert box.run("ps", "--format", "{{.Names}} {{.State}}").stdout == "passing running\n"
+    assert not select.select([descriptor], [], [], 0)[0]
+    os.close(descriptor)
+    box.run("rm", "--force", "--time", "0", "passing")
