@@ -122,6 +122,23 @@ class ExternalRuntime:
             except cgroups.CgroupUnavailableError:
                 pass
 
+    def status(self, container_id: str) -> str:
+        """Return what the program says that a container does: created, running, …; empty if it does not say."""
+        import subprocess
+
+        try:
+            said = subprocess.run(
+                self._argv("state", container_id),
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=_DELETE_PATIENCE,
+                check=True,
+            )
+            return str(loads(said.stdout.decode("utf-8", "replace"))["status"])
+        except (OSError, subprocess.SubprocessError, ValueError, LookupError, TypeError):
+            return ""
+
     def pause(self, container_id: str) -> None:
         """Stop all processes of a container."""
         self._run(["pause", container_id], patience=_DELETE_PATIENCE)

@@ -146,9 +146,11 @@ def describe(config: Config) -> dict[str, str]:
 
 
 def has_started(config: Config, container: Container) -> bool:
-    """Tell whether a container's process has become its program; of that of another runtime nothing is known."""
+    """Tell whether a container's process has become its program, or has at least been told to."""
     if container.config["runtime"]:
-        return True
+        if _noted(config, container.id) is None:
+            return True  # it has just ended
+        return _of_noted(config, container).status(container.id) != "created"
     from runtime import status
     from runtime.errors import OCIRuntimeError
 

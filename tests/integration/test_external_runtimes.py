@@ -207,3 +207,27 @@ def wait_for(condition: Callable[[], bool], seconds: float = 20) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not come to pass"
         time.sleep(0.05)
+
+
+@pytest.mark.parametrize("name", ["runc", "pod-runtime"])
+def test_a_pause_does_not_meet_a_start(box: Pod, busybox: str, name: str) -> None:
+    """A process that stands still cannot become its program, which the runtime's `start` would wait for."""
+    if box.rootless:
+        pytest.skip("an ordinary user has no freezer in cgroup v1")
+    path = external(box, name).path
+    slow = script(box, "slow", f'case " $* " in *" start "*) sleep 1;; esac\nexec {path} "$@"')
+    box.options += ["--runtime", slow]
+    container = box.run("create", "--name", "c", busybox, "sleep", "1000").out
+    starting = box.start("start", "c")
+    wait_for(lambda: box.run("inspect", "--format", "{{.State.Status}}", "c").out == "running")
+    done = box.run("pause", "c", check=False)
+    assert (done.code, done.stderr) == (
+        125,
+        'Error: "initialized" is not running, can\'t pause: container state improper\n',
+    )
+    starting.communicate(timeout=10)
+    assert starting.returncode == 0
+    assert box.run("pause", "c").out == "c"
+    box.run("unpause", "c")
+    assert box.run("exec", "c", "echo", container).out == container
+    box.run("rm", "-f", "-t", "0", "c")
