@@ -115,7 +115,9 @@ GROUPS: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
     "network": (
         "Manage networks",
         {
+            "connect": ("network_connect", "Add container to a network"),
             "create": ("network_create", "Create networks for containers and pods"),
+            "disconnect": ("network_disconnect", "Remove container from a network"),
             "exists": ("network_exists", "Check if network exists"),
             "inspect": ("network_inspect", "Inspect networks"),
             "ls": ("network_ls", "List networks"),

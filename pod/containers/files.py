@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from pod.containers.configuration import ContainerConfig
 
-_RESOLVER = "127.0.0.11"
+RESOLVER = "127.0.0.11"
 _DOMAIN = "dns.podman"
 
 
@@ -60,7 +60,7 @@ def _resolv_conf(config: ContainerConfig, settings: dict[str, Any], reach: Reach
     return resolv_conf.for_container(
         resolv_conf.parse(host),
         asked,
-        own=[_RESOLVER] if answered else [],
+        own=[RESOLVER] if answered else [],
         domain=_DOMAIN if answered else "",
         shares_host=shares,
     ).text()

@@ -42,6 +42,22 @@ def internal_address(settings: dict[str, Any]) -> str | None:
     return "" if said == "none" else said or None
 
 
+def renewed(now: str, wanted: str, own: list[str]) -> str:
+    """Return hosts with the lines that are `wanted` in place of those by which we told the same before.
+
+    These have the names of a wanted line, or begin with the container's own names.
+    """
+    lines = wanted.splitlines()
+    names = [_words(line)[1:] for line in lines]
+
+    def is_ours(line: str) -> bool:
+        said = _words(line)[1:]
+        return bool(said) and (said in names or said[: len(own)] == own)
+
+    kept = [line for line in now.splitlines() if line in lines or not is_ours(line)]
+    return "".join(f"{line}\n" for line in [*kept, *(line for line in lines if line not in kept)])
+
+
 def added(item: str) -> tuple[str, list[str]]:
     """Return address and names of what --add-host says, "NAME[;NAME]:ADDRESS"; an IPv6 address without brackets."""
     names, _, address = item.partition(":")

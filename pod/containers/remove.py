@@ -74,10 +74,9 @@ def end_lost(engine: Engine, container: state.Container) -> None:
 
     salvage.salvage(engine.config, container.id)
     if container.config["namespaces"]["network"] == "bridge":
-        from pod.networks import rows, sweeping
+        from pod.networks import sweeping
 
-        for place in rows.attachments(engine.connection, container=container.id):
-            sweeping.sweep(f"{engine.config.runroot}/networks", place.network)
+        sweeping.sweep(f"{engine.config.runroot}/networks")
     path = os.fsencode(f"{engine.config.container_dir(container.id)}/exit")
     if ending.write_record(path, status.UNKNOWN_EXIT_CODE, None, oom=False):
         events.of_container(engine.config, container, "died", {"ContainerExitCode": status.UNKNOWN_EXIT_CODE})

@@ -29,6 +29,7 @@ _POLICIES = ("no", "on-failure", "always", "unless-stopped")
 _STOPPED = "stopped"
 _RESTARTING = "restarting"
 _POKE = b"4 0 0\n"
+NETWORKS = b"6 0 0\n"  # for `poke`: the networks have changed
 
 
 def parse(text: str) -> RestartPolicy:
@@ -77,14 +78,14 @@ def unmark_stopped(config: Config, container_id: str) -> None:
         pass
 
 
-def poke(directory: str) -> None:
+def poke(directory: str, word: bytes = _POKE) -> None:
     """Have the monitor that keeps its files in `directory` look what is wanted of it, if there is one."""
     try:
         control = posix.open(f"{directory}/ctl", posix.O_WRONLY | posix.O_NONBLOCK | posix.O_NOFOLLOW | posix.O_CLOEXEC)
     except OSError:
         return
     try:
-        posix.write(control, _POKE)
+        posix.write(control, word)
     except OSError:
         pass
     finally:

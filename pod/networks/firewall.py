@@ -14,7 +14,7 @@ from runtime.netlink import nftables
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from typing import Any
 
     from pod.networks.network import Network
@@ -83,8 +83,8 @@ class NoFirewallError(OCIRuntimeError):
     """The table cannot be loaded."""
 
 
-def load() -> None:
-    """Load the table, by nft(8). Raises NoFirewallError."""
+def load(elements: Iterable[Element] = ()) -> None:
+    """Load the table with these elements in one step, in place of one that is there. Raises NoFirewallError."""
     import os
     import shutil
     import subprocess
@@ -92,11 +92,31 @@ def load() -> None:
     program = shutil.which("nft", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
     if not program:
         raise NoFirewallError("network: nft is not installed", hint="install the package nftables")
+    anew = f"table inet {TABLE}\ndelete table inet {TABLE}\n"  # the first makes it, so that the second finds one
+    text = anew + TEXT + "".join(f"add element inet {TABLE} {_text(element)}\n" for element in elements)
     try:
-        subprocess.run([program, "-f", "-"], input=TEXT.encode(), capture_output=True, check=True)
+        subprocess.run([program, "-f", "-"], input=text.encode(), capture_output=True, check=True)
     except subprocess.CalledProcessError as error:
         reason = error.stderr.decode("utf-8", "replace").strip().partition("\n")[0]
         raise NoFirewallError(f"network: nft: {reason}") from error
+
+
+def _text(element: Element) -> str:
+    """Return an element as nft(8) writes it: its set and, in braces, its parts."""
+    name, key, value = element
+    if not value:
+        names = (key[start : start + 16].rstrip(b"\0") for start in range(0, len(key), 16))
+        return f"{name} {{ {' . '.join(chr(34) + one.decode('utf-8', 'surrogateescape') + chr(34) for one in names)} }}"
+    size = 4 if "4" in name else 16
+    parts = [key[:size], key[size:]] if name.endswith("_at") else [key]
+    at = f"{_written(parts[0])} . " if len(parts) == 2 else ""
+    protocol, port = parts[-1][0], int.from_bytes(parts[-1][4:6], "big")
+    target = f"{_written(value[:size])} . {int.from_bytes(value[size : size + 2], 'big')}"
+    return f"{name} {{ {at}{protocol} . {port} : {target} }}"
+
+
+def _written(packed: bytes) -> str:
+    return _socket.inet_ntop(_socket.AF_INET if len(packed) == 4 else _socket.AF_INET6, packed)
 
 
 def of_network(network: Network) -> list[Element]:
@@ -157,12 +177,10 @@ def pack(address: str) -> bytes:
     return _socket.inet_pton(_socket.AF_INET6 if ":" in address else _socket.AF_INET, address)
 
 
-def add(netlink: Netlink, elements: list[Element]) -> bool:
-    """Add elements, and load the table first if it is missing; tell whether it was."""
+def add(netlink: Netlink, elements: list[Element], standing: Callable[[], list[Element]]) -> None:
+    """Add elements; if the table is missing, it is loaded first, with those that `standing` returns."""
     try:
         nftables.add(netlink, TABLE, elements)
     except FileNotFoundError:
-        load()
+        load(standing())
         nftables.add(netlink, TABLE, elements)
-        return True
-    return False

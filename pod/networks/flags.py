@@ -152,3 +152,14 @@ def _place(found: Wanted, request: NetworkRequest) -> None:
         place["addresses"] += [_address(text, f'"{text}" is not an ip address') for _, text in request.addresses]
         place["mac"] = mac(request.mac) if request.mac else place["mac"]
         place["aliases"] = [*place["aliases"], *request.aliases]
+
+
+def place(*, aliases: list[str], addresses: dict[str, str], mac_address: str) -> Place:
+    """Return the place of a container that `network connect` asks for; `addresses` by flag, empty for none."""
+    found: Place = {"interface": "", "aliases": [], "addresses": [], "mac": mac(mac_address) if mac_address else ""}
+    found["aliases"] = [alias for text in aliases for alias in text.split(",") if alias]
+    for flag, text in addresses.items():
+        if text:
+            message = f'invalid argument "{text}" for "{flag}" flag: failed to parse IP: "{text}"'
+            found["addresses"].append(_address(text, message))
+    return found

@@ -39,6 +39,18 @@ def attach(engine: Engine, container: str, networks: list[tuple[str, Place]]) ->
         rows.attach(engine.connection, attachment, position)
 
 
+def add(engine: Engine, container: str, network: Network, place: Place) -> None:
+    """Put a container on one more network, within a transaction of the caller. Raises PodError."""
+    before = rows.attachments(engine.connection, container=container)
+    used = {one.place["interface"] for one in before}
+    free = next(name for number in range(len(used) + 1) if (name := f"eth{number}") not in used)
+    place = {**place, "interface": place["interface"] or free}
+    query = "SELECT coalesce(max(position) + 1, 0) FROM container_network WHERE container = ?"
+    [position] = engine.connection.execute(query, (container,)).fetchone()
+    attachment = Attachment(container, network, place, choose(engine, network, container, place["addresses"]))
+    rows.attach(engine.connection, attachment, position)
+
+
 def new_place() -> Place:
     """Return the place of a container that asks for nothing."""
     return {"interface": "", "aliases": [], "addresses": [], "mac": ""}

@@ -4,6 +4,7 @@
 2 0 0               open the log again
 4 0 0               look what is wanted: the file `stopped` (see restarting.py), new settings in the file `settings`
 5 0 0               check the container's health now
+6 0 0               look what the container has on networks; what its resolver is to know is in the file `names`
 """
 
 from __future__ import annotations
@@ -50,6 +51,9 @@ def obey(loop: Loop) -> None:
             _read_settings(loop)
         elif kind == 5 and loop.health:
             loop.health.next = 0.0
+        elif kind == 6 and loop.network:
+            loop.network.look()
+            _read_names(loop)
 
 
 def take_settings(loop: Loop, settings: dict[str, Any]) -> None:
@@ -65,15 +69,46 @@ def take_settings(loop: Loop, settings: dict[str, Any]) -> None:
 
 def _read_settings(loop: Loop) -> None:
     """Take what a command has changed since the last time."""
-    path = loop.directory + b"/settings"
+    content = _take(loop.directory + b"/settings")
+    if content:
+        take_settings(loop, marshal.loads(content))
+
+
+def _read_names(loop: Loop) -> None:
+    """Answer the names of the networks that the container is on now."""
+    content = _take(loop.directory + b"/names")
+    if not content:
+        return
+    for name, code in marshal.loads(loop.spare) if loop.spare else ():
+        if name not in sys.modules:
+            sys.modules[name] = type(sys)(name)
+            exec(code, sys.modules[name].__dict__)
+    loop.spare = b""
+    from runtime.monitor.resolver import Settings
+
+    settings = Settings.thaw(marshal.loads(content))
+    if loop.resolver:
+        loop.resolver.change(settings)
+        return
+    from runtime.errors import OCIRuntimeError
+    from runtime.monitor import resolver_sockets
+
+    try:
+        resolver_sockets.answer_names(loop, settings)
+    except OCIRuntimeError:
+        pass  # the container has ended, or has no more descriptors
+
+
+def _take(path: bytes) -> bytes:
+    """Return what a command has written for us, once."""
     try:
         fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
     except OSError:
-        return
+        return b""
     content = posix.read(fd, _LARGEST)
     posix.close(fd)
     posix.unlink(path)
-    take_settings(loop, marshal.loads(content))
+    return content
 
 
 def _resize(loop: Loop, height: int, width: int) -> None:

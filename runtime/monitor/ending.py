@@ -69,6 +69,7 @@ def write_record(path: bytes, code: int, signal: int | None, *, oom: bool) -> bo
 def delete_container(loop: Loop) -> None:
     """Have the container deleted by whatever made it, and disconnected."""
     if loop.network:
+        loop.network.look()
         loop.network.end()
         loop.network = None
     deleted = bool(loop.deletion) and _runs_well(loop.deletion)

@@ -43,7 +43,7 @@ _IGNORED = (_signal.SIGHUP, _signal.SIGINT, _signal.SIGQUIT, _signal.SIGPIPE, _s
 _FDS = tuple("pidfd console peer stdin stdout stderr listener ctl lock sync memory notifications".split())
 _VALUES = (
     "id directory pid cgroups oom state_dir deletion exit_path on_exit unsent stdin_ends line status size "
-    "settings relaunch restarts delay began resume_at kill_at times_out"
+    "settings spare relaunch restarts delay began resume_at kill_at times_out"
 ).split()
 
 
@@ -82,6 +82,7 @@ class Loop:
         self.health: Health | None = None
         self.network: Network | None = None  # What the container has in networks of the host.
         self.resolver: Resolver | None = None  # Answers the container's questions for names.
+        self.spare = b""  # The code of modules that are needed once a container without names gets some.
         self.poked = False  # Somebody wants us to look what is wanted of us.
         self.full = False  # No fd was left for one more client.
         self.wake = -1

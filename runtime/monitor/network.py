@@ -1,14 +1,18 @@
 """What a monitor keeps of its container's networks, and how it gives them up.
 
-All of it is plain values and descriptors, so that it survives the re-exec. What takes the kernel long, the removal of
-devices, is left to a process of its own: nobody waits for that.
+What the container has on a network stands in the file that tells of it there (names.py): commands change it while the
+container runs, and whoever finds that the container is no more takes it back by that file. The monitor's own state is
+plain values and descriptors, so that it survives the re-exec. What takes the kernel long, the removal of devices, is
+left to a process of its own: nobody waits for that.
 """
 
 from __future__ import annotations
 
 import fcntl
+import marshal
 import posix
 
+from runtime.monitor import names
 from runtime.netlink import nftables, route
 from runtime.netlink.message import Netlink
 
@@ -18,97 +22,182 @@ if TYPE_CHECKING:
 
     from runtime.netlink.nftables import Element
 
+LOCK = b"/.lock"  # in the directory of all networks: held while bridges come and go, and containers on them
 _LAST_FD = 0x7FFFFFFF
+# The newest version of this format that never changes: the reader may be of another Python.
+_FORMAT = 2
 
 
-class Bridge:
-    """A bridge that goes with its last port: its number, and its elements in the firewall."""
+class Place:
+    """What a container has on one network of the host."""
 
-    __slots__ = ("elements", "index")
+    __slots__ = ("bridge", "elements", "inside", "links", "of_bridge")
 
-    def __init__(self, index: int, elements: list[Element]) -> None:
-        self.index = index
-        self.elements = elements
+    def __init__(
+        self,
+        inside: str,
+        bridge: str = "",
+        of_bridge: list[Element] | None = None,
+        elements: list[Element] | None = None,
+        links: list[int] | None = None,
+    ) -> None:
+        self.inside = inside  # the name of its device
+        self.bridge = (
+            bridge  # the name of the bridge, which goes with its last port; empty if there is none, or it stays
+        )
+        self.of_bridge = of_bridge or []  # the elements that go with the bridge
+        self.elements = elements or []  # its own in the firewall: published ports
+        self.links = links  # the host's ends of its device; None as long as that is being made
+
+    def dump(self) -> bytes:
+        """Return what `parse` makes a place of."""
+        return marshal.dumps((self.inside, self.bridge, self.of_bridge, self.elements, self.links), _FORMAT)
+
+    @staticmethod
+    def parse(content: bytes) -> Place:
+        """Make it again. Raises ValueError for what no `dump` has written."""
+        try:
+            return Place(*marshal.loads(content))
+        except (EOFError, TypeError) as error:
+            raise ValueError("no place on a network") from error
 
 
 class Network:
     """A container's part in networks of the host."""
 
-    __slots__ = ("bridges", "elements", "files", "firewall", "links", "lock", "ports", "route", "table")
+    __slots__ = ("container", "directory", "firewall", "places", "ports", "route", "table")
 
-    def __init__(self, lock: bytes, table: str, route: int, firewall: int) -> None:
-        self.lock = lock  # the path of the lock under which bridges come and go
+    def __init__(self, directory: bytes, container: bytes, table: str, route: int, firewall: int) -> None:
+        self.directory = directory  # of all networks, in which each has one with a file for each container
+        self.container = container  # the name of its files
         self.table = table
         self.route = route  # sockets of rtnetlink and of nftables in the network namespace of the host
         self.firewall = firewall
-        self.elements: list[Element] = []
-        self.links: list[int] = []  # the host's ends of the container's devices
-        self.bridges: list[Bridge] = []
-        self.files: list[bytes] = []  # that tell of the container
+        self.places: dict[bytes, Place] = {}  # by the path of the file that tells of it
         self.ports: list[int] = []  # sockets that keep published ports from others
 
     def freeze(self) -> dict[str, Any]:
         """Return the state as values that marshal can write."""
         state: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__}
-        state["bridges"] = [(bridge.index, bridge.elements) for bridge in self.bridges]
+        state["places"] = {path: place.dump() for path, place in self.places.items()}
         return state
 
     @staticmethod
     def thaw(state: dict[str, Any]) -> Network:
         """Make it again from what `freeze` returned."""
-        network = Network(state["lock"], state["table"], state["route"], state["firewall"])
-        for name in ("elements", "links", "files", "ports"):
-            setattr(network, name, state[name])
-        network.bridges = [Bridge(*values) for values in state["bridges"]]
+        network = Network(state["directory"], state["container"], state["table"], state["route"], state["firewall"])
+        network.places = {path: Place.parse(place) for path, place in state["places"].items()}
+        network.ports = state["ports"]
         return network
 
     def fds(self) -> list[int]:
         """Return the descriptors that must survive an exec."""
         return [self.route, self.firewall, *self.ports]
 
-    def end(self) -> None:
-        """Give up all of it, as far as it is still there; devices go a little later."""
+    def told(self) -> dict[bytes, Place]:
+        """Return what the files tell now; those that cannot be read are left out."""
+        found = {}
+        try:
+            networks = posix.listdir(self.directory)
+        except OSError:
+            return {}
+        for name in networks:
+            path = b"%s/%s/%s" % (self.directory, name, self.container)
+            entry = names.read(path)
+            if entry is not None and entry.elements:
+                found[path] = Place.parse(entry.elements)
+        return found
+
+    def end(self, *, wait: bool = False) -> None:
+        """Give up all of it, as far as it is still there; devices go a little later, unless the caller waits."""
+        links, firewall = Netlink.adopt(self.route), Netlink.adopt(self.firewall)
+        gone: list[int] = []
+        marks: list[bytes] = []
+        try:
+            gone, marks = self._withdraw(links, firewall)
+        except (OSError, ValueError):
+            pass  # the next one on the network finds the file
+        # Not before the firewall has forgotten them.
         for fd in self.ports:
             posix.close(fd)
-        links, firewall = Netlink.adopt(self.route), Netlink.adopt(self.firewall)
-        try:
-            gone = self._withdraw(links, firewall)
-            if gone and posix.fork() == 0:
-                _delete(links.fileno(), gone)
-        except OSError:
-            pass
-        finally:
-            links.close()
-            firewall.close()
+        delete(links, gone, marks, wait=wait)
+        links.close()
+        firewall.close()
 
-    def _withdraw(self, links: Netlink, firewall: Netlink) -> list[int]:
-        """Stop all traffic, and return the devices that are to be deleted."""
-        nftables.remove(firewall, self.table, self.elements)
+    def _withdraw(self, links: Netlink, firewall: Netlink) -> tuple[list[int], list[bytes]]:
+        """Stop all traffic; return the devices that are to be deleted, and the files that tell of bridges."""
+        places = self.places
+        nftables.remove(firewall, self.table, [element for place in places.values() for element in place.elements])
         # A device that is down passes nothing, and is no port that keeps a bridge.
-        links.send([route.set_down(index) for index in self.links])
-        gone = list(self.links)
-        lock = posix.open(self.lock, posix.O_RDWR | posix.O_CREAT | posix.O_CLOEXEC, 0o600)
+        gone = [index for place in places.values() for index in place.links or ()]
+        links.send([route.set_down(index) for index in gone])
+        marks = []
+        lock = take_lock(self.directory)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            for bridge in self.bridges:
-                if not any(port.is_up for port in route.ports(links, bridge.index)):
+            for path, place in places.items():
+                bridge = route.find(links, place.bridge) if place.bridge else None
+                if bridge is not None and not any(port.is_up for port in route.ports(links, bridge.index)):
                     # Under another name it is in nobody's way, and can be deleted without the lock.
-                    name = f"poddel{bridge.index}"
+                    name = doomed(bridge.index)
+                    marks.append(b"%s/.%s" % (self.directory, name.encode()))
+                    posix.close(posix.open(marks[-1], posix.O_WRONLY | posix.O_CREAT | posix.O_CLOEXEC, 0o600))
                     links.send([route.set_down(bridge.index), route.rename(bridge.index, name)])
-                    nftables.remove(firewall, self.table, bridge.elements)
+                    nftables.remove(firewall, self.table, place.of_bridge)
                     gone.append(bridge.index)
+                try:
+                    posix.unlink(path)
+                except FileNotFoundError:
+                    pass
         finally:
             posix.close(lock)
-        for path in self.files:
-            posix.unlink(path)
-        return gone
+        return gone, marks
+
+    def look(self) -> None:
+        """Take over what commands have changed.
+
+        At the container's end nothing comes after this: a command looks whether the container lives while it has the
+        lock, which we wait for.
+        """
+        try:
+            lock = take_lock(self.directory)
+        except OSError:
+            return  # somebody emptied the runroot: what we know is what there is
+        try:
+            self.places |= self.told()
+        except ValueError:
+            pass
+        finally:
+            posix.close(lock)
 
 
-def _delete(links: int, indexes: list[int]) -> None:
-    """Delete devices, in a process of its own that holds nothing else."""
+def take_lock(directory: bytes) -> int:
+    """Wait for the lock of all networks; closing the descriptor gives it back."""
+    lock = posix.open(directory + LOCK, posix.O_RDWR | posix.O_CREAT | posix.O_CLOEXEC, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    return lock
+
+
+def doomed(index: int) -> str:
+    """Return the name of a bridge that waits for its deletion; a file of this name, after a dot, tells of it."""
+    return f"poddel{index}"
+
+
+def delete(links: Netlink, indexes: list[int], marks: list[bytes], *, wait: bool = False) -> None:
+    """Delete devices and then files, in a process of its own that holds nothing else."""
+    if not indexes and not marks:
+        return
     try:
-        posix.closerange(0, links)
-        posix.closerange(links + 1, _LAST_FD)
-        Netlink.adopt(links).send([route.delete(index) for index in indexes])
-    finally:
-        posix._exit(0)
+        pid = posix.fork()
+    except OSError:
+        return
+    if pid == 0:
+        try:
+            posix.closerange(0, links.fileno())
+            posix.closerange(links.fileno() + 1, _LAST_FD)
+            links.send([route.delete(index) for index in indexes])
+            for mark in marks:
+                posix.unlink(mark)
+        finally:
+            posix._exit(0)
+    if wait:
+        posix.waitpid(pid, 0)

@@ -40,6 +40,8 @@ _NETWORK = (
     "runtime.netlink.message",
     "runtime.netlink.nftables",
     "runtime.netlink.route",
+    "runtime.process",
+    "runtime.monitor.names",
     "runtime.monitor.network",
 )
 _RESOLVER = (
@@ -48,6 +50,13 @@ _RESOLVER = (
     "runtime.monitor.names",
     "runtime.monitor.forwarding",
     "runtime.monitor.resolver",
+)
+_SOCKETS = (
+    "runtime.kernel",
+    "runtime.errors",
+    "runtime.syscalls",
+    "runtime.netlink.rewriting",
+    "runtime.monitor.resolver_sockets",
 )
 _SIGNALS = (_signal.SIGTERM, _signal.SIGCHLD)
 
@@ -62,7 +71,9 @@ def reexec(loop: Loop) -> None:
         return
     modules = _MODULES + (_JOURNALD if loop.needs_journald() else ())
     modules += (_NETWORK if loop.network else ()) + (_RESOLVER if loop.resolver else ())
-    values = ([(name, _code(name)) for name in modules], loop.freeze())
+    if loop.network and not loop.resolver:
+        loop.spare = marshal.dumps([(name, _code(name)) for name in _RESOLVER + _SOCKETS])
+    values = ([(name, _code(name)) for name in dict.fromkeys(modules)], loop.freeze())
     content = marshal.dumps((_code(bare.__name__), *values))
     memory = posix.memfd_create("pod-monitor", posix.MFD_CLOEXEC)
     _write(memory, content)
@@ -96,6 +107,7 @@ def _interpreter() -> str:
 
 def _code(name: str) -> CodeType:
     """Return the code of a module, from the cache that its loader keeps."""
+    __import__(name)
     spec = sys.modules[name].__spec__
     assert spec is not None
     code: CodeType = spec.loader.get_code(name)  # type: ignore[union-attr]

@@ -69,7 +69,7 @@ class Box:
 
 
 def ask(address: str, port: int = 80) -> str:
-    with socket.create_connection((address, port), timeout=0.5) as connection:
+    with socket.create_connection((address, port), timeout=3) as connection:
         return connection.recv(100).decode().removeprefix("::ffff:")
 
 
