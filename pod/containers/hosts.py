@@ -48,10 +48,10 @@ def renewed(now: str, wanted: str, own: list[str]) -> str:
     These have the names of a wanted line, or begin with the container's own names.
     """
     lines = wanted.splitlines()
-    names = [_words(line)[1:] for line in lines]
+    names = [line.split()[1:] for line in lines]
 
     def is_ours(line: str) -> bool:
-        said = _words(line)[1:]
+        said = line.partition("#")[0].split()[1:]
         return bool(said) and (said in names or said[: len(own)] == own)
 
     kept = [line for line in now.splitlines() if line in lines or not is_ours(line)]

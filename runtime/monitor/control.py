@@ -94,7 +94,7 @@ def _read_names(loop: Loop) -> None:
     from runtime.monitor import resolver_sockets
 
     try:
-        resolver_sockets.answer_names(loop, settings)
+        resolver_sockets.answer_names(loop, f"/proc/{loop.pid}/ns/net", settings)
     except OCIRuntimeError:
         pass  # the container has ended, or has no more descriptors
 
