@@ -158,11 +158,13 @@ def _create_in_place(engine: Engine, options: CreateOptions) -> Container:
 
 
 def _remove_namesake(engine: Engine, name: str) -> None:
+    identity = state.owner_of_name(engine.connection, name)  # the name may be the beginning of others' IDs
+    if not identity:
+        return
+    from pod.containers import remove
+
     try:
-        namesake = state.find_container(engine.connection, name)
+        namesake = state.find_container(engine.connection, identity)
     except ContainerNotFoundError:
         return
-    if namesake.name == name:
-        from pod.containers import remove
-
-        remove.remove_container(engine, namesake, force=True, volumes=False)
+    remove.remove_container(engine, namesake, force=True, volumes=False)

@@ -273,6 +273,19 @@ def test_name_and_replace(box: Pod, busybox: str) -> None:
     assert box.run("ps", "-aq", "--no-trunc").out == second
 
 
+def test_replacing_takes_no_beginning_of_an_id_for_a_name(box: Pod, busybox: str) -> None:
+    first: dict[str, str] = {}
+    while True:  # at most seventeen times
+        identity = box.run("create", busybox).out
+        if identity[0] in first:
+            break
+        first[identity[0]] = identity
+    for _ in range(2):
+        made = box.run("create", "--replace", "--name", identity[0], busybox).out
+        assert made not in (identity, first[identity[0]])
+    assert sorted(box.run("ps", "-aq", "--no-trunc").out.split()) == sorted([*first.values(), identity, made])
+
+
 def test_default_umask_and_root_directory(box: Pod, busybox: str) -> None:
     assert inside(box, busybox, "umask; stat -c %a /; pwd").split() == ["0022", "755", "/"]
 
