@@ -184,13 +184,15 @@ class _FirstProcess:
         if self.prepared.cgroup is not None:
             self.prepared.cgroup.adopt(self.pid)
             status.cgroups = list(self.prepared.cgroup.paths)
+            if self.prepared.cgroup.denies_meanwhile:
+                self.prepared.cgroup.apply(self.prepared.resources())  # the process, which waits, opens devices soon
         moved = (document.get("linux") or {}).get("netDevices")
         if moved:
             from runtime import netdevices
 
             netdevices.move(moved, setup.namespaces, self.pid)
         self.channel.send("go")
-        if self.prepared.cgroup is not None:
+        if self.prepared.cgroup is not None and not self.prepared.cgroup.denies_meanwhile:
             self.prepared.cgroup.apply(self.prepared.resources())
         launch.write(f"{self.prepared.directory}/{states.CONFIG}", document)
         self._follow()

@@ -106,6 +106,11 @@ class SystemdCgroup:
         """What the container's end leaves to be removed."""
         return self._inner.paths if self._inner is not None else []
 
+    @property
+    def denies_meanwhile(self) -> bool:
+        """Tell whether `apply` denies every device for a moment."""
+        return self._files().denies_meanwhile
+
     def create(self, *, entered: bool = False) -> None:
         """Make what is not systemd's: in v1, the directories of controllers that it does not know."""
         self._files().create(entered=entered)

@@ -77,6 +77,11 @@ class CgroupV1:
         del self._mountpoints[directory]
         self._directories = {name: other for name, other in self._directories.items() if other != directory}
 
+    @property
+    def denies_meanwhile(self) -> bool:
+        """Tell whether `apply` denies every device for a moment: v1 takes rules one by one."""
+        return "devices" in self._directories
+
     def adopt(self, pid: int) -> None:
         """Do nothing: by `entrances` a process has entered before its parent could move it."""
 

@@ -27,6 +27,8 @@ class CgroupV2:
     on, and devices are not guarded.
     """
 
+    denies_meanwhile = False  # the rules for devices are one program
+
     def __init__(self, hierarchy: Hierarchy, path: str, *, alone: bool = True) -> None:
         below = path if path.startswith("/") else f"{hierarchy.own}/{path}"
         self._mountpoint = hierarchy.mountpoint

@@ -207,6 +207,51 @@ def test_a_terminal(runtime: Runtime) -> None:
     os.close(second)
 
 
+# Much time passes between the two steps in which cgroup v1 takes rules for devices.
+SLOW_RULES = """
+import time
+from runtime.cgroups import files
+write = files.write
+def slowly(path, *values):
+    write(path, *values)
+    if path.endswith("/devices.deny") and values == ("a",):
+        time.sleep(0.5)
+files.write = slowly
+"""
+
+
+@pytest.mark.skipif(not os.path.exists("/sys/fs/cgroup/devices"), reason="cgroup v2 takes rules for devices at once")
+def test_a_terminal_while_all_devices_are_denied(runtime: Runtime) -> None:
+    spec = configuration("tty", terminal=True)
+    spec["linux"]["cgroupsPath"] = f"/pod-tests-{os.getpid()}-rules"
+    rules = [
+        ("c", 1, 3),
+        ("c", 1, 5),
+        ("c", 1, 7),
+        ("c", 1, 8),
+        ("c", 1, 9),
+        ("c", 5, 0),
+        ("c", 5, 2),
+        ("c", 136, None),
+    ]
+    spec["linux"]["resources"] = {
+        "devices": [
+            {"allow": False, "access": "rwm"},
+            {"allow": True, "type": "c", "access": "m"},
+            *({"allow": True, "type": kind, "major": major, "minor": minor} for kind, major, minor in rules),
+        ]
+    }
+    runtime.configure(spec)
+    code = COMMAND[-1].replace("from runtime.__main__", f"exec({SLOW_RULES!r}); from runtime.__main__")
+    runtime.command = [*COMMAND[:-1], code]
+    master = console(runtime, "create", "--console-socket", f"{runtime.directory}/console", "box")
+    runtime("start", "box")
+    assert b"/dev/pts/0" in read_until(master, b"\n")
+    os.close(master)
+    await_status(runtime, "stopped")
+    assert runtime("delete", "box").returncode == 0
+
+
 def test_a_terminal_needs_a_socket(runtime: Runtime) -> None:
     assert "--console-socket" in create(runtime, configuration("true", terminal=True)).stdout
 
