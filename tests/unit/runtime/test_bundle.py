@@ -21,6 +21,25 @@ def main():
     code = word.__spec__.loader.get_code("runtime.word")
     print(word.WORD, inner.WORD, type(word.__spec__.loader).__name__, word.__file__ == code.co_filename)
 """
+# With `word`, three more; the last one imports the others, one from a package that imports it itself.
+TOGETHER = 'TOGETHER = {"pod.group": (("runtime.word",), ("storage.deep.last",))}\n'
+LAST = """
+from pod import first
+from storage.wide import second
+from runtime import word
+WORDS = [first.WORD, second.WORD]
+"""
+GROUP = """
+import sys
+before = [name for name in ("pod.first", "storage.deep.last") if name in sys.modules]
+from storage import deep
+from storage.deep import last
+from pod import first
+assert sys.modules["storage.deep"] is deep and deep.last is last and first.__package__ == "pod"
+assert deep.__path__ == [deep.__file__.rpartition("/")[0]] and deep.__package__ == "storage.deep"
+assert last.__file__ == last.__spec__.origin and last.__loader__ is last.__spec__.loader
+print(*last.WORDS, *before, type(first.__spec__.loader).__name__)
+"""
 
 
 class Installed:
@@ -37,6 +56,14 @@ class Installed:
         self.word = self.library / "runtime/word.py"
         self.word.write_text("WORD = 'old'\n")
         (self.library / "storage/deep/inner.py").write_text("WORD = 'inner'\n")
+        (self.library / "pod/together.py").write_text(TOGETHER)
+        (self.library / "pod/group.py").write_text(GROUP)
+        (self.library / "storage/deep/last.py").write_text(LAST)
+        self.first = self.library / "pod/first.py"
+        self.first.write_text("WORD = 'first'\n")
+        (self.library / "storage/wide").mkdir()
+        (self.library / "storage/wide/__init__.py").write_text("from storage.wide import second\n")
+        (self.library / "storage/wide/second.py").write_text("WORD = 'second'\n")
         for package in ("pod", "runtime"):
             (self.library / package / "__main__.py").write_text(WORDS)
         self.launch()
@@ -46,6 +73,11 @@ class Installed:
         subprocess.run([LAUNCHER, sys.executable, str(self.bin), str(self.library)], check=True)
         for cached in self.library.rglob("__pycache__"):
             shutil.rmtree(cached)
+
+    def group(self) -> str:
+        """Let the command import what is imported together, instead of its own words."""
+        (self.library / "pod/__main__.py").write_text("def main():\n    import pod.group\n")
+        return self.run()
 
     def run(self, name: str = "pod") -> str:
         done = subprocess.run([str(self.bin / name)], capture_output=True, text=True, check=False)
@@ -129,3 +161,34 @@ main()
     (installed.library / "pod/longer.py").write_text("# moves all the others in the file\n" * 100)
     done = subprocess.run([sys.executable, "-IS", "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "old inner Loader True"
+
+
+def test_what_is_imported_together_is_there_before(installed: Installed) -> None:
+    assert installed.group() == "first second pod.first storage.deep.last Loader"
+    cached = {path.name.partition(".")[0] for path in installed.library.rglob("*.pyc")}
+    assert cached == {"__init__", "__main__", "bundle"}
+
+
+def test_an_edit_of_what_is_imported_together_takes_effect_at_once(installed: Installed) -> None:
+    installed.first.write_text("WORD = 'other'\n")
+    assert installed.group() == "other second pod.first storage.deep.last SourceFileLoader"
+
+
+def test_what_is_imported_together_and_went_is_not_there(installed: Installed) -> None:
+    installed.first.unlink()
+    (installed.library / "pod/__main__.py").write_text("def main():\n    import pod.group\n")
+    done = subprocess.run([str(installed.bin / "pod")], capture_output=True, text=True, check=False)
+    assert "cannot import name 'first' from 'pod'" in done.stderr
+
+
+def test_an_error_in_what_is_imported_together_is_told(installed: Installed) -> None:
+    (installed.library / "pod/failing.py").write_text(
+        "import sys\nif hasattr(sys, 'fails'):\n    raise OSError('it fails')\n"
+    )
+    (installed.library / "pod/together.py").write_text('TOGETHER = {"pod.group": ((), ("pod.failing",))}\n')
+    main = "import sys\ndef main():\n    sys.fails = True\n"
+    main += "    for _ in range(2):\n        try:\n            import pod.group\n        except OSError as error:\n"
+    main += "            print(error, 'pod.failing' in sys.modules)\n"
+    (installed.library / "pod/__main__.py").write_text(main)
+    installed.launch()
+    assert installed.run() == "it fails False\nfirst second Loader"

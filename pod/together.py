@@ -1,0 +1,25 @@
+"""What commands import together, told to who writes their code into one file (contrib/launcher, runtime/bundle.py).
+
+The key is the module with which it is certain that the second ones of the value will be wanted, with all that they
+import; the first ones are there by then. What is missing here is imported a little slower; what is here and not wanted
+is imported in vain.
+"""
+
+from __future__ import annotations
+
+_READING = ("pod.__main__", "pod.cli.fastargs", "pod.cli.global_options", "pod.cli.table")
+_READER = ("pod.engine", "pod.errors")
+_WRITER = (*_READER, "pod.sweep")
+_MONITOR = (*_READING, *_WRITER, "runtime.monitor.spawn")
+_CREATING = ("pod.cli.flags.general", "pod.cli.creating")
+
+TOGETHER = {
+    "pod.__main__": ((), _READING),
+    "pod.cli.run": (_READING, (*_WRITER, *_CREATING, "pod.cli.terminal", "pod.containers.launch")),
+    "pod.cli.exec": (_READING, (*_WRITER, "pod.cli.each", "pod.cli.terminal", "pod.containers.execs")),
+    "pod.cli.start": (_READING, (*_WRITER, "pod.cli.each", "pod.cli.terminal", "pod.containers.launch")),
+    "pod.cli.ps": (_READING, (*_READER, "pod.cli.output", "pod.containers.listing")),
+    "pod.cli.inspect": (_READING, (*_READER, "pod.cli.output", "pod.containers.inspect")),
+    "runtime.create": (_MONITOR, ("runtime.preparation", "runtime.cgroups")),
+    "runtime.exec": (_MONITOR, ("runtime.preparation", "runtime.cgroups")),
+}
