@@ -22,7 +22,7 @@ def main(
     from pod import state
     from pod.engine import open_engine
     from pod.errors import NoSuchVolumeError, PodError
-    from pod.volumes import archive
+    from pod.volumes.export import export
 
     if not output and os.isatty(1):
         raise PodError("cannot export to a terminal", hint="redirect the output, or name a file with -o")
@@ -33,12 +33,12 @@ def main(
     except NoSuchVolumeError:
         raise PodError(f"no such volume {volume}") from None
     if not path:
-        archive.export(engine, found, sys.stdout.buffer)
+        export(engine, found, sys.stdout.buffer)
         sys.stdout.flush()
         return
     try:
         with open(path, "wb") as file:
-            archive.export(engine, found, file)
+            export(engine, found, file)
     except OSError as error:
         if error.filename == path:
             cause = (error.strerror or "").lower()

@@ -1,4 +1,4 @@
-"""The content of a volume as a tar, and a tar's as that of a volume.
+"""The content of a tar as that of a volume.
 
 A tar is unpacked into a place of its own by the unpacker of layers (confined, so nothing of it leads out), and only
 when all of it has been is it moved into the volume: a broken or hostile one changes nothing. Containers may use the
@@ -11,16 +11,15 @@ import errno
 import os
 import shutil
 import stat
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
-from pod.containers.rootfs import enter_mount_namespace
 from pod.errors import PodError
-from pod.volumes import copying, driver, path
+from pod.volumes import copying
+from pod.volumes.export import opened
 from storage import gc
 from storage.interrupts import Interrupts
 from storage.layers.unpacking import UnpackOptions
 from storage.layers.worker import fork_unpack
-from storage.layers.write import WriteOptions, tar_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,15 +28,6 @@ if TYPE_CHECKING:
     from pod.state import Volume
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-
-
-def export(engine: Engine, volume: Volume, output: IO[bytes]) -> None:
-    """Write all that a volume holds."""
-    top = _open(engine, volume)
-    try:
-        output.writelines(tar_of(top, WriteOptions(content=True)))
-    finally:
-        os.close(top)
 
 
 def import_tar(engine: Engine, volume: Volume, chunks: Iterator[bytes]) -> None:
@@ -57,7 +47,7 @@ def _import(engine: Engine, volume: Volume, chunks: Iterator[bytes]) -> None:
                 worker.result()
         finally:
             worker.kill()
-        top = _open(engine, volume)
+        top = opened(engine, volume)
         unpacked = os.open(f"{staging.path}/diff", _DIRECTORY)
         try:
             _Merge(unpacked, top).run()
@@ -68,17 +58,6 @@ def _import(engine: Engine, volume: Volume, chunks: Iterator[bytes]) -> None:
         finally:
             os.close(unpacked)
             os.close(top)
-
-
-def _open(engine: Engine, volume: Volume) -> int:
-    """Open the volume; one that is a mount in a mount namespace of its own, from which this process never returns."""
-    place = path(engine.config, volume.name)
-    if driver.is_mounted_by(volume.options):
-        place = f"{engine.config.runroot}/mounts"
-        os.makedirs(place, 0o700, exist_ok=True)
-        enter_mount_namespace()
-        driver.attach(engine.config, volume, place)
-    return os.open(place, _DIRECTORY)
 
 
 class _Merge:

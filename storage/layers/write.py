@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
 _CHUNK = 1 << 20
+_SMALL = 1 << 16
 _OPEN = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _TYPES = {
     stat.S_IFREG: b"0",
@@ -65,12 +66,31 @@ class _Writing:
 def tar_of(root: int, options: WriteOptions | None = None) -> Iterator[bytes]:
     """Yield the tar of what lies below a directory's fd, the end mark included. Raises OSError."""
     chosen = options or WriteOptions()
-    writing = _Writing(chosen)
+    yield from _gathered(_pieces_of(root, chosen))
+
+
+def _pieces_of(root: int, options: WriteOptions) -> Iterator[bytes]:
+    writing = _Writing(options)
     descriptor = os.open(b".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=root)
-    if chosen.content:
+    if options.content:
         yield from _node(writing, root, os.fstat(root), b".")
     yield from _directory(writing, descriptor, b"")
     yield _END
+
+
+def _gathered(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Pass on a stream in fewer pieces: a call for each small file would cost as much as the file."""
+    held: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        held.append(piece)
+        size += len(piece)
+        if size >= _SMALL:
+            yield b"".join(held) if len(held) > 1 else piece
+            held.clear()
+            size = 0
+    if held:
+        yield b"".join(held)
 
 
 def one_of(parent: int, name: bytes, written: bytes, options: WriteOptions | None = None) -> Iterator[bytes]:
@@ -137,34 +157,34 @@ def _node(writing: _Writing, descriptor: int, found: os.stat_result, written: by
         if first != written:
             yield _header(written, b"1", found, uid, gid, link=first)
             return
-    name = written + b"/" if stat.S_ISDIR(mode) else written
-    link = os.readlink(b"", dir_fd=descriptor) if stat.S_ISLNK(mode) else b""
-    size = found.st_size if stat.S_ISREG(mode) else 0
-    records = _xattrs(descriptor, writing.options)
-    yield _header(name, _TYPES[mode], found, uid, gid, size=size, link=link, records=records)
-    if stat.S_ISREG(mode):
-        yield from _content(descriptor, size)
-
-
-def _content(descriptor: int, size: int) -> Iterator[bytes]:
-    """Yield as many bytes as the header says, whatever happens to the file meanwhile, and the padding."""
-    left = size
-    if left:
-        file = os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY)
+    path = f"/proc/self/fd/{descriptor}"
+    if stat.S_ISREG(mode) and found.st_size:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY)
         try:
-            while left:
-                data = os.read(file, min(left, _CHUNK))
-                if not data:
-                    break
-                left -= len(data)
-                yield data
+            records = _xattrs(file, writing.options)
+            header = _header(written, b"0", found, uid, gid, size=found.st_size, records=records)
+            if found.st_size <= _SMALL:  # in one piece, for each goes through all these generators
+                yield b"".join((header, *_content(file, found.st_size)))
+            else:
+                yield header
+                yield from _content(file, found.st_size)
         finally:
             os.close(file)
-    while left:  # it became shorter
-        zeros = bytes(min(left, _CHUNK))
-        left -= len(zeros)
-        yield zeros
-    yield bytes(-size % BLOCK)
+        return
+    name = written + b"/" if stat.S_ISDIR(mode) else written
+    link = os.readlink(b"", dir_fd=descriptor) if stat.S_ISLNK(mode) else b""
+    yield _header(name, _TYPES[mode], found, uid, gid, link=link, records=_xattrs(path, writing.options))
+
+
+def _content(file: int, size: int) -> Iterator[bytes]:
+    """Yield as many bytes as the header says, whatever happens to the file meanwhile, and the padding."""
+    left = size
+    while left:
+        data = os.read(file, min(left, _CHUNK)) or bytes(min(left, _CHUNK))  # it may have become shorter
+        left -= len(data)
+        yield data
+    if size % BLOCK:
+        yield bytes(-size % BLOCK)
 
 
 def _is_opaque(descriptor: int) -> bool:
@@ -183,11 +203,10 @@ def _whiteout(written: bytes, name: bytes) -> bytes:
     return _header(whole, b"0", os.stat_result((0o100000, 0, 0, 1, 0, 0, 0, 0, 0, 0)), 0, 0)
 
 
-def _xattrs(descriptor: int, options: WriteOptions) -> list[tuple[bytes, bytes]]:
+def _xattrs(file: int | str, options: WriteOptions) -> list[tuple[bytes, bytes]]:
     """Return the pax records of a file's extended attributes; those of overlayfs itself belong to no layer."""
-    path = f"/proc/self/fd/{descriptor}"
     try:
-        names = os.listxattr(path)
+        names = os.listxattr(file)
     except OSError:
         return []
     records = []
@@ -197,7 +216,7 @@ def _xattrs(descriptor: int, options: WriteOptions) -> list[tuple[bytes, bytes]]
         if not plain or (options.content and not plain.startswith(_OF_USERS)):
             continue
         try:
-            records.append((b"SCHILY.xattr." + plain, os.getxattr(path, name)))
+            records.append((b"SCHILY.xattr." + plain, os.getxattr(file, name)))
         except OSError:
             continue  # not ours to read, or it has just gone
     return records
@@ -268,17 +287,19 @@ def _ustar(
     link: bytes,
     device: tuple[int, int],
 ) -> bytes:
-    fields = [
-        name[:100].ljust(100, b"\0"),
-        b"%07o\0%07o\0%07o\0" % (mode, uid, gid),
-        b"%011o\0" % min(size, _LARGEST_SIZE),
-        b"%011o\0" % min(max(seconds, 0), _LARGEST_SIZE),
-        b"        ",
+    name, link = name[:100], link[:100]
+    sizes = min(size, _LARGEST_SIZE), min(max(seconds, 0), _LARGEST_SIZE)
+    numbers = b"%07o\0%07o\0%07o\0%011o\0%011o\0" % (mode, uid, gid, *sizes)
+    devices = b"%07o\0%07o\0" % device
+    # The field of the checksum itself counts as eight blanks, padding as nothing.
+    checksum = sum(b"        ustar00" + name + numbers + kind + link + devices)
+    return b"%b%b%06o\0 %b%bustar\00000%b%b%b" % (
+        name.ljust(100, b"\0"),
+        numbers,
+        checksum,
         kind,
-        link[:100].ljust(100, b"\0"),
-        b"ustar\00000",
+        link.ljust(100, b"\0"),
         bytes(64),
-        b"%07o\0%07o\0" % device,
-    ]
-    block = b"".join(fields).ljust(BLOCK, b"\0")
-    return block[:148] + b"%06o\0 " % sum(block) + block[156:]
+        devices,
+        bytes(167),
+    )
