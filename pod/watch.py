@@ -7,7 +7,6 @@ import select
 import time
 
 MODIFIED = 0x2
-MOVED_FROM = 0x40
 MOVED_TO = 0x80
 CREATED = 0x100
 DELETED = 0x200

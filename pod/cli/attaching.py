@@ -51,7 +51,10 @@ def attend(
 
 
 def join(engine: Engine, container: Container, *, stdin: bool, detach_keys: str, sig_proxy: bool) -> int:
-    """Join a running container's standard streams; return its exit status, or 0 after detaching."""
+    """Join a running container's standard streams; return its exit status, or 0 after detaching.
+
+    Raises StateError for one whose log driver is passthrough, and for one that does not run.
+    """
     if container.config["log_driver"] == "passthrough":
         raise StateError(
             "this container is using the 'passthrough' log driver, cannot attach: this container is not logging output"

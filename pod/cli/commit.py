@@ -73,7 +73,7 @@ def main(
 
 
 def read_config(path: str) -> dict[str, Any]:
-    """Return the fields of an image's config that a file holds."""
+    """Return the fields of an image's config that a file holds. Raises PodError for one that is none."""
     import json
 
     from pod.errors import PodError

@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     from typer import Argument, Option
 
     from pod.containers.checkpoints import Report
+    from pod.containers.chooser import Choice
+    from pod.containers.listing import Listed
+    from pod.engine import Engine
 
 
 def main(
@@ -55,46 +58,27 @@ def main(
     """Restore one or more containers from a checkpoint."""
     from pod.cli import each
     from pod.cli.container_checkpoint import show
-    from pod.containers import checkpoint_archive, checkpoint_import, checkpointed, checkpoints
+    from pod.containers import checkpoint_archive, checkpoint_import, checkpoints
     from pod.containers.chooser import Choice
     from pod.engine import open_engine
     from pod.errors import PodError
 
     del ignore_static_ip, ignore_static_mac  # no container has such an address
-    names = containers or []
-    if import_ and (all or latest):
-        raise PodError("cannot use --import with --all or --latest")
-    if import_ and names:
-        raise PodError("cannot use --import with positional arguments")
-    choice = Choice(names, all=all, latest=latest)
-    if not import_:
-        choice.check()
+    choice = Choice(containers, all=all, latest=latest)
+    _check_choice(choice, import_)
     engine = open_engine(write=True)
     checkpoints.check_supported(engine.config, "restoring")
-    images = {one for one in names if checkpoint_archive.is_image(engine, one)}
+    images = {one for one in choice.names if checkpoint_archive.is_image(engine, one)}
     if not import_ and not images:
-        for asked, flag in (
-            (import_previous, "--import-previous"),
-            (ignore_rootfs, "--ignore-rootfs"),
-            (ignore_volumes, "--ignore-volumes"),
-            (name, "--name"),
-        ):
-            if asked:
-                raise PodError(f"{flag} can only be used with image or --import")
+        of_archives = {"--import-previous": import_previous, "--ignore-rootfs": ignore_rootfs}
+        of_archives |= {"--ignore-volumes": ignore_volumes, "--name": name}
+        for flag in (flag for flag, asked in of_archives.items() if asked):
+            raise PodError(f"{flag} can only be used with image or --import")
     if name and tcp_established:
         raise PodError("--tcp-established cannot be used with --name")
-    if name and len(names) > 1:
+    if name and len(choice.names) > 1:
         raise PodError("--name can only be used with one checkpoint image")
     options = checkpoints.Options(keep=keep, tcp_established=tcp_established, file_locks=file_locks)
-    if import_:
-        chosen = [import_]
-    else:
-        chosen = choice.words(
-            engine,
-            of_all=lambda one: (
-                not one.status.is_running and "checkpointed" in checkpointed.record_of(engine.config, one.container.id)
-            ),
-        )
     reports: list[tuple[str, Report]] = []
 
     def act(one: str) -> str:
@@ -116,7 +100,26 @@ def main(
         reports.append((container.id, report))
         return "" if print_stats else one
 
+    chosen = [import_] if import_ else choice.words(engine, of_all=lambda one: _was_saved(engine, one))
     code = each.run(chosen, act)
     if print_stats:
         show(reports, "restore")
     return code
+
+
+def _check_choice(choice: Choice, archive: str) -> None:
+    """Raise PodError unless it is either an archive or containers and images that are to go on."""
+    from pod.errors import PodError
+
+    if not archive:
+        choice.check()
+    elif choice.all or choice.latest:
+        raise PodError("cannot use --import with --all or --latest")
+    elif choice.names:
+        raise PodError("cannot use --import with positional arguments")
+
+
+def _was_saved(engine: Engine, one: Listed) -> bool:
+    from pod.containers import checkpointed
+
+    return not one.status.is_running and "checkpointed" in checkpointed.record_of(engine.config, one.container.id)

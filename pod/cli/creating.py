@@ -49,7 +49,10 @@ def name_of(engine: Engine, reference: str, image: Image) -> str:
 
 
 def create_container(engine: Engine, request: Request) -> Container:
-    """Create the container, pulling its image if the policy says so; replace its namesake if asked to."""
+    """Create the container, pulling its image if the policy says so; replace its namesake if asked to.
+
+    Raises PodError for an ID file that is there already, and for --replace without a name.
+    """
     if request.cidfile and os.path.exists(request.cidfile):
         raise PodError(
             f"container id file exists. Ensure another container is not using it or delete {request.cidfile}"

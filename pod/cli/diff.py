@@ -25,7 +25,10 @@ def main(
 
 
 def show(names: list[str], *, format: str, latest: bool, kind: str) -> None:
-    """Print the changes of a container or image of the kind that is asked for."""
+    """Print the changes of a container or image of the kind that is asked for.
+
+    Raises PodError for flags that contradict each other, and as `find` does.
+    """
     from pod.cli import output
     from pod.containers import chooser
     from pod.engine import open_engine
@@ -55,7 +58,7 @@ def show(names: list[str], *, format: str, latest: bool, kind: str) -> None:
 
 
 def find(engine: Engine, names: list[str], kind: str) -> list[Change]:
-    """Return the changes of what the first name means: a container, else an image."""
+    """Return the changes of what the first name means: a container, else an image. Raises PodError if there is none."""
     from pod import state
     from pod.containers import diff
     from pod.errors import ContainerNotFoundError, PodError

@@ -50,7 +50,6 @@ def main(
     ] = "",
 ) -> int:
     """Run a process in a running container."""
-    from pod import values
     from pod.cli import each, terminal
     from pod.containers.chooser import Choice
     from pod.containers.execs import ExecOptions, launch_exec
@@ -65,25 +64,16 @@ def main(
     if not (said or latest or cidfile):
         raise PodError("exec requires the name or ID of a container or the --latest or --cidfile flag")
     named, command = ([], said) if latest or cidfile else (said[:1], said[1:])
-    preserve: tuple[int, ...] = ()
-    if preserve_fds or preserve_fd:
-        from pod.cli.flags.identity import descriptors
-
-        preserve = descriptors(preserve_fds, preserve_fd)
-    variables: dict[str, str] = {}
-    for path in env_file or []:
-        variables |= values.read_env_file(path, os.environ)
-    variables |= values.parse_env(env or [], os.environ)
     options = ExecOptions(
         command,
-        env=variables,
+        env=_variables(env_file or [], env or []),
         user=user,
         workdir=workdir,
         tty=tty,
         stdin=interactive,
         privileged=privileged,
         console_size=terminal.size(),
-        preserve=preserve,
+        preserve=_descriptors(preserve_fds, preserve_fd),
         detached=detach,
         recorded=not no_session,
     )
@@ -104,6 +94,25 @@ def main(
     from pod.cli import attaching
 
     return attaching.attend(launched, stdin=interactive, terminal=tty, detach_keys=keys, sig_proxy=False)
+
+
+def _variables(files: list[str], said: list[str]) -> dict[str, str]:
+    """Return the variables of --env-file, then those of --env."""
+    from pod import values
+
+    variables: dict[str, str] = {}
+    for path in files:
+        variables |= values.read_env_file(path, os.environ)
+    return variables | values.parse_env(said, os.environ)
+
+
+def _descriptors(preserve_fds: int, preserve_fd: list[str] | None) -> tuple[int, ...]:
+    """Return the descriptors of this process that the new one gets too."""
+    if not (preserve_fds or preserve_fd):
+        return ()
+    from pod.cli.flags.identity import descriptors
+
+    return descriptors(preserve_fds, preserve_fd)
 
 
 def _prepare() -> None:

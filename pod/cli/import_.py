@@ -67,7 +67,10 @@ def main(
 
 
 def opened(path: str) -> Iterator[bytes]:
-    """Open what is to be imported, a file, an address or stdin (`-`), and return its bytes in chunks."""
+    """Open what is to be imported, a file, an address or stdin (`-`), and return its bytes in chunks.
+
+    Raises PodError for a terminal, and for a file that cannot be read.
+    """
     import sys
 
     from pod.errors import PodError
@@ -96,7 +99,7 @@ def chunks_of(descriptor: int) -> Iterator[bytes]:
 
 
 def fetched(url: str) -> Iterator[bytes]:
-    """Yield what an address gives; the connection is made by whoever reads."""
+    """Yield what an address gives; the connection is made by whoever reads. Raises PodError for what cannot be had."""
     import requests
 
     from pod.errors import PodError

@@ -72,7 +72,10 @@ def main(
 
 
 def key(registry: str) -> str:
-    """Return the registry, with the namespace if one is given, as auth files have it."""
+    """Return the registry, with the namespace if one is given, as auth files have it.
+
+    Raises PodError for what is no registry.
+    """
     from pod.errors import PodError
     from pod.registries import DEFAULT_REGISTRY
 
@@ -103,7 +106,7 @@ def valid_already(server: str, options: RegistryOptions) -> bool:
 
 
 def asked_user(server: str, options: RegistryOptions) -> str:
-    """Ask for the user name; the one that is kept is offered."""
+    """Ask for the user name; the one that is kept is offered. Raises PodError if none is given."""
     from pod.cli.asking import ask
     from pod.errors import PodError
     from storage import credentials
@@ -116,7 +119,7 @@ def asked_user(server: str, options: RegistryOptions) -> str:
 
 
 def secret(from_stdin: bool) -> str:
-    """Return the password: a line of stdin, or what is typed unseen."""
+    """Return the password: a line of stdin, or what is typed unseen. Raises PodError if none is given."""
     import getpass
     import sys
 

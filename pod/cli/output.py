@@ -129,7 +129,10 @@ def print_object(value: Any, format: str, *, entity: str, indent: str = "  ") ->
 
 
 def print_inspected(objects: Sequence[Any], format: str | None, *, entity: str = "inspect") -> None:
-    """Print what `inspect` found: a JSON list, or a line of the template for each."""
+    """Print what `inspect` found: a JSON list, or a line of the template for each.
+
+    Raises PodError for a template that fails.
+    """
     if not format or is_json(format):
         write(to_json(list(objects), indent="     ") + "\n")
         return

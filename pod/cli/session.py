@@ -87,7 +87,10 @@ def attach(
 
 
 def parse_detach_keys(text: str) -> bytes:
-    """Return the bytes of a sequence such as "ctrl-p,ctrl-q"; empty means that there is no detaching."""
+    """Return the bytes of a sequence such as "ctrl-p,ctrl-q"; empty means that there is no detaching.
+
+    Raises PodError for a key that there is not.
+    """
     keys = bytearray()
     for key in text.split(",") if text else ():
         control = key.removeprefix("ctrl-")

@@ -37,7 +37,7 @@ class HostUser:
 
 
 def host_user(text: str) -> HostUser:
-    """Return the user of the host with this name or number."""
+    """Return the user of the host with this name or number. Raises PodError if there is none."""
     import pwd
 
     try:

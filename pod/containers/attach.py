@@ -11,7 +11,10 @@ _CONTROL = posix.O_WRONLY | posix.O_NONBLOCK | posix.O_NOFOLLOW | posix.O_CLOEXE
 
 
 def connect(directory: str) -> int:
-    """Become an attach client of the monitor that keeps its files in `directory`; return the connection's fd."""
+    """Become an attach client of the monitor that keeps its files in `directory`; return the connection's fd.
+
+    Raises StateError if there is no monitor.
+    """
     try:
         return listener.connect(directory)
     except OSError as error:

@@ -173,6 +173,8 @@ def restore(engine: Engine, container: Container, options: Options) -> Report:
     """Let a saved container go on, with a monitor, a log and an exit code as any other.
 
     Without `keep` its images are gone then. What fails leaves it as it was.
+
+    Raises StateError if it runs, or was not saved, or not as a whole.
     """
     check_supported(engine.config, "restoring")
     _check_runtime(container)

@@ -38,7 +38,10 @@ class Changes:
 
 
 def clone(engine: Engine, original: Container, changes: Changes) -> Container:
-    """Make the copy; with `destroy`, remove the original, which must not run unless `force`."""
+    """Make the copy; with `destroy`, remove the original, which must not run unless `force`.
+
+    Raises PodError for `force` alone, and as creating and removing do.
+    """
     if changes.force and not changes.destroy:
         raise PodError("cannot set --force without --destroy: invalid argument")
     container_id = names.new_id()

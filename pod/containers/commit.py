@@ -51,6 +51,8 @@ def commit(engine: Engine, container: Container, options: CommitOptions) -> Imag
     """Make an image of the container's layer over its image's, or of all in one with `squash`.
 
     Atomic: whatever fails leaves no image. A container that runs is only stopped meanwhile if that is asked for.
+
+    Raises PodError for a format that there is not, or that has no place for the message.
     """
     if options.format not in FORMATS:
         raise PodError(f'unrecognized image format "{options.format}"', hint="known are oci and docker")

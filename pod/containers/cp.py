@@ -72,7 +72,10 @@ def _has_no_path(text: str) -> bool:
 
 
 def copy(engine: Engine, source: End, destination: End, *, archive: bool = True, overwrite: bool = False) -> None:
-    """Copy from one end to the other; with `archive`, what comes into a container belongs to its user."""
+    """Copy from one end to the other; with `archive`, what comes into a container belongs to its user.
+
+    Raises PodError, which names both ends.
+    """
     containers = {end.container: _container(engine, end) for end in (source, destination) if end.container}
     with ExitStack() as stack:
         trees: dict[str, Tree] = {}

@@ -141,23 +141,9 @@ def insert(
     One without a name gets a free one in the same commit: of many at once two may well hit on the same.
     """
     config = container.config
-    mounted = [mount for mount in config["mounts"] if mount["type"] == "volume"]
-    new_volumes = []
     with database.transaction(engine.connection):
         container.name = container.name or _free_name(engine)
-        for mount in mounted:
-            anonymous = mount["anonymous"]
-            if state.insert_volume(engine.connection, mount["source"], anonymous=anonymous, labels={}, options={}):
-                new_volumes.append(mount["source"])
-        if auto_ids is not None:
-            from pod.containers import userns
-
-            userns.choose(engine.connection, auto_ids, config)
-        state.insert_container(engine.connection, container, [mount["source"] for mount in mounted])
-        if config["id_map"] is not None:
-            from pod.containers import id_ranges
-
-            id_ranges.record(engine.connection, container)
+        new_volumes = _insert_rows(engine, container, auto_ids)
         if config["namespaces"]["network"] == "bridge":
             from pod.networks import leases
 
@@ -166,11 +152,6 @@ def insert(
             from pod.containers import dependencies
 
             dependencies.record(engine.connection, container.id, needs)
-        if config["image"]:
-            images.pin(engine.connection, config["image"], container.id)
-        for mount in config["mounts"]:
-            if mount["type"] == "image" and mount["more"]["image"] != config["image"]:
-                images.pin(engine.connection, mount["more"]["image"], container.id)
         for volume in new_volumes:
             volumes.prepare(engine, volume)
     try:
@@ -188,6 +169,32 @@ def insert(
         events.record(engine.config, "volume", "create", name=volume)
     events.of_container(engine.config, container, "create")
     return container
+
+
+def _insert_rows(engine: Engine, container: state.Container, auto_ids: AutoRequest | None) -> list[str]:
+    """Insert the container with its IDs, volumes and images; return the volumes that there were not."""
+    config, connection = container.config, engine.connection
+    mounted = [mount for mount in config["mounts"] if mount["type"] == "volume"]
+    new_volumes = []
+    for mount in mounted:
+        anonymous = mount["anonymous"]
+        if state.insert_volume(connection, mount["source"], anonymous=anonymous, labels={}, options={}):
+            new_volumes.append(mount["source"])
+    if auto_ids is not None:
+        from pod.containers import userns
+
+        userns.choose(connection, auto_ids, config)
+    state.insert_container(connection, container, [mount["source"] for mount in mounted])
+    if config["id_map"] is not None:
+        from pod.containers import id_ranges
+
+        id_ranges.record(connection, container)
+    if config["image"]:
+        images.pin(connection, config["image"], container.id)
+    for mount in config["mounts"]:
+        if mount["type"] == "image" and mount["more"]["image"] != config["image"]:
+            images.pin(connection, mount["more"]["image"], container.id)
+    return new_volumes
 
 
 def make_directories(engine: Engine, container_id: str) -> None:

@@ -40,7 +40,7 @@ def asked(devices: list[str], rules: list[str], gpus: list[str]) -> Devices:
 
 
 def parse(text: str) -> dict[str, str]:
-    """Return source, target and access of `HOST[:CONTAINER][:rwm]`."""
+    """Return source, target and access of `HOST[:CONTAINER][:rwm]`. Raises PodError for what is none."""
     source, *rest = text.split(":")
     if not source or len(rest) > 2:
         raise PodError(f"invalid device specification: {text}", hint="write it like /dev/sdc:/dev/xvdc:rwm")
@@ -63,7 +63,10 @@ def _is_access(text: str) -> bool:
 
 
 def parse_rule(text: str) -> Document:
-    """Return the rule of `TYPE MAJOR:MINOR ACCESS` as an entry of linux.resources.devices."""
+    """Return the rule of `TYPE MAJOR:MINOR ACCESS` as an entry of linux.resources.devices.
+
+    Raises PodError for what is none.
+    """
     fields = text.split()
     if len(fields) != 3 or fields[1].count(":") > 1:
         raise PodError(
@@ -86,7 +89,7 @@ def parse_rule(text: str) -> Document:
 
 
 def check(devices: Devices, *, rootless: bool) -> None:
-    """Refuse now what could not be had at the start."""
+    """Refuse now what could not be had at the start. Raises PodError."""
     if devices["rules"] and rootless:
         raise PodError(
             "device cgroup rules are not supported in rootless mode or in a user namespace",
@@ -101,7 +104,10 @@ def check(devices: Devices, *, rootless: bool) -> None:
 
 
 def nodes(device: dict[str, str]) -> list[tuple[str, str]]:
-    """Return each device node as (path on the host, path in the container): those below, if it is a directory."""
+    """Return each device node as (path on the host, path in the container): those below, if it is a directory.
+
+    Raises PodError for what is not there, or is none.
+    """
     source = os.path.realpath(device["source"]) if os.path.islink(device["source"]) else device["source"]
     try:
         mode = os.stat(source).st_mode
@@ -143,7 +149,10 @@ def apply(spec: Document, config: ContainerConfig, *, rootless: bool) -> Contain
 def add_node(
     spec: Document, source: str, target: str, access: str, *, bind: bool, changes: Document | None = None
 ) -> None:
-    """Add one node of the host; `changes` overrules what the host says of it (type, major, owner …)."""
+    """Add one node of the host; `changes` overrules what the host says of it (type, major, owner …).
+
+    Raises PodError for what is none.
+    """
     found = {**(_described(source) or {}), **(changes or {}), "path": target}
     if "type" not in found:
         raise PodError(f"{source} is not a valid device: not a device node")

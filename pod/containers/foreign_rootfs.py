@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 
 def parse(text: str) -> tuple[str, dict[str, Any]]:
-    """Return the directory of PATH[:O][:idmap] and what follows for the container's identity."""
+    """Return the directory of PATH[:O][:idmap] and what follows for the container's identity.
+
+    Raises PodError for a directory or an option that there is not.
+    """
     path = text
     found: dict[str, Any] = {}
     while not os.path.isdir(path) and ":" in path:
@@ -36,7 +39,10 @@ def parse(text: str) -> tuple[str, dict[str, Any]]:
 def overlay(
     config: Config, container: ContainerConfig, directory: str, surroundings: Surroundings
 ) -> rootfs.Overlay | None:
-    """Return what is to be mounted; None for a directory that is used as it is. With `:O` earlier changes are gone."""
+    """Return what is to be mounted; None for a directory that is used as it is. With `:O` earlier changes are gone.
+
+    Raises PodError where IDs cannot be mapped.
+    """
     identity = container["identity"]
     mapped: list[int] = []
     if identity["rootfs_idmap"]:

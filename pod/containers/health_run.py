@@ -17,7 +17,10 @@ _LOOK_SECONDS = 0.01
 
 
 def run(engine: Engine, container: Container) -> str:
-    """Have the container checked; return "healthy" or "unhealthy", which is this check's result alone."""
+    """Have the container checked; return "healthy" or "unhealthy", which is this check's result alone.
+
+    Raises PodError if it has no check, StateError if it does not run.
+    """
     seen = status.observe(engine.config, container.id)
     if not health.is_checked(container.config):
         raise PodError(f"container {container.id} has no defined healthcheck")

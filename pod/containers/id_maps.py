@@ -80,7 +80,10 @@ def subtract(ranges: Iterable[tuple[int, int]], used: Iterable[tuple[int, int]])
 
 
 def to_inner(first: int, count: int, parent: IdMap, kind: str) -> IdMap:
-    """Return (position, inner, count) pieces for the host's IDs from `first` on, as the user's namespace calls them."""
+    """Return (position, inner, count) pieces for the host's IDs from `first` on, as the user's namespace calls them.
+
+    Raises PodError for IDs that are not delegated.
+    """
     pieces: IdMap = []
     position = 0
     while position < count:

@@ -32,7 +32,7 @@ def from_settings(settings: dict[str, Any], said: dict[str, Any]) -> dict[str, A
 
 
 def umask(text: str) -> str:
-    """Return a umask of up to four octal digits."""
+    """Return a umask of up to four octal digits. Raises PodError for what is none."""
     if not 1 <= len(text) <= 4 or not all(letter in "01234567" for letter in text):
         raise PodError(f"invalid umask string {text}: invalid argument", hint="write octal digits: 0022")
     return text.rjust(4, "0")
@@ -61,7 +61,10 @@ def zone_file(name: str) -> str:
 
 
 def hosts_file(text: str) -> str:
-    """Return what a container's /etc/hosts begins with: "none", "image", or a file of the host."""
+    """Return what a container's /etc/hosts begins with: "none", "image", or a file of the host.
+
+    Raises PodError for what is none.
+    """
     if text in ("", "none", "image"):
         return text
     if not os.path.isabs(text) or not os.path.isfile(text):
@@ -70,7 +73,7 @@ def hosts_file(text: str) -> str:
 
 
 def personality(text: str) -> str:
-    """Return one of the execution domains that the runtime specification knows."""
+    """Return one of the execution domains that the runtime specification knows. Raises PodError for another."""
     upper = text.upper().removeprefix("PER_")
     if upper not in ("LINUX", "LINUX32"):
         raise PodError(f'unknown persona specified: "{text}"', hint="known are LINUX and LINUX32")
@@ -78,7 +81,7 @@ def personality(text: str) -> str:
 
 
 def add_hosts(items: list[str]) -> list[str]:
-    """Return "NAME[;NAME…]:IP" entries once each is found to be one."""
+    """Return "NAME[;NAME…]:IP" entries once each is found to be one. Raises PodError for one that is none."""
     for item in items:
         names, colon, address = item.partition(":")
         if not colon or not all(names.split(";")) or not address or any(one.isspace() for one in names):
@@ -102,7 +105,10 @@ def is_address(text: str) -> bool:
 
 
 def entry(text: str, flag: str) -> str:
-    """Return a template for a line of passwd(5) or group(5): one line of it, so that it cannot smuggle in others."""
+    """Return a template for a line of passwd(5) or group(5): one line of it, so that it cannot smuggle in others.
+
+    Raises PodError for more.
+    """
     if any(letter in text for letter in "\n\r\0"):
         raise PodError(
             f"invalid {flag}: it must be one line", hint="one entry, with $USERNAME, $UID, $GID, $NAME, $HOME"
@@ -111,7 +117,10 @@ def entry(text: str, flag: str) -> str:
 
 
 def find_init(path: str) -> str:
-    """Return the program for --init: the one named, or the first of the usual ones that is there."""
+    """Return the program for --init: the one named, or the first of the usual ones that is there.
+
+    Raises PodError if there is none.
+    """
     candidates = [path] if path else _INITS
     for candidate in candidates:
         if os.access(candidate, os.X_OK):

@@ -101,7 +101,10 @@ def initialize(engine: Engine, container: Container) -> None:
 
 
 def restore(engine: Engine, container: Container, prepare: Callable[[Plan], None]) -> LaunchedContainer:
-    """Let a saved container go on: `prepare` changes the plan of its making so that its process comes from images."""
+    """Let a saved container go on: `prepare` changes the plan of its making so that its process comes from images.
+
+    Raises StateError if it runs.
+    """
     _start_needed(engine, container)
     with ContainerLock(engine.config, container.id):
         if _observe(engine, container).state not in ("created", "exited"):

@@ -39,7 +39,10 @@ def add(resources: Resources, section: str, **found: Any) -> None:
 
 
 def memory(flag: str, text: str) -> int | None:
-    """Return the bytes of a flag; None where nothing is limited. -1 is for swap only: without limit."""
+    """Return the bytes of a flag; None where nothing is limited. -1 is for swap only: without limit.
+
+    Raises PodError for what is no size.
+    """
     if flag == "memory-swap" and text.strip() == "-1":
         return -1
     try:
@@ -49,7 +52,10 @@ def memory(flag: str, text: str) -> int | None:
 
 
 def cpus(number: float) -> tuple[int, int] | None:
-    """Return quota and period for a number of processors; None for no limit, as podman takes what is not above 0."""
+    """Return quota and period for a number of processors; None for no limit, as podman takes what is not above 0.
+
+    Raises PodError for more than there can be.
+    """
     if not number > 0:
         return None
     if number > 65536:
@@ -60,7 +66,7 @@ def cpus(number: float) -> tuple[int, int] | None:
 
 
 def weight(text: str) -> int | None:
-    """Return the weight of block I/O."""
+    """Return the weight of block I/O. Raises PodError for what is no number."""
     if not text:
         return None
     if not (text.isascii() and text.isdigit()):
@@ -72,7 +78,7 @@ def weight(text: str) -> int | None:
 
 
 def weight_devices(items: list[str]) -> list[Resources]:
-    """Return the weights of `DEVICE:WEIGHT`."""
+    """Return the weights of `DEVICE:WEIGHT`. Raises PodError for what is none."""
     found = []
     for item in items:
         path, separator, text = item.rpartition(":")
@@ -88,7 +94,10 @@ def weight_devices(items: list[str]) -> list[Resources]:
 
 
 def throttles(flag: str, items: list[str]) -> tuple[str, list[Resources]]:
-    """Return the key of blockIO and the entries for `DEVICE:RATE` of one of the four flags."""
+    """Return the key of blockIO and the entries for `DEVICE:RATE` of one of the four flags.
+
+    Raises PodError for what is none.
+    """
     in_bytes = flag.endswith("bps")
     form = (
         "<device-path>:<number>[<unit>]. Number must be a positive integer. Unit is optional and can be kb, mb, or gb"
@@ -123,7 +132,7 @@ def _device_number(path: str, attempt: str) -> int:
 
 
 def cgroup_conf(items: list[str]) -> dict[str, str]:
-    """Return file and value of each `KEY=VALUE`."""
+    """Return file and value of each `KEY=VALUE`. Raises PodError for what is none."""
     found = {}
     for item in items:
         name, equals, value = item.partition("=")
@@ -136,7 +145,7 @@ def cgroup_conf(items: list[str]) -> dict[str, str]:
 def check(resources: Resources, *, unified: bool) -> None:
     """Refuse, with podman's words, what contradicts itself or what this machine does not have.
 
-    `unified` tells whether the machine has cgroup v2 alone.
+    `unified` tells whether the machine has cgroup v2 alone. Raises PodError.
     """
     _check_memory(resources.get("memory") or {})
     _check_cpu(resources.get("cpu") or {})

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from pod.containers.create import CreateOptions
     from pod.engine import Engine
 
-IMAGE_VOLUMES = ("bind", "tmpfs", "ignore", "anonymous")
-
 
 def choose(engine: Engine, options: CreateOptions, image_config: dict[str, Any]) -> list[Mount]:
     """Return the mounts, each source checked as far as it can be now."""

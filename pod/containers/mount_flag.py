@@ -55,7 +55,10 @@ _NEEDS_VALUE = ("source", "target", "bind-propagation", "relabel", "size", "mode
 
 
 def parse_mount(text: str) -> list[Mount]:
-    """Parse one --mount: one mount, or with a pattern (type=glob) one for each path that fits it."""
+    """Parse one --mount: one mount, or with a pattern (type=glob) one for each path that fits it.
+
+    Raises PodError for what is none.
+    """
     settings = _settings(text)
     kind = settings.pop("type", "volume") or ""
     if kind == "artifact":

@@ -78,7 +78,10 @@ class Mount:
 
 
 def parse_volume(text: str) -> Mount:
-    """Parse --volume: "[SOURCE:]TARGET[:OPTIONS]"; a source with a slash or dot in front is a path."""
+    """Parse --volume: "[SOURCE:]TARGET[:OPTIONS]"; a source with a slash or dot in front is a path.
+
+    Raises PodError for what is none.
+    """
     parts = text.split(":")
     if len(parts) > 3 or not parts[-1]:
         raise PodError(
@@ -96,7 +99,7 @@ def parse_volume(text: str) -> Mount:
 
 
 def parse_tmpfs(text: str) -> Mount:
-    """Parse --tmpfs: "TARGET[:OPTIONS]"; options go to tmpfs(5)."""
+    """Parse --tmpfs: "TARGET[:OPTIONS]"; options go to tmpfs(5). Raises PodError for an option that there is not."""
     target, _, said = text.partition(":")
     options = [item for item in said.split(",") if item and item != "U"]
     for option in options:
@@ -110,7 +113,7 @@ def parse_tmpfs(text: str) -> Mount:
 
 
 def check_tmpfs_setting(name: str, value: str) -> None:
-    """Refuse now what the kernel would refuse when the container starts."""
+    """Refuse now what the kernel would refuse when the container starts. Raises PodError."""
     good = True
     if name == "size":
         number = value.rstrip("%kKmMgG")
@@ -171,7 +174,10 @@ def checked_idmap(text: str) -> str:
 
 
 def parse_idmap(text: str) -> dict[str, list[tuple[int, int, int, bool]]]:
-    """Return (of the file system, mounted, count, whether relative to the container's namespace) for uids and gids."""
+    """Return (of the file system, mounted, count, whether relative to the container's namespace) for uids and gids.
+
+    Raises PodError for what is none.
+    """
     found: dict[str, list[tuple[int, int, int, bool]]] = {}
     for part in text.split(";"):
         kind, _equals, entries = part.partition("=")

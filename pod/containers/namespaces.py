@@ -44,7 +44,10 @@ def _known(kind: str) -> str:
 
 
 def settle(engine: Engine, options: CreateOptions) -> Namespaces:
-    """Return the modes of a new container, and note which containers it needs for them."""
+    """Return the modes of a new container, and note which containers it needs for them.
+
+    Raises PodError for modes that other flags contradict.
+    """
     settings = engine.config.containers
     result: dict[str, str] = {}
     for kind, default in _DEFAULTS.items():
@@ -66,7 +69,10 @@ def settle(engine: Engine, options: CreateOptions) -> Namespaces:
 
 
 def join(engine: Engine, options: CreateOptions, kind: str, mode: str) -> str:
-    """Return a mode with the container that it names as full ID, which the new one needs from now on."""
+    """Return a mode with the container that it names as full ID, which the new one needs from now on.
+
+    Raises PodError for one that cannot be joined.
+    """
     word, _, value = mode.partition(":")
     if word == "container":
         other = _donor(engine, kind, value)

@@ -40,7 +40,10 @@ def remove_container(
     timeout: int | None = None,
     warn: Callable[[str], None] | None = None,
 ) -> None:
-    """Remove a container and all that it has; with `force`, stop it first. Idempotent."""
+    """Remove a container and all that it has; with `force`, stop it first. Idempotent.
+
+    Raises RunningError if it runs and `force` is not said.
+    """
     from pod.containers import lost
 
     with ContainerLock(engine.config, container.id):

@@ -90,6 +90,8 @@ def mount_overlay(overlay: Overlay) -> None:
     """Mount the layers below the container's own, in this process's mount namespace.
 
     Without an upper layer nothing can be written: `lowers` are all there is.
+
+    Raises PodError for what the kernel refuses, and for files that a power failure has left half written.
     """
     if len(overlay.lowers) > _MAX_LOWERS:
         raise PodError(f"the image has {len(overlay.lowers)} layers, the kernel's overlay takes {_MAX_LOWERS}")

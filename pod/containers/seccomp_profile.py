@@ -77,7 +77,10 @@ def _compare(index: int, operator: str, value: int) -> dict[str, Any]:
 
 
 def from_file(path: str, capabilities: Iterable[str], *, arch: str | None = None) -> dict[str, Any]:
-    """Return the profile of a file: rules for other machines, kernels and capabilities are left out."""
+    """Return the profile of a file: rules for other machines, kernels and capabilities are left out.
+
+    Raises PodError for one that cannot be read, or is none.
+    """
     try:
         with open(path, "rb") as file:
             content = file.read()
@@ -89,7 +92,10 @@ def from_file(path: str, capabilities: Iterable[str], *, arch: str | None = None
 def from_text(
     text: str | bytes, capabilities: Iterable[str], *, arch: str | None = None, name: str = "of the image"
 ) -> dict[str, Any]:
-    """Return the profile of a text in the format of such files; `name` is what messages call it."""
+    """Return the profile of a text in the format of such files; `name` is what messages call it.
+
+    Raises PodError for what is none.
+    """
     import json
 
     try:

@@ -40,7 +40,7 @@ def mount_label(options: list[str]) -> str:
 
 
 def capability(name: str) -> str:
-    """Return the kernel's name of a capability, or ALL."""
+    """Return the kernel's name of a capability, or ALL. Raises PodError for one that there is not."""
     upper = name.upper()
     full = upper if upper == "ALL" or upper.startswith("CAP_") else f"CAP_{upper}"
     if full != "ALL" and full not in ALL_CAPABILITIES:

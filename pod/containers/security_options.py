@@ -23,7 +23,7 @@ PROFILE_LABEL = "io.containers.seccomp.profile"
 def settle(settings: dict[str, Any], options: CreateOptions) -> Security:
     """Return what the flags on privileges come to, the rest of it noted in `options.confinement`.
 
-    `settings` is the table [containers] of containers.conf.
+    `settings` is the table [containers] of containers.conf. Raises PodError for flags that contradict each other.
     """
     result: Security = {
         "privileged": options.privileged,

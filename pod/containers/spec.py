@@ -124,22 +124,23 @@ def _linux(config: ContainerConfig, surroundings: Surroundings) -> dict[str, Any
 
         linux["devices"] = host_devices()
     if wanted["seccomp"] != "unconfined" and not (wanted["privileged"] and not wanted["seccomp"]):
-        from pod.containers import seccomp_profile
-
-        allowed = security.bounding(config, surroundings.default_capabilities)
-        profile, text = wanted["seccomp"], config["confinement"]["seccomp_profile"]
-        if profile:
-            linux["seccomp"] = seccomp_profile.from_file(profile, allowed)
-        elif text:
-            linux["seccomp"] = seccomp_profile.from_text(text, allowed)
-        else:
-            linux["seccomp"] = seccomp_profile.default_profile(allowed)
+        linux["seccomp"] = _seccomp(config, security.bounding(config, surroundings.default_capabilities))
     propagation = [option for mount in config["mounts"] for option in mount["options"]]
     if any(option in ("rshared", "shared") for option in propagation):
         linux["rootfsPropagation"] = "shared"
     elif any(option in ("rslave", "slave") for option in propagation):
         linux["rootfsPropagation"] = "rslave"
     return linux
+
+
+def _seccomp(config: ContainerConfig, allowed: list[str]) -> dict[str, Any]:
+    """Return the filter: that of a file, else of a text, else the default, for a process with these capabilities."""
+    from pod.containers import seccomp_profile
+
+    profile, text = config["security"]["seccomp"], config["confinement"]["seccomp_profile"]
+    if profile:
+        return seccomp_profile.from_file(profile, allowed)
+    return seccomp_profile.from_text(text, allowed) if text else seccomp_profile.default_profile(allowed)
 
 
 def _is_unmasked(path: str, unmasked: list[str]) -> bool:

@@ -32,7 +32,10 @@ _THAW_SECONDS = 0.25
 
 
 def kill(engine: Engine, container: state.Container, signal: int) -> None:
-    """Send a signal to the first process of a running container; one that is to end it is followed by no restart."""
+    """Send a signal to the first process of a running container; one that is to end it is followed by no restart.
+
+    Raises StateError if it does not run.
+    """
     ends = signal in _ENDING or signal == container.config["stop_signal"]
     awaited = ends and restart.is_awaited(engine.config, container.id)
     if ends:
@@ -83,7 +86,7 @@ def stop(
 
     Tells whether it was running. A negative timeout waits for ever. No restart policy starts it again. `warn` is called
     before that with the reason if it will be in vain. One that was initialized, but not started, is killed: it would
-    hear nothing.
+    hear nothing. Raises PodError if it outlives SIGKILL, for it hangs in the kernel.
     """
     restart.mark_stopped(engine.config, container.id)
     descriptor = _open(engine.config, container.id)

@@ -38,7 +38,7 @@ def owner(name: str) -> str:
 
 
 def check(parameters: dict[str, str], namespaces: Namespaces) -> None:
-    """Refuse parameters of namespaces that the container has in common with the host."""
+    """Refuse parameters of namespaces that the container has in common with the host. Raises PodError."""
     names = {"network": "Network", "ipc": "IPC", "uts": "UTS"}
     for name, value in parameters.items():
         kind = owner(name)

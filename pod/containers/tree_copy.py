@@ -175,7 +175,10 @@ class Copier:
         return _Level(reading, target, names, f"{path}{name}/", attributes)
 
     def make_directory(self, parent: int, name: str) -> bool:
-        """Make a directory that only we can use yet; False if there is one."""
+        """Make a directory that only we can use yet; False if there is one.
+
+        Raises PodError for what is none and may not be overwritten.
+        """
         try:
             os.mkdir(name, 0o700, dir_fd=parent)
             return True

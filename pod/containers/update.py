@@ -41,6 +41,8 @@ def update(engine: Engine, container: Container, changes: Changes) -> Container:
     """Change a container, running or not, and return it; nothing is changed if any of it cannot be.
 
     Environment variables hold for the next start, and for exec at once.
+
+    Raises ContainerNotFoundError if it has gone meanwhile, and as the runtime does.
     """
     with ContainerLock(engine.config, container.id):
         if not state.has_container(engine.connection, container.id):

@@ -76,7 +76,10 @@ def check(mode: str) -> str:
 
 
 def settle(engine: Engine, options: CreateOptions, config: ContainerConfig) -> None:
-    """Fill in the mode of the user namespace and its map, but for --userns=auto, whose map `allocate` chooses."""
+    """Fill in the mode of the user namespace and its map, but for --userns=auto, whose map `allocate` chooses.
+
+    Raises PodError for flags that contradict each other.
+    """
     flags: MapFlags | None = options.id_map_flags
     mode = options.namespaces["user"]
     if not flags and not mode:
@@ -107,7 +110,10 @@ def _document(uids: IdMap, gids: IdMap) -> IdMaps:
 
 
 def choose(connection: sqlite3.Connection, request: AutoRequest, config: dict[str, Any]) -> None:
-    """Choose the IDs of --userns=auto, in the transaction that inserts the container of this configuration."""
+    """Choose the IDs of --userns=auto, in the transaction that inserts the container of this configuration.
+
+    Raises PodError if there are not as many.
+    """
     uids = id_maps.allocate(request.size, request.uids, id_ranges.used(connection, "u"), request.forced_uids)
     gids = id_maps.allocate(request.size, request.gids, id_ranges.used(connection, "g"), request.forced_gids)
     if uids is None or gids is None:
@@ -142,7 +148,7 @@ def _parse_map(text: str) -> IdMap:
 
 
 def keep_options(mode: str) -> dict[str, int]:
-    """Return the options of keep-id: uid, gid, size."""
+    """Return the options of keep-id: uid, gid, size. Raises PodError for others."""
     options: dict[str, int] = {}
     for item in mode.partition(":")[2].split(","):
         name, _, value = item.partition("=")
@@ -169,7 +175,7 @@ def _own_gid() -> int:
 
 
 def keep_id_map(engine: Engine, mode: str) -> tuple[IdMap, IdMap]:
-    """Return the maps in which the invoking user keeps its IDs."""
+    """Return the maps in which the invoking user keeps its IDs. Raises PodError for a size where nothing limits it."""
     size = keep_options(mode).get("size", 0)
     if not engine.config.rootless:
         if size:

@@ -30,7 +30,10 @@ class User:
 
 
 def resolve(root: int, text: str, group_add: list[str]) -> User:
-    """Resolve "user[:group]" inside the root file system that the directory descriptor `root` stands for."""
+    """Resolve "user[:group]" inside the root file system that the directory descriptor `root` stands for.
+
+    Raises PodError for a name that is not in its passwd and group.
+    """
     user_text, _, group_text = text.partition(":")
     entry = _passwd_entry(root, user_text or "0")
     number = parse_id(user_text or "0")
