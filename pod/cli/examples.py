@@ -167,6 +167,26 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "pod logs --follow=true --since 10m ctrID",
         "pod logs mywebserver mydbserver",
     ),
+    "network create": (
+        "pod network create",
+        "pod network create --subnet 10.89.7.0/24 --gateway 10.89.7.1 backend",
+        "pod network create --ipv6 --internal --label tier=db --opt mtu=1400 private",
+    ),
+    "network exists": ("pod network exists backend || pod network create backend",),
+    "network inspect": (
+        "pod network inspect podman",
+        "pod network inspect --format '{{range .Subnets}}{{.Subnet}} {{end}}' backend",
+    ),
+    "network ls": (
+        "pod network ls",
+        "pod network ls --filter label=tier=db --format '{{.Name}} {{.Driver}}'",
+    ),
+    "network prune": ("pod network prune",),
+    "network rm": (
+        "pod network rm backend",
+        "pod network rm --force backend private",
+    ),
+    "network update": ("pod network update --dns-add 9.9.9.9 --dns-drop 1.1.1.1 backend",),
     "pause": (
         "pod pause mywebserver",
         "pod pause 860a4b23",
@@ -206,6 +226,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "run": (
         "pod run imageID ls -alF /etc",
         "pod run --network=host imageID dnf -y install java",
+        "pod run -d --network backend --network-alias db -p 127.0.0.1:5432:5432 postgres",
         "pod run --volume /var/hostdir:/var/ctrdir -i -t fedora /bin/bash",
     ),
     "secret create": ("pod secret create mysecret /path/to/secret",),

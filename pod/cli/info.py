@@ -33,13 +33,14 @@ def describe(engine: Engine) -> dict[str, Any]:
     from pod import host
     from pod.cli.version import describe as version
     from pod.containers import log_options
+    from pod.networks.create import DRIVERS
 
     return {
         "host": describe_host(engine, host),
         "plugins": {
             "authorization": None,
             "log": list(log_options.DRIVERS),
-            "network": ["host", "none"],
+            "network": list(DRIVERS),
             "volume": ["local"],
         },
         "registries": {"search": ["docker.io"]},
@@ -74,9 +75,11 @@ def describe_host(engine: Engine, host: Any) -> dict[str, Any]:
         "linkmode": "dynamic",
         "logDriver": log_options.default_driver(engine.config),
         **host.memory(),
-        "networkBackend": "none",
+        "networkBackend": "pod",
+        "networkBackendInfo": network_backend(),
         "ociRuntime": runtimes.describe(engine.config),
         "os": "linux",
+        "pasta": pasta(),
         "remoteSocket": {"exists": False, "path": ""},
         "security": host.security(rootless=engine.config.rootless, capabilities=list(DEFAULT_CAPABILITIES)),
         "serviceIsRemote": False,
@@ -91,6 +94,26 @@ def monitor() -> dict[str, str]:
     from pod import __version__
 
     return {"package": "", "path": sys.executable, "version": f"pod version {__version__}"}
+
+
+def network_backend() -> dict[str, Any]:
+    """Return what makes networks and answers names: pod itself, where podman has netavark and aardvark-dns."""
+    itself = monitor()
+    return {"backend": "pod", **itself, "dns": itself}
+
+
+def pasta() -> dict[str, str]:
+    """Return what is known of the program that connects containers of ordinary users; empty texts if it is missing."""
+    import subprocess
+
+    from pod.networks.choice import program
+
+    path = program("pasta")
+    try:
+        told = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout if path else ""
+    except OSError:
+        told = ""
+    return {"executable": path, "package": "", "version": told}
 
 
 def describe_store(engine: Engine, host: Any) -> dict[str, Any]:

@@ -79,9 +79,13 @@ def show(names: list[str], *, kind: str, format: str, size: bool, latest: bool =
 
 
 def _for_template(described: dict[str, Any]) -> dict[str, Any]:
-    """Give a container, the only thing with a state, the fields that its JSON lacks without --size."""
+    """Give a container, the only thing with a state, the fields that its JSON lacks without --size; so a network."""
     if "State" in described and "SizeRw" not in described:
         return {**described, "SizeRw": None, "SizeRootFs": 0}
+    if "network_interface" in described:
+        from pod.networks.inspect import for_template
+
+        return for_template(described)
     return described
 
 

@@ -15,7 +15,9 @@ def main(
     dns: Annotated[
         list[str] | None, Option("--dns", metavar="strings", help="DNS servers this network will use")
     ] = None,
-    driver: Annotated[str, Option("--driver", "-d", metavar="string", help="Driver to manage the network")] = "bridge",
+    driver: Annotated[
+        str, Option("--driver", "-d", metavar="string", help="Driver to manage the network (bridge, macvlan, ipvlan)")
+    ] = "bridge",
     gateway: Annotated[
         list[str] | None, Option("--gateway", metavar="ipSlice", help="IPv4 or IPv6 gateway for the subnet")
     ] = None,
@@ -25,7 +27,8 @@ def main(
     ] = "",
     internal: Annotated[bool, Option("--internal", help="Restrict external access from this network")] = False,
     ip_range: Annotated[
-        list[str] | None, Option("--ip-range", metavar="stringArray", help="Allocate container IP from range")
+        list[str] | None,
+        Option("--ip-range", metavar="stringArray", help="Allocate container IP from range (CIDR, or FIRST-LAST)"),
     ] = None,
     ipam_driver: Annotated[
         str, Option("--ipam-driver", metavar="string", help="IP address management driver (host-local, none)")
@@ -35,7 +38,13 @@ def main(
         list[str] | None, Option("--label", metavar="stringArray", help="Set metadata on a network")
     ] = None,
     opt: Annotated[
-        list[str] | None, Option("--opt", "-o", metavar="stringArray", help="Set driver specific options")
+        list[str] | None,
+        Option(
+            "--opt",
+            "-o",
+            metavar="stringArray",
+            help="Set driver specific options (mtu, vlan, isolate, metric, mode, no_default_route; parent)",
+        ),
     ] = None,
     route: Annotated[
         list[str] | None, Option("--route", metavar="stringArray", help="Static route (DESTINATION,GATEWAY[,METRIC])")

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Annotated
+    from typing import Annotated, Any
 
     from typer import Option
+
+    from pod.networks.network import Network
 
 
 def main(
     filter: Annotated[
-        list[str] | None, Option("--filter", "-f", metavar="stringArray", help="Provide filter values")
+        list[str] | None,
+        Option("--filter", "-f", metavar="stringArray", help="Provide filter values (e.g. 'name=podman')"),
     ] = None,
     format: Annotated[
         str, Option("--format", metavar="string", help="Pretty-print networks to JSON or using a Go template")
@@ -33,25 +36,27 @@ def main(
     if output.is_json(format):
         output.write(output.to_json([document(network) for network in found], indent="  ") + "\n")
         return
-    rows = []
-    for network in found:
-        labels = network.document.get("labels") or {}
-        rows.append(
-            {
-                **{
-                    "".join(word.capitalize() for word in key.split("_")): value
-                    for key, value in document(network).items()
-                },
-                "ID": network.id if no_trunc else network.id[:12],
-                "Name": network.name,
-                "Driver": network.driver,
-                "Labels": ",".join(f"{key}={value}" for key, value in sorted(labels.items())),
-                "IPv6Enabled": network.document["ipv6_enabled"],
-                "DNSEnabled": network.has_names,
-            }
-        )
+    rows = [_row(network, no_trunc=no_trunc) for network in found]
     if format:
         output.print_rows(rows, format, entity="network", headers={"ID": "NETWORK ID"}, noheading=noheading)
     else:
         cells = [[str(row[name]) for name in ("ID", "Name", "Driver")] for row in rows]
         output.print_table(("NETWORK ID", "NAME", "DRIVER"), cells, noheading=noheading)
+
+
+def _row(network: Network, *, no_trunc: bool) -> dict[str, Any]:
+    """Return what templates may ask for, with podman's names."""
+    from pod.networks.inspect import document, for_template
+    from pod.template.values import Time, record
+
+    told = record(for_template(document(network)))
+    names = ("NetworkInterface", "Subnets", "Routes", "Internal", "IPv6Enabled", "DNSEnabled", "NetworkDNSServers")
+    labels = network.document.get("labels") or {}
+    return {
+        **{name: told[name] for name in (*names, "Options", "IPAMOptions")},
+        "ID": network.id if no_trunc else network.id[:12],
+        "Name": network.name,
+        "Driver": network.driver,
+        "Created": Time(network.created),
+        "Labels": ",".join(f"{key}={value}" for key, value in sorted(labels.items())),
+    }

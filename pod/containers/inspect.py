@@ -74,7 +74,7 @@ def inspect_container(engine: Engine, container: Container, *, size: bool = Fals
         "GraphDriver": inspect_fields.graph_driver(engine, container, image, seen),
         "Mounts": [_mount(engine, mount) for mount in config["mounts"] if mount["type"] != "tmpfs"],
         "Dependencies": dependencies.needs_of(engine.connection, container.id),
-        "NetworkSettings": inspect_fields.network_settings(engine, container, running=seen.is_running),
+        "NetworkSettings": inspect_fields.network_settings(engine, container, pid=seen.pid),
         "Namespace": "",
         "IsInfra": False,
         "IsService": False,

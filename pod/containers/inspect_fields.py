@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from storage.images import Image
 
 
-def network_settings(engine: Engine, container: Container, *, running: bool) -> dict[str, Any]:
-    """Return NetworkSettings; most containers of a host network, or none, have nothing there."""
+def network_settings(engine: Engine, container: Container, *, pid: int) -> dict[str, Any]:
+    """Return NetworkSettings of a container whose process has this number, 0 if it does not run."""
     found: dict[str, Any] = {
         "EndpointID": "",
         "Gateway": "",
@@ -36,11 +36,30 @@ def network_settings(engine: Engine, container: Container, *, running: bool) -> 
         "Networks": {},
     }
     config = container.config
-    if config["namespaces"]["network"] == "bridge" or config["ports"] or config["network"]["expose"]:
+    mode = config["namespaces"]["network"]
+    if mode in ("bridge", "pasta") or config["ports"] or config["network"]["expose"]:
         from pod.networks import inspect
 
-        found |= inspect.settings(engine, container, running=running)
-    return found
+        return found | inspect.settings(engine, container, pid=pid)
+    return {**found, "Networks": {mode: endpoint(mode)}}
+
+
+def endpoint(name: str) -> dict[str, Any]:
+    """Return an entry of NetworkSettings.Networks: of a network, or of a mode, which is all that there is of it."""
+    return {
+        "EndpointID": "",
+        "Gateway": "",
+        "IPAddress": "",
+        "IPPrefixLen": 0,
+        "IPv6Gateway": "",
+        "GlobalIPv6Address": "",
+        "GlobalIPv6PrefixLen": 0,
+        "MacAddress": "",
+        "NetworkID": name,
+        "DriverOpts": None,
+        "IPAMConfig": None,
+        "Links": None,
+    }
 
 
 def exposed(config: dict[str, Any]) -> dict[str, Any]:

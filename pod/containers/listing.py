@@ -32,14 +32,24 @@ NAMESPACES = (
 _JSON_NAMESPACES = {"IPC": "Ipc", "MNT": "Mnt", "NET": "Net", "PIDNS": "Pidns", "USERNS": "User", "UTS": "Uts"}
 
 
+class Seen:
+    """What is known of all containers of a list, once somebody has asked for it."""
+
+    __slots__ = ("networks",)
+
+    def __init__(self) -> None:
+        self.networks: dict[str, list[str]] | None = None
+
+
 class Listed:
     """A container and what it does at this moment."""
 
-    __slots__ = ("container", "status")
+    __slots__ = ("container", "seen", "status")
 
-    def __init__(self, container: state.Container, status: Status) -> None:
+    def __init__(self, container: state.Container, status: Status, seen: Seen) -> None:
         self.container = container
         self.status = status
+        self.seen = seen
 
     @property
     def command(self) -> list[str]:
@@ -55,13 +65,14 @@ def listed(engine: Engine) -> list[Listed]:
         monitored = set(posix.listdir(f"{engine.config.runroot}/containers"))
     except FileNotFoundError:
         monitored = set()
+    seen = Seen()
     containers = state.containers(engine.connection)
     known = {one.id: observe(engine.config, one.id, rests=one.id not in monitored) for one in containers}
     if any(one.is_guess for one in known.values()):
         from pod.containers import lost
 
         known |= lost.survivors(engine.config, known)
-    return [Listed(one, known[one.id]) for one in containers]
+    return [Listed(one, known[one.id], seen) for one in containers]
 
 
 def sort_key(name: str, engine: Engine) -> Callable[[Listed], Any]:
@@ -146,12 +157,15 @@ def json_object(engine: Engine, item: Listed, *, size: bool, namespace: bool) ->
 
 
 def networks(engine: Engine, item: Listed) -> list[str]:
-    """Return the names of the networks that a container is on."""
-    if item.container.config["namespaces"]["network"] not in ("bridge", "pasta"):
-        return []
-    from pod.networks.inspect import names_of
+    """Return the names of the networks that a container is on; they are asked for once for all containers."""
+    mode = item.container.config["namespaces"]["network"]
+    if mode != "bridge":
+        return ["pasta"] if mode == "pasta" else []
+    if item.seen.networks is None:
+        from pod.networks.inspect import names_by_container
 
-    return names_of(engine, item.container)
+        item.seen.networks = names_by_container(engine.connection)
+    return item.seen.networks.get(item.container.id, [])
 
 
 def exposed_ports(item: Listed) -> dict[str, list[str]]:

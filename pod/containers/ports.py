@@ -14,8 +14,19 @@ if TYPE_CHECKING:
     from pod.state import Container
 
 
-def parse(text: str) -> tuple[int, str]:
-    """Return port and protocol of "PORT[/PROTOCOL]". Raises PodError, with podman's words."""
+class Asked:
+    """A port of the container that somebody asks for, and how it was written."""
+
+    __slots__ = ("number", "protocol", "text")
+
+    def __init__(self, text: str, number: int, protocol: str) -> None:
+        self.text = text
+        self.number = number
+        self.protocol = protocol
+
+
+def parse(text: str) -> Asked:
+    """Return what "PORT[/PROTOCOL]" asks for. Raises PodError, with podman's words."""
     number, separator, protocol = text.partition("/")
     if "/" in protocol:
         raise PodError(f"port formats are port/protocol. '{text}' is invalid")
@@ -23,21 +34,20 @@ def parse(text: str) -> tuple[int, str]:
         raise PodError(f'strconv.ParseUint: parsing "{number}": invalid syntax')
     if int(number) > 0xFFFF:
         raise PodError(f'strconv.ParseUint: parsing "{number}": value out of range')
-    return int(number), protocol if separator else "tcp"
+    return Asked(text, int(number), protocol if separator else "tcp")
 
 
-def lines(container: Container, port: tuple[int, str] | None = None) -> list[str]:
+def lines(container: Container, port: Asked | None = None) -> list[str]:
     """Return what `pod port` prints of a container, or of one of its ports; PodError if that is not published."""
     mappings: list[dict[str, Any]] = container.config["ports"]
     if port is None:
         return [line for mapping in mappings for line in _all(mapping)]
-    number, protocol = port
     for mapping in mappings:
         first = mapping["container_port"]
-        if protocol in mapping["protocol"].split(",") and first <= number < first + mapping["range"]:
-            return [f"{_address(mapping)}:{mapping['host_port'] + number - first}"]
+        if port.protocol in mapping["protocol"].split(",") and first <= port.number < first + mapping["range"]:
+            return [f"{_address(mapping)}:{mapping['host_port'] + port.number - first}"]
     if mappings:
-        raise PodError(f'failed to find published port "{number}/{protocol}"')
+        raise PodError(f'failed to find published port "{port.text}"')
     return []
 
 

@@ -28,7 +28,7 @@ def examine(config: Config) -> list[Finding]:
         identities.runtime_directory(patient),
         *identities.session(patient),
         machine.open_files(),
-        *machine.programs(),
+        *machine.programs(patient),
         machine.clock(),
     ]
 

@@ -138,16 +138,19 @@ def graphroot(patient: Patient) -> list[Finding]:
     return found
 
 
-def programs() -> list[Finding]:
+def programs(patient: Patient) -> list[Finding]:
     """Check the programs that some containers need."""
     found = []
     for name, package, use in (
+        ("nft", "nftables", "no networks of containers, and no published ports on them"),
         ("pasta", "passt", "no network for containers of ordinary users"),
         ("criu", "criu", "no checkpoint and restore"),
     ):
         path = find_program(name)
+        # Without it root's containers do not start, unless they say --network none or host.
+        missing = FAIL if name == "nft" and not patient.rootless else WARN
         found.append(
-            Finding(name, OK, path) if path else Finding(name, WARN, f"not installed: {use}", install(package))
+            Finding(name, OK, path) if path else Finding(name, missing, f"not installed: {use}", install(package))
         )
     return found
 

@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from runtime.netlink.nftables import Element
 
 TABLE = "pod"
-# Pairs holds every bridge with itself: what passes between containers of one network. A container that uses a published
-# port is marked, for the answers to come back this way: where it came in is not known any more at the end of the way,
-# if the bridge itself passes the packet on.
+# What is for the loopback address and does not come from there is nobody's: what is published there would pass it on,
+# before the kernel finds fault with it. Pairs holds every bridge with itself: what passes between containers of one
+# network. A container that uses a published port is marked, for the answers to come back this way: where it came in is
+# not known any more at the end of the way, if the bridge itself passes the packet on.
 TEXT = """
 table inet pod {
     set bridges { type ifname; }
@@ -40,7 +41,7 @@ table inet pod {
 
     chain guard {
         type filter hook prerouting priority raw; policy accept;
-        iifname @bridges ip daddr 127.0.0.0/8 drop
+        iifname != "lo" ip daddr 127.0.0.0/8 drop
     }
     chain published {
         dnat ip to ip daddr . meta l4proto . th dport map @ports4_at

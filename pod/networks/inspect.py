@@ -6,10 +6,13 @@ The names are podman's: podman-network-inspect(1), podman-inspect(1).
 from __future__ import annotations
 
 from pod import state
+from pod.containers import inspect_fields
 from pod.networks import rows, subnets
+from pod.networks.settings import default_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import sqlite3
     from typing import Any
 
     from pod.engine import Engine
@@ -39,10 +42,27 @@ def inspect_network(engine: Engine, network: Network) -> dict[str, Any]:
     for one in rows.attachments(engine.connection, network=network.name):
         if observe(engine.config, one.container).is_running:
             held = [_held(one, address) for address in one.addresses]
-            interface = {"subnets": held, "mac_address": one.place["mac"]}
+            interface = {"subnets": held, "mac_address": _mac(one)}
             name = state.find_container(engine.connection, one.container).name
             containers[one.container] = {"name": name, "interfaces": {one.place["interface"]: interface}}
     return {**document(network), "containers": containers}
+
+
+def for_template(told: dict[str, Any]) -> dict[str, Any]:
+    """Return what is told of a network with the fields that its JSON leaves out where they are empty."""
+    empty: dict[str, Any] = {
+        "routes": [],
+        "subnets": [],
+        "network_dns_servers": [],
+        "labels": {},
+        "options": {},
+        "ipam_options": {},
+    }
+    return empty | told
+
+
+def _mac(one: Attachment) -> str:
+    return one.mac.hex(":") if one.mac else ""
 
 
 def _held(one: Attachment, address: str) -> dict[str, str]:
@@ -63,12 +83,8 @@ def subnet_of(one: Attachment, address: str) -> tuple[subnets.Range, str]:
 
 def endpoint(one: Attachment, *, running: bool) -> dict[str, Any]:
     """Return an entry of NetworkSettings.Networks; the addresses are those of a container that runs."""
-    found: dict[str, Any] = {
-        **{"EndpointID": "", "Gateway": "", "IPAddress": "", "IPPrefixLen": 0, "IPv6Gateway": ""},
-        **{"GlobalIPv6Address": "", "GlobalIPv6PrefixLen": 0, "MacAddress": one.place["mac"]},
-        **{"NetworkID": one.network.name, "DriverOpts": None, "IPAMConfig": None, "Links": None},
-        "Aliases": [*one.place["aliases"], one.container[:12]],
-    }
+    found = inspect_fields.endpoint(one.network.name)
+    found |= {"MacAddress": _mac(one) if running else "", "Aliases": [*one.place["aliases"], one.container[:12]]}
     for address in one.addresses if running else ():
         whole, gateway = subnet_of(one, address)
         v6 = whole.width == 128
@@ -82,32 +98,35 @@ def endpoint(one: Attachment, *, running: bool) -> dict[str, Any]:
     return found
 
 
-def settings(engine: Engine, container: Container, *, running: bool) -> dict[str, Any]:
-    """Return what NetworkSettings has of a container beyond the fields that are the same for all."""
+def settings(engine: Engine, container: Container, *, pid: int) -> dict[str, Any]:
+    """Return what NetworkSettings has of a container beyond the fields that are the same for all.
+
+    `pid` is that of its process, 0 if it does not run.
+    """
     found: dict[str, Any] = {"Ports": exposed_ports(container)}
-    if container.config["namespaces"]["network"] != "bridge":
-        return found
+    mode: str = container.config["namespaces"]["network"]
+    if pid and mode in ("bridge", "pasta"):
+        found["SandboxKey"] = f"/proc/{pid}/ns/net"
+    if mode != "bridge":
+        return {**found, "Networks": {mode: inspect_fields.endpoint(mode)}}
     places = rows.attachments(engine.connection, container=container.id)
-    networks = {one.network.name: endpoint(one, running=running) for one in places}
-    if len(networks) == 1:
+    networks = {one.network.name: endpoint(one, running=bool(pid)) for one in places}
+    default = networks.get(default_name(engine.config.network))
+    if default is not None and len(networks) == 1:
         # As Docker does for its one default network.
-        [only] = networks.values()
         names = ("EndpointID", "Gateway", "IPAddress", "IPPrefixLen", "IPv6Gateway", "GlobalIPv6Address")
-        found |= {name: only[name] for name in (*names, "GlobalIPv6PrefixLen", "MacAddress")}
+        found |= {name: default[name] for name in (*names, "GlobalIPv6PrefixLen", "MacAddress")}
     return {**found, "Networks": networks}
 
 
 def exposed_ports(container: Container) -> dict[str, Any]:
     """Return the ports of a container, each with where it is published, null if it is only exposed."""
-    from pod.containers.inspect_fields import bindings
-
-    return dict.fromkeys(container.config["network"]["expose"]) | bindings(container.config["ports"])
+    return dict.fromkeys(container.config["network"]["expose"]) | inspect_fields.bindings(container.config["ports"])
 
 
-def names_of(engine: Engine, container: Container) -> list[str]:
-    """Return the names of the networks that a container is on."""
-    mode: str = container.config["namespaces"]["network"]
-    if mode != "bridge":
-        return ["pasta"] if mode == "pasta" else []
-    query = "SELECT network FROM container_network WHERE container = ? ORDER BY network"
-    return [row[0] for row in engine.connection.execute(query, (container.id,))]
+def names_by_container(connection: sqlite3.Connection) -> dict[str, list[str]]:
+    """Return the names of the networks that each container is on, in their order; by its ID."""
+    found: dict[str, list[str]] = {}
+    for container, name in connection.execute("SELECT container, network FROM container_network ORDER BY network"):
+        found.setdefault(container, []).append(name)
+    return found

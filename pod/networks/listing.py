@@ -41,6 +41,13 @@ def chosen(engine: Engine, texts: list[str]) -> list[Network]:
     return filters.select(everything(engine), filters.parse(texts), lambda key, values: _test(engine, key, values))
 
 
+def _dangling(value: str) -> bool:
+    try:
+        return filters.boolean("dangling", value)
+    except PodError as error:
+        raise PodError(f'invalid dangling filter value "{value}"', hint=error.hint) from None
+
+
 def _test(engine: Engine, key: str, values: list[str]) -> Test:
     if key == "name":
         return lambda network: any(filters.matches(value, network.name) for value in values)
@@ -56,7 +63,7 @@ def _test(engine: Engine, key: str, values: list[str]) -> Test:
         limit = filters.until(values)
         return lambda network: network.created < limit
     if key == "dangling":
-        wanted = {filters.boolean("dangling", value) for value in values}
+        wanted = {_dangling(value) for value in values}
         used = {row[0] for row in engine.connection.execute("SELECT DISTINCT network FROM container_network")}
         used.add(leases.default_name(engine))
         return lambda network: (network.name not in used) in wanted

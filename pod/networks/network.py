@@ -5,6 +5,8 @@ The documents have the names that `network inspect` shows (podman-network-inspec
 
 from __future__ import annotations
 
+from _socket import AF_INET, AF_INET6, inet_pton
+
 from runtime import jsontext
 
 TYPE_CHECKING = False
@@ -71,6 +73,11 @@ class Network:
         return found
 
 
+def mac_of(address: bytes) -> bytes:
+    """Return a locally administered address of a packed IP address, always the same: no neighbour keeps a stale one."""
+    return b"\x6a\x70" + address[-4:]
+
+
 class Attachment:
     """A container on a network, with its addresses."""
 
@@ -81,3 +88,12 @@ class Attachment:
         self.network = network
         self.place = place
         self.addresses = addresses  # one for each subnet, without prefix length
+
+    @property
+    def mac(self) -> bytes:
+        """The address of its interface: what was asked for, else one that follows from its IP address; else empty."""
+        said = self.place["mac"].replace(":", "").replace("-", "")
+        if said or not self.addresses:
+            return bytes.fromhex(said)
+        address = self.addresses[0]
+        return mac_of(inet_pton(AF_INET6 if ":" in address else AF_INET, address))

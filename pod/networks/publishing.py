@@ -143,7 +143,30 @@ def settle(ports: list[Mapping], expose: Iterable[tuple[int, int, str]], *, publ
     for one in unique:
         if not one["host_port"]:
             one["host_port"] = _random(one, unique)
-    return unique
+    return _joined(unique)
+
+
+def _joined(ports: list[Mapping]) -> list[Mapping]:
+    """Return mappings of which those that go on, or overlap, are one: 8080->80 and 8081->81 are 8080-8081->80-81."""
+    groups: dict[tuple[str, str], list[Mapping]] = {}
+    for one in ports:
+        groups.setdefault((one["host_ip"], one["protocol"]), []).append(one)
+    found: list[Mapping] = []
+    for group in groups.values():
+        last = None
+        for one in sorted(group, key=lambda one: (one["container_port"], one["host_port"])):
+            if last and _goes_on(last, one):
+                end = one["container_port"] + one["range"]
+                last["range"] = max(last["range"], end - last["container_port"])
+            else:
+                last = {**one}
+                found.append(last)
+    return found
+
+
+def _goes_on(first: Mapping, second: Mapping) -> bool:
+    distance: int = second["container_port"] - first["container_port"]
+    return bool(distance <= first["range"] and second["host_port"] - first["host_port"] == distance)
 
 
 def _check(ports: list[Mapping]) -> None:

@@ -32,7 +32,7 @@ class Record(dict[str, "Any"]):
         if super().__contains__(name):
             return name
         wanted = GO_NAMES.get(name, name).lower()
-        return next((key for key in self if key.lower() == wanted), name)
+        return next((key for key in self if key.replace("_", "").lower() == wanted), name)
 
 
 # Where Go's field is not called as its JSON key is.
@@ -51,15 +51,20 @@ MAP_FIELDS = frozenset(
         "Sysctls",
         "Tmpfs",
         "Volumes",
+        "containers",
         "graphOptions",
         "graphStatus",
+        "interfaces",
+        "ipam_options",
+        "labels",
+        "options",
     )
 )
 
 
 # The keys whose value is a time in Go, which templates print in Go's own form and JSON as RFC 3339.
 TIME_FIELDS = frozenset(
-    ("CheckpointedAt", "Created", "CreatedAt", "FinishedAt", "RestoredAt", "StartedAt", "UpdatedAt"),
+    ("CheckpointedAt", "Created", "CreatedAt", "FinishedAt", "RestoredAt", "StartedAt", "UpdatedAt", "created"),
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import json
 import os
+import shutil
 
 from tests.fixtures.command import Pod
 
@@ -116,6 +117,11 @@ def test_what_podman_needs_and_we_do_not(box: Pod) -> None:
 
 def test_info_of_the_system(box: Pod) -> None:
     assert box.run("system", "info", "--format", "{{.Host.Security.Rootless}}").out == str(box.rootless).lower()
+    words = (
+        "{{.Host.NetworkBackend}} {{.Host.NetworkBackendInfo.Backend}} {{.Plugins.Network}} {{.Host.Pasta.Executable}}"
+    )
+    told = box.run("info", "--format", words).out
+    assert told == f"pod pod [bridge macvlan ipvlan] {shutil.which('pasta') or ''}".strip()
 
 
 def test_generate_spec(box: Pod, busybox: str) -> None:

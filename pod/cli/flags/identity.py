@@ -21,7 +21,11 @@ def declare(
     *,
     add_host: Annotated[
         list[str] | None,
-        Option("--add-host", metavar="strings", help="Add a custom host-to-IP mapping (host[;host...]:ip)"),
+        Option(
+            "--add-host",
+            metavar="strings",
+            help="Add a custom host-to-IP mapping (host[;host...]:ip, or host:host-gateway)",
+        ),
     ] = None,
     env_host: Annotated[
         bool | None, Option("--env-host", help="Use all current host environment variables in container")
@@ -36,7 +40,11 @@ def declare(
     hostname: Annotated[str, Option("--hostname", "-h", metavar="string", help="Set container hostname")] = "",
     hosts_file: Annotated[
         str,
-        Option("--hosts-file", metavar="string", help="Base file to create the /etc/hosts file inside the container"),
+        Option(
+            "--hosts-file",
+            metavar="string",
+            help="Base file to create the /etc/hosts file inside the container (path, image or none)",
+        ),
     ] = "",
     hostuser: Annotated[
         list[str] | None,

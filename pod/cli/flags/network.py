@@ -14,15 +14,19 @@ if TYPE_CHECKING:
 def declare(
     options: CreateOptions,
     *,
-    dns: Annotated[list[str] | None, Option("--dns", metavar="strings", help="Set custom DNS servers")] = None,
+    dns: Annotated[
+        list[str] | None,
+        Option("--dns", metavar="strings", help="Set custom DNS servers, or none for the image's resolv.conf"),
+    ] = None,
     dns_option: Annotated[
         list[str] | None, Option("--dns-option", "--dns-opt", metavar="strings", help="Set custom DNS options")
     ] = None,
     dns_search: Annotated[
-        list[str] | None, Option("--dns-search", metavar="strings", help="Set custom DNS search domains")
+        list[str] | None, Option("--dns-search", metavar="strings", help="Set custom DNS search domains, or . for none")
     ] = None,
     expose: Annotated[
-        list[str] | None, Option("--expose", metavar="strings", help="Expose a port or a range of ports")
+        list[str] | None,
+        Option("--expose", metavar="strings", help="Expose a port or a range of ports, for --publish-all"),
     ] = None,
     ip: Annotated[str, Option("--ip", metavar="string", help="Specify a static IPv4 address for the container")] = "",
     ip6: Annotated[str, Option("--ip6", metavar="string", help="Specify a static IPv6 address for the container")] = "",
@@ -35,7 +39,8 @@ def declare(
             "--network",
             "--net",
             metavar="stringArray",
-            help="Connect the container to a network (NAME[:OPTIONS], none, host, container:ID, ns:PATH, pasta)",
+            help="Connect the container to a network (bridge, NAME[:ip=,mac=,alias=,interface_name=], none, host,"
+            " container:ID, ns:PATH, pasta[:OPTIONS])",
         ),
     ] = None,
     network_alias: Annotated[
@@ -45,7 +50,10 @@ def declare(
     publish: Annotated[
         list[str] | None,
         Option(
-            "--publish", "-p", metavar="strings", help="Publish a container's port, or a range of ports, to the host"
+            "--publish",
+            "-p",
+            metavar="strings",
+            help="Publish a container's port, or a range of ports, to the host ([[IP:][HOSTPORT]:]PORT[/PROTOCOL])",
         ),
     ] = None,
     publish_all: Annotated[

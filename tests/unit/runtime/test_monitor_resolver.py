@@ -10,6 +10,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import settings as effort
+from hypothesis import strategies as st
 
 from runtime import dns, process
 from runtime.monitor import forwarding, names
@@ -454,3 +457,49 @@ def test_a_bare_interpreter_can_have_it() -> None:
         [sys.executable, "-ISBc", program], input=marshal.dumps(modules), capture_output=True, check=True
     )
     assert result.stdout == b"127.0.0.11\n"
+
+
+QUERIES = st.one_of(
+    st.binary(max_size=60),
+    st.binary(max_size=40).map(lambda data: question("web") + data),
+    st.tuples(st.binary(min_size=12, max_size=12), st.binary(max_size=40)).map(b"".join),
+    st.tuples(st.integers(0, 65535), st.sampled_from(["web", "a.test"])).map(lambda one: question(one[1], one[0])),
+)
+
+
+@given(st.lists(QUERIES, max_size=6))
+@effort(max_examples=40, deadline=None)
+def test_any_bytes_leave_it_answering(messages: list[bytes]) -> None:
+    one = Machine(Settings([], hosts={"web": ["10.0.0.1"]}))
+    try:
+        with (
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as end,
+            socket.create_connection(one.tcp_address) as stream,
+        ):
+            for message in messages:
+                end.sendto(message, one.udp_address)
+                try:
+                    stream.sendall(len(message).to_bytes(2, "big") + message)
+                except OSError:
+                    pass  # it has hung up on what was no question
+            assert addresses(one.ask("web")) == ["10.0.0.1"]
+        assert addresses(one.ask_stream(question("web"), answers=1)[0]) == ["10.0.0.1"]
+    finally:
+        for fd in one.resolver.detach():
+            os.close(fd)
+
+
+@given(st.one_of(st.binary(max_size=80), st.binary(max_size=40).map(lambda data: found(question("a.test"))[0] + data)))
+@effort(max_examples=40, deadline=None)
+def test_any_bytes_of_a_server_are_an_answer_or_none(answer: bytes) -> None:
+    asker = ("127.0.0.1", 9)
+    query = dns.parse_query(question("a.test"))
+    forward = forwarding.Forward(question("a.test"), query, asker, [], 0.0)
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with ours, theirs:
+        theirs.send(answer or b"x")
+        forward.tries[ours.fileno()] = forwarding.Try(5, "192.0.2.1")
+        heard = forward.hear(ours.fileno())
+        assert heard in (None, b"", answer)
+        if heard:
+            assert len(dns.passed_on(heard, query, 512)) <= 512

@@ -56,7 +56,9 @@ def test_missing_programs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(finding, "find_program", lambda name: "/usr/bin/dnf" if name == "dnf" else None)
     assert [one.status for one in identities.mapping_programs(ALICE)] == [FAIL, FAIL]
     assert identities.mapping_programs(ALICE)[0].fix == "sudo dnf install shadow-utils"
-    pasta, criu = machine.programs()
+    nft, pasta, criu = machine.programs(ALICE)
+    assert (nft.status, nft.fix) == (WARN, "sudo dnf install nftables")
+    assert machine.programs(Patient(0, "root", False, "/var/lib/pod", "/run/pod"))[0].status == FAIL
     assert (pasta.status, pasta.fix) == (WARN, "sudo dnf install passt")
     assert criu.name == "criu"
 

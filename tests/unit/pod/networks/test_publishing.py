@@ -102,9 +102,9 @@ def test_all_that_is_exposed() -> None:
     found = settled("8080:80", expose=("80", "53/udp", "90-91"), publish_all=True)
     assert [(one["container_port"], one["protocol"]) for one in found] == [
         (80, "tcp"),
-        (53, "udp"),
         (90, "tcp"),
         (91, "tcp"),
+        (53, "udp"),
     ]
     assert all(one["host_port"] for one in found)
 
@@ -128,3 +128,18 @@ def test_a_port_that_somebody_has(host_ip: str, protocol: str) -> None:
             end.listen()
         assert publishing.is_free(host_ip, port, protocol) == 0
     assert publishing.is_free(host_ip, port, protocol) == port
+
+
+def test_what_goes_on_is_one_range() -> None:
+    def joined(*texts: str) -> list[tuple[str, int, int, int, str]]:
+        found = publishing.settle([publishing.parse(text) for text in texts], [], publish_all=False)
+        return [
+            (one["host_ip"], one["host_port"], one["container_port"], one["range"], one["protocol"]) for one in found
+        ]
+
+    assert joined("8081:81", "8080:80", "8082-8083:82-83") == [("", 8080, 80, 4, "tcp")]
+    assert joined("8080-8083:80-83", "8081:81") == [("", 8080, 80, 4, "tcp")]
+    assert joined("8080:80", "9081:81") == [("", 8080, 80, 1, "tcp"), ("", 9081, 81, 1, "tcp")]
+    assert joined("8080:80", "8081:80") == [("", 8080, 80, 1, "tcp"), ("", 8081, 80, 1, "tcp")]
+    assert joined("8080:80", "8081:81/udp") == [("", 8080, 80, 1, "tcp"), ("", 8081, 81, 1, "udp")]
+    assert joined("127.0.0.1:8080:80", "8081:81") == [("127.0.0.1", 8080, 80, 1, "tcp"), ("", 8081, 81, 1, "tcp")]
