@@ -242,7 +242,7 @@ def configure(engine: Engine, options: CreateOptions, container_id: str) -> Cont
         "user": options.user if options.user is not None else image_config.get("User") or "",
         "group_add": options.group_add,
         "workdir": options.workdir or image_config.get("WorkingDir") or "/",
-        "hostname": options.hostname or (os.uname().nodename if modes["uts"] == "host" else container_id[:12]),
+        "hostname": options.hostname or _default_hostname(modes, container_id),
         "tty": options.tty,
         "stdin": options.stdin,
         "mounts": [mount.to_document() for mount in mounts],
@@ -360,6 +360,11 @@ def _network(
     if servers == ["none"] and not settings["dns_servers"]:
         settings = {**settings, "resolv_conf": False}
     return ports, settings
+
+
+def _default_hostname(modes: Namespaces, container_id: str) -> str:
+    """Return the host's name for a container that has its network, else the short ID."""
+    return os.uname().nodename if "host" in (modes["uts"], modes["network"]) else container_id[:12]
 
 
 def _default_init(engine: Engine) -> str:

@@ -93,6 +93,15 @@ def _first(word: str) -> Wanted:
 def _network(word: str) -> tuple[str, Place]:
     """Return name and place of NAME[:OPTION=VALUE,…]; the name is empty for the default network."""
     name, _, text = word.partition(":")
+    try:
+        return "" if name == "bridge" else name, _place_of(text)
+    except PodError as error:
+        if name == "bridge":
+            raise
+        raise PodError(f"invalid option for network {name}: {error}", hint=error.hint) from None
+
+
+def _place_of(text: str) -> Place:
     place: Place = {"interface": "", "aliases": [], "addresses": [], "mac": ""}
     for option in text.split(",") if text else ():
         key, _, value = option.partition("=")
@@ -109,7 +118,7 @@ def _network(word: str) -> tuple[str, Place]:
                 place["interface"] = interface(value)
         else:
             raise PodError(f"unknown bridge network option: {key}")
-    return "" if name == "bridge" else name, place
+    return place
 
 
 def interface(name: str) -> str:

@@ -158,15 +158,31 @@ def choose(engine: Engine, network: Network, container: str, wanted: list[str]) 
         whole = subnets.parse(subnet["subnet"])
         asked = next((text for text in wanted if whole.contains(subnets.address(text))), "")
         if asked:
-            _check_free(engine, network, asked, subnet.get("gateway", ""), taken.get(asked, ""), container)
+            gateway = subnet.get("gateway", "")
+            _check_free(engine, network, whole, asked, gateway, owner=taken.get(asked, ""), container=container)
         address = asked or next((one for one in subnets.candidates(subnet) if one not in taken), "")  # type: ignore[arg-type]
         found.append(address or _of_resting(engine, network, whole, taken))
     return found
 
 
-def _check_free(engine: Engine, network: Network, address: str, gateway: str, owner: str, container: str) -> None:
-    if address == gateway:
-        raise PodError(f"IPAM error: requested ip address {address} is the gateway of network {network.name}")
+def _check_free(
+    engine: Engine,
+    network: Network,
+    whole: subnets.Range,
+    address: str,
+    gateway: str,
+    *,
+    owner: str,
+    container: str,
+) -> None:
+    number = subnets.address(address)[1]
+    for what, reserved in (
+        ("gateway", address == gateway),
+        ("own name", number == whole.first),
+        ("broadcast address", whole.width == 32 and number == whole.last),
+    ):
+        if reserved:
+            raise PodError(f"IPAM error: requested ip address {address} is the {what} of network {network.name}")
     if not owner or owner == container:
         return
     if not _take(engine, network, address, owner):

@@ -233,6 +233,7 @@ def test_hosts_of_the_image(box: Pod, registry: Registry) -> None:
 
 def test_hostname(box: Pod, busybox: str) -> None:
     assert inside(box, busybox, "hostname; cat /etc/hostname", "--hostname", "web").split() == ["web", "web"]
+    assert inside(box, busybox, "hostname; cat /etc/hostname", "--network", "host").split() == [os.uname().nodename] * 2
     assert "longer than 64 bytes" in refused(box, "run", "--hostname", "a" * 65, busybox, "true")
 
 

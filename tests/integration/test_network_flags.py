@@ -66,6 +66,8 @@ def test_addresses_that_were_asked_for(box: Pod, busybox: str) -> None:
     assert failed.stderr == "Error: requested static ip fd00::9 not in any subnet on network podman\n"
     failed = box.run("create", "--network", "bridge", "--ip", gateway, busybox, "true", check=False)
     assert "is the gateway of network podman" in failed.stderr
+    failed = box.run("create", "--network", "bridge", "--ip", gateway[:-1] + "0", busybox, "true", check=False)
+    assert "is the own name of network podman" in failed.stderr
     assert len(rows(box, "SELECT id FROM container")) == 3
 
 

@@ -74,6 +74,7 @@ def test_flags_of_the_one_network() -> None:
         (request("bridge:mac=x"), "address x: invalid MAC address"),
         (request("bridge:mac=01:00:00:00:00:01"), "address 01:00:00:00:00:01: invalid MAC address"),
         (request("bridge:alias="), "alias cannot be empty"),
+        (request("mine:foo=1"), "invalid option for network mine: unknown bridge network option: foo"),
         (request("bridge:interface_name="), "interface_name cannot be empty"),
         (request("bridge:interface_name=../etc"), "invalid interface name '../etc'"),
         (request("ns:"), "invalid config provided: namespace mode path requires a value"),
