@@ -6,6 +6,7 @@ import posix
 from errno import EEXIST
 
 from pod.networks.firewall import pack
+from pod.networks.network import mac_of
 from runtime.errors import OCIRuntimeError
 from runtime.netlink import route
 
@@ -31,7 +32,7 @@ def bridge(links: Netlink, network: Network) -> int:
         index = link.index
     gateways = [_prefixed(subnet["gateway"], subnet["subnet"]) for subnet in network.subnets if "gateway" in subnet]
     if link is None:
-        own = hardware(gateways[0][0] if gateways else network.id.encode()[:4])
+        own = mac_of(gateways[0][0] if gateways else network.id.encode()[:4])
         index = route.add_bridge(links, network.interface, own, mtu=int(network.options.get("mtu", 0)))
         set_parameter(f"ipv6/conf/{network.interface}/accept_ra", "0")  # a container must not tell the host its routes
         set_parameter(f"ipv4/conf/{network.interface}/route_localnet", "1")  # for published ports at 127.0.0.1
@@ -42,11 +43,9 @@ def bridge(links: Netlink, network: Network) -> int:
 
 def join(links: Netlink, index: int, inside: int, place: Attachment) -> None:
     """Give a container's network namespace (its fd) a device that leads to a bridge (its number)."""
-    mac = place.place["mac"].replace(":", "").replace("-", "")
-    address = bytes.fromhex(mac) if mac else hardware(pack(place.addresses[0]))
     name = place.place["interface"]
     try:
-        route.add_veth(links, index, inside, name, address, mtu=int(place.network.options.get("mtu", 0)))
+        route.add_veth(links, index, inside, name, place.mac, mtu=int(place.network.options.get("mtu", 0)))
     except OSError as error:
         if error.errno == EEXIST:
             raise OCIRuntimeError(
@@ -87,11 +86,6 @@ def _all(netlink: Netlink, messages: Iterable[Message]) -> None:
 
 def _prefixed(address: str, subnet: str) -> tuple[bytes, int]:
     return pack(address), int(subnet.rpartition("/")[2])
-
-
-def hardware(packed: bytes) -> bytes:
-    """Return a locally administered address of an IP address, always the same: no neighbour keeps a stale one."""
-    return b"\x6a\x70" + packed[-4:]
 
 
 def _broadcast(packed: bytes, prefix: int) -> bytes:
