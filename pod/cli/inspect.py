@@ -79,9 +79,10 @@ def show(names: list[str], *, kind: str, format: str, size: bool, latest: bool =
 
 
 def _for_template(described: dict[str, Any]) -> dict[str, Any]:
-    """Give a container, the only thing with a state, the fields that its JSON lacks without --size; so a network."""
-    if "State" in described and "SizeRw" not in described:
-        return {**described, "SizeRw": None, "SizeRootFs": 0}
+    """Give a container, the only thing with a state, or a network the fields that its JSON lacks, mostly."""
+    if "State" in described:
+        config = {"ExposedPorts": {}, **described["Config"]}
+        return {"SizeRw": None, "SizeRootFs": 0, **described, "Config": config}
     if "network_interface" in described:
         from pod.networks.inspect import for_template
 

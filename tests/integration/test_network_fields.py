@@ -74,6 +74,8 @@ def test_a_mode_takes_the_place_of_a_network(net: Pod, busybox: str, network: st
     net.run("create", "--name", "c", "--network", network, busybox, "true")
     found = inspect(net, "c")
     assert found["HostConfig"]["NetworkMode"] == network
+    assert "ExposedPorts" not in found["Config"]
+    assert net.run("inspect", "--format", "{{.Config.ExposedPorts}}", "c").out == "map[]"
     assert list(found["NetworkSettings"]["Networks"]) == [network]
     assert found["NetworkSettings"]["Networks"][network]["NetworkID"] == network
     assert net.run("ps", "-a", "--format", "{{.Networks}}|{{.Ports}}").out == "|"
