@@ -178,13 +178,31 @@ def exposed_ports(item: Listed) -> dict[str, list[str]]:
 
 
 def ports(item: Listed) -> str:
-    """Return "0.0.0.0:8080->80/tcp, …": what is published."""
-    return ", ".join(map(_port, item.container.config["ports"]))
+    """Return "0.0.0.0:8080->80/tcp, 90-91/tcp": what is published, and what is only exposed."""
+    config = item.container.config
+    mappings, expose = config["ports"], config["network"]["expose"]
+    return ", ".join([*map(_port, mappings), *(_only_exposed(mappings, expose) if expose else ())])
+
+
+def _only_exposed(mappings: list[dict[str, Any]], expose: list[str]) -> list[str]:
+    published = {
+        (one["protocol"], one["container_port"] + number) for one in mappings for number in range(one["range"])
+    }
+    exposed = {(protocol, int(port)) for port, _, protocol in (text.partition("/") for text in expose)}
+    ranges: list[tuple[str, int, int]] = []
+    for protocol, port in sorted(exposed - published):
+        if ranges and ranges[-1][0] == protocol and ranges[-1][2] == port - 1:
+            ranges[-1] = (protocol, ranges[-1][1], port)
+        else:
+            ranges.append((protocol, port, port))
+    return [
+        f"{first}/{protocol}" if first == last else f"{first}-{last}/{protocol}" for protocol, first, last in ranges
+    ]
 
 
 def _port(one: dict[str, Any]) -> str:
     first, container, more = one["host_port"], one["container_port"], one["range"] - 1
-    host_ip = f"[{one['host_ip']}]" if ":" in one["host_ip"] else one["host_ip"] or "0.0.0.0"
+    host_ip = one["host_ip"] or "0.0.0.0"  # without brackets: so podman has it here, though not in `port`
     if not more:
         return f"{host_ip}:{first}->{container}/{one['protocol']}"
     return f"{host_ip}:{first}-{first + more}->{container}-{container + more}/{one['protocol']}"

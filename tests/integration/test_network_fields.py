@@ -86,7 +86,8 @@ def test_ports(net: Pod, busybox: str) -> None:
     asked = ("--add-host", "x:1.2.3.4", "--dns", "9.9.9.9", "--dns-search", "a.b", "--dns-option", "ndots:1")
     net.run("run", "-d", "--name", "c", *publish, "--expose", "7777", *asked, busybox, "sleep", "100")
     assert net.run("ps", "--format", "{{.Ports}}").out == (
-        "0.0.0.0:8080-8083->80-83/tcp, 0.0.0.0:9000-9001->9000-9001/tcp, 127.0.0.1:5353->53/udp, [::1]:7070->70/tcp"
+        "0.0.0.0:8080-8083->80-83/tcp, 0.0.0.0:9000-9001->9000-9001/tcp, 127.0.0.1:5353->53/udp, ::1:7070->70/tcp,"
+        " 7777/tcp"
     )
     [told] = json.loads(net.run("ps", "--format", "json").out)
     first = {"host_ip": "", "container_port": 80, "host_port": 8080, "range": 4, "protocol": "tcp"}

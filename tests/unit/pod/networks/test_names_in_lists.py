@@ -26,3 +26,11 @@ def test_they_are_asked_for_once() -> None:
     assert named("c", "bridge") == named("a", "host") == []
     assert named("c", "pasta") == ["pasta"]
     assert len(asked) == 1
+
+
+def test_ports() -> None:
+    mapping = {"host_ip": "", "container_port": 80, "host_port": 8080, "range": 2, "protocol": "tcp"}
+    expose = ["80/tcp", "90/tcp", "91/tcp", "92/tcp", "94/tcp", "81/udp"]
+    config = {"ports": [mapping, {**mapping, "host_ip": "::1", "range": 1}], "network": {"expose": expose}}
+    one: Any = SimpleNamespace(container=SimpleNamespace(config=config))
+    assert listing.ports(one) == "0.0.0.0:8080-8081->80-81/tcp, ::1:8080->80/tcp, 90-92/tcp, 94/tcp, 81/udp"
