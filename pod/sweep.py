@@ -30,7 +30,7 @@ _YOUNG_SECONDS = 10.0
 
 def sweep(engine: Engine) -> None:
     """Remove directories without a row, and `--rm` containers whose command and monitor are gone."""
-    for step in (_sweep_containers, _sweep_volumes, _sweep_sessions):
+    for step in (_sweep_containers, _sweep_volumes, _sweep_sessions, _sweep_network):
         _try(step, engine)
     gc.sweep(engine.store)
     reserve.keep(engine.store)
@@ -99,6 +99,15 @@ def _sweep_sessions(engine: Engine) -> None:
 
         if not is_locked(f"{directory}/{name}") and not sessions.is_kept(f"{directory}/{name}"):
             gc.remove_tree(f"{directory}/{name}")
+
+
+def _sweep_network(engine: Engine) -> None:
+    """End the pasta of the shared network namespace, if nobody is there any more."""
+    directory = f"{engine.config.runroot}/networks/.shared"
+    if engine.config.rootless and os.path.isdir(directory):
+        from runtime.monitor import shared
+
+        shared.tidy(os.fsencode(directory))
 
 
 def is_locked(directory: str) -> bool:

@@ -79,7 +79,7 @@ def end_lost(engine: Engine, container: state.Container) -> None:
     if container.config["namespaces"]["network"] == "bridge":
         from pod.networks import sweeping
 
-        sweeping.sweep(f"{engine.config.runroot}/networks")
+        sweeping.give_up(f"{engine.config.runroot}/networks", shared=engine.config.rootless)
     path = os.fsencode(f"{engine.config.container_dir(container.id)}/exit")
     if ending.write_record(path, status.UNKNOWN_EXIT_CODE, None, oom=False):
         events.of_container(engine.config, container, "died", {"ContainerExitCode": status.UNKNOWN_EXIT_CODE})

@@ -6,6 +6,8 @@ What fails leaves nothing: the container's end of a pair of devices dies with th
 
 from __future__ import annotations
 
+import posix
+
 from pod.containers import hosts, resolv_conf
 from pod.containers.files import Reach
 from pod.networks import devices, firewall, reserving, rows, standing, sweeping
@@ -13,6 +15,8 @@ from pod.networks.wiring import Wiring
 from runtime import process
 from runtime.errors import OCIRuntimeError
 from runtime.monitor import names
+from runtime.monitor.network import Network
+from runtime.netlink.namespace import carry_out
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +25,7 @@ if TYPE_CHECKING:
     from pod.engine import Engine
     from pod.networks.network import Attachment
     from pod.state import Container
-    from runtime.monitor.network import Network, Place
+    from runtime.monitor.network import Place
     from runtime.monitor.resolver import Settings
     from runtime.netlink.nftables import Element
 
@@ -35,6 +39,7 @@ def of(engine: Engine, container: Container, places: list[Attachment] | None = N
     connector = Connector(engine.config.runroot, container.id, names, places, config["ports"])
     connector.servers = resolv_conf.asked(config["network"], engine.config.containers).servers
     connector.host = hosts.internal_address(engine.config.containers)
+    connector.shared = engine.config.rootless
     table = engine.config.network
     if table:
         from pod.networks import settings
@@ -65,6 +70,7 @@ class Connector:
         self.host: str | None = None  # the address of the host, empty for none
         self.port = 0  # where the resolver listens beside port 53; 0 for the usual one
         self.has_firewall = True
+        self.shared = False  # bridges are in the user's shared network namespace, not on the host
 
     @property
     def reach(self) -> Reach:
@@ -77,6 +83,10 @@ class Connector:
         """Return the address by which the container reaches the host; empty if it cannot."""
         if self.host is not None:
             return self.host
+        if self.shared:
+            from pod.networks import shared
+
+            return shared.own_address() if self._way_out() else ""
         subnets = [subnet for place in self.places for subnet in place.network.subnets]
         return next((subnet["gateway"] for subnet in subnets if "gateway" in subnet), "")
 
@@ -106,10 +116,50 @@ class Connector:
 
         Raises OCIRuntimeError; then nothing is left.
         """
+        if self.shared:
+            return self._connect_shared(pid, start_time, namespace)
+        return self._connect_here(pid, start_time, namespace)
+
+    def _connect_shared(self, pid: int, start_time: int, namespace: str) -> Network:
+        """Do the same in the user's shared network namespace; a process of its own passes the published ports on."""
+        from pod.networks import shared
+
+        sockets = reserving.listen(self.ports)
+        try:
+            member = shared.join(self.directory, self.container, world=self._way_out() is not None)
+            try:
+                state = carry_out(member.namespace, lambda: self._connect_here(pid, start_time, namespace).freeze())
+            except BaseException:
+                member.leave()
+                raise
+            network = Network.thaw(state)
+            network.shared = member
+            try:
+                place = self._way_out()
+                if sockets and place is not None:
+                    ranges = [subnet["subnet"] for each in self.places for subnet in each.network.subnets]
+                    shared.publish(member, sockets, place.addresses, ranges)
+            except BaseException:
+                network.end()
+                raise
+            return network
+        except OSError as error:
+            raise _translated(error) from error
+        finally:
+            for fd, _port in sockets:
+                posix.close(fd)
+
+    def _way_out(self) -> Attachment | None:
+        """Return the place on the first network that leads outwards, which has the published ports."""
+        return next((place for place in self.places if not place.network.internal), None)
+
+    def _connect_here(self, pid: int, start_time: int, namespace: str) -> Network:
+        """Connect it to bridges in the network namespace of this process."""
         sweeping.sweep(self.directory)
         wiring = self._wiring(pid, start_time, namespace)
         try:
-            wiring.network.ports = reserving.reserve(self.ports)
+            if not self.shared:
+                wiring.network.ports = reserving.reserve(self.ports)
             wiring.lock()
             for number, (place, published) in enumerate(self._published()):
                 wiring.add(place, published, is_first=number == 0)
@@ -128,6 +178,20 @@ class Connector:
         To be called by who holds the container's lock. Nothing happens if the process has ended meanwhile. Raises
         OCIRuntimeError; then what was to be added is not.
         """
+        if not self.shared:
+            self._adjust_here(pid, start_time)
+            return
+        from pod.networks import shared
+
+        found = shared.find(self.directory, world=self._way_out() is not None)
+        if found < 0:
+            return  # everybody has just ended
+        try:
+            carry_out(found, lambda: self._adjust_here(pid, start_time))
+        finally:
+            posix.close(found)
+
+    def _adjust_here(self, pid: int, start_time: int) -> None:
         sweeping.sweep(self.directory)
         wiring = self._wiring(pid, start_time, f"/proc/{pid}/ns/net")
         ended: dict[bytes, Place] = {}
@@ -173,8 +237,7 @@ class Connector:
 
     def _published(self) -> list[tuple[Attachment, list[Element]]]:
         """Return each place with its elements of published ports: the first network that leads outwards has them."""
-        outward = [place for place in self.places if not place.network.internal]
-        first = outward[0] if outward and self.has_firewall else None
+        first = self._way_out() if self.has_firewall else None
         return [
             (place, firewall.of_ports(self.ports, map(firewall.pack, place.addresses)) if place is first else [])
             for place in self.places

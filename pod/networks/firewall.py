@@ -84,8 +84,11 @@ class NoFirewallError(OCIRuntimeError):
     """The table cannot be loaded."""
 
 
-def load(elements: Iterable[Element] = ()) -> None:
-    """Load the table with these elements in one step, in place of one that is there. Raises NoFirewallError."""
+def load(elements: Iterable[Element] = (), more: str = "") -> None:
+    """Load the table with these elements in one step, in place of one that is there. Raises NoFirewallError.
+
+    `more` are further rules, as nft(8) reads them.
+    """
     import os
     import shutil
     import subprocess
@@ -94,7 +97,7 @@ def load(elements: Iterable[Element] = ()) -> None:
     if not program:
         raise NoFirewallError("network: nft is not installed", hint="install the package nftables")
     anew = f"table inet {TABLE}\ndelete table inet {TABLE}\n"  # the first makes it, so that the second finds one
-    text = anew + TEXT + "".join(f"add element inet {TABLE} {_text(element)}\n" for element in elements)
+    text = anew + TEXT + "".join(f"add element inet {TABLE} {_text(element)}\n" for element in elements) + more
     try:
         subprocess.run([program, "-f", "-"], input=text.encode(), capture_output=True, check=True)
     except subprocess.CalledProcessError as error:

@@ -6,10 +6,31 @@ bridge stay, until a container with networks starts or the dead one is found out
 
 from __future__ import annotations
 
+import posix
+
 from pod.networks import firewall, standing
 from runtime.monitor.network import Network, Place, delete
 from runtime.netlink import route
 from runtime.netlink.message import NETFILTER, ROUTE, Netlink
+
+
+def give_up(directory: str, *, shared: bool) -> None:
+    """Do what `sweep` does on the host, or where the containers of a rootless user are."""
+    if not shared:
+        sweep(directory)
+        return
+    from pod.networks import shared as namespaces
+    from runtime.netlink import namespace
+
+    found = namespaces.find(directory)
+    if found < 0:
+        # It is gone with all that was in it: where nothing is, only files are left to remove.
+        namespace.make(lambda: sweep(directory))
+        return
+    try:
+        namespace.carry_out(found, lambda: sweep(directory))
+    finally:
+        posix.close(found)
 
 
 def sweep(directory: str) -> None:

@@ -1,9 +1,9 @@
-"""What the bare interpreter runs: the loop's modules from the code that was handed over, and then the loop.
+"""What the bare interpreter runs: modules from the code that was handed over, and then one of them.
 
 reexec.py starts it as `m = marshal.loads(…); exec(m[0])`, so this module is executed as the main program with `m` at
-hand: (this code, the modules in the order of their imports, the state of the loop). No file of ours is opened again:
-an upgrade of the program does not touch a running monitor, and no directory listing of sys.path stays in memory.
-So not even `from __future__` may stand here: that would be an import from a file.
+hand: (this code, the modules in the order of their imports, the one whose `main` is called, the state that gets).
+No file of ours is opened again: an upgrade of the program does not touch a running monitor, and no directory listing of
+sys.path stays in memory. So not even `from __future__` may stand here: that would be an import from a file.
 """
 
 import posix
@@ -17,35 +17,28 @@ if TYPE_CHECKING:
 NAME = b"pod-monitor"
 
 
-def main(modules: "list[tuple[str, CodeType]]", state: "dict[str, Any]") -> "NoReturn":
+def main(modules: "list[tuple[str, CodeType]]", entry: str, state: "Any") -> "NoReturn":
     """Go on where the forked process stopped."""
     module_type = type(sys)
-    for name in ("__future__", "runtime", "runtime.monitor", "runtime.netlink"):
+    for name in ("__future__", "runtime", "runtime.monitor", "runtime.netlink", "runtime.publisher"):
         sys.modules[name] = module_type(name)
     sys.modules["__future__"].__dict__["annotations"] = None
     for name, code in modules:
         sys.modules[name] = module_type(name)
         exec(code, sys.modules[name].__dict__)
-    from runtime.monitor.ending import finish
-    from runtime.monitor.loop import Loop
-
-    loop = Loop.thaw(state)
-    for fd in loop.fds():
-        posix.set_inheritable(fd, False)
-    set_name()
-    loop.catch_signals()
-    loop.serve(None)
-    finish(loop)
+    set_name(sys.orig_argv[0].rpartition("/")[2].encode())
+    sys.modules[entry].main(state)
+    raise SystemExit(1)  # it does not return
 
 
-def set_name() -> None:
+def set_name(name: bytes = NAME) -> None:
     """Set the name that `ps` and `top` show for this process."""
     fd = posix.open("/proc/self/comm", posix.O_WRONLY | posix.O_CLOEXEC)
     try:
-        posix.write(fd, NAME)
+        posix.write(fd, name)
     finally:
         posix.close(fd)
 
 
 if __name__ == "__main__":
-    main(m[1], m[2])  # type: ignore[name-defined]  # noqa: F821
+    main(m[1], m[2], m[3])  # type: ignore[name-defined]  # noqa: F821

@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as _signal
     from collections.abc import Callable, Iterable
-    from typing import NoReturn
+    from typing import Any, NoReturn
 
     from runtime.monitor.loop import Loop
 else:
@@ -225,6 +225,18 @@ def finish(loop: Loop, slim: Callable[[Loop], None] | None = None) -> NoReturn:
     if loop.resume_at:
         restarting.start_again(loop, slim)
     conclude(loop)
+
+
+def main(state: dict[str, Any]) -> NoReturn:
+    """Look after a container to its end, in the bare interpreter that was given the state of its loop."""
+    from runtime.monitor.loop import Loop
+
+    loop = Loop.thaw(state)
+    for fd in loop.fds():
+        posix.set_inheritable(fd, False)
+    loop.catch_signals()
+    loop.serve(None)
+    finish(loop)
 
 
 def conclude(loop: Loop) -> NoReturn:

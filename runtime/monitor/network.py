@@ -13,6 +13,7 @@ import marshal
 import posix
 
 from runtime.monitor import names
+from runtime.monitor.shared import Shared
 from runtime.netlink import nftables, route
 from runtime.netlink.message import Netlink
 
@@ -65,21 +66,23 @@ class Place:
 class Network:
     """A container's part in networks of the host."""
 
-    __slots__ = ("container", "directory", "firewall", "places", "ports", "route", "table")
+    __slots__ = ("container", "directory", "firewall", "places", "ports", "route", "shared", "table")
 
     def __init__(self, directory: bytes, container: bytes, table: str, route: int, firewall: int) -> None:
         self.directory = directory  # of all networks, in which each has one with a file for each container
         self.container = container  # the name of its files
         self.table = table
-        self.route = route  # sockets of rtnetlink and of nftables in the network namespace of the host
+        self.route = route  # sockets of rtnetlink and of nftables in the network namespace of the bridges
         self.firewall = firewall
         self.places: dict[bytes, Place] = {}  # by the path of the file that tells of it
         self.ports: list[int] = []  # sockets that keep published ports from others
+        self.shared: Shared | None = None  # where all this is, if not on the host
 
     def freeze(self) -> dict[str, Any]:
         """Return the state as values that marshal can write."""
         state: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__}
         state["places"] = {path: place.dump() for path, place in self.places.items()}
+        state["shared"] = self.shared and self.shared.freeze()
         return state
 
     @staticmethod
@@ -88,11 +91,12 @@ class Network:
         network = Network(state["directory"], state["container"], state["table"], state["route"], state["firewall"])
         network.places = {path: Place.parse(place) for path, place in state["places"].items()}
         network.ports = state["ports"]
+        network.shared = Shared(*state["shared"]) if state["shared"] else None
         return network
 
     def fds(self) -> list[int]:
         """Return the descriptors that must survive an exec."""
-        return [self.route, self.firewall, *self.ports]
+        return [self.route, self.firewall, *self.ports, *(self.shared.fds() if self.shared else ())]
 
     def told(self) -> dict[bytes, Place]:
         """Return what the files tell now; those that cannot be read are left out."""
@@ -123,6 +127,8 @@ class Network:
         delete(links, gone, marks, wait=wait)
         links.close()
         firewall.close()
+        if self.shared:
+            self.shared.leave()
 
     def _withdraw(self, links: Netlink, firewall: Netlink) -> tuple[list[int], list[bytes]]:
         """Stop all traffic; return the devices that are to be deleted, and the files that tell of bridges."""

@@ -1,7 +1,8 @@
 """pasta(1), which joins a network namespace to the world without privileges: started, awaited, and ended.
 
-It stays a child of the process that starts it, and dies with that. Namespace and readiness go by its standard streams:
-newer versions close all other descriptors that they inherit, and profiles of AppArmor deny most paths but not these.
+It stays a child of the process that starts it, and dies with that, unless it is to live on. Namespace and readiness go
+by its standard streams: newer versions close all other descriptors that they inherit, and profiles of AppArmor deny
+most paths but not these.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import select
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as _signal
+    from collections.abc import Callable
     from typing import Any, NoReturn
 else:
     import _signal
@@ -57,8 +59,10 @@ class Pasta:
             return 0
 
 
-def start(program: str, options: list[str], namespace: int) -> Pasta:
+def start(program: str, options: list[str], namespace: int, lives_on: Callable[[], None] | None = None) -> Pasta:
     """Start a pasta for a network namespace (its fd), and return when that is connected.
+
+    With `lives_on` it outlives this process; that is called, before anything else, in the process that becomes pasta.
 
     `options` tell addresses and ports, not the namespace. The process has one thread, standard streams, and
     CAP_SYS_ADMIN in the user namespaces of itself and of `namespace`. Raises OCIRuntimeError with what pasta said; then
@@ -72,7 +76,7 @@ def start(program: str, options: list[str], namespace: int) -> Pasta:
     parent = posix.getpid()
     pid = posix.fork()
     if pid == 0:
-        _become(program, argv, (namespace, told, stderr), parent)
+        _become(program, argv, (namespace, told, stderr), parent, lives_on)
     pasta = Pasta(pid, posix.pidfd_open(pid))
     posix.close(told)
     posix.close(stderr)
@@ -89,13 +93,19 @@ def start(program: str, options: list[str], namespace: int) -> Pasta:
         posix.close(messages)
 
 
-def _become(program: str, argv: list[bytes], streams: tuple[int, ...], parent: int) -> NoReturn:
+def _become(
+    program: str, argv: list[bytes], streams: tuple[int, ...], parent: int, lives_on: Callable[[], None] | None
+) -> NoReturn:
     """Be pasta, with these standard streams."""
     try:
         from runtime import syscalls
 
-        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, _KILL)
-        if posix.getppid() == parent:  # else nobody would tell us any more
+        if lives_on is not None:
+            lives_on()
+            posix.setsid()
+        else:
+            syscalls.prctl(syscalls.PR_SET_PDEATHSIG, _KILL)
+        if lives_on is not None or posix.getppid() == parent:  # else nobody would tell us any more
             # The version of 2023 takes an ignored SIGPIPE for a failure to ignore it.
             _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)
             _signal.pthread_sigmask(_signal.SIG_SETMASK, ())

@@ -15,7 +15,9 @@ from runtime.monitor import bare
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as _signal
+    from collections.abc import Sequence
     from types import CodeType
+    from typing import Any
 
     from runtime.monitor.loop import Loop
 else:
@@ -42,6 +44,7 @@ _NETWORK = (
     "runtime.netlink.route",
     "runtime.process",
     "runtime.monitor.names",
+    "runtime.monitor.shared",
     "runtime.monitor.network",
 )
 _RESOLVER = (
@@ -66,35 +69,45 @@ def reexec(loop: Loop) -> None:
 
     One that has ended, but is to be started again later, is waited for in the bare interpreter, too.
     """
-    executable = _interpreter()
-    if not executable:
-        return
     modules = _MODULES + (_JOURNALD if loop.needs_journald() else ())
     modules += (_NETWORK if loop.network else ()) + (_RESOLVER if loop.resolver else ())
     if loop.network and not loop.resolver:
         loop.spare = marshal.dumps([(name, _code(name)) for name in _RESOLVER + _SOCKETS])
-    values = ([(name, _code(name)) for name in dict.fromkeys(modules)], loop.freeze())
-    content = marshal.dumps((_code(bare.__name__), *values))
-    memory = posix.memfd_create("pod-monitor", posix.MFD_CLOEXEC)
-    _write(memory, content)
+    memory = package(tuple(dict.fromkeys(modules)), "runtime.monitor.ending", loop.freeze())
     # From here on a signal waits for the new interpreter, which unblocks it when it can handle it.
     _signal.pthread_sigmask(_signal.SIG_BLOCK, _SIGNALS)
     loop.take_signals()
     if loop.status is None or loop.resume_at:
-        inherited = [memory, *loop.fds()]
-        for fd in inherited:
-            posix.set_inheritable(fd, True)
-        read = f"posix.pread({memory},{len(content)},0)"
-        start = f"import marshal,posix;m=marshal.loads({read});posix.close({memory});exec(m[0])"
-        # The interpreter finds its library from the directory of argv[0], so that must stay; the name is for `ps`.
-        name = executable[: executable.rindex("/") + 1] + bare.NAME.decode()
-        try:
-            posix.execve(executable, [name, "-I", "-S", "-B", "-c", start, loop.id], posix.environ)
-        except OSError:
-            for fd in inherited:
-                posix.set_inheritable(fd, False)
+        become(memory, loop.fds(), bare.NAME.decode(), loop.id)
     posix.close(memory)
     _signal.pthread_sigmask(_signal.SIG_UNBLOCK, _SIGNALS)
+
+
+def package(modules: Sequence[str], entry: str, state: Any) -> int:
+    """Return a file of memory with the code of modules, which are loaded, and the state for the `main` of one."""
+    content = marshal.dumps((_code(bare.__name__), [(name, _code(name)) for name in modules], entry, state))
+    memory = posix.memfd_create("pod-monitor", posix.MFD_CLOEXEC)
+    _write(memory, content)
+    return memory
+
+
+def become(memory: int, fds: list[int], name: str, *arguments: str) -> None:
+    """Become a bare interpreter that runs what was packaged and keeps these descriptors; return only if it cannot."""
+    executable = _interpreter()
+    if not executable:
+        return
+    inherited = [memory, *fds]
+    for fd in inherited:
+        posix.set_inheritable(fd, True)
+    read = f"posix.pread({memory},{posix.fstat(memory).st_size},0)"
+    start = f"import marshal,posix;m=marshal.loads({read});posix.close({memory});exec(m[0])"
+    # The interpreter finds its library from the directory of argv[0], so that must stay; the name is for `ps`.
+    name = executable[: executable.rindex("/") + 1] + name
+    try:
+        posix.execve(executable, [name, "-I", "-S", "-B", "-c", start, *arguments], posix.environ)
+    except OSError:
+        for fd in inherited:
+            posix.set_inheritable(fd, False)
 
 
 def _interpreter() -> str:

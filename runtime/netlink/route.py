@@ -29,6 +29,7 @@ AF_INET, AF_INET6, AF_BRIDGE = 2, 10, 7
 IFF_UP = 1
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK, RTM_SETLINK = 16, 17, 18, 19
 RTM_NEWADDR, RTM_GETADDR, RTM_NEWROUTE, RTM_GETROUTE = 20, 22, 24, 26
+RTM_NEWRULE = 32
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER, IFLA_LINKINFO, IFLA_NET_NS_FD = 1, 3, 4, 5, 10, 18, 28
 IFLA_AF_SPEC = 26
 IFLA_INFO_KIND, IFLA_INFO_DATA = 1, 2
@@ -43,9 +44,10 @@ MACVLAN_MODES = {"private": 1, "vepa": 2, "bridge": 4, "passthru": 8}
 IPVLAN_MODES = {"l2": 0, "l3": 1, "l3s": 2}
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST, _IFA_FLAGS = 1, 2, 4, 8
 _IFA_F_NODAD = 2
-_RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY = 1, 4, 5, 6
-_RT_TABLE_MAIN, _RTPROT_STATIC, _RTN_UNICAST, _RTN_BLACKHOLE = 254, 4, 1, 6
-_RT_SCOPE_UNIVERSE, _RT_SCOPE_LINK = 0, 253
+_RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_TABLE = 1, 4, 5, 6, 15
+_FRA_FWMARK, _FRA_TABLE, _FRA_FWMASK, _FR_ACT_TO_TBL = 10, 15, 16, 1
+_RT_TABLE_UNSPEC, _RT_TABLE_MAIN, _RTPROT_STATIC, _RTN_UNICAST, _RTN_LOCAL, _RTN_BLACKHOLE = 0, 254, 4, 1, 2, 6
+_RT_SCOPE_UNIVERSE, _RT_SCOPE_LINK, _RT_SCOPE_HOST = 0, 253, 254
 LONGEST_NAME = 15  # of a device: IFNAMSIZ - 1
 
 
@@ -227,3 +229,17 @@ def routes(netlink: Netlink, family: int) -> list[tuple[bytes, int]]:
         if wanted and destination:
             found.append((destination, prefix))
     return found
+
+
+def rule(family: int, mark: int, table: int) -> Message:
+    """Return the message that has packets with a mark (a bit of it) routed by a table, see ip-rule(8)."""
+    body = struct.pack("=BBBBBBBBI", family, 0, 0, 0, _RT_TABLE_UNSPEC, 0, 0, _FR_ACT_TO_TBL, 0)
+    body += number(_FRA_FWMARK, mark) + number(_FRA_FWMASK, mark) + number(_FRA_TABLE, table)
+    return RTM_NEWRULE, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, body
+
+
+def local_route(family: int, index: int, table: int) -> Message:
+    """Return the message that makes every destination in a table one of this host."""
+    body = struct.pack("=BBBBBBBBI", family, 0, 0, 0, _RT_TABLE_UNSPEC, _RTPROT_STATIC, _RT_SCOPE_HOST, _RTN_LOCAL, 0)
+    body += number(_RTA_TABLE, table) + number(_RTA_OIF, index)
+    return RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, body

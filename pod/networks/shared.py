@@ -1,0 +1,170 @@
+"""The network namespace that the containers of a rootless user have in common: found, or made, and joined to the world.
+
+Bridges, firewall and all else are in there as they are on the host for root. runtime/monitor/shared.py tells who holds
+it and when it goes. Its pasta gives it addresses of its own, so that the host's are reached through pasta like any
+other; what its published ports pass on has the client's address (see runtime.publisher.target), and is told from what
+is on its way through by a mark of its connection.
+"""
+
+from __future__ import annotations
+
+import os
+import posix
+
+from pod.networks import firewall
+from pod.networks.choice import program
+from pod.networks.wiring import make_directory
+from runtime import process
+from runtime.errors import OCIRuntimeError
+from runtime.monitor import shared
+from runtime.monitor.shared import Shared
+from runtime.netlink import namespace, route
+from runtime.netlink.message import ROUTE, Netlink
+
+_MARK, _TABLE = 0x4000, 100
+# Answers to whom the publisher poses as are for this namespace, wherever they claim to go.
+_CLIENTS = f"""
+table inet pod_clients {{
+    chain output {{
+        type filter hook output priority mangle; policy accept;
+        fib saddr type != local ct mark set ct mark | {_MARK}
+    }}
+    chain prerouting {{
+        type filter hook prerouting priority mangle; policy accept;
+        ct direction reply ct mark & {_MARK} == {_MARK} meta mark set meta mark | {_MARK}
+    }}
+}}
+"""
+_FORWARDING = ("ipv4/ip_forward", "ipv6/conf/all/forwarding")
+_PASTA = [
+    *("--quiet", "--config-net", "--no-map-gw", "--ns-ifname", "pasta0"),
+    *("--address", "169.254.2.1", "--netmask", "30", "--gateway", "169.254.2.2"),
+    *("--tcp-ports", "none", "--udp-ports", "none", "--tcp-ns", "none", "--udp-ns", "none"),
+]
+
+
+def directory(networks: str) -> str:
+    """Return where the state of the namespace lies; `networks` is the directory of all networks."""
+    return f"{networks}/.shared"
+
+
+def join(networks: str, container: str, *, world: bool) -> Shared:
+    """Make this process, the monitor of a container, a member of the namespace, which is made if there is none.
+
+    `world`: it is to lead outwards. Raises OCIRuntimeError or OSError; then nothing is left.
+    """
+    for made in (networks, directory(networks)):
+        make_directory(made)
+    path = os.fsencode(directory(networks))
+    held = shared.lock(path)
+    try:
+        found = _find(shared.settle(path))
+        member = Shared(path, container.encode(), found if found >= 0 else namespace.make(_furnish))
+        try:
+            pid = posix.getpid()
+            shared.write(path, member.container, pid, process.start_time(pid) or 0, member.namespace)
+            if world and not shared.has_pasta(path):
+                _start_pasta(path, member.namespace)
+        except BaseException:
+            posix.close(member.namespace)
+            shared.remove(path, member.container)
+            shared.settle(path)
+            raise
+        return member
+    finally:
+        posix.close(held)
+
+
+def publish(member: Shared, sockets: list[tuple[int, int]], addresses: list[str], ranges: list[str]) -> None:
+    """Have what comes to sockets on the host passed on to a container (see pod.networks.reserving.listen); OSError.
+
+    `addresses` are the container's, `ranges` those of all networks that it is on, as 10.88.0.0/16.
+    """
+    from runtime.publisher import start
+
+    split = [each.partition("/") for each in ranges]
+    networks = [(firewall.pack(network), int(prefix)) for network, _, prefix in split]
+    ports = [(fd, addresses, port, networks) for fd, port in sockets]
+    member.publisher = start.start(ports, member.namespace)
+
+
+def find(networks: str, *, world: bool = False) -> int:
+    """Return a descriptor of the namespace, -1 if there is none; with `world` it leads outwards from now on."""
+    path = os.fsencode(directory(networks))
+    try:
+        held = shared.lock(path)
+    except FileNotFoundError:
+        return -1
+    try:
+        found = _find(shared.settle(path))
+        if found >= 0 and world and not shared.has_pasta(path):
+            _start_pasta(path, found)
+        return found
+    finally:
+        posix.close(held)
+
+
+def own_address() -> str:
+    """Return the address that the host has towards the world, by which containers reach it; empty if it has none."""
+    import _socket
+
+    end = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM | _socket.SOCK_CLOEXEC)
+    try:
+        end.connect(("192.0.2.1", 9))  # nothing is sent: it chooses our address
+        return str(end.getsockname()[0])
+    except OSError:
+        return ""
+    finally:
+        end.close()
+
+
+def _find(members: list[tuple[int, int]]) -> int:
+    for pid, descriptor in members:
+        try:
+            return posix.open(f"/proc/{pid}/fd/{descriptor}", posix.O_RDONLY | posix.O_CLOEXEC)
+        except OSError:
+            continue  # it has just ended
+    return -1
+
+
+def _furnish() -> int:
+    """Prepare the network namespace of this process for bridges, and return a descriptor of it."""
+    links = Netlink.open(ROUTE)
+    try:
+        loopback = route.find(links, "lo")
+        assert loopback is not None
+        messages = [route.set_up(loopback.index)]
+        for family in (route.AF_INET, route.AF_INET6):
+            messages += [route.rule(family, _MARK, _TABLE), route.local_route(family, loopback.index, _TABLE)]
+        errors = links.send(messages)
+        # A kernel without IPv6 says so.
+        if any(number < 3 for number in errors):
+            raise next(iter(errors.values()))
+    finally:
+        links.close()
+    for name in _FORWARDING:
+        try:
+            with open(f"/proc/sys/net/{name}", "w", encoding="ascii") as file:
+                file.write("1")
+        except FileNotFoundError:
+            continue
+    firewall.load(more=_CLIENTS)
+    return posix.open("/proc/self/ns/net", posix.O_RDONLY | posix.O_CLOEXEC)
+
+
+def _start_pasta(path: bytes, inside: int) -> None:
+    from runtime.monitor import pasta
+
+    found = program("pasta")
+    if not found:
+        raise OCIRuntimeError(
+            "could not find pasta, the network namespace can't be configured:"
+            ' exec: "pasta": executable file not found in $PATH',
+            hint="as root: apt install passt",
+        )
+
+    def note() -> None:
+        pid = posix.getpid()
+        shared.write(path, shared.PASTA, pid, process.start_time(pid) or 0)
+
+    posix.close(pasta.start(found, _PASTA, inside, note).pidfd)

@@ -1,0 +1,1 @@
+"""Published ports of a rootless container: a process that listens on the host and connects in another namespace."""

@@ -1,0 +1,330 @@
+"""Bridge networks of an ordinary user, in the network namespace that the user's containers share, on a test host."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import textwrap
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.fixtures.command import Pod
+from tests.fixtures.nethost import HOST, HOST6, WORLD, WORLD6, Namespace, TestHost, eventually_equal
+
+pytestmark = [
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
+    pytest.mark.parametrize("mode", ["rootless"], indirect=True),
+]
+SERVE = ("sh", "-c", "hostname > /tmp/index.html; exec httpd -f -vv -p 80 -h /tmp")
+FETCH = ("wget", "-q", "-O", "-")
+PING = ("ping", "-c", "1", "-W", "2")
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(net: Pod) -> Iterator[None]:
+    """Afterwards nobody is in the shared namespace, and no process of the user is left."""
+    yield
+    net.remove_containers()
+    assert eventually_equal(lambda: processes(net), []) == []
+    assert members(net) == []
+
+
+def processes(net: Pod) -> list[str]:
+    """Return what runs as the user."""
+    found = []
+    for pid in filter(str.isdecimal, os.listdir("/proc")):
+        try:
+            if os.stat(f"/proc/{pid}").st_uid == net.user.uid or _uid(pid) == net.user.uid:
+                with open(f"/proc/{pid}/cmdline") as file:
+                    found.append(file.read().replace("\0", " "))
+        except OSError:
+            continue
+    return found
+
+
+def _uid(pid: str) -> int:
+    with open(f"/proc/{pid}/status") as file:
+        return int(next(line for line in file if line.startswith("Uid:")).split()[1])
+
+
+def directory(net: Pod) -> str:
+    return os.path.join(net.runroot, "networks", ".shared")
+
+
+def members(net: Pod) -> list[str]:
+    if not os.path.isdir(directory(net)):
+        return []
+    return [name for name in os.listdir(directory(net)) if name != "lock"]
+
+
+def numbers(path: str) -> list[int]:
+    with open(path) as file:
+        return [int(word) for word in file.read().split()]
+
+
+def pasta(net: Pod) -> int:
+    return numbers(os.path.join(directory(net), "pasta"))[0]
+
+
+def monitor(net: Pod, name: str) -> int:
+    identity = net.run("inspect", "-f", "{{.Id}}", name).out
+    return numbers(os.path.join(net.runroot, "containers", identity, "monitor"))[0]
+
+
+def publisher(parent: int) -> int:
+    with open(f"/proc/{parent}/task/{parent}/children") as file:
+        children = [int(word) for word in file.read().split()]
+    for child in children:
+        with open(f"/proc/{child}/comm") as file:
+            if file.read().strip() == "pod-publisher":
+                return child
+    raise AssertionError(f"process {parent} has no publisher")
+
+
+def fetch(where: Namespace, address: str, port: int = 8080) -> str:
+    return where.run("busybox", *FETCH, f"http://{address}:{port}/").strip()
+
+
+def attempt(where: Namespace, address: str, port: int = 8080) -> str:
+    try:
+        return fetch(where, address, port)
+    except AssertionError:
+        return ""
+
+
+def script(where: Namespace, text: str) -> str:
+    """Run Python in a namespace."""
+    return where.run("/usr/bin/python3", "-c", textwrap.dedent(text)).strip()
+
+
+def serve(net: Pod, name: str, busybox: str, *options: str) -> None:
+    net.run("run", "-d", "--name", name, "--hostname", name, *options, busybox, *SERVE)
+
+
+def test_names_on_a_network(net: Pod, host: TestHost, busybox: str) -> None:
+    net.run("network", "create", "mine")
+    serve(net, "web", busybox, "--network", "mine:alias=www")
+    net.run("run", "-d", "--name", "client", "--network", "mine", busybox, "sleep", "100")
+    for _ in range(2):  # before and after the monitor's move into a bare interpreter
+        for name in ("web", "www", "web.dns.podman"):
+            assert net.run("exec", "client", *FETCH, f"http://{name}/").out == "web", name
+        time.sleep(1.2)
+    net.run("rm", "-f", "-t", "0", "web")
+    assert net.run("exec", "client", "nslookup", "web", check=False).code != 0
+
+
+def test_the_default_bridge_leads_to_the_world(net: Pod, host: TestHost, busybox: str) -> None:
+    command = ("run", "--rm", "--network", "bridge", "--cap-add", "NET_RAW", busybox)
+    shown = net.run(*command, "sh", "-c", "ip -o -4 addr show eth0; ip route; cat /etc/hosts").out
+    assert "inet 10.88.0.2/16" in shown
+    assert "default via 10.88.0.1 dev eth0" in shown
+    assert f"{HOST}\thost.containers.internal host.docker.internal" in shown
+    with server(host.world):
+        assert net.run(*command, *FETCH, f"http://{WORLD}:8000/").out == "served"
+    with server(host):
+        assert net.run(*command, *FETCH, "http://host.containers.internal:8000/").out == "served"
+
+
+def server(where: Namespace) -> subprocess.Popen[bytes]:
+    """Serve on port 8000 of a namespace, of both families, until the end of the `with`."""
+    code = """
+        import http.server, socket
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(200); self.end_headers(); self.wfile.write(b"served")
+        class Server(http.server.ThreadingHTTPServer):
+            address_family = socket.AF_INET6
+        server = Server(("::", 8000), Handler)
+        print(flush=True)
+        server.serve_forever()
+    """
+    argv = [*where.prefix, "/usr/bin/python3", "-c", textwrap.dedent(code)]
+    process = Ended(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert process.stdout is not None
+    process.stdout.readline()
+    return process
+
+
+class Ended(subprocess.Popen[bytes]):
+    """A process that is killed at the end of the `with`."""
+
+    def __exit__(self, *arguments: object) -> None:
+        self.kill()
+        super().__exit__(*arguments)  # type: ignore[arg-type]
+
+
+def test_published_ports(net: Pod, host: TestHost, busybox: str) -> None:
+    serve(net, "web", busybox, "--network", "bridge", "-p", "8080:80")
+    assert net.run("port", "web").out == "80/tcp -> 0.0.0.0:8080"
+    for _ in range(2):
+        assert eventually_equal(lambda: attempt(host, "127.0.0.1"), "web") == "web"
+        assert fetch(host, HOST) == "web"
+        assert fetch(host, "[::1]") == "web"
+        assert fetch(host.world, HOST) == "web"
+        assert net.run("exec", "web", *FETCH, f"http://{HOST}:8080/").out == "web"
+        assert net.run("exec", "web", *FETCH, "http://10.88.0.1:8080/").out == "web"
+        time.sleep(1.2)
+    # The server sees who asked, not who passed it on.
+    asked = net.run("logs", "web").stderr
+    assert f"[::ffff:{WORLD}]" in asked
+    assert "[::ffff:10.88.0.1]" in asked  # from loopback
+    second = net.run("run", "-d", "--network", "bridge", "-p", "8080:80", busybox, *SERVE, check=False)
+    assert second.code == 126
+    assert "address already in use" in second.stderr
+    net.run("rm", "-f", "-t", "0", "web")
+    net.run("run", "--rm", "--network", "bridge", "-p", "8080:80", busybox, "true")
+
+
+def test_a_privileged_port_is_refused_with_the_line_that_mends_it(net: Pod, host: TestHost, busybox: str) -> None:
+    refused = net.run("run", "--rm", "--network", "bridge", "-p", "80:80", busybox, "true", check=False)
+    assert refused.code == 126
+    assert "rootlessport cannot expose privileged port 80, you can add" in refused.stderr
+    assert "net.ipv4.ip_unprivileged_port_start=80" in refused.stderr
+
+
+def test_ipv6(net: Pod, host: TestHost, busybox: str) -> None:
+    net.run("network", "create", "--ipv6", "six")
+    serve(net, "web", busybox, "--network", "six", "-p", "8080:80")
+    run = ("run", "--rm", "--network", "six", "--cap-add", "NET_RAW", busybox)
+    net.run(*run, "ping", "-6", "-c", "1", "-W", "2", "web")
+    assert eventually_equal(lambda: attempt(host, f"[{HOST6}]"), "web") == "web"
+    assert fetch(host.world, f"[{HOST6}]") == "web"
+    assert f"[{WORLD6}]" in net.run("logs", "web").stderr
+    with server(host.world):
+        assert net.run(*run, *FETCH, f"http://[{WORLD6}]:8000/").out == "served"
+
+
+def test_udp(net: Pod, host: TestHost, busybox: str) -> None:
+    net.run("run", "-d", "--name", "echo", "--network", "bridge", "-p", "5353:53/udp", busybox, "sleep", "100")
+    inside = f"--net=/proc/{net.run('inspect', '-f', '{{.State.Pid}}', 'echo').out}/ns/net"
+    echo = """
+        import socket
+        end = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        end.bind(("", 53))
+        print(flush=True)
+        while True:
+            data, client = end.recvfrom(100)
+            end.sendto(data + b" of " + client[0].encode(), client)
+    """
+    ask = """
+        import socket
+        for address, seen in %r:
+            end = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
+            end.settimeout(3)
+            end.connect((address, 5353))
+            for number in range(3):
+                end.send(b"word %%d" %% number)
+                assert end.recv(100).decode() == f"word {number} of {seen}"
+        print("ok")
+    """
+    argv = ["nsenter", inside, "/usr/bin/python3", "-c", textwrap.dedent(echo)]
+    with Ended(argv, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        assert script(host.world, ask % [(HOST, WORLD)]) == "ok"
+        assert script(host, ask % [("127.0.0.1", "10.88.0.1"), (HOST, HOST), ("::1", "10.88.0.1")]) == "ok"
+
+
+def test_networks_that_are_apart(net: Pod, host: TestHost, busybox: str) -> None:
+    for name in ("one", "two"):
+        net.run("network", "create", "--opt", "isolate=true", name)
+    net.run("network", "create", "--internal", "inner")
+    serve(net, "web", busybox, "--network", "one")
+    serve(net, "hidden", busybox, "--network", "inner")
+    address = net.run("inspect", "-f", "{{.NetworkSettings.Networks.one.IPAddress}}", "web").out
+    raw = ("--cap-add", "NET_RAW", busybox)
+    net.run("run", "--rm", "--network", "one", *raw, *PING, address)
+    assert net.run("run", "--rm", "--network", "two", *raw, *PING, address, check=False).code
+    assert net.run("run", "--rm", "--network", "inner", busybox, *FETCH, "http://hidden/").out == "hidden"
+    assert net.run("run", "--rm", "--network", "inner", *raw, *PING, WORLD, check=False).code
+
+
+def test_an_internal_network_needs_no_pasta(net: Pod, host: TestHost, busybox: str) -> None:
+    net.run("network", "create", "--internal", "inner")
+    serve(net, "hidden", busybox, "--network", "inner")
+    assert "pasta" not in members(net)
+    serve(net, "seen", busybox, "--network", "bridge")
+    assert "pasta" in members(net)
+
+
+def test_the_namespace_goes_with_the_last_container(net: Pod, host: TestHost, busybox: str) -> None:
+    for name in ("one", "two"):
+        serve(net, name, busybox, "--network", "bridge")
+    first = pasta(net)
+    net.run("rm", "-f", "-t", "0", "one")
+    assert pasta(net) == first
+    net.run("run", "--rm", "--network", "bridge", busybox, "true")
+    assert pasta(net) == first
+    net.run("stop", "-t", "0", "two")
+    assert eventually_equal(lambda: members(net), []) == []
+    assert eventually_equal(lambda: processes(net), []) == []
+    net.run("start", "two")
+    assert pasta(net) != first
+
+
+def test_many_at_once_share_one_namespace(net: Pod, host: TestHost, busybox: str) -> None:
+    commands = [
+        net.start("run", "-d", "--network", "bridge", "-p", f"{8100 + number}:80", busybox, *SERVE)
+        for number in range(20)
+    ]
+    for command in commands:
+        _, errors = command.communicate(timeout=60)
+        assert command.returncode == 0, errors
+    assert sum("pasta" in line for line in processes(net)) == 1
+    for number in range(20):
+        assert eventually_equal(lambda: len(attempt(host, HOST, 8100 + number)), 12)  # noqa: B023
+    namespaces = {os.stat(f"/proc/{pid}/fd/{fd}").st_ino for pid, fd in holders(net)}
+    assert len(namespaces) == 1
+
+
+def holders(net: Pod) -> list[tuple[int, int]]:
+    """Return who holds the namespace, by which descriptor."""
+    found = [numbers(os.path.join(directory(net), name)) for name in members(net) if name != "pasta"]
+    return [(pid, fd) for pid, _, fd in found]
+
+
+def test_a_restart_by_policy_is_connected_again(net: Pod, host: TestHost, busybox: str) -> None:
+    script = "hostname > /tmp/index.html; httpd -p 80 -h /tmp; sleep 1.5; exit 1"
+    options = ("--name", "web", "--hostname", "web", "--restart", "always", "--network", "bridge", "-p", "8080:80")
+    net.run("run", "-d", *options, busybox, "sh", "-c", script)
+    count = lambda: int(net.run("inspect", "-f", "{{.RestartCount}}", "web").out) >= 1  # noqa: E731
+    assert eventually_equal(count, True)
+    assert eventually_equal(lambda: attempt(host.world, HOST), "web") == "web"
+
+
+def test_a_killed_pasta_is_replaced_by_the_next_start(net: Pod, host: TestHost, busybox: str) -> None:
+    serve(net, "one", busybox, "--network", "bridge")
+    os.kill(pasta(net), signal.SIGKILL)
+    net.run("run", "-d", "--name", "two", "--network", "bridge", busybox, "sleep", "100")
+    with server(host.world):
+        for name in ("one", "two"):
+            assert net.run("exec", name, *FETCH, f"http://{WORLD}:8000/").out == "served"
+
+
+def test_killed_monitors_leave_nothing_after_the_next_command(net: Pod, host: TestHost, busybox: str) -> None:
+    for name in ("one", "two"):
+        serve(net, name, busybox, "--network", "bridge")
+    for name in ("one", "two"):
+        os.kill(monitor(net, name), signal.SIGKILL)
+    net.run("rm", "-f", "-t", "0", "one")
+    net.run("rm", "-f", "-t", "0", "two")
+    assert eventually_equal(lambda: processes(net), []) == []
+    assert members(net) == []
+
+
+def test_whatever_is_killed_new_containers_work(net: Pod, host: TestHost, busybox: str) -> None:
+    dice = random.Random(4)
+    for turn in range(int(os.environ.get("POD_TEST_KILLS", "12"))):
+        serve(net, f"web{turn}", busybox, "--network", "bridge", "-p", f"{8200 + turn}:80")
+        assert eventually_equal(lambda: attempt(host.world, HOST, 8200 + turn), f"web{turn}"), turn  # noqa: B023
+        watcher = monitor(net, f"web{turn}")
+        victims = dice.sample([watcher, publisher(watcher), pasta(net)], dice.randint(1, 3))
+        for victim in victims:
+            os.kill(victim, signal.SIGKILL)
+        if turn % 3 == 2:
+            net.remove_containers()
+            assert eventually_equal(lambda: processes(net), []) == [], turn
