@@ -122,6 +122,7 @@ GROUPS: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
             "inspect": ("network_inspect", "Inspect networks"),
             "ls": ("network_ls", "List networks"),
             "prune": ("network_prune", "Remove unused networks"),
+            "reload": ("network_reload", "Reload firewall rules for one or more containers"),
             "rm": ("network_rm", "Remove networks"),
             "update": ("network_update", "Update an existing network"),
         },

@@ -87,7 +87,8 @@ class Connector:
             from pod.networks import shared
 
             return shared.own_address() if self._way_out() else ""
-        subnets = [subnet for place in self.places for subnet in place.network.subnets]
+        bridges = [place.network for place in self.places if place.network.is_managed]
+        subnets = [subnet for network in bridges for subnet in network.subnets]
         return next((subnet["gateway"] for subnet in subnets if "gateway" in subnet), "")
 
     def _answers_names(self) -> bool:
@@ -151,7 +152,8 @@ class Connector:
 
     def _way_out(self) -> Attachment | None:
         """Return the place on the first network that leads outwards, which has the published ports."""
-        return next((place for place in self.places if not place.network.internal), None)
+        outward = (place for place in self.places if place.network.is_managed and not place.network.internal)
+        return next(outward, None)
 
     def _connect_here(self, pid: int, start_time: int, namespace: str) -> Network:
         """Connect it to bridges in the network namespace of this process."""
@@ -228,6 +230,8 @@ class Connector:
         wiring.publish([one for path, one in zip(paths, wanted, strict=True) if path in there], told)
         for number, (path, (place, published)) in enumerate(zip(paths, wanted, strict=True)):
             if path not in there:
+                if path in told:
+                    wiring.cut(told[path])
                 wiring.add(place, published, is_first=number == 0)
         wiring.pass_on()
         left = {path: known for path, known in told.items() if path not in paths}
@@ -253,7 +257,8 @@ def _translated(error: BaseException) -> BaseException:
 def forward(places: list[Attachment]) -> list[str]:
     """Let the host pass packets on, if these networks lead outwards; return what was switched on."""
     done = []
-    subnets = [subnet["subnet"] for place in places if not place.network.internal for subnet in place.network.subnets]
+    outward = [place.network for place in places if place.network.is_managed and not place.network.internal]
+    subnets = [subnet["subnet"] for network in outward for subnet in network.subnets]
     for name, wanted in (
         ("ipv4/ip_forward", any(":" not in subnet for subnet in subnets)),
         ("ipv6/conf/all/forwarding", any(":" in subnet for subnet in subnets)),

@@ -33,6 +33,7 @@ _OPTIONS = {
     "ipvlan": ("parent", "mtu", "metric", "mode", "no_default_route"),
 }
 _DOCKER = {"com.docker.network.driver.mtu": "mtu"}
+_DOCKER_BRIDGE = "com.docker.network.bridge.name"
 _RESERVED = ("bridge", "container", "default", "host", "none", "ns", "pasta", "private", "slirp4netns")
 _NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
 
@@ -100,7 +101,8 @@ def _document(asked: NetworkFlags) -> dict[str, Any]:
     document: dict[str, Any] = {"driver": asked.driver, "network_interface": "", "subnets": []}
     if asked.routes:
         document["routes"] = [_route(text) for text in asked.routes]
-    names = not asked.disable_dns and asked.ipam_driver != "none"
+    # What is below a macvlan or ipvlan has servers of its own.
+    names = not asked.disable_dns and asked.ipam_driver != "none" and asked.driver == "bridge"
     if asked.dns and not names:
         raise PodError("cannot set NetworkDNSServers if DNS is not enabled for the network: invalid argument")
     document |= {"ipv6_enabled": asked.ipv6, "internal": asked.internal, "dns_enabled": names}
@@ -108,7 +110,10 @@ def _document(asked: NetworkFlags) -> dict[str, Any]:
         document["network_dns_servers"] = [address(text) for text in asked.dns]
     if asked.labels:
         document["labels"] = asked.labels
-    options = _options(asked.driver, asked.options)
+    said = dict(asked.options)
+    if asked.driver == "bridge" and _DOCKER_BRIDGE in said:
+        asked.interface = said.pop(_DOCKER_BRIDGE)
+    options = _options(asked.driver, said)
     if options:
         document["options"] = options
     return document | {"ipam_options": {"driver": _ipam(asked)}}
@@ -128,6 +133,12 @@ def _ipam(asked: NetworkFlags) -> str:
         if asked.subnets:
             raise PodError("none ipam driver is set but subnets are given")
         return driver
+    if asked.driver == "ipvlan" and (driver == "dhcp" or not (asked.ipam_driver or asked.subnets)):
+        raise PodError("ipam driver dhcp is not supported with ipvlan", hint="say --subnet, or --ipam-driver none")
+    if asked.driver != "bridge" and asked.ipam_driver == "host-local" and not asked.subnets:
+        raise PodError(
+            f"{asked.driver} driver needs at least one subnet specified when the host-local ipam driver is set"
+        )
     if driver == "dhcp" or (asked.driver != "bridge" and not asked.subnets):
         if driver == "dhcp" and asked.driver == "bridge":
             raise PodError("ipam driver dhcp is not supported: invalid argument", hint="choose host-local or none")
@@ -215,12 +226,17 @@ def _settle_interface(engine: Engine, asked: NetworkFlags, document: dict[str, A
         from pod.networks.flags import interface
 
         used = {network.interface for network in rows.everything(engine.connection)}
-        unmanaged = document.get("options", {}).get("mode") == "unmanaged"
-        if not unmanaged and asked.interface in used | host:
+        if not _shares_bridge(document) and asked.interface in used | host:
             raise PodError(f"bridge name {asked.interface} already in use")
         document["network_interface"] = interface(asked.interface)
         return
     document["network_interface"] = leases.free_interface(engine.connection, first=1)
+
+
+def _shares_bridge(document: dict[str, Any]) -> bool:
+    """Tell whether the bridge, and its subnets, may be those of others: it is not ours, or divided into VLANs."""
+    options = document.get("options", {})
+    return options.get("mode") == "unmanaged" or "vlan" in options
 
 
 def _settle_subnets(engine: Engine, asked: NetworkFlags, document: dict[str, Any]) -> None:
@@ -240,7 +256,7 @@ def _settle_subnets(engine: Engine, asked: NetworkFlags, document: dict[str, Any
         except ValueError:
             raise PodError(f"invalid CIDR address: {text}") from None
         # What is below a macvlan or ipvlan is the host's own network.
-        others = [*found, *(taken if asked.driver == "bridge" else ())]
+        others = [*found, *(taken if asked.driver == "bridge" and not _shares_bridge(document) else ())]
         if any(whole.overlaps(other) for other in others):
             raise PodError(f"subnet {whole} is already used on the host or by another config")
         found.append(whole)

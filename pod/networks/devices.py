@@ -1,9 +1,9 @@
-"""The devices of a bridge network: the bridge, and a container's device that leads there, with its addresses."""
+"""The devices of networks: the bridge of one, and a container's device on it, with its addresses and routes."""
 
 from __future__ import annotations
 
 import posix
-from errno import EEXIST
+from errno import EEXIST, ENODEV
 
 from pod.networks.firewall import pack
 from pod.networks.network import mac_of
@@ -18,34 +18,67 @@ if TYPE_CHECKING:
     from runtime.netlink.message import Netlink
     from runtime.netlink.route import Message
 
-_METRIC = 100
+# That of a device of the host's own network is lower: it is the better way there.
+_METRIC = {"bridge": 100}
+_METRIC_OF_SUBLINK = 99
 
 
-def bridge(links: Netlink, network: Network) -> int:
-    """Return the number of a network's bridge, made if it is missing."""
+def bridge(links: Netlink, network: Network) -> route.Link:
+    """Return a network's bridge, made if it is missing."""
     link = route.find(links, network.interface)
-    if link is not None:
-        if link.kind != "bridge":
-            raise OCIRuntimeError(
-                f"bridge interface {network.interface} already exists but is a {link.kind or 'physical'} interface"
-            )
-        index = link.index
+    if link is None and not network.is_managed:
+        raise OCIRuntimeError(
+            f"in unmanaged mode, the bridge must already exist on the host: interface {network.interface}: no such"
+            " device"
+        )
+    if link is not None and link.kind != "bridge":
+        raise OCIRuntimeError(
+            f"bridge interface {network.interface} already exists but is a {link.kind or 'physical'} interface"
+        )
     gateways = [_prefixed(subnet["gateway"], subnet["subnet"]) for subnet in network.subnets if "gateway" in subnet]
     if link is None:
         own = mac_of(gateways[0][0] if gateways else network.id.encode()[:4])
-        index = route.add_bridge(links, network.interface, own, mtu=int(network.options.get("mtu", 0)))
+        index = route.add_bridge(
+            links, network.interface, own, mtu=_mtu(links, network), vlan="vlan" in network.options
+        )
+        if "vrf" in network.options:
+            _put_into(links, index, network.options["vrf"])
         set_parameter(f"ipv6/conf/{network.interface}/accept_ra", "0")  # a container must not tell the host its routes
         set_parameter(f"ipv4/conf/{network.interface}/route_localnet", "1")  # for published ports at 127.0.0.1
-    # Also if it is there: whoever was about to make it may have been killed.
-    _all(links, [route.address(index, packed, prefix, _broadcast(packed, prefix)) for packed, prefix in gateways])
-    return index
+        link = route.find(links, network.interface)
+        if link is None:
+            raise OSError(ENODEV, posix.strerror(ENODEV))
+    if network.is_managed:
+        # Also if it was there: whoever was about to make it may have been killed.
+        addresses = [
+            route.address(link.index, packed, prefix, _broadcast(packed, prefix)) for packed, prefix in gateways
+        ]
+        _all(links, addresses)
+    if "vlan" in network.options:
+        _all(links, [route.filter_vlans(link.index)])
+    return link
 
 
-def join(links: Netlink, index: int, inside: int, place: Attachment) -> None:
-    """Give a container's network namespace (its fd) a device that leads to a bridge (its number)."""
+def _mtu(links: Netlink, network: Network) -> int:
+    """Return the MTU of a new bridge: as asked for, else that of the way out of the host."""
+    if "mtu" in network.options:
+        return int(network.options["mtu"])
+    way = route.default_device(links)
+    return way.mtu if way is not None else 0
+
+
+def _put_into(links: Netlink, index: int, name: str) -> None:
+    vrf = route.find(links, name)
+    if vrf is None or vrf.kind != "vrf":
+        raise OCIRuntimeError(f"vrf {name} does not exist" if vrf is None else f"interface {name} is no vrf")
+    _all(links, [route.enslave(index, vrf.index)])
+
+
+def join(links: Netlink, to: route.Link, inside: int, place: Attachment) -> None:
+    """Give a container's network namespace (its fd) a device that leads to a bridge."""
     name = place.place["interface"]
     try:
-        route.add_veth(links, index, inside, name, place.mac, mtu=int(place.network.options.get("mtu", 0)))
+        route.add_veth(links, to.index, inside, name, place.mac, mtu=int(place.network.options.get("mtu", to.mtu)))
     except OSError as error:
         if error.errno == EEXIST:
             raise OCIRuntimeError(
@@ -54,12 +87,42 @@ def join(links: Netlink, index: int, inside: int, place: Attachment) -> None:
         raise
 
 
+def settle_port(links: Netlink, port: int, network: Network) -> None:
+    """Set what the host's end of a container's device (its number) is to have."""
+    if "vlan" in network.options:
+        route.tag_port(links, port, int(network.options["vlan"]))
+    # A container may reach itself by its published port.
+    _all(links, [route.let_turn_back(port)])
+
+
+def add_sublink(links: Netlink, inside: int, place: Attachment) -> None:
+    """Give a container's network namespace (its fd) a macvlan or ipvlan device of an interface of the host."""
+    network, name = place.network, place.place["interface"]
+    parent = route.find(links, network.interface) if network.interface else route.default_device(links)
+    if parent is None:
+        raise OCIRuntimeError(
+            f"parent interface {network.interface} does not exist"
+            if network.interface
+            else "failed to get default route interface: there is no default route"
+        )
+    options, kind = network.options, network.driver
+    cutoff = int(options["bclim"]) if "bclim" in options else None
+    try:
+        route.add_sublink(
+            *(links, kind, options.get("mode", ""), parent.index, inside, name, place.mac),
+            mtu=int(options.get("mtu", 0)),
+            cutoff=cutoff,
+        )
+    except OSError as error:
+        raise OCIRuntimeError(f"create {kind} interface: {posix.strerror(error.errno or 0).lower()}") from error
+
+
 def configure(there: Netlink, link: route.Link, place: Attachment, *, is_first: bool) -> None:
     """Give a container's device its addresses and routes, and set it up."""
     subnets = place.network.subnets
     messages: list[Message] = []
     routes: list[Message] = []
-    metric = int(place.network.options.get("metric", _METRIC))
+    metric = int(place.network.options.get("metric", _METRIC.get(place.network.driver, _METRIC_OF_SUBLINK)))
     for address in place.addresses:
         subnet = next(subnet for subnet in subnets if (":" in subnet["subnet"]) == (":" in address))
         packed, prefix = _prefixed(address, subnet["subnet"])

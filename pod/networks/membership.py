@@ -43,7 +43,7 @@ def connect(engine: Engine, container: Container, name: str, place: Place) -> No
     A container at rest that is on the network already stays as it is. Raises NetworkModeError, NoSuchNetworkError, and
     PodError for an address that it cannot have, or for one that runs and is connected already.
     """
-    _check(container)
+    check(container)
     with ContainerLock(engine.config, container.id):
         with database.transaction(engine.connection):
             network = leases.named(engine, name)
@@ -74,7 +74,7 @@ def disconnect(engine: Engine, container: Container, name: str, word: str) -> No
 
     Raises NetworkModeError, NoSuchNetworkError, and PodError if it is not there.
     """
-    _check(container)
+    check(container)
     with ContainerLock(engine.config, container.id):
         network = rows.find(engine.connection, name)
         places = rows.attachments(engine.connection, container=container.id)
@@ -121,10 +121,15 @@ def _is_unfinished(engine: Engine, container: Container, seen: Status, network: 
     return bool(seen.pid) and not connecting.of(engine, container).is_connected(network)
 
 
-def _check(container: Container) -> None:
-    mode = container.config["namespaces"]["network"]
-    if mode != "bridge":
-        raise NetworkModeError(mode)
+def has_networks(container: Container) -> bool:
+    """Tell whether a container is one that can be on networks."""
+    return bool(container.config["namespaces"]["network"] == "bridge")
+
+
+def check(container: Container) -> None:
+    """Raise NetworkModeError for a container that cannot be on networks."""
+    if not has_networks(container):
+        raise NetworkModeError(container.config["namespaces"]["network"])
 
 
 def _tell(engine: Engine, container: Container, network: str, status: str) -> None:

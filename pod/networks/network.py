@@ -51,6 +51,11 @@ class Network:
         return str(self.document["network_interface"])
 
     @property
+    def is_managed(self) -> bool:
+        """Whether it is a bridge of ours: made, given addresses, in the firewall, and removed when nobody is on it."""
+        return self.driver == "bridge" and self.options.get("mode") != "unmanaged"
+
+    @property
     def subnets(self) -> list[Subnet]:
         """The ranges of addresses."""
         found: list[Subnet] = self.document.get("subnets") or []
@@ -91,9 +96,18 @@ class Attachment:
 
     @property
     def mac(self) -> bytes:
-        """The address of its interface: what was asked for, else one that follows from its IP address; else empty."""
+        """The address of its interface: what was asked for, else one that follows from its IP address; else empty.
+
+        An ipvlan has that of the host's interface.
+        """
         said = self.place["mac"].replace(":", "").replace("-", "")
-        if said or not self.addresses:
+        if said or not self.addresses or self.network.driver == "ipvlan":
             return bytes.fromhex(said)
         address = self.addresses[0]
-        return mac_of(inet_pton(AF_INET6 if ":" in address else AF_INET, address))
+        packed = inet_pton(AF_INET6 if ":" in address else AF_INET, address)
+        if self.network.driver == "bridge":
+            return mac_of(packed)
+        # Other networks may have the same addresses on the same interface of the host. Imported by few.
+        from binascii import crc32
+
+        return mac_of(crc32(self.network.id.encode() + packed).to_bytes(4, "big"))

@@ -70,23 +70,26 @@ class Wiring:
 
     def add(self, place: Attachment, published: list[Element], *, is_first: bool) -> None:
         """Connect the container to a network, for which its elements of published ports are given."""
-        of_bridge = firewall.of_network(place.network) if self.has_firewall else []
-        interface = place.place["interface"]
-        made = Place(interface, place.network.interface, of_bridge, published)
+        network, interface = place.network, place.place["interface"]
+        of_bridge = firewall.of_network(network) if self.has_firewall and network.is_managed else []
+        bridge = network.interface if network.driver == "bridge" else ""
+        made = Place(interface, bridge, of_bridge, published, stays=not network.is_managed)
         make_directory(f"{self._directory}/{place.network.name}")
         self.added[self.path(place)] = made
         self.tell(place, made)
-        index = devices.bridge(self._links, place.network)
+        to = devices.bridge(self._links, network) if bridge else None
         self._clear(made)
-        devices.join(self._links, index, self._inside, place)
+        if to is not None:
+            devices.join(self._links, to, self._inside, place)
+        else:
+            devices.add_sublink(self._links, self._inside, place)
         link = route.find(self._socket(), interface)
         if link is None:
             raise OSError(ENOENT, posix.strerror(ENOENT))
         devices.configure(self._socket(), link, place, is_first=is_first)
-        made.links = [link.peer]
-        # A container may reach itself by its published port.
-        for error in self._links.send([route.let_turn_back(link.peer)]).values():
-            raise error
+        made.links = [link.peer] if bridge else []
+        if bridge:
+            devices.settle_port(self._links, link.peer, network)
         self._elements += [*of_bridge, *published]
         self.tell(place, made)
 
@@ -94,9 +97,11 @@ class Wiring:
         """Tell whether the container is connected to a network as the file tells, or but for the firewall."""
         if known is None or known.links is None:
             return False
-        link = route.find(self._socket(), place.place["interface"])
-        bridge = route.find(self._links, known.bridge)
-        return link is not None and bridge is not None and self._leads_to(link, bridge.index)
+        return self._find(known) is not None
+
+    def cut(self, known: Place) -> None:
+        """Delete the device by which the container was on a network: it leads there no more."""
+        self._links.send([route.delete(index) for index in known.links or ()])
 
     def publish(self, wanted: Iterable[tuple[Attachment, list[Element]]], told: Mapping[bytes, Place]) -> None:
         """Let these elements be all that a container has of published ports."""
@@ -130,14 +135,19 @@ class Wiring:
 
     def _clear(self, known: Place) -> None:
         """Delete the device that somebody was about to make when he was killed; not one of the container's own."""
-        link = route.find(self._socket(), known.inside)
-        bridge = route.find(self._links, known.bridge) if link is not None else None
-        if link is not None and bridge is not None and self._leads_to(link, bridge.index):
+        link = self._find(known)
+        if link is not None:
             for error in self._socket().send([route.delete(link.index)]).values():
                 raise error
 
-    def _leads_to(self, link: route.Link, bridge: int) -> bool:
-        return any(port.index == link.peer for port in route.ports(self._links, bridge))
+    def _find(self, known: Place) -> route.Link | None:
+        """Return the container's device, if it leads to the network."""
+        link = route.find(self._socket(), known.inside) if known.inside else None
+        if link is None or not known.bridge:
+            return link if link is not None and link.kind in ("macvlan", "ipvlan") else None
+        bridge = route.find(self._links, known.bridge)
+        ports = route.ports(self._links, bridge.index) if bridge is not None else []
+        return link if any(port.index == link.peer for port in ports) else None
 
     def _socket(self) -> Netlink:
         """Return a socket in the container's network namespace."""

@@ -32,7 +32,7 @@ _FORMAT = 2
 class Place:
     """What a container has on one network of the host."""
 
-    __slots__ = ("bridge", "elements", "inside", "links", "of_bridge")
+    __slots__ = ("bridge", "elements", "inside", "links", "of_bridge", "stays")
 
     def __init__(
         self,
@@ -41,24 +41,27 @@ class Place:
         of_bridge: list[Element] | None = None,
         elements: list[Element] | None = None,
         links: list[int] | None = None,
+        *,
+        stays: bool = False,
     ) -> None:
         self.inside = inside  # the name of its device
-        self.bridge = (
-            bridge  # the name of the bridge, which goes with its last port; empty if there is none, or it stays
-        )
+        self.bridge = bridge  # the name of the bridge, which goes with its last port; empty if there is none
+        self.stays = stays  # the bridge does: it is not ours
         self.of_bridge = of_bridge or []  # the elements that go with the bridge
         self.elements = elements or []  # its own in the firewall: published ports
         self.links = links  # the host's ends of its device; None as long as that is being made
 
     def dump(self) -> bytes:
         """Return what `parse` makes a place of."""
-        return marshal.dumps((self.inside, self.bridge, self.of_bridge, self.elements, self.links), _FORMAT)
+        state = (self.inside, self.bridge, self.of_bridge, self.elements, self.links, self.stays)
+        return marshal.dumps(state, _FORMAT)
 
     @staticmethod
     def parse(content: bytes) -> Place:
         """Make it again. Raises ValueError for what no `dump` has written."""
         try:
-            return Place(*marshal.loads(content))
+            *state, stays = marshal.loads(content)
+            return Place(*state, stays=stays)
         except (EOFError, TypeError) as error:
             raise ValueError("no place on a network") from error
 
@@ -141,7 +144,7 @@ class Network:
         lock = take_lock(self.directory)
         try:
             for path, place in places.items():
-                bridge = route.find(links, place.bridge) if place.bridge else None
+                bridge = route.find(links, place.bridge) if place.bridge and not place.stays else None
                 if bridge is not None and not any(port.is_up for port in route.ports(links, bridge.index)):
                     # Under another name it is in nobody's way, and can be deleted without the lock.
                     name = doomed(bridge.index)

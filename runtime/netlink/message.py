@@ -114,6 +114,8 @@ class Netlink:
 
         Whether the others have been carried out is a matter of the family: nftables takes all or nothing.
         """
+        if not messages:
+            return {}
         first = self._sequence + 1
         data = b"".join(self._pack(*message) for message in messages)
         self._make_room(len(data))

@@ -38,7 +38,7 @@ _IFLA_PROTINFO, _IFLA_BRPORT_MODE = 12, 4
 _IFLA_BR_VLAN_FILTERING = 7
 _IFLA_BRIDGE_VLAN_INFO = 2
 _VLAN_PVID_UNTAGGED = 2 | 4
-_IFLA_MACVLAN_MODE = 1
+_IFLA_MACVLAN_MODE, _IFLA_MACVLAN_BC_CUTOFF = 1, 9
 _IFLA_IPVLAN_MODE = 1
 MACVLAN_MODES = {"private": 1, "vepa": 2, "bridge": 4, "passthru": 8}
 IPVLAN_MODES = {"l2": 0, "l3": 1, "l3s": 2}
@@ -54,7 +54,7 @@ LONGEST_NAME = 15  # of a device: IFNAMSIZ - 1
 class Link:
     """A network device as the kernel tells of it."""
 
-    __slots__ = ("address", "flags", "index", "kind", "master", "name", "peer")
+    __slots__ = ("address", "flags", "index", "kind", "master", "mtu", "name", "peer")
 
     def __init__(self, body: bytes) -> None:
         self.index: int
@@ -63,8 +63,9 @@ class Link:
         found = attributes(body[16:])
         self.name = found.get(IFLA_IFNAME, b"").rstrip(b"\0").decode("utf-8", "surrogateescape")
         self.address = found.get(IFLA_ADDRESS, b"")
+        self.mtu = _int(found.get(IFLA_MTU))
         self.master = _int(found.get(IFLA_MASTER))
-        self.peer = _int(found.get(IFLA_LINK))  # of a veth: its other end, by the number that this has where it is
+        self.peer = _int(found.get(IFLA_LINK))  # of a veth its other end, of others what is below, as numbered there
         self.kind = attributes(found.get(IFLA_LINKINFO, b"")).get(IFLA_INFO_KIND, b"").rstrip(b"\0").decode()
 
     @property
@@ -127,7 +128,8 @@ def add_veth(netlink: Netlink, bridge: int, namespace: int, name: str, address: 
 
     The name of the first is the kernel's choice.
     """
-    peer = header() + text(IFLA_IFNAME, name) + attribute(IFLA_ADDRESS, address) + number(IFLA_NET_NS_FD, namespace)
+    peer = header() + text(IFLA_IFNAME, name) + number(IFLA_NET_NS_FD, namespace)
+    peer += attribute(IFLA_ADDRESS, address) if address else b""
     kind = (text(IFLA_INFO_KIND, "veth"), nested(IFLA_INFO_DATA, nested(_VETH_INFO_PEER, peer + _mtu(mtu))))
     body = header(flags=IFF_UP, change=IFF_UP) + text(IFLA_IFNAME, "veth%d") + number(IFLA_MASTER, bridge)
     body += _mtu(mtu) + nested(IFLA_LINKINFO, *kind)
@@ -135,11 +137,24 @@ def add_veth(netlink: Netlink, bridge: int, namespace: int, name: str, address: 
 
 
 def add_sublink(
-    netlink: Netlink, kind: str, mode: str, parent: int, namespace: int, name: str, address: bytes = b"", mtu: int = 0
+    netlink: Netlink,
+    kind: str,
+    mode: str,
+    parent: int,
+    namespace: int,
+    name: str,
+    address: bytes = b"",
+    mtu: int = 0,
+    cutoff: int | None = None,
 ) -> None:
-    """Make a macvlan or ipvlan device of `parent` in another network namespace (its fd); ValueError for no mode."""
+    """Make a macvlan or ipvlan device of `parent` in another network namespace (its fd); ValueError for no mode.
+
+    `cutoff`: for how many receivers a macvlan delivers broadcasts at once, without a queue; -1 for any number.
+    """
     if kind == "macvlan":
         data = number(_IFLA_MACVLAN_MODE, _mode(MACVLAN_MODES, kind, mode or "bridge"))
+        if cutoff is not None:
+            data += attribute(_IFLA_MACVLAN_BC_CUTOFF, struct.pack("=i", cutoff))
     else:
         data = attribute(_IFLA_IPVLAN_MODE, struct.pack("=H", _mode(IPVLAN_MODES, kind, mode or "l2")))
     body = header() + text(IFLA_IFNAME, name) + number(IFLA_LINK, parent) + number(IFLA_NET_NS_FD, namespace)
@@ -163,6 +178,17 @@ def tag_port(netlink: Netlink, index: int, vlan: int) -> None:
     info = struct.pack("=HH", _VLAN_PVID_UNTAGGED, vlan)
     body = header(index, family=AF_BRIDGE) + nested(IFLA_AF_SPEC, attribute(_IFLA_BRIDGE_VLAN_INFO, info))
     netlink.request(RTM_SETLINK, NLM_F_ACK, body)
+
+
+def filter_vlans(index: int) -> Message:
+    """Return the message that has a bridge tell VLANs apart."""
+    data = nested(IFLA_INFO_DATA, attribute(_IFLA_BR_VLAN_FILTERING, b"\1"))
+    return RTM_NEWLINK, NLM_F_ACK, header(index) + nested(IFLA_LINKINFO, text(IFLA_INFO_KIND, "bridge"), data)
+
+
+def enslave(index: int, master: int) -> Message:
+    """Return the message that puts a device below another one: a bridge, or a VRF."""
+    return RTM_NEWLINK, NLM_F_ACK, header(index) + number(IFLA_MASTER, master)
 
 
 def set_up(index: int) -> Message:
@@ -216,6 +242,20 @@ def route(index: int, gateway: bytes, destination: bytes = b"", prefix: int = 0,
     if metric:
         body += number(_RTA_PRIORITY, metric)
     return RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, body
+
+
+def default_device(netlink: Netlink) -> Link | None:
+    """Return the device of the default route, of IPv4 if there is one; None without."""
+    found = []
+    for family in (AF_INET, AF_INET6):
+        body = struct.pack("=BBBBBBBBI", family, 0, 0, 0, 0, 0, 0, 0, 0)
+        for kind, answer in netlink.request(RTM_GETROUTE, NLM_F_DUMP, body):
+            prefix, table, route_type = answer[1], answer[4], answer[7]
+            said = attributes(answer[12:])
+            if kind == RTM_NEWROUTE and table == _RT_TABLE_MAIN and not prefix and route_type == _RTN_UNICAST:
+                found.append((family, _int(said.get(_RTA_PRIORITY)), _int(said.get(_RTA_OIF))))
+    index = min(found)[2] if found else 0
+    return next((link for link in links(netlink) if link.index == index), None) if index else None
 
 
 def routes(netlink: Netlink, family: int) -> list[tuple[bytes, int]]:

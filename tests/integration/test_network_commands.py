@@ -84,7 +84,7 @@ def test_names_and_subnets_of_our_choice(pod: Pod) -> None:
         (["host"], 'cannot create network with name "host" because it conflicts with a valid network mode'),
         (["podman"], "network name podman already used: network already exists"),
         (["--ipam-driver", "none", "--subnet", "10.222.0.0/24", "n"], "none ipam driver is set but subnets are given"),
-        (["-d", "ipvlan", "n"], "ipvlan driver needs at least one subnet specified, DHCP is not supported"),
+        (["-d", "ipvlan", "n"], "ipam driver dhcp is not supported with ipvlan"),
         (
             ["-d", "macvlan", "-o", "parent=nix0", "--subnet", "10.222.0.0/24", "n"],
             "parent interface nix0 does not exist",
