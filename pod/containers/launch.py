@@ -203,7 +203,11 @@ def _create(
     if container.config["namespaces"]["network"] == "bridge":
         from pod.networks import leases
 
-        leases.renew(engine, container.id)
+        places = leases.renew(engine, container.id)
+        if not engine.config.rootless:
+            from pod.networks import forwarding
+
+            forwarding.announce(places)
     if container.config["ports"]:
         from pod.networks import port_check
 

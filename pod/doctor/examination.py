@@ -6,7 +6,7 @@ import os
 import pwd
 from typing import TYPE_CHECKING
 
-from pod.doctor import identities, machine
+from pod.doctor import identities, machine, networks
 from pod.doctor.finding import Finding, Patient
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def examine(config: Config) -> list[Finding]:
         *identities.session(patient),
         machine.open_files(),
         *machine.programs(patient),
+        *networks.firewall(patient),
         machine.clock(),
     ]
 

@@ -10,7 +10,7 @@ import posix
 
 from pod.containers import hosts, resolv_conf
 from pod.containers.files import Reach
-from pod.networks import devices, firewall, reserving, rows, standing, sweeping
+from pod.networks import firewall, forwarding, reserving, rows, standing, sweeping
 from pod.networks.wiring import Wiring
 from runtime import process
 from runtime.errors import OCIRuntimeError
@@ -166,7 +166,7 @@ class Connector:
             for number, (place, published) in enumerate(self._published()):
                 wiring.add(place, published, is_first=number == 0)
             wiring.pass_on()
-            forward(self.places)
+            forwarding.switch_on(self.places)
         except BaseException as error:
             wiring.close()
             wiring.network.end()
@@ -201,7 +201,7 @@ class Connector:
             wiring.lock()
             if process.is_alive(pid, start_time):
                 ended = self._adjust(wiring)
-                forward(self.places)
+                forwarding.switch_on(self.places)
         except BaseException as error:
             ended = wiring.added
             raise _translated(error) from error
@@ -252,25 +252,3 @@ def _translated(error: BaseException) -> BaseException:
     if isinstance(error, OSError):
         return OCIRuntimeError(f"network: {(error.strerror or str(error)).lower()}")
     return error
-
-
-def forward(places: list[Attachment]) -> list[str]:
-    """Let the host pass packets on, if these networks lead outwards; return what was switched on."""
-    done = []
-    outward = [place.network for place in places if place.network.is_managed and not place.network.internal]
-    subnets = [subnet["subnet"] for network in outward for subnet in network.subnets]
-    for name, wanted in (
-        ("ipv4/ip_forward", any(":" not in subnet for subnet in subnets)),
-        ("ipv6/conf/all/forwarding", any(":" in subnet for subnet in subnets)),
-    ):
-        if not wanted:
-            continue
-        try:
-            with open(f"/proc/sys/net/{name}", encoding="ascii") as file:
-                if file.read().strip() != "0":
-                    continue
-        except FileNotFoundError:
-            continue
-        devices.set_parameter(name, "1")
-        done.append("net." + name.replace("/", "."))
-    return done

@@ -14,7 +14,7 @@ from pod.containers import network_files, restart
 from pod.containers.status import observe
 from pod.errors import PodError
 from pod.lock import ContainerLock
-from pod.networks import connecting, leases, rows
+from pod.networks import connecting, forwarding, leases, rows
 from runtime import process
 from storage import database
 
@@ -96,6 +96,8 @@ def adjust(engine: Engine, container: Container, seen: Status, places: list[Atta
     start_time = process.start_time(seen.pid)
     if start_time is None:
         return  # it has just ended
+    if not engine.config.rootless:
+        forwarding.announce(connector.places)
     connector.adjust(seen.pid, start_time)
     _tell_monitor(engine, container, connector)
     network_files.update(engine, container, connector.reach)

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from pod.networks import connecting, firewall
+from pod.networks import connecting, firewall, forwarding
 from pod.networks.network import Attachment, Network
 from runtime.netlink import namespace, route
 from runtime.netlink.message import ROUTE, Netlink
@@ -123,7 +123,7 @@ def test_two_containers_and_the_host(tmp_path: Any) -> None:
         one, two = Box(), Box()
         first = connect(str(tmp_path), one, 2, [published()])
         second = connect(str(tmp_path), two, 3)
-        connecting.forward([])
+        forwarding.switch_on([])
         seen = [
             one.call("10.88.0.3"),
             two.call("fd88::2"),
@@ -181,7 +181,7 @@ def test_isolation_between_networks(tmp_path: Any, options: dict[str, str], *, r
         other = network("other", "pod1", subnets=[{"subnet": "10.89.0.0/24", "gateway": "10.89.0.1"}], options=options)
         first = connect(str(tmp_path), one, 2, network=network(options=options))
         second = connect(str(tmp_path), two, 3, network=other, prefix=("10.89.0.",))
-        connecting.forward([Attachment("", other, None, [])])  # type: ignore[arg-type]
+        forwarding.switch_on([Attachment("", other, None, [])])  # type: ignore[arg-type]
         try:
             return one.call("10.89.0.3")
         except TimeoutError:
