@@ -97,15 +97,17 @@ def load(elements: Iterable[Element] = (), more: str = "") -> None:
     if not program:
         raise NoFirewallError("network: nft is not installed", hint="install the package nftables")
     anew = f"table inet {TABLE}\ndelete table inet {TABLE}\n"  # the first makes it, so that the second finds one
-    text = anew + TEXT + "".join(f"add element inet {TABLE} {_text(element)}\n" for element in elements) + more
+    script = anew + TEXT + "".join(f"add element inet {TABLE} {text(element)}\n" for element in elements) + more
     try:
-        subprocess.run([program, "-f", "-"], input=text.encode(), capture_output=True, check=True)
+        subprocess.run(
+            [program, "-f", "-"], input=script.encode("utf-8", "surrogateescape"), capture_output=True, check=True
+        )
     except subprocess.CalledProcessError as error:
         reason = error.stderr.decode("utf-8", "replace").strip().partition("\n")[0]
         raise NoFirewallError(f"network: nft: {reason}") from error
 
 
-def _text(element: Element) -> str:
+def text(element: Element) -> str:
     """Return an element as nft(8) writes it: its set and, in braces, its parts."""
     name, key, value = element
     if not value:

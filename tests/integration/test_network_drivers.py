@@ -145,10 +145,13 @@ def test_options_of_bridges(net: OnHost, host: TestHost, busybox: str) -> None:
     assert [route for route in found if "default" in route] == ["default via 10.99.0.1 dev eth0 metric 42"]
     assert "203.0.113.0/24 via 10.99.0.9 dev eth0 metric 7" in found
     assert {"mybr0", "mybr1"} < host.links()
+    net.run("network", "create", "--opt", "vrf=no0", "four")
+    failed = net.run("run", "--rm", "--network", "four", busybox, "true", check=False)
+    assert "vrf no0 does not exist" in failed.stderr
     failed = net.run("network", "create", "--interface-name", "mybr0", "three", check=False)
     assert "bridge name mybr0 already in use" in failed.stderr
     net.run("rm", "-f", "-t", "0", "box")
-    net.run("network", "rm", "one", "two")
+    net.run("network", "rm", "one", "two", "four")
 
 
 def test_a_bridge_of_somebody_elses(net: OnHost, host: TestHost, busybox: str) -> None:

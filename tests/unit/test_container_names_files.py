@@ -140,3 +140,12 @@ def test_a_file_stays_the_same_file(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("hosts")
     with pytest.raises(OSError):
         hosts.rewrite(str(tmp_path / "link"), "")
+
+
+def test_hosts_follow_the_networks_and_keep_what_the_container_wrote() -> None:
+    now = "192.0.2.9\tmine\n10.88.0.1\thost.containers.internal host.docker.internal\n10.88.0.2\tweb box www\n"
+    wanted = "10.89.0.1\thost.containers.internal host.docker.internal\n10.89.0.2\tweb box\nfd89::2\tweb box\n"
+    told = hosts.renewed(now, wanted, ["web", "box"])
+    assert told == "192.0.2.9\tmine\n" + wanted
+    assert hosts.renewed(told, wanted, ["web", "box"]) == told
+    assert hosts.renewed(told, "", ["web", "box"]) == told.replace("10.89.0.2\tweb box\nfd89::2\tweb box\n", "")
