@@ -79,11 +79,9 @@ def _read_names(loop: Loop) -> None:
     content = _take(loop.directory + b"/names")
     if not content:
         return
-    for name, code in marshal.loads(loop.spare) if loop.spare else ():
-        if name not in sys.modules:
-            sys.modules[name] = type(sys)(name)
-            exec(code, sys.modules[name].__dict__)
-    loop.spare = b""
+    if loop.spare:
+        _load(loop.spare)
+        loop.spare = b""
     from runtime.monitor.resolver import Settings
 
     settings = Settings.thaw(marshal.loads(content))
@@ -97,6 +95,16 @@ def _read_names(loop: Loop) -> None:
         resolver_sockets.answer_names(loop, f"/proc/{loop.pid}/ns/net", settings)
     except OCIRuntimeError:
         pass  # the container has ended, or has no more descriptors
+
+
+def _load(spare: bytes) -> None:
+    """Load modules from their code, compressed (see reexec.py)."""
+    from zlib import decompress
+
+    for name, code in marshal.loads(decompress(spare)):
+        if name not in sys.modules:
+            sys.modules[name] = type(sys)(name)
+            exec(code, sys.modules[name].__dict__)
 
 
 def _take(path: bytes) -> bytes:

@@ -72,7 +72,10 @@ def reexec(loop: Loop) -> None:
     modules = _MODULES + (_JOURNALD if loop.needs_journald() else ())
     modules += (_NETWORK if loop.network else ()) + (_RESOLVER if loop.resolver else ())
     if loop.network and not loop.resolver:
-        loop.spare = marshal.dumps([(name, _code(name)) for name in _RESOLVER + _SOCKETS])
+        # Few need it, and all keep it: as small as can be.
+        from zlib import compress
+
+        loop.spare = compress(marshal.dumps([(name, _code(name)) for name in _RESOLVER + _SOCKETS]))
     memory = package(tuple(dict.fromkeys(modules)), "runtime.monitor.ending", loop.freeze())
     # From here on a signal waits for the new interpreter, which unblocks it when it can handle it.
     _signal.pthread_sigmask(_signal.SIG_BLOCK, _SIGNALS)
