@@ -22,6 +22,21 @@ def rebuild(engine: Engine) -> None:
     if not settings.has_firewall(engine.config.network):
         return
     directory = f"{engine.config.runroot}/networks"
+    if not engine.config.rootless:
+        _rebuild(directory)
+        return
+    from pod.networks import shared
+    from runtime.netlink.namespace import carry_out
+
+    found = shared.find(directory)
+    if found >= 0:
+        try:
+            carry_out(found, lambda: _rebuild(directory))
+        finally:
+            posix.close(found)
+
+
+def _rebuild(directory: str) -> None:
     make_directory(directory)
     lock = take_lock(directory.encode("utf-8", "surrogateescape"))
     try:
