@@ -1,10 +1,11 @@
-"""Moments as RFC 3339 writes them, in UTC."""
+"""Moments as RFC 3339 writes them, in UTC, and as poll(2) waits for them."""
 
 from __future__ import annotations
 
 import time
 
 SECOND = 1_000_000_000
+_LONGEST_POLL = (1 << 31) - 1
 
 
 def rfc3339(nanoseconds: int, zone: str = "Z") -> str:
@@ -22,3 +23,8 @@ def from_seconds(seconds: float) -> int:
     """Return the nanoseconds of a moment in seconds, with as much of its fraction as a float holds."""
     whole = int(seconds // 1)
     return whole * SECOND + round((seconds - whole) * SECOND)
+
+
+def milliseconds_until(moment: float) -> int:
+    """Return for how long to poll until a moment of time.monotonic(), or for the 24 days that poll(2) takes at most."""
+    return min(max(0, int((moment - time.monotonic()) * 1000) + 1), _LONGEST_POLL)

@@ -11,6 +11,7 @@ import posix
 import select
 import time
 
+from runtime.moments import milliseconds_until
 from runtime.monitor import control, readiness
 from runtime.monitor.clients import MAXIMUM, Client
 from runtime.monitor.eventlog import EventLog
@@ -255,7 +256,7 @@ class Loop:
             moments += self.resolver.moments() if self.resolver else []
         if not moments:
             return None
-        return max(0, int((min(moments) - time.monotonic()) * 1000) + 1)
+        return milliseconds_until(min(moments))
 
     def _outputs(self) -> Iterator[tuple[int, int]]:
         for fd, stream in ((self.stdout, STDOUT), (self.stderr, STDERR), (self.console, STDOUT)):

@@ -59,6 +59,14 @@ def test_run_by_hand(box: Pod, busybox: str) -> None:
     assert told(box, "c", "{{json .Config.Healthcheck.Test}}") == '["CMD","test","-e","/ok"]'
 
 
+def test_a_check_by_hand_alone_leaves_the_monitor_at_work(box: Pod, busybox: str) -> None:
+    """The next check is due in 35,000 years, for which poll(2) cannot wait; nothing of the output was logged then."""
+    box.run(*"run -d --name c --health-interval disable --health-cmd".split(), '["test", "-e", "/ok"]', busybox,
+            "sh", "-c", "sleep 2; echo late; exec sleep 100")  # fmt: skip
+    eventually(lambda: box.run("logs", "c").out == "late")
+    assert box.run("healthcheck", "run", "c", check=False).code == 1
+
+
 def test_probe_is_as_confined_as_exec(box: Pod, busybox: str) -> None:
     show = (
         "id; pwd; umask; env | sort; grep -E '^(Cap|NoNew|Seccomp|Groups|Uid)' /proc/self/status; cat /proc/self/cgroup"
