@@ -5,13 +5,21 @@ from __future__ import annotations
 import time
 
 SECOND = 1_000_000_000
+_DAY = 86_400
 _LONGEST_POLL = (1 << 31) - 1
+_dates: dict[int, str] = {}  # the day that was written last
 
 
 def rfc3339(nanoseconds: int, zone: str = "Z") -> str:
     """Return a moment since 1970, always with nine digits after the second; `zone` is how UTC is written."""
     seconds, fraction = divmod(nanoseconds, SECOND)
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{fraction:09d}{zone}"
+    day, second = divmod(seconds, _DAY)
+    # Made once a day: what gmtime(3) and strftime(3) do is in no processor's cache when a monitor wakes up.
+    date = _dates.get(day)
+    if date is None:
+        _dates.clear()
+        date = _dates[day] = time.strftime("%Y-%m-%dT", time.gmtime(seconds))
+    return f"{date}{second // 3600:02d}:{second // 60 % 60:02d}:{second % 60:02d}.{fraction:09d}{zone}"
 
 
 def shortest(nanoseconds: int) -> str:

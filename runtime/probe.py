@@ -122,6 +122,10 @@ class _Builder:
         for number in self._to_drop():
             program.add("prctl", kernel.PR_CAPBSET_DROP, number, doing="drop capabilities")
         program.add("prctl", kernel.PR_SET_PDEATHSIG, _SIGKILL)  # which the change of namespace would take away
+        if self.status.new_keyring:
+            # The program has no use for it, but its children inherit it.
+            name = keyring.name(self.status.id, self.status.created)
+            program.add("keyctl", _JOIN_SESSION, program.text(name), mode=IGNORE)
         program.serve(REQUEST)
         self._fork(unified)
         for opened in places:
@@ -216,9 +220,6 @@ class _Builder:
     def _leave_host(self) -> None:
         program = self.program
         program.add("prctl", kernel.PR_SET_PDEATHSIG, _SIGKILL)
-        if self.status.new_keyring:
-            name = keyring.name(self.status.id, self.status.created)
-            program.add("keyctl", _JOIN_SESSION, program.text(name), mode=IGNORE)
         program.add("setsid")
         if self.flags & kernel.CLONE_NEWUSER:
             program.add("setresgid", 0, 0, 0, mode=IGNORE)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import posix
 import time
 
-from runtime.moments import rfc3339
+from runtime.moments import milliseconds_until, rfc3339
 from runtime.monitor.eventlog import quoted
 from runtime.monitor.restarting import STOPPED
 
@@ -78,6 +78,7 @@ class Health:
         self.log: list[str] = []  # the entries, each as JSON
         self.pid = 0  # of the program that probes
         self.memory = self.request = self.response = self.output = self.record = -1
+        self.heard_by: tuple[int, ...] = ()  # the descriptors to poll for input
         self.room = 1  # the length of the file that is open as `record`
         self.deadline = 0.0  # of the probe that is under way; 0: none is
         self.started = self.text = ""
@@ -106,6 +107,7 @@ class Health:
         health = Health(state["settings"], 0.0)
         for name, value in state["own"].items():
             setattr(health, name, value)
+        health.heard_by = (health.response, health.output) if health.pid else ()
         verdict = health.verdict
         verdict.status, verdict.streak, verdict.passed, verdict.successes, verdict.failures = state["verdict"]
         health.deadline, health.started, health.late, health.taken = state["probing"]
@@ -115,13 +117,31 @@ class Health:
         """Return the descriptors that must survive an exec."""
         return [fd for fd in (getattr(self, name) for name in _FDS) if fd >= 0]
 
-    def waits_for(self) -> tuple[int, ...]:
-        """Return the descriptors to poll for input."""
-        return (self.response, self.output) if self.deadline else ()
-
     def moment(self) -> float:
         """Return when `tick` has something to do."""
         return self.deadline or self.next
+
+    def watch(self, loop: Loop) -> list[tuple[int, int]]:
+        """Look after the checks for as long as nothing else happens; return what was heard then, if anything.
+
+        With many containers that are checked every second this is nearly all that their monitors do, and each time the
+        processor knows nothing of them any more. So it leaves out what the loop does for all that may happen.
+        """
+        poll, probes = loop.poller.poll, self.heard_by
+        while True:
+            events: list[tuple[int, int]] = poll(milliseconds_until(self.deadline or self.next))
+            for fd, _ in events:
+                if fd not in probes:
+                    return events
+            if events and events[0][0] == self.response:
+                # Looked at after it, and so after the end of the probe, the output would be there if there were any.
+                self._end(loop, is_silent=len(events) == 1)
+            else:
+                if events:
+                    self._take_output()
+                self.tick(loop, time.monotonic())
+            if self.heard_by is not probes or loop.kill_at:
+                return []
 
     def tick(self, loop: Loop, now: float) -> None:
         """Begin the check that is due, or end the one that takes too long."""
@@ -144,7 +164,11 @@ class Health:
         """Take what the probe has written, or its end."""
         if fd == self.output:
             self._take_output()
-            return
+        else:
+            self._end(loop)
+
+    def _end(self, loop: Loop, *, is_silent: bool = False) -> None:
+        """Hear how the check has ended; one that is known to have said nothing more `is_silent`."""
         try:
             status = posix.read(self.response, 64)
         except BlockingIOError:
@@ -155,9 +179,11 @@ class Health:
             # The program has gone, and with it the check.
             self._take_output()
             self.close(loop)
-            self._done(loop, 126)
+            if self.deadline:
+                self._done(loop, 126)
             return
-        self._take_output()
+        if not is_silent:
+            self._take_output()
         number = int.from_bytes(status, "little")
         self._done(loop, 128 + (number & 127) if number & 127 else number >> 8 & 255)
 
@@ -171,6 +197,7 @@ class Health:
             except OSError:
                 pass  # it has been reaped
             self.pid = 0
+        self.heard_by = ()
         for name in _FDS:
             fd = getattr(self, name)
             if fd >= 0:
@@ -248,6 +275,7 @@ class Health:
             self.request, self.response, self.output = request[1], response[0], output[0]
         for fd in (self.response, self.output):
             posix.set_blocking(fd, False)
+        self.heard_by = (self.response, self.output)
 
     def _take_output(self) -> None:
         """Read what there is, and keep no more than what the log takes."""
@@ -292,7 +320,7 @@ class Health:
             self.close(loop)  # the next check is another program
             self.next = now
         size = settings["max_size"]
-        text = self.taken.decode("utf-8", "replace")
+        text = self.taken.decode("utf-8", "replace") if self.taken else ""
         text = text[:size] if size else text
         self.log.append(
             f'{{"Start":"{self.started}","End":"{rfc3339(time.time_ns())}","ExitCode":{code},"Output":{quoted(text)}}}'

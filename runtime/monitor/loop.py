@@ -173,7 +173,11 @@ class Loop:
     def _serve(self, deadline: float | None) -> bool:
         while self.status is None:
             self._update_masks()
-            for fd, event in self.poller.poll(self._timeout(deadline)):
+            if self.health and not (self.clients or self.kill_at or self.resolver or deadline):
+                events = self.health.watch(self)
+            else:
+                events = self.poller.poll(self._timeout(deadline))
+            for fd, event in events:
                 if fd in self.masks:
                     self._dispatch(fd, event)
             if self.clients:
@@ -254,9 +258,7 @@ class Loop:
             moments += [self.kill_at] if self.kill_at else []
             moments += [self.health.moment()] if self.health else []
             moments += self.resolver.moments() if self.resolver else []
-        if not moments:
-            return None
-        return milliseconds_until(min(moments))
+        return milliseconds_until(min(moments)) if moments else None
 
     def _outputs(self) -> Iterator[tuple[int, int]]:
         for fd, stream in ((self.stdout, STDOUT), (self.stderr, STDERR), (self.console, STDOUT)):
@@ -277,7 +279,7 @@ class Loop:
             if self.notifications >= 0:
                 wanted[self.notifications] = _IN
             if self.health:
-                wanted.update((fd, _IN) for fd in self.health.waits_for())
+                wanted.update((fd, _IN) for fd in self.health.heard_by)
             if self.resolver:
                 wanted.update(self.resolver.waits_for())
         if self.unsent:
@@ -326,7 +328,7 @@ class Loop:
             self._watch_memory()
         elif fd == self.notifications:
             readiness.relay(self)
-        elif self.health and fd in self.health.waits_for():
+        elif self.health and fd in self.health.heard_by:
             self.health.heard(self, fd)
         elif self.resolver and self.resolver.has(fd):
             self.resolver.heard(fd, event)

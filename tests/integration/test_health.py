@@ -67,6 +67,16 @@ def test_a_check_by_hand_alone_leaves_the_monitor_at_work(box: Pod, busybox: str
     assert box.run("healthcheck", "run", "c", check=False).code == 1
 
 
+def test_output_between_checks_belongs_to_none(box: Pod, busybox: str) -> None:
+    """What a probe leaves behind may write for ever: neither does that stop the checks, nor is it taken for theirs."""
+    flood = "test -e /once && exit 0; touch /once; echo said; yes & exit 1"
+    options = "--health-interval 300ms --health-retries 1 --health-max-log-count 0".split()
+    box.run("run", "-d", "--name", "c", *options, "--health-cmd", flood, busybox, "sleep", "100")
+    eventually(lambda: status(box, "c") == "healthy")
+    eventually(lambda: len(health(box, "c")["Log"]) >= 4)
+    assert health(box, "c")["Log"][0]["Output"].startswith("said\n")
+
+
 def test_probe_is_as_confined_as_exec(box: Pod, busybox: str) -> None:
     show = (
         "id; pwd; umask; env | sort; grep -E '^(Cap|NoNew|Seccomp|Groups|Uid)' /proc/self/status; cat /proc/self/cgroup"
