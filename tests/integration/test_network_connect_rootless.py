@@ -39,7 +39,10 @@ def test_a_running_container_is_connected_and_disconnected(net: Pod, busybox: st
     net.run("run", "-d", "--name", "client", "--network", "podman", busybox, "sleep", "100")
     time.sleep(age)
     net.run("network", "connect", "--alias", "me", "mine", "client")
-    found = lambda name: net.run("exec", "client", *FETCH, f"http://{name}/", check=False).out  # noqa: E731
+
+    def found(name: str) -> str:
+        return net.run("exec", "client", *FETCH, f"http://{name}/", check=False).out
+
     assert eventually_equal(lambda: found("www"), "web") == "web"
     assert net.run("exec", "web", "nslookup", "me").code == 0
     net.run("network", "disconnect", "podman", "client")
