@@ -135,6 +135,28 @@ def test_a_container_at_rest(net: OnHost, busybox: str) -> None:
     net.run("network", "rm", "one")
 
 
+def test_containers_without_a_network_and_in_every_state(net: OnHost, busybox: str) -> None:
+    net.run("network", "create", "one")
+    net.run("create", "--name", "box", busybox, "sleep", "100")
+    net.run("network", "disconnect", "podman", "box")
+    net.run("start", "box")
+    assert interfaces(net, "box") == ["lo"]
+    net.run("pause", "box")
+    net.run("network", "connect", "one", "box")
+    net.run("unpause", "box")
+    assert interfaces(net, "box") == ["lo", "eth0"]
+    net.run("stop", "-t", "0", "box")
+    net.run("network", "disconnect", "one", "box")
+    net.run("init", "box")
+    net.run("network", "connect", "one", "box")
+    net.run("start", "box")
+    assert interfaces(net, "box") == ["lo", "eth0"]
+    assert "nameserver 127.0.0.11" in net.run("exec", "box", "cat", "/etc/resolv.conf").out
+    assert eventually_equal(lambda: resolves(net, "box", "box"), True)
+    net.run("rm", "-f", "-t", "0", "box")
+    net.run("network", "rm", "one")
+
+
 def test_what_makes_no_sense(net: OnHost, busybox: str) -> None:
     net.run("network", "create", "--subnet", "10.99.0.0/24", "one")
     identity = net.run("run", "-d", "--name", "box", busybox, "sleep", "100").out
