@@ -138,6 +138,9 @@ def test_a_container_at_rest(net: OnHost, busybox: str) -> None:
 def test_containers_without_a_network_and_in_every_state(net: OnHost, busybox: str) -> None:
     net.run("network", "create", "one")
     net.run("create", "--name", "box", busybox, "sleep", "100")
+    for verb in ("connect", "disconnect"):
+        assert net.run("__complete", "network", verb, "").out.startswith("one")
+        assert net.run("__complete", "network", verb, "one", "").out.startswith("box")
     net.run("network", "disconnect", "podman", "box")
     net.run("start", "box")
     assert interfaces(net, "box") == ["lo"]
