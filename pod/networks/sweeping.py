@@ -10,7 +10,6 @@ import posix
 
 from pod.networks import firewall, standing
 from runtime.monitor.network import Network, Place, delete
-from runtime.netlink import route
 from runtime.netlink.message import NETFILTER, ROUTE, Netlink
 
 
@@ -45,15 +44,9 @@ def sweep(directory: str) -> None:
             links, elements = Netlink.open(ROUTE), Netlink.open(NETFILTER)
             left = Network(root.rpartition(b"/")[0], container, firewall.TABLE, links.detach(), elements.detach())
             left.places = {path: place or Place("")}
-            left.end()
+            left.end(swept=True)
     marks = standing.doomed(directory)
-    if marks:
-        _delete_bridges(marks)
-
-
-def _delete_bridges(marks: list[bytes]) -> None:
-    """Delete bridges that somebody was about to delete; most are gone by now, or about to go."""
-    links = Netlink.open(ROUTE)
-    found = [route.find(links, mark.rpartition(b"/.")[2].decode()) for mark in marks]
-    delete(links, [link.index for link in found if link is not None], marks)
-    links.close()
+    if marks:  # most of them are gone by now, or about to go
+        links = Netlink.open(ROUTE)
+        delete(links, [], marks)
+        links.close()

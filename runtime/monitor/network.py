@@ -115,13 +115,16 @@ class Network:
                 found[path] = Place.parse(entry.elements)
         return found
 
-    def end(self, *, wait: bool = False) -> None:
-        """Give up all of it, as far as it is still there; devices go a little later, unless the caller waits."""
+    def end(self, *, wait: bool = False, swept: bool = False) -> None:
+        """Give up all of it, as far as it is still there; devices go a little later, unless the caller waits.
+
+        `swept`: a killed monitor has left it, and somebody else may be giving it up at this moment.
+        """
         links, firewall = Netlink.adopt(self.route), Netlink.adopt(self.firewall)
         gone: list[int] = []
         marks: list[bytes] = []
         try:
-            gone, marks = self._withdraw(links, firewall)
+            gone, marks = self._withdraw(links, firewall, swept=swept)
         except (OSError, ValueError):
             pass  # the next one on the network finds the file
         # Not before the firewall has forgotten them.
@@ -133,33 +136,40 @@ class Network:
         if self.shared:
             self.shared.leave()
 
-    def _withdraw(self, links: Netlink, firewall: Netlink) -> tuple[list[int], list[bytes]]:
+    def _withdraw(self, links: Netlink, firewall: Netlink, *, swept: bool) -> tuple[list[int], list[bytes]]:
         """Stop all traffic; return the devices that are to be deleted, and the files that tell of bridges."""
-        places = self.places
-        nftables.remove(firewall, self.table, [element for place in places.values() for element in place.elements])
-        # A device that is down passes nothing, and is no port that keeps a bridge.
-        gone = [index for place in places.values() for index in place.links or ()]
-        links.send([route.set_down(index) for index in gone])
-        marks = []
-        lock = take_lock(self.directory)
+        lock = take_lock(self.directory) if swept else -1
         try:
-            for path, place in places.items():
-                bridge = route.find(links, place.bridge) if place.bridge and not place.stays else None
-                if bridge is not None and not any(port.is_up for port in route.ports(links, bridge.index)):
-                    # Under another name it is in nobody's way, and can be deleted without the lock.
-                    name = doomed(bridge.index)
-                    marks.append(b"%s/.%s" % (self.directory, name.encode()))
-                    posix.close(posix.open(marks[-1], posix.O_WRONLY | posix.O_CREAT | posix.O_CLOEXEC, 0o600))
-                    links.send([route.set_down(bridge.index), route.rename(bridge.index, name)])
-                    nftables.remove(firewall, self.table, place.of_bridge)
-                    gone.append(bridge.index)
+            # A port that was given up may have been published by another container since.
+            places = {path: place for path, place in self.places.items() if not swept or _is_left(path)}
+            nftables.remove(firewall, self.table, [element for place in places.values() for element in place.elements])
+            # A device that is down passes nothing, and is no port that keeps a bridge.
+            gone = [index for place in places.values() for index in place.links or ()]
+            links.send([route.set_down(index) for index in gone])
+            lock = take_lock(self.directory) if lock < 0 else lock
+            marks = [mark for place in places.values() for mark in self._drop_bridge(links, firewall, place)]
+            for path in places:
                 try:
                     posix.unlink(path)
                 except FileNotFoundError:
                     pass
         finally:
-            posix.close(lock)
+            if lock >= 0:
+                posix.close(lock)
         return gone, marks
+
+    def _drop_bridge(self, links: Netlink, firewall: Netlink, place: Place) -> list[bytes]:
+        """Put a bridge that nobody is on any more out of the way, and return the file that tells of it."""
+        bridge = route.find(links, place.bridge) if place.bridge and not place.stays else None
+        if bridge is None or any(port.is_up for port in route.ports(links, bridge.index)):
+            return []
+        # Under another name it is in nobody's way, and can be deleted without the lock.
+        name = doomed(bridge.index)
+        mark = b"%s/.%s" % (self.directory, name.encode())
+        posix.close(posix.open(mark, posix.O_WRONLY | posix.O_CREAT | posix.O_CLOEXEC, 0o600))
+        links.send([route.set_down(bridge.index), route.rename(bridge.index, name)])
+        nftables.remove(firewall, self.table, place.of_bridge)
+        return [mark]
 
     def look(self) -> None:
         """Take over what commands have changed.
@@ -179,6 +189,18 @@ class Network:
             posix.close(lock)
 
 
+def _is_left(path: bytes) -> bool:
+    """Tell whether a file is still there, and of a container that is no more."""
+    entry = names.read(path)
+    if entry is not None:
+        return not entry.is_alive()
+    try:
+        posix.stat(path)
+    except OSError:
+        return False
+    return True
+
+
 def take_lock(directory: bytes) -> int:
     """Wait for the lock of all networks; closing the descriptor gives it back."""
     lock = posix.open(directory + LOCK, posix.O_RDWR | posix.O_CREAT | posix.O_CLOEXEC, 0o600)
@@ -192,7 +214,7 @@ def doomed(index: int) -> str:
 
 
 def delete(links: Netlink, indexes: list[int], marks: list[bytes], *, wait: bool = False) -> None:
-    """Delete devices and then files, in a process of its own that holds nothing else."""
+    """Delete devices, and the bridges that files tell of, and these files, in a process of its own."""
     if not indexes and not marks:
         return
     try:
@@ -203,9 +225,14 @@ def delete(links: Netlink, indexes: list[int], marks: list[bytes], *, wait: bool
         try:
             posix.closerange(0, links.fileno())
             posix.closerange(links.fileno() + 1, _LAST_FD)
-            links.send([route.delete(index) for index in indexes])
+            bridges = [route.find(links, mark.rpartition(b"/.")[2].decode()) for mark in marks]
+            found = [*indexes, *(bridge.index for bridge in bridges if bridge is not None)]
+            links.send([route.delete(index) for index in found])
             for mark in marks:
-                posix.unlink(mark)
+                try:
+                    posix.unlink(mark)
+                except FileNotFoundError:
+                    pass  # somebody else was at it, too
         finally:
             posix._exit(0)
     if wait:
