@@ -196,13 +196,12 @@ def test_follower_of_a_container_that_is_removed_gets_all_and_ends(box: Pod, bus
 
 
 def test_killed_monitor_leaves_a_readable_log(box: Pod, busybox: str) -> None:
-    # Of a log that is rotated the first line may be the end of one whose beginning is gone.
-    whole = ("--log-opt", "max-size=-1")
-    box.run("run", "-d", "--name", "c", *whole, busybox, "sh", "-c", "while :; do seq 1 1000; done")
+    box.run("run", "-d", "--name", "c", busybox, "sh", "-c", "while :; do seq 1 1000; done")
     eventually(lambda: box.run("logs", "--tail", "1", "c").stdout)
     os.kill(int(box.run("inspect", "--format", "{{.State.ConmonPid}}", "c").out), signal.SIGKILL)
     lines = box.run("logs", "c").stdout.splitlines()
-    assert set(lines) <= {str(number) for number in range(1, 1001)}
+    # The first may be the end of one whose beginning has gone with a file of the log.
+    assert set(lines[1:]) <= {str(number) for number in range(1, 1001)}
     assert lines
     box.run("rm", "-f", "-t", "0", "c")
 
