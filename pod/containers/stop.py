@@ -176,7 +176,8 @@ def wait(engine: Engine, container: state.Container, *, timeout: float | None = 
         settle(engine.config, container.id, _KILL_SECONDS if left is None else left)
         # In this order: what removes the container keeps its exit code before it deletes the files.
         seen = status.observe(engine.config, container.id)
-        if not (seen.pid or seen.state == "restarting"):
+        # "running" without a process: it has just ended, and the monitor has yet to say how, and whether it goes on.
+        if not (seen.pid or seen.is_running):
             break
         if _left(deadline) == 0.0:
             return None

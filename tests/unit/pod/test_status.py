@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from pod.containers import status
+from pod import state
+from pod.containers import status, stop
 from runtime import process
+from storage import database
 
 RECORD = '{"code":3,"signal":null,"oom":false,"finished":9.5,"boot":"b"}\n'
 
@@ -61,3 +64,17 @@ def test_one_that_was_started_since_then(places: Places) -> None:
     (places.monitor / "container/pid").write_text(f"{os.getpid()} {process.start_time(os.getpid())}\n")
     assert places.observe(rests=True) == places.observe(rests=False)
     assert places.observe(rests=True)["state"] == "running"
+
+
+def test_one_that_has_just_ended_is_waited_for_until_its_monitor_has_said_how(places: Places) -> None:
+    connection = database.connect(str(places.records / "pod.db"), readonly=False)
+    state.migrate(connection)
+    engine: Any = SimpleNamespace(config=places, connection=connection)
+    container = state.Container(("container", "web", "image", 0.0, 0, "", "{}"))
+    (places.monitor / "container").mkdir(parents=True)
+    (places.records / "container/started").write_text("5.25 boot\n")
+    (places.monitor / "container/monitor").write_text(f"{os.getpid()} {process.start_time(os.getpid())}\n")
+    assert stop.wait(engine, container, timeout=0.0) is None
+    (places.records / "container/exit").write_text(RECORD)
+    (places.monitor / "container/monitor").unlink()
+    assert stop.wait(engine, container, timeout=0.0) == 3
