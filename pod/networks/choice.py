@@ -30,6 +30,10 @@ def settle(engine: Engine, options: CreateOptions) -> str:
     wanted = flags.parse(request, str(engine.config.containers.get("netns") or "private"))
     mode = wanted.mode
     if mode == "private":
+        if engine.config.network:
+            from pod.networks.settings import check_rootless_command
+
+            check_rootless_command(engine.config.network)
         mode = default_mode(engine.config)
         if mode != "bridge" and wanted.networks:
             raise PodError(

@@ -263,7 +263,8 @@ def _settle_subnets(engine: Engine, asked: NetworkFlags, document: dict[str, Any
         gateway = asked.gateways[index] if index < len(asked.gateways) else ""
         limits = asked.ranges[index] if index < len(asked.ranges) else ""
         document["subnets"].append(_subnet(whole, gateway, limits))
-    if not found:
+    # With --ipv6 a network has both kinds.
+    if not found or (asked.ipv6 and all(one.width == 128 for one in found)):
         chosen = subnets.free(taken, settings.pools(engine.config.network))
         if chosen is None:
             raise PodError("could not find free subnet from subnet pools", hint="say one with --subnet")

@@ -38,7 +38,19 @@ def find(engine: Engine, name: str) -> Network:
 
 def chosen(engine: Engine, texts: list[str]) -> list[Network]:
     """Return the networks that fit the filters. Raises PodError for a filter that is none."""
-    return filters.select(everything(engine), filters.parse(texts), lambda key, values: _test(engine, key, values))
+    return filters.select(everything(engine), parse_filters(texts), lambda key, values: _test(engine, key, values))
+
+
+def parse_filters(texts: list[str], known: tuple[str, ...] = KEYS) -> dict[str, list[str]]:
+    """Return the values of each filter. Raises PodError, with podman's words, for what is none."""
+    for text in texts:
+        if "=" not in text:
+            raise PodError(f"filter input must be in the form of filter=value: {text} is invalid")
+    found = filters.parse(texts)
+    for key in found:
+        if key not in known:
+            raise PodError(f'invalid filter "{key}"', hint="known are " + ", ".join(known))
+    return found
 
 
 def _dangling(value: str) -> bool:
@@ -62,9 +74,7 @@ def _test(engine: Engine, key: str, values: list[str]) -> Test:
     if key == "until":
         limit = filters.until(values)
         return lambda network: network.created < limit
-    if key == "dangling":
-        wanted = {_dangling(value) for value in values}
-        used = {row[0] for row in engine.connection.execute("SELECT DISTINCT network FROM container_network")}
-        used.add(leases.default_name(engine))
-        return lambda network: (network.name not in used) in wanted
-    raise PodError(f'invalid filter "{key}"', hint="known are " + ", ".join(KEYS))
+    wanted = {_dangling(value) for value in values}
+    used = {row[0] for row in engine.connection.execute("SELECT DISTINCT network FROM container_network")}
+    used.add(leases.default_name(engine))
+    return lambda network: (network.name not in used) in wanted

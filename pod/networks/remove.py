@@ -59,7 +59,7 @@ def users(engine: Engine, network: Network) -> list[str]:
 
 def prune(engine: Engine, texts: list[str]) -> list[str]:
     """Remove the networks that no container is on and that fit the filters; return their names."""
-    passes = filters.prunable(filters.parse(texts))
+    passes = filters.prunable(listing.parse_filters(texts, ("label", "label!", "until")))
     removed = []
     for network in rows.everything(engine.connection):
         labels = network.document.get("labels") or {}

@@ -42,6 +42,15 @@ def bind_port(table: dict[str, Any]) -> int:
     return port
 
 
+def check_rootless_command(table: dict[str, Any]) -> None:
+    """Refuse a default_rootless_network_cmd that nobody knows; pasta takes the place of slirp4netns."""
+    command = table.get("default_rootless_network_cmd") or "pasta"
+    if command not in ("pasta", "slirp4netns"):
+        raise PodError(
+            f'invalid default_rootless_network_cmd option "{command}"', hint="write pasta, in containers.conf"
+        )
+
+
 def default_name(table: dict[str, Any]) -> str:
     """Return the name of the default network."""
     return str(table.get("default_network") or "podman")

@@ -162,7 +162,7 @@ def test_what_is_told_of_a_container(box: Pod, busybox: str) -> None:
     box.run("network", "create", "--subnet", "10.222.3.0/24", "web")
     options = ["--network", "web:alias=db", "-p", "18080:80", "-p", "127.0.0.1:18081-18082:81-82/udp", "--expose", "99"]
     identity = box.run("create", "--name", "c", *options, busybox, "true").out
-    shown = "0.0.0.0:18080->80/tcp, 127.0.0.1:18081-18082->81-82/udp"
+    shown = "0.0.0.0:18080->80/tcp, 127.0.0.1:18081-18082->81-82/udp, 99/tcp"
     assert box.run("ps", "-a", "--format", "{{.Ports}}").out == shown
     [told] = json.loads(box.run("inspect", "c").out)
     assert told["NetworkSettings"]["Ports"] == {

@@ -19,6 +19,8 @@ def test_defaults() -> None:
 
 def test_what_is_said() -> None:
     settings.check_backend({"network_backend": "netavark"})
+    for command in ("", "pasta", "slirp4netns"):
+        settings.check_rootless_command({"default_rootless_network_cmd": command})
     assert settings.has_firewall({"firewall_driver": "nftables"})
     assert not settings.has_firewall({"firewall_driver": "none"})
     assert settings.bind_port({"dns_bind_port": 5353}) == 5353
@@ -31,6 +33,11 @@ def test_what_is_said() -> None:
     ("reads", "table", "message"),
     [
         (settings.check_backend, {"network_backend": "x"}, 'unsupported network backend "x", check network_backend in'),
+        (
+            settings.check_rootless_command,
+            {"default_rootless_network_cmd": "x"},
+            'invalid default_rootless_network_cmd option "x"',
+        ),
         (settings.has_firewall, {"firewall_driver": "iptables"}, 'unsupported firewall driver "iptables"'),
         (settings.bind_port, {"dns_bind_port": 70000}, "dns_bind_port 70000 in containers.conf: it must be between"),
         (settings.bind_port, {"dns_bind_port": "53"}, "dns_bind_port 53 in containers.conf"),
