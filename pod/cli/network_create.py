@@ -54,10 +54,18 @@ def main(
     ] = None,
 ) -> None:
     """Create networks for containers and pods."""
+    from pod.containers.identities import is_address
     from pod.engine import open_engine
+    from pod.errors import UsageError
     from pod.networks import create
     from pod.values import parse_pair
 
+    for text in gateway or []:
+        if not is_address(text):
+            raise UsageError(
+                f'invalid argument "{text}" for "--gateway" flag: invalid string being converted to IP address: {text}',
+                command="pod network create",
+            )
     asked = create.NetworkFlags(name)
     asked.driver, asked.interface, asked.ipam_driver = driver, interface_name, ipam_driver
     asked.subnets, asked.gateways, asked.ranges = subnet or [], gateway or [], ip_range or []

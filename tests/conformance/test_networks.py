@@ -52,6 +52,7 @@ REFUSED = (
     "network create --subnet foo new",
     "network create --subnet 10.1.2.3 new",
     "network create --gateway 10.1.0.1 new",
+    "network create --gateway foo new",
     "network create --subnet 10.1.0.0/24 --gateway 10.2.0.1 new",
     "network create --subnet 10.1.0.0/24 --ip-range 10.2.0.0/25 new",
     "network create --subnet 10.1.0.0/24 --gateway 10.1.0.1 --gateway 10.1.0.2 new",
