@@ -19,7 +19,7 @@ from tests.fixtures.nethost import WORLD, TestHost, eventually_equal
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
     pytest.mark.skipif(shutil.which("dig") is None, reason="needs dig (bind9-dnsutils)"),
-    pytest.mark.parametrize("mode", ["root"], indirect=True),
+    pytest.mark.parametrize("mode", ["root", "rootless"], indirect=True),
 ]
 # The machine's own Python, for what busybox has not.
 HOST_PROGRAMS = [f"--volume=/{name}:/{name}:ro" for name in ("usr", "lib", "lib64")]
