@@ -167,11 +167,16 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "pod logs --follow=true --since 10m ctrID",
         "pod logs mywebserver mydbserver",
     ),
+    "network connect": (
+        "pod network connect backend web",
+        "pod network connect --alias db --ip 10.89.7.9 backend postgres",
+    ),
     "network create": (
         "pod network create",
         "pod network create --subnet 10.89.7.0/24 --gateway 10.89.7.1 backend",
         "pod network create --ipv6 --internal --label tier=db --opt mtu=1400 private",
     ),
+    "network disconnect": ("pod network disconnect backend web",),
     "network exists": ("pod network exists backend || pod network create backend",),
     "network inspect": (
         "pod network inspect podman",
