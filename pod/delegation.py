@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
+import posix
 
 
 def rootless_cgroup() -> str:
     """Return the cgroup v2 path below which this user may make cgroups and move own processes; empty if none."""
-    if not os.path.isfile("/sys/fs/cgroup/cgroup.controllers"):
+    if not posix.access("/sys/fs/cgroup/cgroup.controllers", posix.F_OK):
         return ""  # v1, or hybrid: nothing is ever delegated there
     own = _own_path()
     # Moving a process needs write access to the common ancestor: that must be inside of what is delegated.
@@ -15,7 +15,7 @@ def rootless_cgroup() -> str:
     if not separator:
         return ""
     parent = head + separator + own[len(head) + len(separator) :].split("/", 1)[0]
-    return parent if os.access(f"/sys/fs/cgroup{parent}/cgroup.procs", os.W_OK) else ""
+    return parent if posix.access(f"/sys/fs/cgroup{parent}/cgroup.procs", posix.W_OK) else ""
 
 
 def _own_path() -> str:

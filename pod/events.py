@@ -6,7 +6,7 @@ what it was before it grew over its limit. Source: podman-events(1), libpod/even
 
 from __future__ import annotations
 
-import os
+import posix
 
 from pod.errors import PodError
 from runtime import jsontext
@@ -55,14 +55,14 @@ def of_container(config: Config, container: Container, status: str, fields: dict
 def rename(config: Config, container: Container) -> None:
     """Have the container's monitor, if it has one, tell of it by its new name; never raises."""
     directory = config.monitor_dir(container.id)
-    temporary = f"{directory}/name.{os.getpid()}"
+    temporary = f"{directory}/name.{posix.getpid()}"
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        descriptor = posix.open(temporary, posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_CLOEXEC, 0o600)
         try:
-            os.write(descriptor, container.name.encode())
+            posix.write(descriptor, container.name.encode())
         finally:
-            os.close(descriptor)
-        os.rename(temporary, f"{directory}/name")
+            posix.close(descriptor)
+        posix.rename(temporary, f"{directory}/name")
     except OSError:
         return  # it has not run since the machine was started
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fcntl
-import os
+import posix
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,23 +30,23 @@ class ContainerLock:
 
     def __enter__(self) -> ContainerLock:
         while True:
-            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._descriptor = posix.open(self._path, posix.O_RDWR | posix.O_CREAT | posix.O_CLOEXEC, 0o600)
             try:
                 fcntl.flock(self._descriptor, self._operation)
             except BaseException:
-                os.close(self._descriptor)
+                posix.close(self._descriptor)
                 raise
             try:
-                named, held = os.stat(self._path), os.fstat(self._descriptor)
+                named, held = posix.stat(self._path), posix.fstat(self._descriptor)
                 if (named.st_dev, named.st_ino) == (held.st_dev, held.st_ino):
                     return self
             except FileNotFoundError:
                 pass
-            os.close(self._descriptor)
+            posix.close(self._descriptor)
 
     def __exit__(self, *exception: object) -> None:
         try:
-            os.unlink(self._path)
+            posix.unlink(self._path)
         except FileNotFoundError:
             pass  # somebody emptied the runroot
-        os.close(self._descriptor)
+        posix.close(self._descriptor)

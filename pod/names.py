@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import posix
 
 from pod.errors import PodError
 
@@ -33,18 +33,18 @@ _NAME_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0
 
 def new_id() -> str:
     """Return 64 random hexadecimal digits, as every container has."""
-    return os.urandom(32).hex()
+    return posix.urandom(32).hex()
 
 
 def new_name(is_taken: Callable[[str], bool]) -> str:
     """Return a free name that a person can say."""
     for _ in range(20):
-        first, second = os.urandom(2), os.urandom(2)
+        first, second = posix.urandom(2), posix.urandom(2)
         mood = _MOODS[int.from_bytes(first, "big") % len(_MOODS)]
         name = f"{mood}_{_ANIMALS[int.from_bytes(second, 'big') % len(_ANIMALS)]}"
         if not is_taken(name):
             return name
-    return f"{name}_{os.urandom(4).hex()}"
+    return f"{name}_{posix.urandom(4).hex()}"
 
 
 def check_name(name: str) -> str:

@@ -9,11 +9,11 @@ stays behind just to hold it.
 from __future__ import annotations
 
 import fcntl
-import os
+import posix
 
 from pod.containers.status import parse_record, read_record
 from pod.errors import PodError
-from runtime import kernel, process, syscalls
+from runtime import kernel, paths, process, syscalls
 from runtime.errors import CommandNotFoundError, IdNotMappedError, NotExecutableError
 
 TYPE_CHECKING = False
@@ -38,7 +38,7 @@ class IdRange:
 
 def in_user_namespace() -> bool:
     """Tell whether this process has already been mapped: ID 0 inside a namespace that is not the host's."""
-    if os.geteuid() != 0:
+    if posix.geteuid() != 0:
         return False
     with open("/proc/self/uid_map", encoding="ascii") as file:
         return file.read().split() != ["0", "0", "4294967295"]
@@ -54,28 +54,31 @@ def enter(config: Config) -> None:
     """Put this process into the namespace of its user, as root of it."""
     if in_user_namespace():
         return
-    os.makedirs(config.runroot, mode=0o700, exist_ok=True)
-    lock = os.open(f"{config.runroot}/userns.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    if not paths.is_directory(config.runroot):
+        from os import makedirs
+
+        makedirs(config.runroot, mode=0o700, exist_ok=True)
+    lock = posix.open(f"{config.runroot}/userns.lock", posix.O_RDWR | posix.O_CREAT | posix.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         holders = [known for known in _commands(config) if process.is_alive(*known)]
         if not _join_existing(config, holders):
             holders = []
             _create(config)
-        _record(config, [*holders, (os.getpid(), process.start_time(os.getpid()) or 0)])
+        _record(config, [*holders, (posix.getpid(), process.start_time(posix.getpid()) or 0)])
     finally:
-        os.close(lock)
-    os.setresgid(0, 0, 0)
-    os.setresuid(0, 0, 0)
+        posix.close(lock)
+    posix.setresgid(0, 0, 0)
+    posix.setresuid(0, 0, 0)
 
 
 def join(pid: int) -> None:
     """Move from the host into the user namespace of a process of the same user."""
-    descriptor = os.open(f"/proc/{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = posix.open(f"/proc/{pid}/ns/user", posix.O_RDONLY | posix.O_CLOEXEC)
     try:
         syscalls.setns(descriptor, kernel.CLONE_NEWUSER)
     finally:
-        os.close(descriptor)
+        posix.close(descriptor)
 
 
 def subordinate_ids(path: str, user: str, uid: int) -> list[IdRange]:
@@ -130,7 +133,7 @@ def _record(config: Config, holders: list[tuple[int, int]]) -> None:
     try:
         with open(f"{path}.new", "w", encoding="ascii") as file:
             file.write("".join(f"{pid} {start_time}\n" for pid, start_time in holders))
-        os.rename(f"{path}.new", path)
+        posix.rename(f"{path}.new", path)
     except OSError:
         pass  # full: the monitors are records as well, and what ends or removes containers must go on
 
@@ -139,7 +142,7 @@ def _join_existing(config: Config, holders: list[tuple[int, int]]) -> bool:
     for pid, start_time in _candidates(config, holders):
         descriptors: list[int] = []
         try:
-            descriptors.append(os.open(f"/proc/{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC))
+            descriptors.append(posix.open(f"/proc/{pid}/ns/user", posix.O_RDONLY | posix.O_CLOEXEC))
             # The descriptor holds the namespace; only now is it certain whose it is.
             if process.is_alive(pid, start_time):
                 _climb(descriptors)
@@ -149,14 +152,14 @@ def _join_existing(config: Config, holders: list[tuple[int, int]]) -> bool:
             continue
         finally:
             for descriptor in descriptors:
-                os.close(descriptor)
+                posix.close(descriptor)
     return False
 
 
 def _candidates(config: Config, holders: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
     yield from holders
     try:
-        names = os.listdir(f"{config.runroot}/containers")
+        names = posix.listdir(f"{config.runroot}/containers")
     except OSError:
         return
     for kind in ("monitor", "pid"):
@@ -171,17 +174,18 @@ def _climb(descriptors: list[int]) -> None:
 
     Raises PermissionError for a namespace that is ours or lies outside of it.
     """
-    own = os.stat("/proc/self/ns/user")
+    own = posix.stat("/proc/self/ns/user")
     while True:
         parent = fcntl.ioctl(descriptors[-1], _NS_GET_PARENT)
-        if os.path.samestat(own, os.fstat(parent)):
-            os.close(parent)
+        seen = posix.fstat(parent)
+        if (seen.st_dev, seen.st_ino) == (own.st_dev, own.st_ino):
+            posix.close(parent)
             return
         descriptors.append(parent)
 
 
 def _create(config: Config) -> None:
-    uid, gid = os.getuid(), os.getgid()
+    uid, gid = posix.getuid(), posix.getgid()
     if missing_pieces(config) is not None:
         syscalls.unshare(kernel.CLONE_NEWUSER)
         _write("/proc/self/setgroups", "deny")
@@ -215,27 +219,27 @@ class _Helper:
 
     def __init__(self, name: str, arguments: list[str]) -> None:
         self.name = name
-        target = str(os.getpid())
+        target = str(posix.getpid())
         program = _which(name)
         assert program is not None
-        reader, self._writer = os.pipe()
-        self._pid = os.fork()
+        reader, self._writer = posix.pipe()
+        self._pid = posix.fork()
         if self._pid == 0:
-            os.close(self._writer)
-            if os.read(reader, 1):
-                os.execv(program, [name, target, *arguments])
-            os._exit(1)
-        os.close(reader)
+            posix.close(self._writer)
+            if posix.read(reader, 1):
+                posix.execv(program, [name, target, *arguments])
+            posix._exit(1)
+        posix.close(reader)
 
     def go(self) -> None:
-        os.write(self._writer, b"1")
-        os.close(self._writer)
+        posix.write(self._writer, b"1")
+        posix.close(self._writer)
 
     def cancel(self) -> None:
-        os.close(self._writer)
+        posix.close(self._writer)
 
     def wait(self) -> int:
-        return os.waitpid(self._pid, 0)[1]
+        return posix.waitpid(self._pid, 0)[1]
 
     def finish(self) -> None:
         if self.wait() != 0:
@@ -267,14 +271,14 @@ def _user_name(uid: int) -> str:
 def _which(name: str) -> str | None:
     for directory in ("/usr/bin", "/bin", "/usr/local/bin", "/usr/sbin", "/sbin"):
         path = f"{directory}/{name}"
-        if os.access(path, os.X_OK):
+        if posix.access(path, posix.X_OK):
             return path
     return None
 
 
 def _write(path: str, text: str) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    descriptor = posix.open(path, posix.O_WRONLY | posix.O_CLOEXEC)
     try:
-        os.write(descriptor, text.encode())
+        posix.write(descriptor, text.encode())
     finally:
-        os.close(descriptor)
+        posix.close(descriptor)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import fcntl
-import os
+import posix
 import time
 
 from pod import state, volumes
 from pod.containers import runtimes, status
 from pod.errors import PodError
 from pod.lock import ContainerLock
-from runtime import process
+from runtime import paths, process
 from runtime.errors import OCIRuntimeError
 from storage import database, gc, reserve
 from storage.errors import StorageError
@@ -46,8 +46,8 @@ def _try(action: Callable[..., None], *arguments: object) -> None:
 
 def _sweep_containers(engine: Engine) -> None:
     # Directories are listed before rows: a row is always there before its directory.
-    found = set(os.listdir(f"{engine.config.graphroot}/containers"))
-    found.update(name.removesuffix(".lock") for name in os.listdir(f"{engine.config.runroot}/containers"))
+    found = set(posix.listdir(f"{engine.config.graphroot}/containers"))
+    found.update(name.removesuffix(".lock") for name in posix.listdir(f"{engine.config.runroot}/containers"))
     if not found:
         return
     for name in found - state.container_ids(engine.connection):
@@ -84,7 +84,7 @@ def _remove_abandoned(engine: Engine, identity: str) -> None:
 
 
 def _sweep_volumes(engine: Engine) -> None:
-    found = os.listdir(f"{engine.config.graphroot}/volumes")
+    found = posix.listdir(f"{engine.config.graphroot}/volumes")
     if found:
         known = {volume.name for volume in state.volumes(engine.connection)}
         orphans = [name for name in found if name not in known]
@@ -94,7 +94,7 @@ def _sweep_volumes(engine: Engine) -> None:
 
 def _sweep_sessions(engine: Engine) -> None:
     directory = f"{engine.config.runroot}/exec"
-    for name in os.listdir(directory):
+    for name in posix.listdir(directory):
         from pod.containers import sessions
 
         if not is_locked(f"{directory}/{name}") and not sessions.is_kept(f"{directory}/{name}"):
@@ -104,20 +104,20 @@ def _sweep_sessions(engine: Engine) -> None:
 def _sweep_network(engine: Engine) -> None:
     """End the pasta of the shared network namespace, if nobody is there any more."""
     directory = f"{engine.config.runroot}/networks/.shared"
-    if engine.config.rootless and os.path.isdir(directory):
+    if engine.config.rootless and paths.is_directory(directory):
         from runtime.monitor import shared
 
-        shared.tidy(os.fsencode(directory))
+        shared.tidy(directory.encode("utf-8", "surrogateescape"))
 
 
 def is_locked(directory: str) -> bool:
     """Tell whether a monitor, or the command that is about to fork one, holds the directory's lock."""
     try:
-        descriptor = os.open(f"{directory}/lock", os.O_RDWR | os.O_CLOEXEC)
+        descriptor = posix.open(f"{directory}/lock", posix.O_RDWR | posix.O_CLOEXEC)
     except FileNotFoundError:
         # Made a moment ago by a command that has not come to its lock, or left by one that never will.
         try:
-            return time.time() - os.stat(directory).st_mtime < _YOUNG_SECONDS
+            return time.time() - posix.stat(directory).st_mtime < _YOUNG_SECONDS
         except FileNotFoundError:
             return True
     try:
@@ -125,8 +125,8 @@ def is_locked(directory: str) -> bool:
     except BlockingIOError:
         return True
     finally:
-        os.close(descriptor)
-    return time.time() - os.stat(directory).st_mtime < _YOUNG_SECONDS
+        posix.close(descriptor)
+    return time.time() - posix.stat(directory).st_mtime < _YOUNG_SECONDS
 
 
 def _is_abandoned(engine: Engine, identity: str, creator: str) -> bool:

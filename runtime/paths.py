@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posix
-from _stat import S_ISDIR
+from _stat import S_ISDIR, S_ISREG
 
 
 def absolute(path: str) -> str:
@@ -24,6 +24,23 @@ def exists(path: str) -> bool:
     except (OSError, ValueError):
         return False
     return True
+
+
+def lexists(path: str) -> bool:
+    """Tell whether there is something at a path, if only a link that leads nowhere."""
+    try:
+        posix.lstat(path)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def is_file(path: str) -> bool:
+    """Tell whether a path leads to a regular file, links followed."""
+    try:
+        return S_ISREG(posix.stat(path).st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 def is_directory(path: str) -> bool:

@@ -7,7 +7,7 @@ Cheap when there is nothing to do.
 from __future__ import annotations
 
 import fcntl
-import os
+import posix
 import time
 
 from storage import database, reserve
@@ -44,7 +44,7 @@ def release_layers(store: Store, keys: Iterable[str]) -> None:
     The rows were deleted in a transaction before: a publisher that inserts one anew waits for this one.
     """
     names = set(keys)
-    present = [name for name in os.listdir(store.layers) if name.partition(".")[0] in names]
+    present = [name for name in posix.listdir(store.layers) if name.partition(".")[0] in names]
     with database.transaction(store.connection) as connection:
         for name in present:
             if connection.execute("SELECT 1 FROM layer WHERE key = ?", (name,)).fetchone() is None:
@@ -61,35 +61,35 @@ def empty_trash(store: Store) -> None:
             try:
                 _delete(store.trash, None)
             finally:
-                os._exit(0)
+                posix._exit(0)
 
 
 def detach() -> bool:
-    """Fork a process that nobody waits for and that holds nothing of ours; True in it, which must end by os._exit.
+    """Fork a process that nobody waits for and that holds nothing of ours; True in it, which must end by posix._exit.
 
     Its priority is the lowest. It has no part in the database that its parent has open.
     """
-    pid = os.fork()
+    pid = posix.fork()
     if pid:
-        os.waitpid(pid, 0)
+        posix.waitpid(pid, 0)
         return False
     try:
-        os.setsid()
-        if os.fork():
-            os._exit(0)
-        os.nice(19)
-        null = os.open("/dev/null", os.O_RDWR)
+        posix.setsid()
+        if posix.fork():
+            posix._exit(0)
+        posix.nice(19)
+        null = posix.open("/dev/null", posix.O_RDWR)
         for fd in range(3):
-            os.dup2(null, fd)
-        os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+            posix.dup2(null, fd)
+        posix.closerange(3, posix.sysconf("SC_OPEN_MAX"))
     except OSError:
-        os._exit(1)
+        posix._exit(1)
     return True
 
 
 def _delete(trash: str, deadline: float | None) -> None:
     try:
-        names = os.listdir(trash)
+        names = posix.listdir(trash)
     except FileNotFoundError:
         return
     for name in names:
@@ -100,32 +100,32 @@ def _delete(trash: str, deadline: float | None) -> None:
 
 
 def _sweep_staging(store: Store) -> None:
-    for path, fd in _unowned(f"{store.root}/staging", os.O_RDONLY | os.O_DIRECTORY):
+    for path, fd in _unowned(f"{store.root}/staging", posix.O_RDONLY | posix.O_DIRECTORY):
         store.discard(path)
-        os.close(fd)
+        posix.close(fd)
 
 
 def _sweep_ingest(store: Store) -> None:
     now = time.time()
-    for path, fd in _unowned(f"{store.root}/ingest", os.O_RDWR):
-        status = os.fstat(fd)
+    for path, fd in _unowned(f"{store.root}/ingest", posix.O_RDWR):
+        status = posix.fstat(fd)
         if status.st_size < WORTHWHILE or now - status.st_mtime > _PARTIAL_SECONDS or reserve.is_full(fd):
-            os.unlink(path)
-        os.close(fd)
+            posix.unlink(path)
+        posix.close(fd)
 
 
 def _unowned(directory: str, flags: int) -> Iterator[tuple[str, int]]:
     """Go through the entries that nobody has locked, each locked and open."""
-    for name in os.listdir(directory):
+    for name in posix.listdir(directory):
         path = f"{directory}/{name}"
         try:
-            fd = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW)
+            fd = posix.open(path, flags | posix.O_CLOEXEC | posix.O_NOFOLLOW)
         except OSError:
             continue
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            os.close(fd)
+            posix.close(fd)
             continue
         yield path, fd
 
@@ -143,6 +143,6 @@ def _sweep_layers(store: Store) -> None:
                 connection.execute(f"DELETE {unused}")
                 connection.execute("DELETE FROM layer_blob WHERE diff_id NOT IN (SELECT diff_id FROM layer)")
         known = {row[0] for row in connection.execute("SELECT key FROM layer")}
-        orphans = [name for name in os.listdir(store.layers) if name not in known]
+        orphans = [name for name in posix.listdir(store.layers) if name not in known]
         for name in orphans:
             store.discard(store.layer_path(name))

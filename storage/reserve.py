@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import posix
 
 from storage.errors import NoSpaceError
 
@@ -24,14 +24,14 @@ _LEAST = 1 << 20
 def keep(store: Store) -> None:
     """Make the reserve if it is missing and there is ample space. Best effort."""
     path = _path(store)
-    if os.path.exists(path) or _free(store.root) < _AMPLE:
+    if posix.access(path, posix.F_OK) or _free(store.root) < _AMPLE:
         return
     try:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fd = posix.open(path, posix.O_WRONLY | posix.O_CREAT | posix.O_CLOEXEC, 0o600)
         try:
-            os.posix_fallocate(fd, 0, _SIZE)
+            posix.posix_fallocate(fd, 0, _SIZE)
         finally:
-            os.close(fd)
+            posix.close(fd)
     except OSError:
         pass
 
@@ -53,14 +53,14 @@ def removing(store: Store, action: Callable[[], T]) -> T:
         return action()
     except NoSpaceError:
         try:
-            os.unlink(_path(store))
+            posix.unlink(_path(store))
         except OSError:
             pass  # spent before
         return action()
 
 
 def _free(place: str | int) -> int:
-    status = os.statvfs(place)
+    status = posix.statvfs(place)
     return status.f_bavail * status.f_frsize
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import errno
-import os
+import posix
 import time
 
-_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FLAGS = posix.O_RDONLY | posix.O_DIRECTORY | posix.O_NOFOLLOW | posix.O_CLOEXEC
 # One descriptor is open for each level on the way down; what lies deeper is first moved up to the top.
 _DEPTH = 64
 
@@ -20,13 +20,13 @@ def remove_tree(path: str, *, deadline: float | None = None) -> None:
 
     Others may remove the same tree at the same time. With a deadline (time.monotonic) it may raise OutOfTimeError.
     """
-    parent, name = os.path.split(os.path.abspath(path))
+    parent, slash, name = path.rpartition("/")
     try:
-        top = os.open(parent, _FLAGS)
+        top = posix.open(parent or slash or ".", _FLAGS)
     except FileNotFoundError:
         return
     try:
-        device = os.stat(name, dir_fd=top, follow_symlinks=False).st_dev
+        device = posix.stat(name, dir_fd=top, follow_symlinks=False).st_dev
         pending = [name]
         removal = _Removal(top, pending, device, deadline)
         while pending:
@@ -34,7 +34,7 @@ def remove_tree(path: str, *, deadline: float | None = None) -> None:
     except FileNotFoundError:
         pass
     finally:
-        os.close(top)
+        posix.close(top)
 
 
 class _Removal:
@@ -60,18 +60,18 @@ class _Removal:
             _unlink(directory, name)
             return
         try:
-            if os.fstat(fd).st_dev != self._device:
-                raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), name)
+            if posix.fstat(fd).st_dev != self._device:
+                raise OSError(errno.EXDEV, posix.strerror(errno.EXDEV), name)
             self._empty(fd, depth)
         finally:
-            os.close(fd)
+            posix.close(fd)
         try:
-            os.rmdir(name, dir_fd=directory)
+            posix.rmdir(name, dir_fd=directory)
         except FileNotFoundError:
             pass
 
     def _empty(self, fd: int, depth: int) -> None:
-        with os.scandir(fd) as entries:
+        with posix.scandir(fd) as entries:
             found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
         if self._deadline is not None and time.monotonic() > self._deadline:
             raise OutOfTimeError
@@ -81,25 +81,25 @@ class _Removal:
             elif depth:
                 self.remove(fd, name, depth - 1)
             else:
-                moved = f".{os.urandom(8).hex()}"
-                os.rename(name, moved, src_dir_fd=fd, dst_dir_fd=self._top)
+                moved = f".{posix.urandom(8).hex()}"
+                posix.rename(name, moved, src_dir_fd=fd, dst_dir_fd=self._top)
                 self._pending.append(moved)
 
 
 def _open(directory: int, name: str) -> int:
     try:
-        return os.open(name, _FLAGS, dir_fd=directory)
+        return posix.open(name, _FLAGS, dir_fd=directory)
     except PermissionError:
         # An ordinary user's own directory without the right to list it.
-        os.chmod(name, 0o700, dir_fd=directory)
-        return os.open(name, _FLAGS, dir_fd=directory)
+        posix.chmod(name, 0o700, dir_fd=directory)
+        return posix.open(name, _FLAGS, dir_fd=directory)
 
 
 def _unlink(directory: int, name: str) -> None:
     try:
-        os.unlink(name, dir_fd=directory)
+        posix.unlink(name, dir_fd=directory)
     except FileNotFoundError:
         pass
     except PermissionError:
-        os.fchmod(directory, 0o700)
-        os.unlink(name, dir_fd=directory)
+        posix.fchmod(directory, 0o700)
+        posix.unlink(name, dir_fd=directory)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import posix
 import sys
 
 from pod import state
@@ -10,6 +10,7 @@ from pod.cli import flags, terminal
 from pod.cli.flags.request import Request
 from pod.containers.create import create
 from pod.errors import ContainerNotFoundError, NameInUseError, PodError
+from runtime import paths
 from runtime.errors import CommandNotFoundError, OCIRuntimeError
 from storage import images
 from storage.errors import ImageNotFoundError
@@ -53,7 +54,7 @@ def create_container(engine: Engine, request: Request) -> Container:
 
     Raises PodError for an ID file that is there already, and for --replace without a name.
     """
-    if request.cidfile and os.path.exists(request.cidfile):
+    if request.cidfile and paths.exists(request.cidfile):
         raise PodError(
             f"container id file exists. Ensure another container is not using it or delete {request.cidfile}"
         )
@@ -144,7 +145,7 @@ def _discard(engine: Engine, container: Container, cidfile: str) -> None:
 
 def _unlink(path: str) -> None:
     try:
-        os.unlink(path)
+        posix.unlink(path)
     except OSError:
         pass
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Annotated
@@ -98,12 +96,12 @@ def main(
 
 def _variables(files: list[str], said: list[str]) -> dict[str, str]:
     """Return the variables of --env-file, then those of --env."""
-    from pod import values
+    from pod import environ, values
 
     variables: dict[str, str] = {}
     for path in files:
-        variables |= values.read_env_file(path, os.environ)
-    return variables | values.parse_env(said, os.environ)
+        variables |= values.read_env_file(path, environ.variables())
+    return variables | values.parse_env(said, environ.variables())
 
 
 def _descriptors(preserve_fds: int, preserve_fd: list[str] | None) -> tuple[int, ...]:

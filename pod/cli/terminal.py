@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import posix
 import sys
 
 TYPE_CHECKING = False
@@ -20,14 +20,14 @@ HELD = (_signal.SIGHUP, _signal.SIGINT, _signal.SIGQUIT, _signal.SIGTERM, _signa
 
 def check(wanted: bool) -> None:
     """Warn, as podman does with both --tty and --interactive, that nobody can type into a terminal if stdin is none."""
-    if wanted and not os.isatty(0):
+    if wanted and not posix.isatty(0):
         sys.stderr.write("The input device is not a TTY. The --tty and --interactive flags might not work properly\n")
 
 
 def size() -> tuple[int, int]:
     """Return height and width of the user's terminal, zeros if there is none."""
     try:
-        found = os.get_terminal_size(0)
+        found = posix.get_terminal_size(0)
     except OSError:
         return 0, 0
     return found.lines, found.columns

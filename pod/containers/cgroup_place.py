@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
+import posix
 
 from pod import systemd
 from pod.errors import PodError
+from runtime import paths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def _refuse(config: Config, wanted: ContainerConfig) -> None:
 
 def own_cgroup() -> str:
     """Return the cgroup that --cgroups=split divides: the caller's in cgroup v2; empty without v2, or in hybrid."""
-    if not os.path.exists(f"{_UNIFIED}/cgroup.controllers"):
+    if not paths.exists(f"{_UNIFIED}/cgroup.controllers"):
         return ""
     with open("/proc/self/cgroup", encoding="ascii") as file:
         own = next((line[3:].strip() for line in file if line.startswith("0::")), "/")
@@ -92,7 +93,8 @@ def make_room() -> None:
         )
     directory = f"{_UNIFIED}{own}"
     try:
-        os.makedirs(f"{directory}/{_SUPERVISOR}", exist_ok=True)
+        if not paths.exists(f"{directory}/{_SUPERVISOR}"):
+            posix.mkdir(f"{directory}/{_SUPERVISOR}")
         while pids := _processes(directory):
             for pid in pids:
                 _move(pid, f"{directory}/{_SUPERVISOR}")

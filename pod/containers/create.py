@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import posix
 import time
 
 from pod import events, names, state, values, volumes
@@ -16,7 +16,7 @@ from pod.containers import (
 )
 from pod.containers.configuration import DEFAULTS
 from pod.errors import PodError
-from runtime import jsontext, process
+from runtime import jsontext, paths, process
 from storage import database, images, reserve, rootfs
 from storage.store import boot_id
 
@@ -121,7 +121,7 @@ def create(engine: Engine, options: CreateOptions) -> state.Container:
     container_id = names.new_id()
     config = configure(engine, options, container_id)
     name = names.check_name(options.name) if options.name else ""
-    creator = f"{os.getpid()} {process.start_time(os.getpid())} {boot_id()}" if options.owned_by_command else ""
+    creator = f"{posix.getpid()} {process.start_time(posix.getpid())} {boot_id()}" if options.owned_by_command else ""
     row = (container_id, name, config["image"], time.time(), int(options.auto_remove), creator, jsontext.dumps(config))
     return insert(
         engine, state.Container(row), needs=options.needs, auto_ids=options.auto_ids, networks=options.networks
@@ -200,11 +200,18 @@ def _insert_rows(engine: Engine, container: state.Container, auto_ids: AutoReque
 def make_directories(engine: Engine, container_id: str) -> None:
     """Make the persistent directories of a container, as far as they are missing."""
     directory = engine.config.container_dir(container_id)
-    if os.path.isdir(f"{directory}/files"):  # the last one made
+    if paths.is_directory(f"{directory}/files"):  # the last one made
         return
-    os.makedirs(directory, 0o700, exist_ok=True)
+    _make_directory(directory, 0o700)
     for name in ("upper", "work", "rootfs", "files"):
-        os.makedirs(f"{directory}/{name}", 0o755, exist_ok=True)
+        _make_directory(f"{directory}/{name}", 0o755)
+
+
+def _make_directory(path: str, mode: int) -> None:
+    try:
+        posix.mkdir(path, mode)
+    except FileExistsError:
+        pass
 
 
 def configure(engine: Engine, options: CreateOptions, container_id: str) -> ContainerConfig:
@@ -280,7 +287,12 @@ def configure(engine: Engine, options: CreateOptions, container_id: str) -> Cont
         "rmi": options.remove_image,
         "create_command": options.create_command,
     }
-    if options.id_map_flags or modes["user"] or "userns" in engine.config.containers or "PODMAN_USERNS" in os.environ:
+    if (
+        options.id_map_flags
+        or modes["user"]
+        or "userns" in engine.config.containers
+        or b"PODMAN_USERNS" in posix.environ
+    ):
         from pod.containers import userns
 
         userns.settle(engine, options, config)
@@ -364,7 +376,7 @@ def _network(
 
 def _default_hostname(modes: Namespaces, container_id: str) -> str:
     """Return the host's name for a container that has its network, else the short ID."""
-    return os.uname().nodename if "host" in (modes["uts"], modes["network"]) else container_id[:12]
+    return posix.uname().nodename if "host" in (modes["uts"], modes["network"]) else container_id[:12]
 
 
 def _default_init(engine: Engine) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
+import posix
 
 from pod import events, names
 from pod.containers import plan, rootfs, runtimes, sessions, spec, status, users
 from pod.containers.launched import Launched
 from pod.containers.surroundings import observed
 from pod.errors import StateError
+from runtime import paths
 from runtime.monitor import spawn
 from storage import gc
 
@@ -83,7 +84,7 @@ class LaunchedExec(Launched):
 
     def has_ended(self) -> bool:
         """Tell whether the monitor has written the exit record, and nobody is to ask for it."""
-        return not self.is_kept and os.path.exists(f"{self.directory}/exit")
+        return not self.is_kept and paths.exists(f"{self.directory}/exit")
 
     def remove(self) -> None:
         """Remove the session's files."""
@@ -104,7 +105,7 @@ def launch_exec(
     directory = f"{engine.config.runroot}/exec/{session_id}"
     process = _process(engine, container, options, seen.pid)
     runtime = runtimes.of(engine.config, container, directory)
-    os.mkdir(directory, 0o700)
+    posix.mkdir(directory, 0o700)
     if options.recorded:
         known = {**process, "privileged": options.privileged}
         sessions.record(directory, container.id, known, stdin=options.stdin, detached=options.detached)
@@ -126,7 +127,7 @@ def launch_exec(
     def make(stdio: spawn.Stdio) -> spawn.Container:
         made = runtime.exec_process(container.id, process, stdio, options.preserve)
         for descriptor in options.preserve:
-            os.close(descriptor)  # the monitor's copies: whoever reads at the other end waits for all to be closed
+            posix.close(descriptor)  # the monitor's copies: whoever reads at the other end waits for all to be closed
         return made
 
     try:
@@ -165,13 +166,13 @@ def _process(engine: Engine, container: Container, options: ExecOptions, pid: in
     process = spec.process(asked, options.args, container.id, surroundings)
     spec.set_console_size(process, options.console_size)
     try:
-        root = os.open(f"/proc/{pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        root = posix.open(f"/proc/{pid}/root", posix.O_PATH | posix.O_DIRECTORY | posix.O_CLOEXEC)
     except (FileNotFoundError, ProcessLookupError):
         raise StateError(_NOT_RUNNING, code=255) from None  # it has ended since
     try:
         rootfs.set_user(process, _user(engine, config, options, root), asked)
     finally:
-        os.close(root)
+        posix.close(root)
     return process
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import posix
 
 from pod.containers import hosts, resolv_conf
 from pod.errors import PodError
@@ -132,7 +132,7 @@ def _write_zone(directory: str, name: str) -> None:
     with open(identities.zone_file(name), "rb") as file:
         content = file.read()
     with open(f"{directory}/localtime", "wb") as file:
-        os.fchmod(file.fileno(), 0o644)
+        posix.fchmod(file.fileno(), 0o644)
         file.write(content)
 
 
@@ -147,15 +147,15 @@ def _read(path: str) -> str:
 def write_file(path: str, text: str) -> None:
     """Write a file that any user of the container may read."""
     with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
-        os.fchmod(file.fileno(), 0o644)  # whatever the umask is: any user of the container reads it
+        posix.fchmod(file.fileno(), 0o644)  # whatever the umask is: any user of the container reads it
         file.write(text)
 
 
 def give(directory: str, uid: int, gid: int) -> None:
     """Make a user and a group the owner of all files of a container."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    descriptor = posix.open(directory, posix.O_RDONLY | posix.O_DIRECTORY | posix.O_NOFOLLOW | posix.O_CLOEXEC)
     try:
-        for name in os.listdir(descriptor):
-            os.chown(name, uid, gid, dir_fd=descriptor, follow_symlinks=False)
+        for name in posix.listdir(descriptor):
+            posix.chown(name, uid, gid, dir_fd=descriptor, follow_symlinks=False)
     finally:
-        os.close(descriptor)
+        posix.close(descriptor)

@@ -5,7 +5,7 @@ Source: hosts(5), podman-run(1) --add-host, --no-hosts, --hosts-file; containers
 
 from __future__ import annotations
 
-import os
+import posix
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def added(item: str) -> tuple[str, list[str]]:
 
 def rewrite(path: str, content: str) -> None:
     """Give a file that a running container has mounted other content: it stays the same file; OSError."""
-    fd = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    fd = posix.open(path, posix.O_WRONLY | posix.O_NOFOLLOW | posix.O_CLOEXEC)
     with open(fd, "w", encoding="utf-8", errors="surrogateescape") as file:
         file.write(content)
         file.truncate()

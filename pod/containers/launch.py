@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import posix
 import time
 
 from pod import events, rootless, state
@@ -181,7 +181,7 @@ def _observe(engine: Engine, container: Container) -> status.Status:
 def _join(engine: Engine, container: Container, seen: status.Status) -> MonitorLink | None:
     """Return the link to the monitor of an initialized container; None if that is no more."""
     try:
-        os.unlink(f"{engine.config.monitor_dir(container.id)}/stopped")  # as `clear` would
+        posix.unlink(f"{engine.config.monitor_dir(container.id)}/stopped")  # as `clear` would
     except FileNotFoundError:
         pass
     try:
@@ -263,16 +263,16 @@ def clear(engine: Engine, container_id: str) -> None:
     directory = config.container_dir(container_id)
     for name in ("exit", "started", "restarts", "health", "checkpointed"):
         try:
-            os.unlink(f"{directory}/{name}")
+            posix.unlink(f"{directory}/{name}")
         except FileNotFoundError:
             pass
     runtimes.delete(config, container_id)
     monitor_dir = config.monitor_dir(container_id)
     try:
-        os.mkdir(monitor_dir, 0o700)
+        posix.mkdir(monitor_dir, 0o700)
     except FileExistsError:
         gc.remove_tree(monitor_dir)
-        os.mkdir(monitor_dir, 0o700)
+        posix.mkdir(monitor_dir, 0o700)
 
 
 def _start_needed(engine: Engine, container: Container) -> None:

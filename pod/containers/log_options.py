@@ -5,10 +5,11 @@ Source: podman-run(1), containers.conf(5). Other than podman's, our logs are rot
 
 from __future__ import annotations
 
-import os
+import posix
 
 from pod.containers import logged
 from pod.errors import PodError
+from runtime import paths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def settle(config: Config, options: CreateOptions) -> tuple[str, LogSettings]:
         raise PodError("the log driver k8s-file doesn't support the option tag", hint="use --log-driver journald")
     path = said.get("path", [""])[-1]
     settings: LogSettings = {
-        "path": os.path.abspath(path) if path and chosen == "k8s-file" else "",
+        "path": paths.absolute(path) if path and chosen == "k8s-file" else "",
         "max_size": _size(said["max-size"][-1]) if "max-size" in said else _default_size(config),
         "max_file": _files(said["max-file"][-1]) if "max-file" in said else DEFAULT_FILES,
         "tag": tag or (str(config.containers.get("log_tag") or "") if chosen == "journald" else ""),
@@ -150,7 +151,7 @@ def _check_passthrough(name: str, *, tty: bool) -> None:
 
 def _is_terminal(fd: int) -> bool:
     try:
-        return os.isatty(fd)
+        return posix.isatty(fd)
     except OSError:
         return False
 

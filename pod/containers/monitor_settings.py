@@ -7,7 +7,7 @@ start; see runtime.monitor.settings.
 from __future__ import annotations
 
 import marshal
-import os
+import posix
 
 from pod.containers import restart
 
@@ -25,12 +25,12 @@ _FORMAT = 2
 
 def at_start(container: Container) -> dict[str, Any]:
     """Return what the monitor is told at the container's start, also of the socket of our service manager."""
-    address, mode = os.environ.get("NOTIFY_SOCKET", ""), container.config["sdnotify"]
+    address, mode = posix.environ.get(b"NOTIFY_SOCKET", b""), container.config["sdnotify"]
     if not address or mode == "ignore":
         return of(container)
     if mode == "container":
-        return {**of(container), "notify_relay": os.fsencode(address)}
-    return {**of(container), "notify": os.fsencode(address), "notify_at_start": mode == "conmon"}
+        return {**of(container), "notify_relay": address}
+    return {**of(container), "notify": address, "notify_at_start": mode == "conmon"}
 
 
 def of(container: Container) -> dict[str, Any]:
@@ -42,16 +42,16 @@ def of(container: Container) -> dict[str, Any]:
 def tell(engine: Engine, container: Container) -> None:
     """Have the container's monitor, if there is one, act on what the container's configuration says now."""
     directory = engine.config.monitor_dir(container.id)
-    temporary = f"{directory}/settings.{os.getpid()}"
+    temporary = f"{directory}/settings.{posix.getpid()}"
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        descriptor = posix.open(temporary, posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_CLOEXEC, 0o600)
     except FileNotFoundError:
         return  # it has not run since the machine was started
     try:
-        os.write(descriptor, marshal.dumps({**of(container), **_health(engine, container)}, _FORMAT))
+        posix.write(descriptor, marshal.dumps({**of(container), **_health(engine, container)}, _FORMAT))
     finally:
-        os.close(descriptor)
-    os.rename(temporary, f"{directory}/settings")
+        posix.close(descriptor)
+    posix.rename(temporary, f"{directory}/settings")
     restart.poke(directory)
 
 

@@ -5,10 +5,9 @@ Sources: podman-run(1), "Mounting"; mount(8) for options.
 
 from __future__ import annotations
 
-import os
-
 from pod.errors import PodError
 from pod.names import check_name
+from runtime import paths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -94,7 +93,7 @@ def parse_volume(text: str) -> Mount:
         raise PodError("host directory cannot be empty")
     options, copy, more = _sorted(parts[2].split(",") if len(parts) == 3 else [])
     if source[0] in "/.":
-        return Mount("bind", os.path.abspath(source), target, with_default(options, "rbind"), more=more)
+        return Mount("bind", paths.absolute(source), target, with_default(options, "rbind"), more=more)
     return Mount("volume", check_name(source), target, options, copy=copy, more=more)
 
 
@@ -146,7 +145,7 @@ def _sorted(options: list[str]) -> tuple[list[str], bool, dict[str, Any]]:
         elif option == "nocreate":
             more["nocreate"] = True
         elif name in ("upperdir", "workdir") and value:
-            more.setdefault("overlay", {})[name] = os.path.abspath(value)
+            more.setdefault("overlay", {})[name] = paths.absolute(value)
         elif name == "idmap":
             more["idmap"] = checked_idmap(value)
         elif option not in (*_IDLE, "copy", "nocopy", ""):
@@ -217,4 +216,4 @@ def absolute(path: str) -> str:
     """Return a container's path in its plain form. Raises PodError if it is relative."""
     if not path.startswith("/"):
         raise PodError(f'invalid container path "{path}", must be an absolute path')
-    return "/" + os.path.normpath(path).lstrip("/")
+    return paths.absolute(path)

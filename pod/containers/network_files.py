@@ -5,7 +5,7 @@ What the container has written there itself stays: only lines that are ours are 
 
 from __future__ import annotations
 
-import os
+import posix
 
 from pod.containers import files, hosts
 from storage import gc
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 def update(engine: Engine, container: Container, reach: Reach) -> None:
     """Bring the files that a container has mounted up to date; they stay the same files."""
     directory = f"{engine.config.container_dir(container.id)}/files"
-    scratch = f"{engine.config.monitor_dir(container.id)}/files.{os.getpid()}"
-    os.mkdir(scratch, 0o700)  # gone with the rest at the container's next start, if we are killed
+    scratch = f"{engine.config.monitor_dir(container.id)}/files.{posix.getpid()}"
+    posix.mkdir(scratch, 0o700)  # gone with the rest at the container's next start, if we are killed
     try:
         files.write(scratch, container.config, engine.config.containers, name=container.name, reach=reach)  # type: ignore[arg-type]
         own = list(dict.fromkeys([container.config["hostname"], container.name]))

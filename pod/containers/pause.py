@@ -7,13 +7,13 @@ true, and who looks at a container that nobody paused opens no more than a file 
 
 from __future__ import annotations
 
-import os
+import posix
 
 from pod import events
 from pod.containers import runtimes, status
 from pod.errors import PodError, StateError
 from pod.lock import ContainerLock
-from runtime import process
+from runtime import paths, process
 from runtime.errors import OCIRuntimeError
 
 TYPE_CHECKING = False
@@ -52,7 +52,7 @@ def pause(engine: Engine, container: Container) -> None:
 def _ends(config: Config, container: Container, pid: int) -> bool:
     if process.is_dying(pid):
         return True
-    return not (container.config["runtime"] or os.path.isdir(f"{config.runtime_root}/{container.id}"))
+    return not (container.config["runtime"] or paths.is_directory(f"{config.runtime_root}/{container.id}"))
 
 
 def _freeze(engine: Engine, container: Container, pid: int) -> None:
@@ -98,7 +98,7 @@ def thaw(config: Config, container_id: str) -> None:
 
 def check_supported(config: Config, verb: str) -> None:
     """Raise PodError where no container can be paused: an ordinary user has no freezer in cgroup v1."""
-    if config.rootless and not os.path.exists("/sys/fs/cgroup/cgroup.controllers"):
+    if config.rootless and not paths.exists("/sys/fs/cgroup/cgroup.controllers"):
         raise PodError(
             f"{verb} is not supported for cgroupv1 rootless containers",
             hint="it takes cgroup v2 and a systemd user session, or root",
@@ -107,6 +107,6 @@ def check_supported(config: Config, verb: str) -> None:
 
 def _forget(config: Config, container_id: str) -> None:
     try:
-        os.unlink(status.paused_path(config, container_id))
+        posix.unlink(status.paused_path(config, container_id))
     except FileNotFoundError:
         pass

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
+import posix
 import sys
 
-from pod import events
+from pod import environ, events
 from pod.containers import (
     cgroup_place,
     files,
@@ -17,6 +17,7 @@ from pod.containers import (
     users,
 )
 from pod.containers.surroundings import observed
+from runtime import paths
 from runtime.monitor import spawn
 from storage import images
 from storage.rootfs import lowers as layer_directories
@@ -103,7 +104,7 @@ class Plan:
     def close(self) -> None:
         """Close what the monitor has copies of."""
         for descriptor in self.overlay.mapped if self.overlay is not None else ():
-            os.close(descriptor)
+            posix.close(descriptor)
 
     def create(self, stdio: Stdio) -> spawn.Container:
         """Make the container's process; runs in the monitor, the parent of that process."""
@@ -134,7 +135,7 @@ class Plan:
         if self.overlay is not None:
             rootfs.detach_mapped(self.overlay)
         for descriptor in (*self.preserve, *self.joined):
-            os.close(descriptor)  # or whoever reads at the other end would never see the end
+            posix.close(descriptor)  # or whoever reads at the other end would never see the end
         return made
 
     @property
@@ -153,7 +154,7 @@ class Plan:
 
     def _notifications(self) -> int:
         """Give the container a socket for sd_notify(3), if our service manager listens; return our end, or -1."""
-        address = os.environ.get("NOTIFY_SOCKET", "")
+        address = environ.value("NOTIFY_SOCKET")
         if not address or self.config["sdnotify"] != "container":
             return -1
         from runtime import notify
@@ -169,7 +170,7 @@ class Plan:
         rootfs.attach_mapped(self.overlay)
         if self.overlay.is_plain:
             return
-        if os.path.isdir(f"{self.directory}/merged"):
+        if paths.is_directory(f"{self.directory}/merged"):
             from pod.containers import host_mounts
 
             if host_mounts.is_mounted(self.engine.config, self.container.id):
@@ -248,4 +249,4 @@ def engine_command(engine: Engine) -> list[str]:
 
 def package_path() -> str:
     """Return the directory that holds our packages."""
-    return os.path.abspath(f"{os.path.dirname(__file__)}/../..")
+    return paths.absolute(f"{__file__}/../../..")

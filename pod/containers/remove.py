@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import posix
 import time
 from errno import EBUSY, ENOTEMPTY, EXDEV
 
@@ -11,6 +11,7 @@ from pod.containers import runtimes, status, stop
 from pod.errors import PodError, VolumeInUseError
 from pod.lock import ContainerLock
 from pod.volumes import discard
+from runtime import paths
 from runtime.errors import OCIRuntimeError
 from storage import database, gc, images, reserve
 
@@ -80,7 +81,7 @@ def end_lost(engine: Engine, container: state.Container) -> None:
         from pod.networks import sweeping
 
         sweeping.give_up(f"{engine.config.runroot}/networks", shared=engine.config.rootless)
-    path = os.fsencode(f"{engine.config.container_dir(container.id)}/exit")
+    path = f"{engine.config.container_dir(container.id)}/exit".encode("utf-8", "surrogateescape")
     if ending.write_record(path, status.UNKNOWN_EXIT_CODE, None, oom=False):
         events.of_container(engine.config, container, "died", {"ContainerExitCode": status.UNKNOWN_EXIT_CODE})
 
@@ -187,11 +188,11 @@ def delete_files(engine: Engine, container_id: str) -> None:
         from pod.containers import salvage
 
         salvage.salvage(config, container_id)
-    if os.listdir(f"{config.runroot}/exec"):
+    if posix.listdir(f"{config.runroot}/exec"):
         from pod.containers import sessions
 
         sessions.discard(config, container_id)
-    if os.path.lexists(f"{config.container_dir(container_id)}/merged"):
+    if paths.lexists(f"{config.container_dir(container_id)}/merged"):
         from pod.containers import host_mounts
 
         host_mounts.release(config, container_id)

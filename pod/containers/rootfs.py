@@ -7,12 +7,12 @@ hostile, so everything in it is reached from a descriptor of its root, by openat
 from __future__ import annotations
 
 import errno
-import os
+import posix
 
 from pod.containers import files as container_files
 from pod.containers import security, users
 from pod.errors import PodError
-from runtime import kernel, syscalls
+from runtime import kernel, paths, syscalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,14 +62,14 @@ def bind(source: str, target: str) -> None:
     try:
         syscalls.move_mount(mounted, b"", kernel.AT_FDCWD, target, kernel.MOVE_MOUNT_F_EMPTY_PATH)
     finally:
-        os.close(mounted)
+        posix.close(mounted)
 
 
 def attach_mapped(overlay: Overlay) -> None:
     """Put the copies with shifted owners over the layers, in this process's mount namespace: for the overlay only."""
     for path, descriptor in zip(overlay.lowers, overlay.mapped, strict=False):
         syscalls.move_mount(descriptor, b"", kernel.AT_FDCWD, path, kernel.MOVE_MOUNT_F_EMPTY_PATH)
-        os.close(descriptor)
+        posix.close(descriptor)
 
 
 def detach_mapped(overlay: Overlay) -> None:
@@ -81,9 +81,9 @@ def detach_mapped(overlay: Overlay) -> None:
 
 def adopt_root(overlay: Overlay) -> None:
     """Give the container's own layer the owner and mode of the image's root directory."""
-    status_of_root = os.stat(overlay.lowers[0])
-    os.chown(overlay.upper, status_of_root.st_uid, status_of_root.st_gid)
-    os.chmod(overlay.upper, status_of_root.st_mode & 0o7777)
+    status_of_root = posix.stat(overlay.lowers[0])
+    posix.chown(overlay.upper, status_of_root.st_uid, status_of_root.st_gid)
+    posix.chmod(overlay.upper, status_of_root.st_mode & 0o7777)
 
 
 def mount_overlay(overlay: Overlay) -> None:
@@ -95,7 +95,7 @@ def mount_overlay(overlay: Overlay) -> None:
     """
     if len(overlay.lowers) > _MAX_LOWERS:
         raise PodError(f"the image has {len(overlay.lowers)} layers, the kernel's overlay takes {_MAX_LOWERS}")
-    if overlay.upper and os.path.isdir(f"{overlay.work}/work/incompat/volatile"):
+    if overlay.upper and paths.is_directory(f"{overlay.work}/work/incompat/volatile"):
         raise PodError("the machine went down while this container ran, its files are not to be trusted")
     try:
         if not _mount_by_descriptor(overlay):
@@ -124,28 +124,28 @@ def _mount_by_descriptor(overlay: Overlay) -> bool:
         syscalls.fsconfig_create(filesystem)
         mounted = syscalls.fsmount(filesystem)
     finally:
-        os.close(filesystem)
+        posix.close(filesystem)
     try:
         syscalls.move_mount(mounted, b"", kernel.AT_FDCWD, overlay.target, kernel.MOVE_MOUNT_F_EMPTY_PATH)
     finally:
-        os.close(mounted)
+        posix.close(mounted)
     return True
 
 
 def _mount_by_options(overlay: Overlay) -> None:
     # Relative names keep a long chain of layers within the page that mount(2) takes.
-    parent = os.path.dirname(os.path.dirname(overlay.lowers[0]))
-    lowers = ":".join(os.path.relpath(lower, parent) for lower in overlay.lowers)
+    parent = overlay.lowers[0].rpartition("/")[0].rpartition("/")[0]
+    lowers = ":".join(lower.removeprefix(f"{parent}/") for lower in overlay.lowers)
     options = f"lowerdir={lowers}"
     options += f",upperdir={overlay.upper},workdir={overlay.work}" if overlay.upper else ""
     options += ",userxattr" * overlay.rootless + ",volatile" * overlay.volatile
-    before = os.open(".", os.O_PATH | os.O_CLOEXEC)
-    os.chdir(parent)
+    before = posix.open(".", posix.O_PATH | posix.O_CLOEXEC)
+    posix.chdir(parent)
     try:
         syscalls.mount("overlay", overlay.target, "overlay", 0, options)
     finally:
-        os.fchdir(before)
-        os.close(before)
+        posix.fchdir(before)
+        posix.close(before)
 
 
 def finish_spec(
@@ -164,7 +164,7 @@ def finish_spec(
     `name` is the container's, `settings` the table [containers] of containers.conf. With `keep_id`, that user is the
     process's unless another was asked for, and `keep_name` its name in /etc/passwd.
     """
-    root = os.open(document["root"]["path"], os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    root = posix.open(document["root"]["path"], posix.O_PATH | posix.O_DIRECTORY | posix.O_CLOEXEC)
     try:
         wanted = config["user"]
         host_users = config["identity"]["host_users"]
@@ -186,7 +186,7 @@ def finish_spec(
             accounts.write(document, config, root, user, files, name=keep_name if user is keep_id else "")
         _make_workdir(root, document["process"]["cwd"], user)
     finally:
-        os.close(root)
+        posix.close(root)
 
 
 def set_user(process: dict[str, Any], user: users.User, config: ContainerConfig) -> None:
@@ -204,10 +204,10 @@ def set_user(process: dict[str, Any], user: users.User, config: ContainerConfig)
 
 def _make_workdir(root: int, path: str, user: users.User) -> None:
     """Create a missing working directory step by step, without leaving the root (CVE-2026-55686)."""
-    flags = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+    flags = posix.O_PATH | posix.O_DIRECTORY | posix.O_CLOEXEC
     resolve = kernel.RESOLVE_IN_ROOT | kernel.RESOLVE_NO_MAGICLINKS
     try:
-        os.close(syscalls.openat2(root, path, flags, resolve=resolve))
+        posix.close(syscalls.openat2(root, path, flags, resolve=resolve))
         return
     except FileNotFoundError:
         pass
@@ -217,14 +217,14 @@ def _make_workdir(root: int, path: str, user: users.User) -> None:
     for part in [part for part in path.split("/") if part not in ("", ".")]:
         parent = syscalls.openat2(root, done, flags, resolve=resolve)
         try:
-            os.mkdir(part, 0o755, dir_fd=parent)
-            os.chown(part, user.uid, user.gid, dir_fd=parent, follow_symlinks=False)
+            posix.mkdir(part, 0o755, dir_fd=parent)
+            posix.chown(part, user.uid, user.gid, dir_fd=parent, follow_symlinks=False)
         except FileExistsError:
             pass
         except OSError as error:
             raise PodError(f"creating the working directory {path}: {error.strerror}") from error
         finally:
-            os.close(parent)
+            posix.close(parent)
         done = f"{done}/{part}"
 
 

@@ -6,11 +6,12 @@ anything of a container, <runroot>/containers/<id>/runtime tells how to delete i
 
 from __future__ import annotations
 
-import os
+import posix
 
-from pod import systemd
+from pod import environ, systemd
 from pod.containers.configuration import OWN_RUNTIME
 from pod.errors import PodError
+from runtime import paths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,15 +43,15 @@ def choose(config: Config, *, cgroups: bool = True) -> Program | None:
     if name in _OWN_NAMES:
         return None
     if "/" in name:
-        paths, wrong = [os.path.abspath(name)], f"no valid executable found for OCI runtime {name}: invalid argument"
+        found, wrong = [paths.absolute(name)], f"no valid executable found for OCI runtime {name}: invalid argument"
     else:
         listed = config.engine.get("runtimes", {}).get(name)
-        searched = os.environ.get("PATH", "").split(":")
-        places = [*(() if listed else _PLACES), *filter(os.path.isabs, searched)]
-        paths = [*(listed or ()), *(f"{place}/{name}" for place in places)]
+        searched = environ.value("PATH").split(":")
+        places = [*(() if listed else _PLACES), *(place for place in searched if place.startswith("/"))]
+        found = [*(listed or ()), *(f"{place}/{name}" for place in places)]
         wrong = f'default OCI runtime "{name}" not found: invalid argument'
-    for path in paths:
-        if os.path.isfile(path) and os.access(path, os.X_OK):
+    for path in found:
+        if paths.is_file(path) and posix.access(path, posix.X_OK):
             flags = [flag if flag.startswith("-") else f"--{flag}" for flag in config.runtime_flags]
             if not cgroups:
                 _check_without_cgroups(config, name)
@@ -61,7 +62,7 @@ def choose(config: Config, *, cgroups: bool = True) -> Program | None:
 
 def _check_without_cgroups(config: Config, name: str) -> None:
     able = config.engine.get("runtime_supports_nocgroups", _WITHOUT_CGROUPS)
-    if os.path.basename(name) not in able:
+    if name.rpartition("/")[2] not in able:
         raise PodError(f"requested OCI runtime {name} is not compatible with NoCgroups: invalid argument")
 
 
@@ -90,7 +91,7 @@ def note(config: Config, container: Container, cgroups_path: str) -> None:
     path = _note_path(config, container.id)
     with open(f"{path}.tmp", "w", encoding="ascii") as file:
         file.write(jsontext.dumps(document))
-    os.rename(f"{path}.tmp", path)
+    posix.rename(f"{path}.tmp", path)
 
 
 def delete(config: Config, container_id: str) -> None:
@@ -106,8 +107,8 @@ def delete(config: Config, container_id: str) -> None:
         runtime = _external(noted["command"], noted["root"], directory)
         runtime.delete(container_id, noted["cgroups_path"])
         gc.remove_tree(f"{noted['root']}/{container_id}")
-        os.unlink(_note_path(config, container_id))
-    if os.path.isdir(f"{config.runtime_root}/{container_id}"):
+        posix.unlink(_note_path(config, container_id))
+    if paths.is_directory(f"{config.runtime_root}/{container_id}"):
         from runtime import delete as own
 
         own.delete(config.runtime_root, container_id, force=True)
@@ -243,7 +244,7 @@ def exec_command(config: Config, container: Container) -> list[str] | None:
 
 def environment() -> dict[str, str]:
     """Return what a program is told of our environment."""
-    return {name: os.environ[name] for name in _VARIABLES if name in os.environ}
+    return {name: value for name, value in environ.variables().items() if name in _VARIABLES}
 
 
 def _of_noted(config: Config, container: Container) -> ExternalRuntime:
@@ -315,7 +316,7 @@ def _streams(stdio: spawn.Stdio) -> tuple[int, int, int]:
 def _external(command: list[str], root: str, directory: str, user_bus: str = "") -> ExternalRuntime:
     from runtime.external import ExternalRuntime
 
-    environment = {name: os.environ[name] for name in _VARIABLES if name in os.environ}
+    environment = {name: value for name, value in environ.variables().items() if name in _VARIABLES}
     return ExternalRuntime(command, root=root, directory=directory, environment=environment, user_bus=user_bus)
 
 
@@ -331,7 +332,7 @@ def _command(config: Config, container: Container, program: Program) -> list[str
 
 def _root(config: Config, program: Program) -> str:
     """Return where a program keeps its state: a place for each name, for their formats differ."""
-    return f"{config.runroot}/runtimes/{os.path.basename(program['path'])}"
+    return f"{config.runroot}/runtimes/{program['path'].rpartition('/')[2]}"
 
 
 def _note_path(config: Config, container_id: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-import os
+import posix
 
 from pod.containers.seccomp_rules import (
     AF_NETLINK,
@@ -31,7 +31,7 @@ _ALLOW, _ERRNO = "SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO"
 
 def default_profile(capabilities: Iterable[str], *, arch: str | None = None) -> dict[str, Any]:
     """Return the default profile for a container with a bounding set of capabilities."""
-    machine = arch or os.uname().machine
+    machine = arch or posix.uname().machine
     held = set(capabilities)
     allowed = [name for names in ALWAYS.values() for name in names.split()]
     allowed += BY_MACHINE.get(machine, "").split()
@@ -99,7 +99,7 @@ def from_text(
     import json
 
     try:
-        return _convert(json.loads(text), set(capabilities), arch or os.uname().machine)
+        return _convert(json.loads(text), set(capabilities), arch or posix.uname().machine)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise PodError(f"loading seccomp profile ({name}) failed: {error}") from error
 
@@ -114,7 +114,7 @@ def _convert(document: dict[str, Any], held: set[str], machine: str) -> dict[str
     for key in ("flags", "listenerPath", "listenerMetadata"):
         if document.get(key):
             result[key] = document[key]
-    surroundings = _Surroundings(held, _ARCHES.get(machine, machine), _version(os.uname().release))
+    surroundings = _Surroundings(held, _ARCHES.get(machine, machine), _version(posix.uname().release))
     result["syscalls"] = [
         _rule(entry)
         for entry in document.get("syscalls") or ()

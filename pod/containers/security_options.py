@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
+import posix
 
 from pod.containers.security import capability
 from pod.errors import PodError
+from runtime import paths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -85,10 +86,10 @@ def _profile(path: str) -> str:
     if path == "unconfined":
         return path
     try:
-        os.stat(path)
+        posix.stat(path)
     except OSError as error:
         raise PodError(f"opening seccomp profile failed: open {path}: {(error.strerror or '').lower()}") from error
-    return os.path.abspath(path)
+    return paths.absolute(path)
 
 
 def _label(text: str) -> str:

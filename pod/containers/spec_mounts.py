@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from pod.containers.mounts import Mount
 
 TYPE_CHECKING = False
@@ -88,7 +86,7 @@ def _file_mounts(config: ContainerConfig, surroundings: Surroundings) -> list[di
     network = directory
     if config["namespaces"]["network"].startswith("container:"):
         # What is known of the network belongs to the container that has it.
-        network = f"{os.path.dirname(os.path.dirname(directory))}/{config['namespaces']['network'][10:]}/files"
+        network = f"{directory.rpartition('/')[0].rpartition('/')[0]}/{config['namespaces']['network'][10:]}/files"
     names = {"/run/.containerenv": f"{directory}/containerenv"}
     if config["network"]["resolv_conf"] and config["namespaces"]["network"] != "none":
         names["/etc/resolv.conf"] = f"{network}/resolv.conf"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
+import posix
 import select
 import time
 
 from pod import events, state
 from pod.containers import restart, status
 from pod.errors import PodError, StateError
-from runtime import process, syscalls
+from runtime import paths, process, syscalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def kill(engine: Engine, container: state.Container, signal: int) -> None:
     try:
         _send(engine.config, container, descriptor, signal)
     finally:
-        os.close(descriptor)
+        posix.close(descriptor)
     events.of_container(engine.config, container, "kill")
 
 
@@ -72,7 +72,7 @@ def relay(config: Config, container_id: str, signal: int) -> None:
         except OSError:
             pass  # it has just ended
         finally:
-            os.close(descriptor)
+            posix.close(descriptor)
 
 
 def stop(
@@ -109,7 +109,7 @@ def stop(
             if not _has_died(engine.config, container.id, descriptor):
                 raise PodError(f"container {container.id} did not end within {_KILL_SECONDS:.0f} s of SIGKILL")
     finally:
-        os.close(descriptor)
+        posix.close(descriptor)
     settle(engine.config, container.id)
     events.of_container(engine.config, container, "stop")
     return True
@@ -143,7 +143,7 @@ def settle(config: Config, container_id: str, timeout: float = _KILL_SECONDS) ->
             if status.has_living_process(config, container_id):
                 return
     finally:
-        os.close(descriptor)
+        posix.close(descriptor)
 
 
 def settle_or_salvage(config: Config, container_id: str) -> bool:
@@ -171,7 +171,7 @@ def wait(engine: Engine, container: state.Container, *, timeout: float | None = 
                 if not _ended(descriptor, _left(deadline)):
                     return None
             finally:
-                os.close(descriptor)
+                posix.close(descriptor)
         left = _left(deadline)
         settle(engine.config, container.id, _KILL_SECONDS if left is None else left)
         # In this order: what removes the container keeps its exit code before it deletes the files.
@@ -190,7 +190,7 @@ def _left(deadline: float | None) -> float | None:
 
 
 def _thaw(config: Config, container_id: str) -> None:
-    if os.path.exists(status.paused_path(config, container_id)):
+    if paths.exists(status.paused_path(config, container_id)):
         from pod.containers import pause
 
         pause.thaw(config, container_id)
@@ -217,11 +217,11 @@ def _open(config: Config, container_id: str) -> int:
 
 def _pidfd(pid: int, start_time: int) -> int:
     try:
-        descriptor = os.pidfd_open(pid)
+        descriptor = posix.pidfd_open(pid)
     except ProcessLookupError:
         return -1
     if not process.is_alive(pid, start_time):
-        os.close(descriptor)
+        posix.close(descriptor)
         return -1
     return descriptor
 

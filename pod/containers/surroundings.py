@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
 from pod.config import DEFAULT_CAPABILITIES, DEFAULT_SYSCTLS
 from pod.containers import security
 from pod.containers.cgroup_place import cgroups_path
+from runtime import paths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -84,7 +83,7 @@ def observed(engine: Engine, container_id: str, config: ContainerConfig) -> Surr
         cgroups_path=cgroups_path(engine, container_id, config),
         id_mappings=_id_mappings(engine, config),
         default_capabilities=[security.capability(name) for name in default],
-        host_has_mqueue=os.path.isdir("/dev/mqueue"),
+        host_has_mqueue=paths.is_directory("/dev/mqueue"),
         shared_memory=f"{directory}/shm" if config["namespaces"]["ipc"].startswith("container:") else "",
         process_label=security.process_label(labels),
         mount_label=security.mount_label(labels),

@@ -6,7 +6,7 @@ Numbers are never looked up as names.
 
 from __future__ import annotations
 
-import os
+import posix
 import stat
 
 from pod.errors import PodError
@@ -66,18 +66,18 @@ def read_file(root: int, path: str) -> bytes:
         descriptor = syscalls.openat2(
             root,
             path,
-            os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY,
+            posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK | posix.O_NOCTTY,
             resolve=kernel.RESOLVE_IN_ROOT | kernel.RESOLVE_NO_MAGICLINKS,
         )
     except OSError:
         return b""
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        if not stat.S_ISREG(posix.fstat(descriptor).st_mode):
             return b""
         with open(descriptor, "rb", closefd=False) as file:
             return file.read(_SIZE_LIMIT)
     finally:
-        os.close(descriptor)
+        posix.close(descriptor)
 
 
 def knows(root: int, user: str) -> bool:

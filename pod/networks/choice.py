@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
+import posix
 
+from pod import environ
 from pod.errors import PodError
 from pod.networks import flags
 
@@ -65,9 +66,9 @@ def default_mode(config: Config) -> str:
 
 def program(name: str) -> str:
     """Return the path of a program that the user may execute, empty if there is none."""
-    directories = os.environ.get("PATH") or "/usr/local/bin:/usr/bin:/bin"
+    directories = environ.value("PATH") or "/usr/local/bin:/usr/bin:/bin"
     paths = (f"{directory}/{name}" for directory in directories.split(":") if directory)
-    return next((path for path in paths if os.access(path, os.X_OK)), "")
+    return next((path for path in paths if posix.access(path, posix.X_OK)), "")
 
 
 def publish(

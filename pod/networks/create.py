@@ -5,7 +5,7 @@ Source: podman-network-create(1), whose words the messages are.
 
 from __future__ import annotations
 
-import os
+import posix
 import time
 
 from pod import events
@@ -74,7 +74,7 @@ def create(engine: Engine, asked: NetworkFlags, *, ignore: bool = False) -> str:
         name = asked.name or next(one for number in range(1, len(taken) + 2) if (one := f"podman{number}") not in taken)
         _settle_interface(engine, asked, document)
         _settle_subnets(engine, asked, document)
-        network = Network((name, os.urandom(32).hex(), time.time(), jsontext.dumps(document)))
+        network = Network((name, posix.urandom(32).hex(), time.time(), jsontext.dumps(document)))
         rows.insert(engine.connection, network)
     tell(engine, network, "create")
     return name

@@ -7,7 +7,7 @@ what was made has gone; so whatever a kill has left half done, the next such com
 from __future__ import annotations
 
 import marshal
-import os
+import posix
 
 from pod import events
 from pod.containers import network_files, restart
@@ -108,13 +108,13 @@ def _tell_monitor(engine: Engine, container: Container, connector: Connector) ->
     directory = engine.config.monitor_dir(container.id)
     settings = connector.resolver()
     if settings is not None:
-        temporary = f"{directory}/names.{os.getpid()}"
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        temporary = f"{directory}/names.{posix.getpid()}"
+        descriptor = posix.open(temporary, posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_CLOEXEC, 0o600)
         try:
-            os.write(descriptor, marshal.dumps(settings.freeze(), _FORMAT))
+            posix.write(descriptor, marshal.dumps(settings.freeze(), _FORMAT))
         finally:
-            os.close(descriptor)
-        os.rename(temporary, f"{directory}/names")
+            posix.close(descriptor)
+        posix.rename(temporary, f"{directory}/names")
     restart.poke(directory, restart.NETWORKS)
 
 

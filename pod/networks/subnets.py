@@ -5,7 +5,7 @@ An address is (width, number): 32 bits of IPv4, 128 of IPv6. Source of the defau
 
 from __future__ import annotations
 
-import os
+import posix
 from _socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 
 TYPE_CHECKING = False
@@ -89,7 +89,7 @@ def free(taken: Iterable[Range], pools: Iterable[tuple[str, int]] = POOLS) -> Ra
 
 def unique_local() -> Range:
     """Return a random IPv6 range of 64 bits that nobody else has (RFC 4193)."""
-    return Range(128, int.from_bytes(b"\xfd" + os.urandom(7), "big") << 64, 64)
+    return Range(128, int.from_bytes(b"\xfd" + posix.urandom(7), "big") << 64, 64)
 
 
 def candidates(subnet: dict[str, Any]) -> Iterator[str]:

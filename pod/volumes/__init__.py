@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
+import posix
 
 from pod import events, names, state
 from pod.errors import PodError, VolumeExistsError
+from runtime import paths
 from storage import database, gc
 
 TYPE_CHECKING = False
@@ -54,12 +55,12 @@ def prepare(engine: Engine, name: str, owner: tuple[int, int] = (0, 0)) -> None:
     directory = f"{engine.config.graphroot}/volumes/{name}"
     # Left by a crash between the row's deletion and the directory's: its data was given up.
     engine.store.discard(directory)
-    os.mkdir(directory, 0o700)
-    os.mkdir(f"{directory}/_data")
-    os.chmod(f"{directory}/_data", 0o755)
+    posix.mkdir(directory, 0o700)
+    posix.mkdir(f"{directory}/_data")
+    posix.chmod(f"{directory}/_data", 0o755)
     if owner != (0, 0):
         try:
-            os.chown(f"{directory}/_data", *owner)
+            posix.chown(f"{directory}/_data", *owner)
         except OSError as error:
             raise PodError(
                 f"chown {directory}/_data: {(error.strerror or '').lower()}",
@@ -78,7 +79,7 @@ def discard(engine: Engine, names: list[str]) -> None:
 
 
 def _forget_mounts(config: Config, name: str) -> None:
-    if os.path.isdir(f"{config.runroot}/volumes/{name}"):
+    if paths.is_directory(f"{config.runroot}/volumes/{name}"):
         from pod.volumes import driver
 
         driver.forget(config, name)
@@ -86,4 +87,4 @@ def _forget_mounts(config: Config, name: str) -> None:
 
 def needs_copy_up(config: Config, name: str) -> bool:
     """Tell whether a volume is still to get what the image of its first container has."""
-    return not os.path.exists(f"{config.graphroot}/volumes/{name}/used")
+    return not paths.exists(f"{config.graphroot}/volumes/{name}/used")

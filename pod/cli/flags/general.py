@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-
 from pod import values
 from pod.errors import PodError
+from runtime import paths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,7 +58,7 @@ def declare(
     request.replace, request.is_rootfs = replace, rootfs
     for key, path in (("cidfile", cidfile), ("pidfile", pidfile), ("conmon_pidfile", conmon_pidfile)):
         if path:
-            request.identity[key] = os.path.abspath(path)
+            request.identity[key] = paths.absolute(path)
 
 
 def _labels(items: list[str]) -> dict[str, str]:
