@@ -20,15 +20,22 @@ _DOMAIN = "dns.podman"
 class Reach:
     """How a container is reached on its networks, and what it reaches."""
 
-    __slots__ = ("addresses", "host", "names", "names_answered")
+    __slots__ = ("addresses", "forwarder", "host", "names", "names_answered")
 
     def __init__(
-        self, addresses: list[str], names: list[str] | None = None, host: str = "", *, names_answered: bool = False
+        self,
+        addresses: list[str],
+        names: list[str] | None = None,
+        host: str = "",
+        *,
+        names_answered: bool = False,
+        forwarder: str = "",
     ) -> None:
         self.addresses = addresses
         self.names = names or []  # beside hostname and name
         self.host = host  # the address by which it reaches the host; empty if it cannot
         self.names_answered = names_answered  # by its monitor, on a loopback address
+        self.forwarder = forwarder  # the address that leads to a DNS server on the host's loopback; empty for none
 
 
 def write(
@@ -54,16 +61,23 @@ def _resolv_conf(config: ContainerConfig, settings: dict[str, Any], reach: Reach
     shares = _has_host_network(config)
     if shares and not (asked.servers or asked.searches or asked.options):
         return host
-    if not shares and resolv_conf.is_stub(host):
+    forwarder = reach.forwarder if reach else ""
+    if not shares and not forwarder and resolv_conf.is_stub(host):
         host = _read(resolv_conf.RESOLVED) or host
     answered = reach is not None and reach.names_answered
     return resolv_conf.for_container(
-        resolv_conf.parse(host),
+        resolv_conf.parse(host).reached_by(forwarder),
         asked,
         own=[RESOLVER] if answered else [],
         domain=_DOMAIN if answered else "",
         shares_host=shares,
     ).text()
+
+
+def asks_itself() -> bool:
+    """Tell whether the DNS server that the host asks first, of those with IPv4 addresses, is on its own loopback."""
+    servers = [server for server in resolv_conf.parse(_read(resolv_conf.HOST)).servers if ":" not in server]
+    return bool(servers) and servers[0].startswith("127.")
 
 
 def _base(config: ContainerConfig) -> str:
@@ -84,7 +98,7 @@ def write_hosts(
     """Write hosts: what --add-host says, the base, the host's names, and the container's own."""
     host = hosts.internal_address(settings)
     if host is None:
-        host = reach.host if reach else _own_address() or ("127.0.0.1" if _has_host_network(config) else "")
+        host = reach.host if reach else host_address() or ("127.0.0.1" if _has_host_network(config) else "")
     added = []
     for item in config["identity"]["add_hosts"]:
         address, names = hosts.added(item)
@@ -112,8 +126,8 @@ def _no_gateway(item: str) -> PodError:
     )
 
 
-def _own_address() -> str:
-    """Return an address of the host, as others see it."""
+def host_address() -> str:
+    """Return the address by which the host reaches the world; empty if it does not."""
     from _socket import AF_INET, SOCK_CLOEXEC, SOCK_DGRAM, socket
 
     end = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC)

@@ -29,8 +29,10 @@ if TYPE_CHECKING:
     from pod.containers.surroundings import Surroundings
     from pod.engine import Engine
     from pod.networks.connecting import Connector
+    from pod.networks.pasta import Connector as PastaConnector
     from pod.state import Container
     from runtime.monitor.network import Network
+    from runtime.monitor.pasta import Pasta
     from runtime.monitor.resolver import Settings
     from runtime.monitor.spawn import Stdio
 
@@ -70,15 +72,21 @@ class Plan:
 
         return mount_sources.of(self.engine, self.container, self.surroundings)
 
-    def _connector(self) -> Connector | None:
+    def _connector(self) -> Connector | PastaConnector | None:
         """Return what connects the container to its networks."""
-        if self.config["namespaces"]["network"] != "bridge":
+        mode = self.config["namespaces"]["network"]
+        if mode == "pasta":
+            from pod.networks import pasta
+
+            self.spec["linux"]["sysctl"] = pasta.sysctls() | self.spec["linux"]["sysctl"]
+            return pasta.of(self.engine, self.container)
+        if mode != "bridge":
             return None
         from pod.networks import connecting
 
         return connecting.of(self.engine, self.container)
 
-    def _connect(self, pid: int, start_time: int, namespace: str) -> tuple[Network, Settings | None]:
+    def _connect(self, pid: int, start_time: int, namespace: str) -> tuple[Network | Pasta, Settings | None]:
         assert self.connector is not None
         return self.connector.connect(pid, start_time, namespace), self.connector.resolver()
 

@@ -29,6 +29,13 @@ class ResolvConf:
         self.searches = searches
         self.options = options
 
+    def reached_by(self, forwarder: str) -> ResolvConf:
+        """Return what holds where another address leads to the host's loopback; nothing changes if that is empty."""
+        if not forwarder:
+            return self
+        servers = [forwarder if server.startswith("127.") else server for server in self.servers]
+        return ResolvConf(list(dict.fromkeys(servers)), self.searches, self.options)
+
     def text(self) -> str:
         """Return the content of the file."""
         lines = [f"search {' '.join(self.searches)}"] if self.searches else []

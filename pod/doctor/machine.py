@@ -15,6 +15,7 @@ NETWORK_FILE_SYSTEMS = ("nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs", "afs"
 WANTED_CONTROLLERS = ("cpu", "memory", "pids")
 LEAST_FILES = 1024
 LEAST_SPACE = 1 << 30
+TUN = "/dev/net/tun"
 LEAST_KERNEL = (5, 11)  # overlay in user namespaces
 DELEGATE = (
     "sudo mkdir -p /etc/systemd/system/user@.service.d && printf '[Service]\\nDelegate=cpu cpuset io memory pids\\n'"
@@ -140,18 +141,33 @@ def graphroot(patient: Patient) -> list[Finding]:
 
 def programs(patient: Patient) -> list[Finding]:
     """Check the programs that some containers need."""
-    found = []
-    for name, package, use in (
-        ("nft", "nftables", "no networks of containers, and no published ports on them"),
-        ("pasta", "passt", "no network for containers of ordinary users"),
-        ("criu", "criu", "no checkpoint and restore"),
-    ):
-        path = find_program(name)
-        # Without it root's containers do not start, unless they say --network none or host.
-        missing = FAIL if name == "nft" and not patient.rootless else WARN
-        found.append(
-            Finding(name, OK, path) if path else Finding(name, missing, f"not installed: {use}", install(package))
+    # Without nft root's containers do not start, unless they say --network none or host.
+    nft = _program("nft", "nftables", "no networks of containers, and no published ports on them")
+    if nft.status == WARN and not patient.rootless:
+        nft = Finding(nft.name, FAIL, nft.message, nft.fix)
+    return [nft, pasta(), _program("criu", "criu", "no checkpoint and restore")]
+
+
+def _program(name: str, package: str, use: str) -> Finding:
+    path = find_program(name)
+    return Finding(name, OK, path) if path else Finding(name, WARN, f"not installed: {use}", install(package))
+
+
+def pasta() -> Finding:
+    """Check the program that connects containers of ordinary users, its age, and the device that it needs."""
+    from pod.networks.pasta import maps_host
+
+    found = _program("pasta", "passt", "no network for containers of ordinary users")
+    if found.status == OK and not os.access(TUN, os.R_OK | os.W_OK):
+        return Finding(
+            "pasta", WARN, f"{TUN} is missing, or not for everybody", f"sudo modprobe tun; sudo chmod 666 {TUN}"
         )
+    if found.status == OK and not maps_host(found.message):
+        # Seen with that of Debian 12: it leaves such a server waiting for the end of the handshake.
+        message = (
+            f"{found.message} is older than 2024: through a published port, servers that speak first may not answer"
+        )
+        return Finding("pasta", WARN, message, "get a later release of the package passt")
     return found
 
 

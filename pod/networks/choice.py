@@ -41,12 +41,10 @@ def settle(engine: Engine, options: CreateOptions) -> str:
                 "networks and static ip/mac address can only be used with Bridge mode networking: invalid argument",
                 hint="say --network bridge, too",
             )
-        if mode == "none":
-            options.warnings.append(
-                "WARNING: the container gets no network: pasta is not installed (it is in the package passt)"
-            )
     if mode == "bridge":
         options.networks = wanted.networks
+    if mode == "pasta" and not engine.config.rootless:
+        _check_nested()
     said = request.settings
     kind = mode.partition(":")[0]
     if said.get("dns_servers") and kind in ("none", "container"):
@@ -57,11 +55,17 @@ def settle(engine: Engine, options: CreateOptions) -> str:
     return mode
 
 
+def _check_nested() -> None:
+    """Raise PodError for root of the host: pasta then becomes nobody, who cannot open root's namespaces."""
+    from runtime.process import in_user_namespace
+
+    if not in_user_namespace():
+        raise PodError("pasta networking is only supported for rootless mode or when inside a nested userns")
+
+
 def default_mode(config: Config) -> str:
-    """Return the mode of a container that has a network of its own: as root a bridge, else pasta if there is one."""
-    if not config.rootless:
-        return "bridge"
-    return "pasta" if program("pasta") else "none"
+    """Return the mode of a container that has a network of its own: as root a bridge, else pasta."""
+    return "pasta" if config.rootless else "bridge"
 
 
 def program(name: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import posix
 
 from pod.containers import hosts, resolv_conf
-from pod.containers.files import Reach
+from pod.containers.files import Reach, host_address
 from pod.networks import firewall, forwarding, reserving, rows, standing, sweeping
 from pod.networks.wiring import Wiring
 from runtime import process
@@ -84,9 +84,7 @@ class Connector:
         if self.host is not None:
             return self.host
         if self.shared:
-            from pod.networks import shared
-
-            return shared.own_address() if self._way_out() else ""
+            return host_address() if self._way_out() else ""
         bridges = [place.network for place in self.places if place.network.is_managed]
         subnets = [subnet for network in bridges for subnet in network.subnets]
         return next((subnet["gateway"] for subnet in subnets if "gateway" in subnet), "")

@@ -104,20 +104,6 @@ def find(networks: str, *, world: bool = False) -> int:
         posix.close(held)
 
 
-def own_address() -> str:
-    """Return the address that the host has towards the world, by which containers reach it; empty if it has none."""
-    import _socket
-
-    end = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM | _socket.SOCK_CLOEXEC)
-    try:
-        end.connect(("192.0.2.1", 9))  # nothing is sent: it chooses our address
-        return str(end.getsockname()[0])
-    except OSError:
-        return ""
-    finally:
-        end.close()
-
-
 def _find(members: list[tuple[int, int]]) -> int:
     for pid, descriptor in members:
         try:

@@ -18,8 +18,8 @@ from runtime.errors import OCIRuntimeError
 from runtime.jsontext import dumps
 from runtime.monitor import bare, control, ending, eventlog, listener, oom, readiness
 from runtime.monitor.clients import Client
-from runtime.monitor.log import Log
-from runtime.monitor.loop import Loop, journal_log
+from runtime.monitor.log import Log, journal_log
+from runtime.monitor.loop import Loop
 from runtime.monitor.reexec import reexec
 
 TYPE_CHECKING = False
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any, NoReturn
 
+    from runtime.monitor.connection import Connection
     from runtime.monitor.journald import JournalLog
-    from runtime.monitor.network import Network
     from runtime.monitor.resolver import Settings as ResolverSettings
     from runtime.monitor.spawn import Container, MonitorConfig
 else:
@@ -205,7 +205,9 @@ def make(
 
 
 def _connect(
-    loop: Loop, container: Container, connect: Callable[[int, int, str], tuple[Network, ResolverSettings | None]]
+    loop: Loop,
+    container: Container,
+    connect: Callable[[int, int, str], tuple[Connection, ResolverSettings | None]],
 ) -> None:
     """Connect the container to its networks."""
     namespace = f"/proc/{container.pid}/ns/net" if container.network is None else f"/proc/self/fd/{container.network}"

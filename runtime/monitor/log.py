@@ -20,6 +20,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from runtime.monitor.journald import JournalLog
+
 STDOUT = 2  # The numbers that conmon's attach protocol gives to the streams.
 STDERR = 3
 _NAMES = {STDOUT: b"stdout", STDERR: b"stderr"}
@@ -228,3 +230,10 @@ def _unwritten(text: bytes, written: int) -> int:
     whole = text[:written].rpartition(b"\n")[0].count(b"\n") + 1 if b"\n" in text[:written] else 0
     lines = text.split(b"\n")[whole:-1]
     return max(1, sum(max(0, len(line) - _PREFIX + 1) for line in lines))
+
+
+def journal_log(state: tuple[Any, ...]) -> JournalLog:
+    """Return the log in the journal; few containers need its module."""
+    from runtime.monitor.journald import JournalLog
+
+    return JournalLog(*state)

@@ -12,11 +12,11 @@ import select
 import time
 
 from runtime.moments import milliseconds_until
-from runtime.monitor import control, readiness
+from runtime.monitor import connection, control, readiness
 from runtime.monitor.clients import MAXIMUM, Client
 from runtime.monitor.eventlog import EventLog
 from runtime.monitor.health import Health
-from runtime.monitor.log import STDERR, STDOUT, Log
+from runtime.monitor.log import STDERR, STDOUT, Log, journal_log
 from runtime.monitor.oom import kills
 
 TYPE_CHECKING = False
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
 
+    from runtime.monitor.connection import Connection
     from runtime.monitor.journald import JournalLog
-    from runtime.monitor.network import Network
     from runtime.monitor.resolver import Resolver
 else:
     import _signal
@@ -81,7 +81,7 @@ class Loop:
         self.kill_at = 0.0  # When the container is killed; 0 for never.
         self.times_out = False  # That is the end of the time that it was given at its creation.
         self.health: Health | None = None
-        self.network: Network | None = None  # What the container has in networks of the host.
+        self.network: Connection | None = None  # What connects the container.
         self.resolver: Resolver | None = None  # Answers the container's questions for names.
         self.spare = b""  # The code of modules that are needed once a container without names gets some.
         self.poked = False  # Somebody wants us to look what is wanted of us.
@@ -97,7 +97,7 @@ class Loop:
         state["log"] = (type(self.log) is Log, self.log.freeze())
         state["health"] = self.health and self.health.freeze()
         state["clients"] = [client.freeze() for client in self.clients]
-        state["network"] = self.network and self.network.freeze()
+        state["network"] = self.network and connection.freeze(self.network)
         state["resolver"] = self.resolver and self.resolver.freeze()
         return state
 
@@ -113,9 +113,7 @@ class Loop:
         loop.health = Health.thaw(state["health"]) if state["health"] else None
         loop.clients = [Client.thaw(client) for client in state["clients"]]
         if state["network"]:
-            from runtime.monitor.network import Network
-
-            loop.network = Network.thaw(state["network"])
+            loop.network = connection.thaw(*state["network"])
         if state["resolver"]:
             from runtime.monitor.resolver import Resolver
 
@@ -477,13 +475,6 @@ class Loop:
             # No child is left: had the container's status been lost, its end would never come.
             if self.status is None:
                 self.status = 255 << 8
-
-
-def journal_log(state: tuple[Any, ...]) -> JournalLog:
-    """Return the log in the journal; few containers need its module."""
-    from runtime.monitor.journald import JournalLog
-
-    return JournalLog(*state)
 
 
 def _nothing(number: int, frame: FrameType | None) -> None:

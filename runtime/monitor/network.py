@@ -69,6 +69,7 @@ class Place:
 class Network:
     """A container's part in networks of the host."""
 
+    KIND = "network"
     __slots__ = ("container", "directory", "firewall", "places", "ports", "route", "shared", "table")
 
     def __init__(self, directory: bytes, container: bytes, table: str, route: int, firewall: int) -> None:

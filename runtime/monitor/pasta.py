@@ -27,36 +27,47 @@ _OWN = (b"--foreground", b"--no-netns-quit", b"--pid", b"/proc/self/fd/1", b"--n
 class Pasta:
     """A pasta at work; plain values, which survive the re-exec of a monitor."""
 
-    __slots__ = ("pid", "pidfd")
+    KIND = "pasta"
+    __slots__ = ("pid", "pidfd", "publisher")
 
-    def __init__(self, pid: int, pidfd: int) -> None:
+    def __init__(self, pid: int, pidfd: int, publisher: tuple[int, int] | None = None) -> None:
         self.pid = pid
         self.pidfd = pidfd
+        self.publisher = publisher  # the process that passes published ports on in its place: PID and pidfd
 
     def freeze(self) -> dict[str, Any]:
         """Return the state as values that marshal can write."""
-        return {"pid": self.pid, "pidfd": self.pidfd}
+        return {name: getattr(self, name) for name in self.__slots__}
 
     @staticmethod
     def thaw(state: dict[str, Any]) -> Pasta:
         """Make it again from what `freeze` returned."""
-        return Pasta(state["pid"], state["pidfd"])
+        return Pasta(state["pid"], state["pidfd"], state["publisher"])
 
     def fds(self) -> list[int]:
         """Return the descriptors that must survive an exec."""
-        return [self.pidfd]
+        return [self.pidfd, *([self.publisher[1]] if self.publisher else ())]
+
+    def look(self) -> None:
+        """See where the container is now: nobody connects it elsewhere while it runs."""
 
     def end(self) -> int:
         """End it, wait for that, and return its wait status; 0 if somebody else has asked for that before."""
-        try:
-            _signal.pidfd_send_signal(self.pidfd, _KILL)
-        except OSError:
-            pass  # it has ended before
-        posix.close(self.pidfd)
-        try:
-            return posix.waitpid(self.pid, 0)[1]
-        except OSError:
-            return 0
+        if self.publisher:
+            _end(*self.publisher)
+        return _end(self.pid, self.pidfd)
+
+
+def _end(pid: int, pidfd: int) -> int:
+    try:
+        _signal.pidfd_send_signal(pidfd, _KILL)
+    except OSError:
+        pass  # it has ended before
+    posix.close(pidfd)
+    try:
+        return posix.waitpid(pid, 0)[1]
+    except OSError:
+        return 0
 
 
 def start(program: str, options: list[str], namespace: int, lives_on: Callable[[], None] | None = None) -> Pasta:

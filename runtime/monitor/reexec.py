@@ -10,7 +10,7 @@ import marshal
 import posix
 import sys
 
-from runtime.monitor import bare
+from runtime.monitor import bare, connection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,21 +32,13 @@ _MODULES = (
     "runtime.monitor.oom",
     "runtime.monitor.restarting",
     "runtime.monitor.readiness",
+    "runtime.monitor.connection",
     "runtime.monitor.health",
     "runtime.monitor.control",
     "runtime.monitor.ending",
     "runtime.monitor.loop",
 )
 _JOURNALD = ("runtime.monitor.journald",)
-_NETWORK = (
-    "runtime.netlink.message",
-    "runtime.netlink.nftables",
-    "runtime.netlink.route",
-    "runtime.process",
-    "runtime.monitor.names",
-    "runtime.monitor.shared",
-    "runtime.monitor.network",
-)
 _RESOLVER = (
     "runtime.process",
     "runtime.dns",
@@ -70,8 +62,8 @@ def reexec(loop: Loop) -> None:
     One that has ended, but is to be started again later, is waited for in the bare interpreter, too.
     """
     modules = _MODULES + (_JOURNALD if loop.needs_journald() else ())
-    modules += (_NETWORK if loop.network else ()) + (_RESOLVER if loop.resolver else ())
-    if loop.network and not loop.resolver:
+    modules += (connection.MODULES[loop.network.KIND] if loop.network else ()) + (_RESOLVER if loop.resolver else ())
+    if loop.network and loop.network.KIND == "network" and not loop.resolver:
         # Few need it, and all keep it: as small as can be.
         from zlib import compress
 

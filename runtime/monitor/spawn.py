@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from runtime.monitor.network import Network
+    from runtime.monitor.connection import Connection
     from runtime.monitor.resolver import Settings
 
 __all__ = ["Container", "MonitorConfig", "MonitorLink", "Stdio", "spawn"]
@@ -74,7 +74,7 @@ class MonitorConfig:
         relaunch: list[str] | None = None,
         settings: dict[str, Any] | None = None,
         health: Callable[[int], dict[str, Any] | None] | None = None,
-        connect: Callable[[int, int, str], tuple[Network, Settings | None]] | None = None,
+        connect: Callable[[int, int, str], tuple[Connection, Settings | None]] | None = None,
         keep_fds: tuple[int, ...] = (),
     ) -> None:
         self.id = id

@@ -44,8 +44,9 @@ MACVLAN_MODES = {"private": 1, "vepa": 2, "bridge": 4, "passthru": 8}
 IPVLAN_MODES = {"l2": 0, "l3": 1, "l3s": 2}
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST, _IFA_FLAGS = 1, 2, 4, 8
 _IFA_F_NODAD = 2
-_RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_TABLE = 1, 4, 5, 6, 15
+_RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_PREFSRC, _RTA_TABLE = 1, 4, 5, 6, 7, 15
 _FRA_FWMARK, _FRA_TABLE, _FRA_FWMASK, _FR_ACT_TO_TBL = 10, 15, 16, 1
+_FRA_IP_PROTO, _FRA_SPORT_RANGE = 22, 23
 _RT_TABLE_UNSPEC, _RT_TABLE_MAIN, _RTPROT_STATIC, _RTN_UNICAST, _RTN_LOCAL, _RTN_BLACKHOLE = 0, 254, 4, 1, 2, 6
 _RT_SCOPE_UNIVERSE, _RT_SCOPE_LINK, _RT_SCOPE_HOST = 0, 253, 254
 LONGEST_NAME = 15  # of a device: IFNAMSIZ - 1
@@ -258,6 +259,17 @@ def default_device(netlink: Netlink) -> Link | None:
     return next((link for link in links(netlink) if link.index == index), None) if index else None
 
 
+def addresses(netlink: Netlink) -> list[bytes]:
+    """Return the addresses of all devices, packed, that are of use beyond their own network."""
+    found = []
+    for kind, answer in netlink.request(RTM_GETADDR, NLM_F_DUMP, struct.pack("=BBBBi", 0, 0, 0, 0, 0)):
+        values = attributes(answer[8:])
+        packed = values.get(_IFA_LOCAL) or values.get(_IFA_ADDRESS)
+        if kind == RTM_NEWADDR and answer[3] == _RT_SCOPE_UNIVERSE and packed:
+            found.append(packed)
+    return found
+
+
 def routes(netlink: Netlink, family: int) -> list[tuple[bytes, int]]:
     """Return the destinations of the main table, (address, length of the prefix) each, without the default route."""
     body = struct.pack("=BBBBBBBBI", family, 0, 0, 0, 0, 0, 0, 0, 0)
@@ -278,8 +290,16 @@ def rule(family: int, mark: int, table: int) -> Message:
     return RTM_NEWRULE, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, body
 
 
-def local_route(family: int, index: int, table: int) -> Message:
-    """Return the message that makes every destination in a table one of this host."""
+def rule_of_ports(family: int, protocol: int, first: int, last: int, table: int) -> Message:
+    """Return the message that has packets of a protocol (IPPROTO_…) from source ports routed by a table."""
+    body = struct.pack("=BBBBBBBBI", family, 0, 0, 0, _RT_TABLE_UNSPEC, 0, 0, _FR_ACT_TO_TBL, 0)
+    body += attribute(_FRA_IP_PROTO, bytes((protocol,))) + attribute(_FRA_SPORT_RANGE, struct.pack("=HH", first, last))
+    return RTM_NEWRULE, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, body + number(_FRA_TABLE, table)
+
+
+def local_route(family: int, index: int, table: int, source: bytes = b"") -> Message:
+    """Return the message that makes every destination in a table one of this host, asked from `source` (packed)."""
     body = struct.pack("=BBBBBBBBI", family, 0, 0, 0, _RT_TABLE_UNSPEC, _RTPROT_STATIC, _RT_SCOPE_HOST, _RTN_LOCAL, 0)
     body += number(_RTA_TABLE, table) + number(_RTA_OIF, index)
+    body += attribute(_RTA_PREFSRC, source) if source else b""
     return RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, body

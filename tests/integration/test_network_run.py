@@ -135,3 +135,11 @@ def attempt(host: TestHost) -> str:
         return fetch(host, HOST)
     except AssertionError:
         return ""
+
+
+def test_pasta_is_not_for_root(net: Pod, host: TestHost, busybox: str) -> None:
+    failed = net.run("run", "--rm", "--network", "pasta", busybox, "true", check=False)
+    assert (failed.code, failed.stderr) == (
+        125,
+        "Error: pasta networking is only supported for rootless mode or when inside a nested userns\n",
+    )

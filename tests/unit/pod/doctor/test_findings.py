@@ -63,6 +63,19 @@ def test_missing_programs(monkeypatch: pytest.MonkeyPatch) -> None:
     assert criu.name == "criu"
 
 
+def test_pasta_and_its_device(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    program = tmp_path / "pasta"
+    program.write_bytes(b"\0--no-map-gw\0")
+    monkeypatch.setattr(machine, "find_program", lambda name: str(program))
+    monkeypatch.setattr(machine, "TUN", str(program))
+    assert machine.pasta().status == WARN
+    assert "older than 2024" in machine.pasta().message
+    program.write_bytes(b"\0--map-guest-addr\0")
+    assert (machine.pasta().status, machine.pasta().message) == (OK, str(program))
+    monkeypatch.setattr(machine, "TUN", str(tmp_path / "tun"))
+    assert machine.pasta().fix == f"sudo modprobe tun; sudo chmod 666 {tmp_path}/tun"
+
+
 def test_a_mapping_program_without_privilege(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     program = tmp_path / "newuidmap"
     program.write_text("")
