@@ -95,8 +95,8 @@ def settle_port(links: Netlink, port: int, network: Network) -> None:
     _all(links, [route.let_turn_back(port)])
 
 
-def add_sublink(links: Netlink, inside: int, place: Attachment) -> None:
-    """Give a container's network namespace (its fd) a macvlan or ipvlan device of an interface of the host."""
+def add_sublink(links: Netlink, there: Netlink, inside: int, place: Attachment) -> None:
+    """Give a container's network namespace (its fd, and a socket in it) a macvlan or ipvlan device of the host's."""
     network, name = place.network, place.place["interface"]
     parent = route.find(links, network.interface) if network.interface else route.default_device(links)
     if parent is None:
@@ -105,16 +105,39 @@ def add_sublink(links: Netlink, inside: int, place: Attachment) -> None:
             if network.interface
             else "failed to get default route interface: there is no default route"
         )
-    options, kind = network.options, network.driver
-    cutoff = int(options["bclim"]) if "bclim" in options else None
     try:
-        route.add_sublink(
-            *(links, kind, options.get("mode", ""), parent.index, inside, name, place.mac),
-            mtu=int(options.get("mtu", 0)),
-            cutoff=cutoff,
-        )
+        try:
+            _make_sublink(links, parent, inside, place, name)
+        except OSError as error:
+            if error.errno != EEXIST:
+                raise
+            # Most kernels make it on the host first, where the name may be in use.
+            temporary = f"new{name}"[: route.LONGEST_NAME]
+            _remove(there, temporary)
+            _make_sublink(links, parent, inside, place, temporary)
+            made = route.find(there, temporary)
+            for refused in there.send([route.rename(made.index, name)] if made is not None else []).values():
+                _remove(there, temporary)
+                raise refused from None
     except OSError as error:
-        raise OCIRuntimeError(f"create {kind} interface: {posix.strerror(error.errno or 0).lower()}") from error
+        reason = posix.strerror(error.errno or 0).lower()
+        raise OCIRuntimeError(f"create {network.driver} interface: {reason}") from error
+
+
+def _make_sublink(links: Netlink, parent: route.Link, inside: int, place: Attachment, name: str) -> None:
+    options, kind = place.network.options, place.network.driver
+    cutoff = int(options["bclim"]) if "bclim" in options else None
+    route.add_sublink(
+        *(links, kind, options.get("mode", ""), parent.index, inside, name, place.mac),
+        mtu=int(options.get("mtu", 0)),
+        cutoff=cutoff,
+    )
+
+
+def _remove(there: Netlink, name: str) -> None:
+    link = route.find(there, name)
+    if link is not None:
+        there.send([route.delete(link.index)])
 
 
 def configure(there: Netlink, link: route.Link, place: Attachment, *, is_first: bool) -> None:

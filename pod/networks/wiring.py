@@ -82,7 +82,7 @@ class Wiring:
         if to is not None:
             devices.join(self._links, to, self._inside, place)
         else:
-            devices.add_sublink(self._links, self._inside, place)
+            devices.add_sublink(self._links, self._socket(), self._inside, place)
         link = route.find(self._socket(), interface)
         if link is None:
             raise OSError(ENOENT, posix.strerror(ENOENT))

@@ -51,6 +51,7 @@ def test_sublinks_of_the_hosts_interface(net: OnHost, host: TestHost, busybox: s
     if not supports(host, "link", "up0", "type", driver):
         pytest.skip(f"the kernel has no {driver}")
     host.run("sysctl", "-w", "net.ipv4.ip_forward=0")
+    host.run("ip", "link", "add", "eth0", "type", "veth", "peer", "name", "eth1")  # as most hosts have them
     parent = ("--opt", "parent=up0") if kind == "private" else ("--interface-name", "up0") if kind == "vepa" else ()
     mode = ("--opt", f"mode={kind}") if kind else ()
     net.run("network", "create", "-d", driver, *LAN, "--ip-range", "198.51.100.64/26", *parent, *mode, "lan")
@@ -70,6 +71,7 @@ def test_sublinks_of_the_hosts_interface(net: OnHost, host: TestHost, busybox: s
     assert device(net, "box")["addr_info"][0]["local"] == "198.51.100.99"
     net.run("rm", "-f", "-t", "0", "box")
     net.run("network", "rm", "lan")
+    host.run("ip", "link", "delete", "eth0")
 
 
 def test_options_of_macvlan(net: OnHost, busybox: str) -> None:
