@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from pod import filters, state
 from pod.errors import ContainerNotFoundError, PodError
 from pod.networks import create, leases, listing, rows
@@ -47,6 +49,10 @@ def remove(engine: Engine, name: str, *, force: bool = False, timeout: int | Non
         deleted = engine.connection.execute("DELETE FROM network WHERE name = ?", (network.name,)).rowcount
         if not deleted:
             raise rows.NoSuchNetworkError(name)
+    try:
+        os.rmdir(f"{engine.config.runroot}/networks/{network.name}")
+    except OSError:
+        pass  # nobody has been on it since the machine was started
     create.tell(engine, network, "remove")
     return network.name
 

@@ -16,8 +16,10 @@ _LEFT = """
 for directory in /run/pod /run/user/1000/pod /run/pod-runtime /run/user/1000/pod-runtime; do
     for name in containers exec runtime .; do
         [ ! -d $directory/$name ] || find $directory/$name -mindepth 1 -maxdepth 1 \\
-            ! -name .cache ! -name containers ! -name exec ! -name runtime\\* ! -name userns\\* ! -name \\*.json
+            ! -name .cache ! -name containers ! -name exec ! -name networks ! -name runtime\\* \\
+            ! -name userns\\* ! -name \\*.json
     done
+    [ ! -d $directory/networks ] || find $directory/networks -mindepth 2 -type f ! -name lock
     [ ! -d $directory/runtimes ] || find $directory/runtimes -mindepth 2 -maxdepth 2 ! -name .cache
 done
 find /var/lib/pod/containers /home/alice/.local/share/pod/containers -mindepth 1 -maxdepth 1 2>/dev/null || true
