@@ -4,9 +4,9 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Annotated
+    from typing import Annotated, NoReturn
 
-    from typer import Argument
+    from typer import Argument, Option
 
 INTERSPERSED = False
 
@@ -15,6 +15,10 @@ def main(
     command: Annotated[
         list[str] | None, Argument(metavar="[COMMAND [ARG...]]", help="What to run, the shell if nothing")
     ] = None,
+    rootless_netns: Annotated[
+        bool,
+        Option("--rootless-netns", help="Join the rootless network namespace used for CNI and netavark networking"),
+    ] = False,
 ) -> int:
     """Run a command in a modified user namespace."""
     import os
@@ -31,6 +35,18 @@ def main(
     syscalls.mount(None, "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
     environment = dict(os.environ, CONTAINERS_GRAPHROOT=found.graphroot, CONTAINERS_RUNROOT=found.runroot)
     words = command or [os.environ.get("SHELL") or "/bin/sh"]
+    if not rootless_netns:
+        _become(words, environment)
+    from pod.networks import shared
+
+    return shared.run(found.runroot, lambda: _become(words, environment))
+
+
+def _become(words: list[str], environment: dict[str, str]) -> NoReturn:
+    import os
+
+    from pod.errors import PodError
+
     try:
         os.execvpe(words[0], words, environment)
     except PermissionError as error:

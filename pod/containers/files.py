@@ -126,13 +126,16 @@ def _no_gateway(item: str) -> PodError:
     )
 
 
-def host_address() -> str:
-    """Return the address by which the host reaches the world; empty if it does not."""
-    from _socket import AF_INET, SOCK_CLOEXEC, SOCK_DGRAM, socket
+def host_address(towards: str = "192.0.2.1") -> str:
+    """Return the address by which the host reaches the world, or an address there; empty if it does not."""
+    from _socket import AF_INET, AF_INET6, SOCK_CLOEXEC, SOCK_DGRAM, socket
 
-    end = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC)
     try:
-        end.connect(("192.0.2.1", 9))  # nothing is sent: it chooses our address
+        end = socket(AF_INET6 if ":" in towards else AF_INET, SOCK_DGRAM | SOCK_CLOEXEC)
+    except OSError:  # a kernel without that
+        return ""
+    try:
+        end.connect((towards, 9))  # nothing is sent: it chooses our address
         return str(end.getsockname()[0])
     except OSError:
         return ""

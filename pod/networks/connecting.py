@@ -9,7 +9,7 @@ from __future__ import annotations
 import posix
 
 from pod.containers import hosts, resolv_conf
-from pod.containers.files import Reach, host_address
+from pod.containers.files import Reach, asks_itself, host_address
 from pod.networks import firewall, forwarding, reserving, rows, standing, sweeping
 from pod.networks.wiring import Wiring
 from runtime import process
@@ -77,7 +77,7 @@ class Connector:
         """How the container is reached, for its files."""
         addresses = [address for place in self.places for address in place.addresses]
         names = [alias for place in self.places for alias in place.place["aliases"]]
-        return Reach(addresses, names, self._host(), names_answered=self._answers_names())
+        return Reach(addresses, names, self._host(), names_answered=self._answers_names(), forwarder=self._forwarder())
 
     def _host(self) -> str:
         """Return the address by which the container reaches the host; empty if it cannot."""
@@ -88,6 +88,14 @@ class Connector:
         bridges = [place.network for place in self.places if place.network.is_managed]
         subnets = [subnet for network in bridges for subnet in network.subnets]
         return next((subnet["gateway"] for subnet in subnets if "gateway" in subnet), "")
+
+    def _forwarder(self) -> str:
+        """Return the address that leads to a DNS server on the host's loopback; empty for none."""
+        if not self.shared or self._way_out() is None or not asks_itself():
+            return ""
+        from pod.networks.pasta import FORWARDER
+
+        return FORWARDER
 
     def _answers_names(self) -> bool:
         return any(place.network.has_names for place in self.places)
@@ -134,10 +142,9 @@ class Connector:
             network = Network.thaw(state)
             network.shared = member
             try:
-                place = self._way_out()
-                if sockets and place is not None:
-                    ranges = [subnet["subnet"] for each in self.places for subnet in each.network.subnets]
-                    shared.publish(member, sockets, place.addresses, ranges)
+                if sockets:
+                    self._tell()
+                    shared.publish(member, sockets)
             except BaseException:
                 network.end()
                 raise
@@ -147,6 +154,14 @@ class Connector:
         finally:
             for fd, _port in sockets:
                 posix.close(fd)
+
+    def _tell(self) -> None:
+        """Tell where the published ports lead."""
+        from pod.networks import shared
+
+        place = self._way_out()
+        ranges = [subnet["subnet"] for each in self.places for subnet in each.network.subnets]
+        shared.tell(self.directory, self.container, place.addresses if place else [], ranges)
 
     def _way_out(self) -> Attachment | None:
         """Return the place on the first network that leads outwards, which has the published ports."""
@@ -188,6 +203,10 @@ class Connector:
             return  # everybody has just ended
         try:
             carry_out(found, lambda: self._adjust_here(pid, start_time))
+            if self.ports:
+                self._tell()
+        except OSError as error:
+            raise _translated(error) from error
         finally:
             posix.close(found)
 

@@ -171,7 +171,7 @@ def _publish(ports: list[dict[str, Any]], sockets: list[tuple[int, int]], inside
     from runtime.publisher import start
 
     addresses = carry_out(inside, lambda: _let_answers_return(ports))
-    return start.start([(fd, addresses, port, []) for fd, port in sockets], inside)
+    return start.start(sockets, (addresses, []), inside)
 
 
 def _let_answers_return(ports: list[dict[str, Any]]) -> list[str]:

@@ -25,7 +25,12 @@ def reserve(mappings: list[dict[str, Any]]) -> list[int]:
 
 
 def listen(mappings: list[dict[str, Any]]) -> list[tuple[int, int]]:
-    """Listen on the published ports; return the sockets' descriptors, and the port of the container for each."""
+    """Listen on the published ports; return the sockets' descriptors, and the port of the container for each.
+
+    Raises OCIRuntimeError, also for SCTP, which nobody forwards.
+    """
+    if any("sctp" in mapping["protocol"].split(",") for mapping in mappings):
+        raise OCIRuntimeError("can't forward protocol: sctp")
     return _each(mappings, listens=True)
 
 

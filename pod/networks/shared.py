@@ -8,20 +8,34 @@ is on its way through by a mark of its connection.
 
 from __future__ import annotations
 
+import marshal
 import os
 import posix
 
+from pod.containers import files
+from pod.errors import PodError
 from pod.networks import firewall
 from pod.networks.choice import program
+from pod.networks.pasta import FORWARDER
 from pod.networks.wiring import make_directory
-from runtime import process
+from runtime import process, syscalls
 from runtime.errors import OCIRuntimeError
+from runtime.kernel import CLONE_NEWNET
 from runtime.monitor import shared
 from runtime.monitor.shared import Shared
 from runtime.netlink import namespace, route
 from runtime.netlink.message import ROUTE, Netlink
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Callable
+    from typing import NoReturn
+else:
+    import _signal as signal
+
 _MARK, _TABLE = 0x4000, 100
+_FORMAT = 2  # that never changes: the reader may be of another Python
 # Answers to whom the publisher poses as are for this namespace, wherever they claim to go.
 _CLIENTS = f"""
 table inet pod_clients {{
@@ -63,11 +77,11 @@ def join(networks: str, container: str, *, world: bool) -> Shared:
         try:
             pid = posix.getpid()
             shared.write(path, member.container, pid, process.start_time(pid) or 0, member.namespace)
-            if world and not shared.has_pasta(path):
-                _start_pasta(path, member.namespace)
+            if world and _has_way_out():
+                member.connect(_command())
         except BaseException:
             posix.close(member.namespace)
-            shared.remove(path, member.container)
+            shared.forget(path, member.container)
             shared.settle(path)
             raise
         return member
@@ -75,17 +89,28 @@ def join(networks: str, container: str, *, world: bool) -> Shared:
         posix.close(held)
 
 
-def publish(member: Shared, sockets: list[tuple[int, int]], addresses: list[str], ranges: list[str]) -> None:
+def publish(member: Shared, sockets: list[tuple[int, int]]) -> None:
     """Have what comes to sockets on the host passed on to a container (see pod.networks.reserving.listen); OSError.
 
-    `addresses` are the container's, `ranges` those of all networks that it is on, as 10.88.0.0/16.
+    It goes where `tell` says.
     """
     from runtime.publisher import start
 
+    member.publisher = start.start(sockets, _told(member.directory, member.container), member.namespace)
+
+
+def tell(networks: str, container: str, addresses: list[str], ranges: list[str]) -> None:
+    """Tell at which addresses a container is reached, and the ranges of all networks that it is on; OSError."""
     split = [each.partition("/") for each in ranges]
-    networks = [(firewall.pack(network), int(prefix)) for network, _, prefix in split]
-    ports = [(fd, addresses, port, networks) for fd, port in sockets]
-    member.publisher = start.start(ports, member.namespace)
+    known = (addresses, [(firewall.pack(network), int(prefix)) for network, _, prefix in split])
+    path = _told(os.fsencode(directory(networks)), container.encode())
+    with open(path + b".new", "wb") as file:
+        file.write(marshal.dumps(known, _FORMAT))
+    os.rename(path + b".new", path)
+
+
+def _told(path: bytes, container: bytes) -> bytes:
+    return path + b"/" + shared.TOLD + container
 
 
 def find(networks: str, *, world: bool = False) -> int:
@@ -97,11 +122,48 @@ def find(networks: str, *, world: bool = False) -> int:
         return -1
     try:
         found = _find(shared.settle(path))
-        if found >= 0 and world and not shared.has_pasta(path):
-            _start_pasta(path, found)
+        if found >= 0 and world and _has_way_out() and not shared.has_pasta(path):
+            shared.start_pasta(path, found, _command())
         return found
     finally:
         posix.close(held)
+
+
+def run(runroot: str, become: Callable[[], NoReturn]) -> int:
+    """Have a child become a program in the namespace, which leads outwards; wait for its end and return its exit code.
+
+    `become` may raise PodError: what that says is printed. Raises OCIRuntimeError or OSError if there is no namespace.
+    """
+    networks = f"{runroot}/networks"
+    member = join(networks, f"unshare{posix.getpid()}", world=True)
+    try:
+        pid = os.fork()
+        if pid == 0:
+            _be_inside(member.namespace, become)
+        ignored = [(number, signal.signal(number, signal.SIG_IGN)) for number in (signal.SIGINT, signal.SIGQUIT)]
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        for number, handler in ignored:
+            signal.signal(number, handler)
+    finally:
+        member.leave()
+    return code if code >= 0 else 128 - code
+
+
+def _be_inside(inside: int, become: Callable[[], NoReturn]) -> NoReturn:
+    code = 125
+    try:
+        syscalls.setns(inside, CLONE_NEWNET)
+        become()
+    except PodError as error:
+        os.write(2, f"Error: {error}\n".encode())
+        code = error.code
+    finally:
+        os._exit(code)
+
+
+def _has_way_out() -> bool:
+    """Tell whether the host leads anywhere; where it does not, pasta has nothing to do."""
+    return bool(files.host_address() or files.host_address("2001:db8:ffff::1"))
 
 
 def _find(members: list[tuple[int, int]]) -> int:
@@ -138,9 +200,8 @@ def _furnish() -> int:
     return posix.open("/proc/self/ns/net", posix.O_RDONLY | posix.O_CLOEXEC)
 
 
-def _start_pasta(path: bytes, inside: int) -> None:
-    from runtime.monitor import pasta
-
+def _command() -> tuple[str, list[str]]:
+    """Return pasta's program and its options. Raises OCIRuntimeError if there is no such program."""
     found = program("pasta")
     if not found:
         raise OCIRuntimeError(
@@ -148,9 +209,4 @@ def _start_pasta(path: bytes, inside: int) -> None:
             ' exec: "pasta": executable file not found in $PATH',
             hint="as root: apt install passt",
         )
-
-    def note() -> None:
-        pid = posix.getpid()
-        shared.write(path, shared.PASTA, pid, process.start_time(pid) or 0)
-
-    posix.close(pasta.start(found, _PASTA, inside, note).pidfd)
+    return found, [*_PASTA, *(("--dns-forward", FORWARDER) if files.asks_itself() else ())]

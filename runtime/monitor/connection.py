@@ -19,6 +19,8 @@ MODULES = {
         "runtime.netlink.route",
         "runtime.process",
         "runtime.monitor.names",
+        "runtime.errors",
+        "runtime.monitor.pasta",
         "runtime.monitor.shared",
         "runtime.monitor.network",
     ),

@@ -278,6 +278,8 @@ class Loop:
                 wanted[self.notifications] = _IN
             if self.health:
                 wanted.update((fd, _IN) for fd in self.health.heard_by)
+            if self.network:
+                wanted.update((fd, _IN) for fd in self.network.waits_for())
             if self.resolver:
                 wanted.update(self.resolver.waits_for())
         if self.unsent:
@@ -328,6 +330,8 @@ class Loop:
             readiness.relay(self)
         elif self.health and fd in self.health.heard_by:
             self.health.heard(self, fd)
+        elif self.network and fd in self.network.waits_for():
+            self.forget(self.network.heard())
         elif self.resolver and self.resolver.has(fd):
             self.resolver.heard(fd, event)
         else:

@@ -95,12 +95,21 @@ class Network:
         network = Network(state["directory"], state["container"], state["table"], state["route"], state["firewall"])
         network.places = {path: Place.parse(place) for path, place in state["places"].items()}
         network.ports = state["ports"]
-        network.shared = Shared(*state["shared"]) if state["shared"] else None
+        network.shared = Shared.thaw(state["shared"]) if state["shared"] else None
         return network
 
     def fds(self) -> list[int]:
         """Return the descriptors that must survive an exec."""
         return [self.route, self.firewall, *self.ports, *(self.shared.fds() if self.shared else ())]
+
+    def waits_for(self) -> list[int]:
+        """Return the descriptors that are readable when there is something to do: then `heard` is to be called."""
+        return self.shared.waits_for() if self.shared else []
+
+    def heard(self) -> int:
+        """Do what there is to do, and return a descriptor that is to be closed."""
+        assert self.shared is not None
+        return self.shared.heard()
 
     def told(self) -> dict[bytes, Place]:
         """Return what the files tell now; those that cannot be read are left out."""

@@ -48,6 +48,14 @@ class Pasta:
         """Return the descriptors that must survive an exec."""
         return [self.pidfd, *([self.publisher[1]] if self.publisher else ())]
 
+    def waits_for(self) -> list[int]:
+        """Return no descriptor: there is nothing to do while it runs."""
+        return []
+
+    def heard(self) -> int:
+        """Do nothing, which nobody asks for."""
+        return -1
+
     def look(self) -> None:
         """See where the container is now: nobody connects it elsewhere while it runs."""
 
@@ -109,12 +117,12 @@ def _become(
 ) -> NoReturn:
     """Be pasta, with these standard streams."""
     try:
-        from runtime import syscalls
-
         if lives_on is not None:
             lives_on()
             posix.setsid()
         else:
+            from runtime import syscalls
+
             syscalls.prctl(syscalls.PR_SET_PDEATHSIG, _KILL)
         if lives_on is not None or posix.getppid() == parent:  # else nobody would tell us any more
             # The version of 2023 takes an ignored SIGPIPE for a failure to ignore it.

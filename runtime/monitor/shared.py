@@ -7,6 +7,7 @@ directory `.shared` of the networks:
     lock            held by who joins or leaves
     pasta           PID and start time of pasta
     CONTAINER       a member: PID and start time of the monitor, and its descriptor of the namespace
+    .CONTAINER      where its published ports lead (see runtime.publisher.target)
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ from __future__ import annotations
 import fcntl
 import posix
 import select
+import time
 
 from runtime import process
+from runtime.monitor import pasta
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,36 +28,93 @@ else:
     import _signal
 
 LOCK, PASTA = b"lock", b"pasta"
+TOLD = b"."
 _KILL = 9
 _PATIENCE = 5.0
+_STEADY_SECONDS = 10.0
 
 
 class Shared:
     """A container's part in the namespace; plain values."""
 
-    __slots__ = ("container", "directory", "namespace", "publisher")
+    __slots__ = ("_started", "_watched", "command", "container", "directory", "namespace", "publisher")
 
-    def __init__(
-        self, directory: bytes, container: bytes, namespace: int, publisher: tuple[int, int] | None = None
-    ) -> None:
+    def __init__(self, directory: bytes, container: bytes, namespace: int) -> None:
         self.directory = directory
         self.container = container
         self.namespace = namespace  # the descriptor that holds it
-        self.publisher = publisher  # the process that passes published ports on: PID and pidfd
+        self.publisher: tuple[int, int] | None = None  # the process that passes published ports on: PID and pidfd
+        self.command: tuple[str, list[str]] | None = None  # pasta's program and options, if it is needed
+        self._watched = -1  # pasta's pidfd
+        self._started = 0.0  # when we started it anew
 
-    def freeze(self) -> tuple[Any, ...]:
-        """Return what makes it again."""
-        return self.directory, self.container, self.namespace, self.publisher
+    def freeze(self) -> dict[str, Any]:
+        """Return what `thaw` needs."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    @staticmethod
+    def thaw(state: dict[str, Any]) -> Shared:
+        """Make it again from what `freeze` returned."""
+        shared = Shared(state["directory"], state["container"], state["namespace"])
+        for name, value in state.items():
+            setattr(shared, name, value)
+        return shared
 
     def fds(self) -> list[int]:
         """Return the descriptors that must survive an exec."""
-        return [self.namespace, *([self.publisher[1]] if self.publisher else ())]
+        return [self.namespace, *self.waits_for(), *([self.publisher[1]] if self.publisher else ())]
+
+    def connect(self, command: tuple[str, list[str]]) -> None:
+        """See that pasta joins the namespace to the world from now on; the caller holds the lock.
+
+        Raises OCIRuntimeError.
+        """
+        self.command = command
+        if not has_pasta(self.directory):
+            start_pasta(self.directory, self.namespace, command)
+        self._watch()
+
+    def waits_for(self) -> list[int]:
+        """Return the descriptors that are readable when there is something to do."""
+        return [self._watched] if self._watched >= 0 else []
+
+    def heard(self) -> int:
+        """Start pasta anew, for it has ended, unless another member has; return a descriptor that is to be closed.
+
+        It may have been in the control group of a container that has ended. If it ends again and again, it is left to
+        who joins next.
+        """
+        ended, self._watched = self._watched, -1
+        now = time.monotonic()
+        if self.command is None or (self._started and now - self._started < _STEADY_SECONDS):
+            return ended
+        try:
+            held = lock(self.directory)
+            try:
+                if not has_pasta(self.directory):
+                    self._started = now
+                    start_pasta(self.directory, self.namespace, self.command)
+                self._watch()
+            finally:
+                posix.close(held)
+        except Exception:
+            pass  # there is no way to the world now
+        return ended
+
+    def _watch(self) -> None:
+        known = read(self.directory, PASTA)
+        try:
+            self._watched = posix.pidfd_open(known[0])
+        except (OSError, IndexError):
+            self._watched = -1
 
     def leave(self) -> None:
         """Be no member any more; the last one ends pasta. The namespace goes with its last descriptor."""
         if self.publisher:
             _end_publisher(*self.publisher)
             self.publisher = None
+        for fd in self.waits_for():
+            posix.close(fd)
         try:
             held = lock(self.directory)
         except OSError:  # somebody emptied the runroot
@@ -62,7 +122,7 @@ class Shared:
             return
         try:
             # In this order: who joins finds the namespace by our descriptor.
-            remove(self.directory, self.container)
+            forget(self.directory, self.container)
             posix.close(self.namespace)
             settle(self.directory)
         finally:
@@ -100,7 +160,7 @@ def settle(directory: bytes) -> list[tuple[int, int]]:
         if _is_alive(known):
             living.append((known[0], known[2]))
         else:
-            remove(directory, name)
+            forget(directory, name)
     if not living:
         _end_pasta(directory)
     return living
@@ -122,7 +182,8 @@ def tidy(directory: bytes) -> None:
 
 
 def _members(directory: bytes) -> list[bytes]:
-    return [name for name in posix.listdir(directory) if name not in (LOCK, PASTA)]
+    names = [name.removeprefix(TOLD) for name in posix.listdir(directory) if name not in (LOCK, PASTA)]
+    return list(dict.fromkeys(names))
 
 
 def _is_alive(known: list[int]) -> bool:
@@ -134,6 +195,16 @@ def has_pasta(directory: bytes) -> bool:
     """Tell whether the namespace's pasta runs."""
     known = read(directory, PASTA)
     return len(known) == 2 and process.is_alive(known[0], known[1])
+
+
+def start_pasta(directory: bytes, namespace: int, command: tuple[str, list[str]]) -> None:
+    """Start the namespace's pasta; the caller holds the lock. Raises OCIRuntimeError, and then there is none."""
+
+    def note() -> None:
+        pid = posix.getpid()
+        write(directory, PASTA, pid, process.start_time(pid) or 0)
+
+    posix.close(pasta.start(*command, namespace, note).pidfd)
 
 
 def _end_pasta(directory: bytes) -> None:
@@ -175,6 +246,12 @@ def write(directory: bytes, name: bytes, *numbers: int) -> None:
         posix.write(fd, b" ".join(b"%d" % number for number in numbers) + b"\n")
     finally:
         posix.close(fd)
+
+
+def forget(directory: bytes, container: bytes) -> None:
+    """Remove what tells of a member."""
+    remove(directory, container)
+    remove(directory, TOLD + container)
 
 
 def remove(directory: bytes, name: bytes) -> None:

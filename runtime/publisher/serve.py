@@ -8,16 +8,17 @@ from _socket import SO_TYPE, SOCK_STREAM, SOL_SOCKET, socket
 from errno import EMFILE, ENFILE, ENOBUFS, ENOMEM
 
 from runtime.publisher import datagrams, streams
-from runtime.publisher.target import Target
+from runtime.publisher.target import Place, Target
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import NoReturn
 
+    from runtime.publisher.target import Known
+
     Handler = Callable[[int, int], None]
-    # Descriptor of the socket on the host; addresses of the container, port, its networks (see Target).
-    Port = tuple[int, list[str], int, list[tuple[bytes, int]]]
+    Port = tuple[int, int]  # the descriptor of a socket on the host, and the port of the container
 
 _TIDY_SECONDS = 15.0
 _FULL = (EMFILE, ENFILE, ENOBUFS, ENOMEM)
@@ -79,13 +80,13 @@ class Events:
                     action(now)
 
 
-def main(ports: list[Port]) -> NoReturn:
-    """Pass these ports on."""
-    events, pipes = Events(), streams.Pipes()
-    for fd, addresses, port, networks in ports:
+def main(state: tuple[list[Port], bytes | Known]) -> NoReturn:
+    """Pass ports on to a container; where it is comes with them (see Place)."""
+    events, pipes, place = Events(), streams.Pipes(), Place(state[1])
+    for fd, port in state[0]:
         end = socket(fileno=fd)
         end.setblocking(False)
-        target = Target(addresses, port, networks)
+        target = Target(place, port)
         if end.getsockopt(SOL_SOCKET, SO_TYPE) == SOCK_STREAM:
             streams.Listener(events, end, target, pipes)
         else:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     from runtime.publisher.serve import Port
+    from runtime.publisher.target import Known
 
 NAME = "pod-publisher"
 _MODULES = (
@@ -29,14 +30,15 @@ _RLIMIT_NOFILE = 7
 _KILL = 9
 
 
-def start(ports: list[Port], namespace: int) -> tuple[int, int]:
+def start(ports: list[Port], told: bytes | Known, namespace: int) -> tuple[int, int]:
     """Have ports of the host passed on into a network namespace (its fd); return the process: PID and pidfd.
 
-    It has copies of the sockets, and dies with this process, its parent. Raises OSError.
+    `told` tells where the container is (see `runtime.publisher.target.Place`). The process has copies of the sockets,
+    and dies with this one, its parent. Raises OSError.
     """
     import runtime.publisher.serve  # noqa: F401  (its code is handed over)
 
-    memory = reexec.package(_MODULES, "runtime.publisher.serve", ports)
+    memory = reexec.package(_MODULES, "runtime.publisher.serve", (ports, told))
     parent = posix.getpid()
     pid = posix.fork()
     if pid == 0:

@@ -6,6 +6,8 @@ answers come back to it is the work of the namespace's rules (see pod.networks.s
 
 from __future__ import annotations
 
+import marshal
+import posix
 from _socket import (
     AF_INET,
     AF_INET6,
@@ -23,6 +25,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    # Addresses of the container, and the networks (packed address, prefix) that it is on.
+    Known = tuple[list[str], list[tuple[bytes, int]]]
+
 _IP_TRANSPARENT, _IPV6_TRANSPARENT = 19, 75
 _MAPPED = "::ffff:"
 # Loopback and link-local addresses.
@@ -34,27 +39,58 @@ _NEAR = [
 ]
 
 
+_LARGEST = 1 << 20
+
+
+class Place:
+    """Where the container is reached: it stays so, or a file (its path) tells of it, which may change at any time."""
+
+    __slots__ = ("_known", "_path", "_seen")
+    _known: Known
+
+    def __init__(self, told: bytes | Known) -> None:
+        self._path, self._known = (told, ([], [])) if isinstance(told, bytes) else (b"", told)
+        self._seen = (0, 0)  # inode and time of the file when it was read
+
+    def known(self) -> Known:
+        """Return what the file tells now; OSError if it cannot be read."""
+        if not self._path:
+            return self._known
+        status = posix.stat(self._path)
+        seen = (status.st_ino, status.st_mtime_ns)
+        if seen != self._seen:
+            fd = posix.open(self._path, posix.O_RDONLY | posix.O_CLOEXEC)
+            try:
+                self._known = marshal.loads(posix.read(fd, _LARGEST))
+            finally:
+                posix.close(fd)
+            self._seen = seen
+        return self._known
+
+
 class Target:
-    """A port of a container: its address of each family, and the networks (packed address, prefix) that it is on."""
+    """A port of a container."""
 
-    __slots__ = ("addresses", "networks", "port")
+    __slots__ = ("_place", "_port")
 
-    def __init__(self, addresses: list[str], port: int, networks: list[tuple[bytes, int]]) -> None:
-        self.addresses = addresses
-        self.port = port
-        self.networks = networks
+    def __init__(self, place: Place, port: int) -> None:
+        self._place = place
+        self._port = port
 
     def reach(self, kind: int, client: tuple[Any, ...]) -> socket:
         """Return a socket that is connected, or about to be, on behalf of a client (its socket address); OSError."""
         host, port = client[0].removeprefix(_MAPPED), client[1]
         is_six = ":" in host
-        address = next((one for one in self.addresses if (":" in one) == is_six), self.addresses[0])
+        addresses, networks = self._place.known()
+        if not addresses:
+            raise ConnectionRefusedError
+        address = next((one for one in addresses if (":" in one) == is_six), addresses[0])
         end = socket(AF_INET6 if ":" in address else AF_INET, kind | SOCK_NONBLOCK | SOCK_CLOEXEC)
         try:
-            if is_six == (":" in address) and self._can_answer(host):
+            if is_six == (":" in address) and _can_answer(host, networks):
                 _pose_as(end, host, port)
             try:
-                end.connect((address, self.port))
+                end.connect((address, self._port))
             except BlockingIOError:
                 pass
         except OSError:
@@ -62,16 +98,16 @@ class Target:
             raise
         return end
 
-    def _can_answer(self, host: str) -> bool:
-        """Tell whether the container's answers to an address go by the way that they came, were it really the client's.
 
-        Loopback and link-local addresses mean something else in there, and neighbours are looked for on their network.
-        """
-        if "%" in host:
-            return False
-        packed = inet_pton(AF_INET6 if ":" in host else AF_INET, host)
-        near = [*_NEAR, *self.networks]
-        return not any(_contains(network, prefix, packed) for network, prefix in near)
+def _can_answer(host: str, networks: list[tuple[bytes, int]]) -> bool:
+    """Tell whether the container's answers to an address go by the way that they came, were it really the client's.
+
+    Loopback and link-local addresses mean something else in there, and neighbours are looked for on their network.
+    """
+    if "%" in host:
+        return False
+    packed = inet_pton(AF_INET6 if ":" in host else AF_INET, host)
+    return not any(_contains(network, prefix, packed) for network, prefix in [*_NEAR, *networks])
 
 
 def _contains(network: bytes, prefix: int, address: bytes) -> bool:

@@ -6,12 +6,14 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import textwrap
 import time
 from collections.abc import Iterator
 
 import pytest
 
+from tests.fixtures import nameserver
 from tests.fixtures.command import Pod
 from tests.fixtures.nethost import HOST, HOST6, WORLD, WORLD6, Namespace, TestHost, eventually_equal
 
@@ -283,7 +285,7 @@ def test_many_at_once_share_one_namespace(net: Pod, host: TestHost, busybox: str
 
 def holders(net: Pod) -> list[tuple[int, int]]:
     """Return who holds the namespace, by which descriptor."""
-    found = [numbers(os.path.join(directory(net), name)) for name in members(net) if name != "pasta"]
+    found = [numbers(os.path.join(directory(net), name)) for name in members(net) if name.isalnum() and name != "pasta"]
     return [(pid, fd) for pid, _, fd in found]
 
 
@@ -296,13 +298,27 @@ def test_a_restart_by_policy_is_connected_again(net: Pod, host: TestHost, busybo
     assert eventually_equal(lambda: attempt(host.world, HOST), "web") == "web"
 
 
-def test_a_killed_pasta_is_replaced_by_the_next_start(net: Pod, host: TestHost, busybox: str) -> None:
-    serve(net, "one", busybox, "--network", "bridge")
-    os.kill(pasta(net), signal.SIGKILL)
-    net.run("run", "-d", "--name", "two", "--network", "bridge", busybox, "sleep", "100")
+@pytest.mark.parametrize("age", [0.0, 1.3], ids=["young", "old"])
+def test_a_killed_pasta_is_replaced_by_a_monitor(net: Pod, host: TestHost, busybox: str, age: float) -> None:
+    for name in ("one", "two"):
+        serve(net, name, busybox, "--network", "bridge")
+    time.sleep(age)
+    first = pasta(net)
+    os.kill(first, signal.SIGKILL)
+    assert eventually_equal(lambda: pasta(net) != first, True)
     with server(host.world):
         for name in ("one", "two"):
             assert net.run("exec", name, *FETCH, f"http://{WORLD}:8000/").out == "served"
+    assert sum("pasta" in line for line in processes(net)) == 1
+
+
+def test_a_host_without_any_way_out_has_networks(net: Pod, host: TestHost, busybox: str) -> None:
+    for family in ("-4", "-6"):
+        host.run("ip", family, "route", "del", "default")
+    serve(net, "web", busybox, "--network", "bridge", "-p", "8080:80")
+    assert eventually_equal(lambda: attempt(host, HOST), "web") == "web"
+    assert members(net)
+    assert "pasta" not in members(net)
 
 
 def test_killed_monitors_leave_nothing_after_the_next_command(net: Pod, host: TestHost, busybox: str) -> None:
@@ -328,3 +344,57 @@ def test_whatever_is_killed_new_containers_work(net: Pod, host: TestHost, busybo
         if turn % 3 == 2:
             net.remove_containers()
             assert eventually_equal(lambda: processes(net), []) == [], turn
+
+
+def test_containers_that_run_change_networks_and_their_ports_follow(net: Pod, host: TestHost, busybox: str) -> None:
+    for name in ("one", "two"):
+        net.run("network", "create", name)
+    net.run("network", "create", "--internal", "inner")
+    serve(net, "web", busybox, "--network", "inner", "-p", "8080:80")
+    net.run("run", "-d", "--name", "client", "--network", "two", busybox, "sleep", "100")
+    assert attempt(host.world, HOST) == ""
+    for before, network in (("inner", "one"), ("one", "two")):
+        net.run("network", "connect", network, "web")
+        net.run("network", "disconnect", before, "web")
+        assert eventually_equal(lambda: attempt(host.world, HOST), "web") == "web", network
+    assert net.run("exec", "client", *FETCH, "http://web/").out == "web"
+    with server(host.world):
+        assert net.run("exec", "web", *FETCH, f"http://{WORLD}:8000/").out == "served"
+    net.run("network", "disconnect", "two", "web")
+    assert attempt(host.world, HOST) == ""
+    assert net.run("exec", "client", "nslookup", "web", check=False).code != 0
+
+
+def test_a_command_in_the_namespace(net: Pod, host: TestHost, busybox: str) -> None:
+    with server(host.world):
+        assert net.run("unshare", "--rootless-netns", "busybox", *FETCH, f"http://{WORLD}:8000/").out == "served"
+    assert members(net) == []
+    serve(net, "web", busybox, "--network", "bridge")
+    assert net.run("unshare", "--rootless-netns", "busybox", *FETCH, "http://10.88.0.2/").out == "web"
+    assert net.run("unshare", "--rootless-netns", "sh", "-c", "exit 3", check=False).code == 3
+    missing = net.run("unshare", "--rootless-netns", "/no/such", check=False)
+    assert (missing.code, "no such file" in missing.stderr) == (127, True)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.53", WORLD])
+def test_the_hosts_dns_server(net: Pod, host: TestHost, busybox: str, address: str) -> None:
+    where = host.world if address == WORLD else host
+    path = os.path.join(net.directory, "resolv.conf")
+    with open(path, "w") as file:
+        file.write(f"nameserver {address}\n")
+    host.run("mount", "--bind", path, "/etc/resolv.conf")
+    net.run("network", "create", "mine")
+    argv = [*where.prefix, sys.executable, nameserver.__file__, address]
+    with Ended(argv, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        for network in ("bridge", "mine"):
+            asked = ("--network", network, busybox, "nslookup", "anything.example.org")
+            assert nameserver.ADDRESS in net.run("run", "--rm", *asked).out
+    shown = net.run("run", "--rm", "--network", "bridge", busybox, "cat", "/etc/resolv.conf").out
+    assert shown == f"nameserver {WORLD if address == WORLD else '169.254.1.1'}"
+
+
+def test_a_protocol_that_nobody_forwards(net: Pod, host: TestHost, busybox: str) -> None:
+    sctp = net.run("run", "--rm", "--network", "bridge", "-p", "8081:80/sctp", busybox, "true", check=False)
+    assert (sctp.code, sctp.stderr) == (126, "Error: can't forward protocol: sctp\n")
