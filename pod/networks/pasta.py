@@ -9,7 +9,6 @@ has said something, so that no server may speak first.
 
 from __future__ import annotations
 
-import os
 import posix
 from errno import EEXIST
 
@@ -124,7 +123,7 @@ def of(engine: Engine, container: Container) -> Connector:
 
 def sysctls() -> dict[str, str]:
     """Return what is set in the namespace: its own IPv6 address serves at once, as nobody else is there to have it."""
-    return {_DUPLICATES: "0"} if os.path.exists(f"/proc/sys/{_DUPLICATES.replace('.', '/')}") else {}
+    return {_DUPLICATES: "0"} if posix.access(f"/proc/sys/{_DUPLICATES.replace('.', '/')}", posix.F_OK) else {}
 
 
 def arguments(options: list[str], ports: list[dict[str, Any]], *, maps_host: bool, forwards: bool) -> list[str]:
