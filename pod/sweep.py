@@ -30,7 +30,7 @@ _YOUNG_SECONDS = 10.0
 
 def sweep(engine: Engine) -> None:
     """Remove directories without a row, and `--rm` containers whose command and monitor are gone."""
-    for step in (_sweep_containers, _sweep_volumes, _sweep_sessions, _sweep_network):
+    for step in (_sweep_networks, _sweep_containers, _sweep_volumes, _sweep_sessions):
         _try(step, engine)
     gc.sweep(engine.store)
     reserve.keep(engine.store)
@@ -42,6 +42,19 @@ def _try(action: Callable[..., None], *arguments: object) -> None:
         action(*arguments)
     except _FAILURES:
         pass
+
+
+def _sweep_networks(engine: Engine) -> None:
+    directory = f"{engine.config.runroot}/networks"
+    if paths.is_directory(directory):
+        from pod.networks import sweeping
+
+        sweeping.sweep(directory, shared=engine.config.rootless)
+    if engine.config.rootless and paths.is_directory(f"{directory}/.shared"):
+        from runtime.monitor import shared
+
+        # The namespace's pasta, if nobody is there any more.
+        shared.tidy(f"{directory}/.shared".encode("utf-8", "surrogateescape"))
 
 
 def _sweep_containers(engine: Engine) -> None:
@@ -99,15 +112,6 @@ def _sweep_sessions(engine: Engine) -> None:
 
         if not is_locked(f"{directory}/{name}") and not sessions.is_kept(f"{directory}/{name}"):
             gc.remove_tree(f"{directory}/{name}")
-
-
-def _sweep_network(engine: Engine) -> None:
-    """End the pasta of the shared network namespace, if nobody is there any more."""
-    directory = f"{engine.config.runroot}/networks/.shared"
-    if engine.config.rootless and paths.is_directory(directory):
-        from runtime.monitor import shared
-
-        shared.tidy(directory.encode("utf-8", "surrogateescape"))
 
 
 def is_locked(directory: str) -> bool:

@@ -138,6 +138,7 @@ def podman(place: str, user: str | None = None) -> Engine | None:
         file.write(
             '[containers]\ndefault_ulimits = ["nofile=20000:20000", "nproc=10000:10000"]\n'
             '[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\n'
+            f'[network]\nnetwork_config_dir = "{own}/networks"\n'
         )
     with open(f"{own}/storage.conf", "w") as file:
         file.write(f'[storage]\ndriver = "overlay"\ngraphroot = "{own}/root"\nrunroot = "{own}/run"\n')
@@ -150,8 +151,11 @@ def podman(place: str, user: str | None = None) -> Engine | None:
 
 
 @contextlib.contextmanager
-def docker(place: str) -> Iterator[Engine | None]:
-    """Run Debian's dockerd on a private socket; yield None where it is not installed."""
+def docker(place: str, prefix: list[str] | None = None) -> Iterator[Engine | None]:
+    """Run Debian's dockerd on a private socket; yield None where it is not installed.
+
+    With `prefix`, which brings a command to a network namespace of its own, it has its bridge and its rules there.
+    """
     client = "/usr/bin/docker"
     if not os.path.exists(client) or not shutil.which("dockerd", path="/usr/sbin:/usr/bin"):
         yield None
@@ -161,9 +165,10 @@ def docker(place: str) -> Iterator[Engine | None]:
     state = tempfile.mkdtemp(prefix="pod-bench-docker-", dir="/run")
     address = f"unix://{state}/socket"
     options = ["--data-root", f"{own}/root", "--exec-root", f"{state}/exec", "--pidfile", f"{state}/pid", "-H", address]
-    network = ["--bridge=none", "--iptables=false", "--ip6tables=false"]
+    network = [] if prefix else ["--bridge=none", "--iptables=false", "--ip6tables=false"]
     with open(f"{own}/log", "wb") as log:
-        daemon = subprocess.Popen(["dockerd", *options, *network], stdout=log, stderr=log, env=CLEAN | {"HOME": own})
+        command = [*(prefix or []), "dockerd", *options, *network]
+        daemon = subprocess.Popen(command, stdout=log, stderr=log, env=CLEAN | {"HOME": own})
     engine = Engine("docker", [client, "-H", address], _environment(own))
     try:
         _wait_for(engine)
@@ -274,7 +279,8 @@ def report(rows: list[Row], *, as_json: bool) -> None:
     for row in rows:
         print(row.title)
         for name in row.medians:
-            note = f"   pod takes {row.ratio(name):.2f} of it" if name != "pod" else ""
+            word = "takes" if row.unit == "s" else "has"
+            note = f"   pod {word} {row.ratio(name):.2f} of it" if name != "pod" else ""
             aim = f" (aim: {row.aims[name]:.2f})" if name in row.aims else ""
             print(f"  {name:8} {row.shown(name):>10}{note}{aim}")
     print(f"load {os.getloadavg()[0]:.2f} on {os.cpu_count()} processors, Linux {os.uname().release}")

@@ -80,7 +80,7 @@ def end_lost(engine: Engine, container: state.Container) -> None:
     if container.config["namespaces"]["network"] == "bridge":
         from pod.networks import sweeping
 
-        sweeping.give_up(f"{engine.config.runroot}/networks", shared=engine.config.rootless)
+        sweeping.give_up(engine, container)
     path = f"{engine.config.container_dir(container.id)}/exit".encode("utf-8", "surrogateescape")
     if ending.write_record(path, status.UNKNOWN_EXIT_CODE, None, oom=False):
         events.of_container(engine.config, container, "died", {"ContainerExitCode": status.UNKNOWN_EXIT_CODE})

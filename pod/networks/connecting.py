@@ -170,7 +170,7 @@ class Connector:
 
     def _connect_here(self, pid: int, start_time: int, namespace: str) -> Network:
         """Connect it to bridges in the network namespace of this process."""
-        sweeping.sweep(self.directory)
+        sweeping.sweep(self.directory, shared=False)  # who had our ports may have been killed since this command began
         wiring = self._wiring(pid, start_time, namespace)
         try:
             if not self.shared:
@@ -211,7 +211,6 @@ class Connector:
             posix.close(found)
 
     def _adjust_here(self, pid: int, start_time: int) -> None:
-        sweeping.sweep(self.directory)
         wiring = self._wiring(pid, start_time, f"/proc/{pid}/ns/net")
         ended: dict[bytes, Place] = {}
         try:
@@ -255,6 +254,15 @@ class Connector:
         for known in left.values():
             wiring.take_away(known)
         return left
+
+    def made(self) -> dict[bytes, Place]:
+        """Return what the container has on its networks, by the paths of the files that tell of it."""
+        found = {}
+        for place, published in self._published():
+            path = f"{self.directory}/{place.network.name}/{self.container}".encode("utf-8", "surrogateescape")
+            inside = place.place["interface"]
+            found[path] = standing.intended(place.network, inside, published, has_firewall=self.has_firewall)
+        return found
 
     def _published(self) -> list[tuple[Attachment, list[Element]]]:
         """Return each place with its elements of published ports: the first network that leads outwards has them."""

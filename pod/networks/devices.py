@@ -44,6 +44,8 @@ def bridge(links: Netlink, network: Network) -> route.Link:
         if "vrf" in network.options:
             _put_into(links, index, network.options["vrf"])
         set_parameter(f"ipv6/conf/{network.interface}/accept_ra", "0")  # a container must not tell the host its routes
+        # Until its own address was known to be nobody else's, it could not ask where containers are.
+        set_parameter(f"ipv6/conf/{network.interface}/accept_dad", "0")
         set_parameter(f"ipv4/conf/{network.interface}/route_localnet", "1")  # for published ports at 127.0.0.1
         link = route.find(links, network.interface)
         if link is None:

@@ -2,6 +2,9 @@
 
 Only if a range has no more, or another one asks for an address by name, a container that does not run loses its own; it
 gets one again at its start. A network's default is made by its first container.
+
+The lowest free address is taken, also one that was in use a moment ago: a device's address follows from its IP address
+(devices.hardware) and answers of names live no second, so that nobody takes the new container for the old one.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posix
 
+from pod.networks import firewall
 from runtime.monitor import names
 from runtime.monitor.network import Place
 
@@ -11,6 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pod.networks.network import Network
     from runtime.netlink.nftables import Element
 
 
@@ -34,21 +36,19 @@ def _names(directory: bytes) -> list[bytes]:
         return []
 
 
-def doomed(directory: str) -> list[bytes]:
-    """Return the files that tell of bridges which are to be deleted (runtime.monitor.network.doomed)."""
-    root = directory.encode("utf-8", "surrogateescape")
-    try:
-        return [b"%s/%s" % (root, name) for name in posix.listdir(root) if name.startswith(b".poddel")]
-    except OSError:
-        return []
-
-
 def place(entry: names.Entry) -> Place | None:
     """Return what a container has on a network; None if that cannot be read."""
     try:
         return Place.parse(entry.elements)
     except ValueError:
         return None
+
+
+def intended(network: Network, interface: str, published: list[Element], *, has_firewall: bool) -> Place:
+    """Return what a container is to have on a network, with a device of this name inside."""
+    of_bridge = firewall.of_network(network) if has_firewall and network.is_managed else []
+    bridge = network.interface if network.driver == "bridge" else ""
+    return Place(interface, bridge, of_bridge, published, stays=not network.is_managed)
 
 
 def elements(directory: str) -> list[Element]:

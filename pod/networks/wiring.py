@@ -71,13 +71,11 @@ class Wiring:
     def add(self, place: Attachment, published: list[Element], *, is_first: bool) -> None:
         """Connect the container to a network, for which its elements of published ports are given."""
         network, interface = place.network, place.place["interface"]
-        of_bridge = firewall.of_network(network) if self.has_firewall and network.is_managed else []
-        bridge = network.interface if network.driver == "bridge" else ""
-        made = Place(interface, bridge, of_bridge, published, stays=not network.is_managed)
+        made = standing.intended(network, interface, published, has_firewall=self.has_firewall)
         make_directory(f"{self._directory}/{place.network.name}")
         self.added[self.path(place)] = made
         self.tell(place, made)
-        to = devices.bridge(self._links, network) if bridge else None
+        to = devices.bridge(self._links, network) if made.bridge else None
         self._clear(made)
         if to is not None:
             devices.join(self._links, to, self._inside, place)
@@ -87,10 +85,10 @@ class Wiring:
         if link is None:
             raise OSError(ENOENT, posix.strerror(ENOENT))
         devices.configure(self._socket(), link, place, is_first=is_first)
-        made.links = [link.peer] if bridge else []
-        if bridge:
+        made.links = [link.peer] if made.bridge else []
+        if made.bridge:
             devices.settle_port(self._links, link.peer, network)
-        self._elements += [*of_bridge, *published]
+        self._elements += [*made.of_bridge, *published]
         self.tell(place, made)
 
     def has(self, place: Attachment, known: Place | None) -> bool:

@@ -11,6 +11,7 @@ counts for nothing: it names the process that it was written for. It is a text o
 
 from __future__ import annotations
 
+import fcntl
 import posix
 import time
 
@@ -84,6 +85,43 @@ def read(path: bytes) -> Entry | None:
         return None
     finally:
         posix.close(fd)
+
+
+def process_of(path: bytes) -> tuple[int, int]:
+    """Return process ID and start time that a file names, and read no more of it; (0, 0) if it names none."""
+    try:
+        fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NOFOLLOW | posix.O_NONBLOCK)
+    except OSError:
+        return 0, 0
+    try:
+        words = posix.read(fd, 64).split(None, 3)
+        return int(words[1]), int(words[2])
+    except (OSError, ValueError, IndexError):
+        return 0, 0
+    finally:
+        posix.close(fd)
+
+
+def hold(path: bytes) -> int:
+    """Lock a file, and return the descriptor that does; -1 if somebody else does, or has removed it."""
+    try:
+        fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NOFOLLOW | posix.O_NONBLOCK)
+    except OSError:
+        return -1
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        posix.close(fd)
+        return -1
+    return fd
+
+
+def is_held(path: bytes) -> bool:
+    """Tell whether somebody has locked a file, or has removed it meanwhile."""
+    fd = hold(path)
+    if fd >= 0:
+        posix.close(fd)
+    return fd < 0
 
 
 def write(path: bytes, entry: Entry) -> None:

@@ -132,11 +132,11 @@ class Network:
         """
         links, firewall = Netlink.adopt(self.route), Netlink.adopt(self.firewall)
         gone: list[int] = []
-        marks: list[bytes] = []
+        marks: dict[bytes, int] = {}
         try:
             gone, marks = self._withdraw(links, firewall, swept=swept)
         except (OSError, ValueError):
-            pass  # the next one on the network finds the file
+            pass  # the next command finds the file
         # Not before the firewall has forgotten them.
         for fd in self.ports:
             posix.close(fd)
@@ -146,8 +146,9 @@ class Network:
         if self.shared:
             self.shared.leave()
 
-    def _withdraw(self, links: Netlink, firewall: Netlink, *, swept: bool) -> tuple[list[int], list[bytes]]:
+    def _withdraw(self, links: Netlink, firewall: Netlink, *, swept: bool) -> tuple[list[int], dict[bytes, int]]:
         """Stop all traffic; return the devices that are to be deleted, and the files that tell of bridges."""
+        marks: dict[bytes, int] = {}
         lock = take_lock(self.directory) if swept else -1
         try:
             # A port that was given up may have been published by another container since.
@@ -157,8 +158,11 @@ class Network:
             gone = [index for place in places.values() for index in place.links or ()]
             links.send([route.set_down(index) for index in gone])
             lock = take_lock(self.directory) if lock < 0 else lock
-            marks = [mark for place in places.values() for mark in self._drop_bridge(links, firewall, place)]
-            for path in places:
+            for path, place in places.items():
+                if place.bridge and not place.stays and _is_last(links, path, place.bridge):
+                    # The bridge goes last: by its name a sweep finds what is to be done.
+                    nftables.remove(firewall, self.table, place.of_bridge)
+                    self._doom(links, place.bridge, marks)
                 try:
                     posix.unlink(path)
                 except FileNotFoundError:
@@ -168,18 +172,15 @@ class Network:
                 posix.close(lock)
         return gone, marks
 
-    def _drop_bridge(self, links: Netlink, firewall: Netlink, place: Place) -> list[bytes]:
-        """Put a bridge that nobody is on any more out of the way, and return the file that tells of it."""
-        bridge = route.find(links, place.bridge) if place.bridge and not place.stays else None
-        if bridge is None or any(port.is_up for port in route.ports(links, bridge.index)):
-            return []
-        # Under another name it is in nobody's way, and can be deleted without the lock.
-        name = doomed(bridge.index)
-        mark = b"%s/.%s" % (self.directory, name.encode())
-        posix.close(posix.open(mark, posix.O_WRONLY | posix.O_CREAT | posix.O_CLOEXEC, 0o600))
-        links.send([route.set_down(bridge.index), route.rename(bridge.index, name)])
-        nftables.remove(firewall, self.table, place.of_bridge)
-        return [mark]
+    def _doom(self, links: Netlink, name: str, marks: dict[bytes, int]) -> None:
+        """Give a bridge a name under which it is in nobody's way, and can be deleted without the lock."""
+        bridge = route.find(links, name)
+        if bridge is None:
+            return
+        mark = b"%s/.%s" % (self.directory, doomed(bridge.index).encode())
+        marks[mark] = posix.open(mark, posix.O_RDWR | posix.O_CREAT | posix.O_CLOEXEC, 0o600)
+        fcntl.flock(marks[mark], fcntl.LOCK_EX)
+        links.send([route.set_down(bridge.index), route.rename(bridge.index, doomed(bridge.index))])
 
     def look(self) -> None:
         """Take over what commands have changed.
@@ -212,10 +213,39 @@ def _is_left(path: bytes) -> bool:
 
 
 def take_lock(directory: bytes) -> int:
-    """Wait for the lock of all networks; closing the descriptor gives it back."""
-    lock = posix.open(directory + LOCK, posix.O_RDWR | posix.O_CREAT | posix.O_CLOEXEC, 0o600)
+    """Wait for the lock of all networks, and make their directory if it is missing; closing the descriptor unlocks."""
+    flags = posix.O_RDWR | posix.O_CREAT | posix.O_CLOEXEC
+    try:
+        lock = posix.open(directory + LOCK, flags, 0o600)
+    except FileNotFoundError:  # somebody emptied the runroot
+        posix.mkdir(directory, 0o700)
+        lock = posix.open(directory + LOCK, flags, 0o600)
     fcntl.flock(lock, fcntl.LOCK_EX)
     return lock
+
+
+def _is_last(links: Netlink, path: bytes, bridge: str) -> bool:
+    """Tell whether nobody but the container of a file needs a bridge; the caller has the lock.
+
+    The files tell, for a device of a container that was killed may live for a while.
+    """
+    directory, _, own = path.rpartition(b"/")
+    there = [name for name in _listed(directory) if not name.startswith(b".")]
+    if any(name != own for name in there):
+        return False
+    found = route.find(links, bridge)
+    up = [port for port in route.ports(links, found.index) if port.is_up] if found else []
+    # Somebody has added a port to it; or, if the runroot was emptied, containers are there that no file tells of.
+    return not (
+        up if not there else [port for port in up if not (port.kind == "veth" and port.name.startswith("veth"))]
+    )
+
+
+def _listed(directory: bytes) -> list[bytes]:
+    try:
+        return posix.listdir(directory)
+    except OSError:
+        return []
 
 
 def doomed(index: int) -> str:
@@ -223,18 +253,22 @@ def doomed(index: int) -> str:
     return f"poddel{index}"
 
 
-def delete(links: Netlink, indexes: list[int], marks: list[bytes], *, wait: bool = False) -> None:
-    """Delete devices, and the bridges that files tell of, and these files, in a process of its own."""
-    if not indexes and not marks:
-        return
+def delete(links: Netlink, indexes: list[int], marks: dict[bytes, int], *, wait: bool = False) -> None:
+    """Delete devices, and the bridges that files tell of, and these files, in a process of its own.
+
+    That holds nothing but the files' locks, by which it is known that it lives; their descriptors are closed here.
+    """
     try:
-        pid = posix.fork()
+        pid = posix.fork() if indexes or marks else -1
     except OSError:
-        return
+        pid = -1
     if pid == 0:
         try:
-            posix.closerange(0, links.fileno())
-            posix.closerange(links.fileno() + 1, _LAST_FD)
+            first = 0
+            for fd in sorted([links.fileno(), *marks.values()]):
+                posix.closerange(first, fd)
+                first = fd + 1
+            posix.closerange(first, _LAST_FD)
             bridges = [route.find(links, mark.rpartition(b"/.")[2].decode()) for mark in marks]
             found = [*indexes, *(bridge.index for bridge in bridges if bridge is not None)]
             links.send([route.delete(index) for index in found])
@@ -245,5 +279,7 @@ def delete(links: Netlink, indexes: list[int], marks: list[bytes], *, wait: bool
                     pass  # somebody else was at it, too
         finally:
             posix._exit(0)
-    if wait:
+    for fd in marks.values():
+        posix.close(fd)
+    if wait and pid > 0:
         posix.waitpid(pid, 0)

@@ -21,7 +21,7 @@ _NLMSG_ERROR, _NLMSG_DONE = 2, 3
 _HEADER = 16
 _NLA_TYPE_MASK = 0x3FFF
 _NLA_F_NESTED = 0x8000
-_CHUNK = 1 << 18
+_CHUNK = 1 << 16  # more than the kernel puts into one answer, and not so much that memory is mapped for it
 _SO_SNDBUFFORCE = 32
 _LARGEST = 0xFFFF  # of an attribute: its length has two bytes
 
@@ -115,7 +115,7 @@ class Netlink:
         Whether the others have been carried out is a matter of the family: nftables takes all or nothing.
         """
         if not messages:
-            return {}
+            return {}  # the kernel would take it for an error
         first = self._sequence + 1
         data = b"".join(self._pack(*message) for message in messages)
         self._make_room(len(data))

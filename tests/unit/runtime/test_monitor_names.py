@@ -130,3 +130,24 @@ def test_a_directory_that_is_not_there_has_no_entries(tmp_path: Path) -> None:
 def test_dead_processes_are_told(tmp_path: Path) -> None:
     assert not Entry(PID, START + 1, [], []).is_alive()
     assert not Entry(2**22 + 1, 1, [], []).is_alive()
+
+
+def test_process_of_reads_the_first_line(tmp_path: Path) -> None:
+    path = bytes(tmp_path / "id")
+    names.write(path, entry("web"))
+    assert names.process_of(path) == (PID, START)
+    assert names.process_of(path + b"-none") == (0, 0)
+    (tmp_path / "id").write_bytes(b"process x\n")
+    assert names.process_of(path) == (0, 0)
+
+
+def test_a_held_file_is_held_by_one(tmp_path: Path) -> None:
+    path = bytes(tmp_path / "mark")
+    assert names.is_held(path), "what is not there needs nobody's care"
+    (tmp_path / "mark").touch()
+    assert not names.is_held(path)
+    held = names.hold(path)
+    assert names.is_held(path)
+    assert names.hold(path) == -1
+    os.close(held)
+    assert not names.is_held(path)
