@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from pod.containers.create import CreateOptions
     from pod.engine import Engine
 
+_TUN = "/dev/net/tun"
+# Where the kernel lists routes, in which column their destination stands, and how the default one is written.
+_ROUTES = (("/proc/net/route", 1, "00000000"), ("/proc/net/ipv6_route", 0, "0" * 32))
 _WITHOUT_PORTS = ("none", "host", "container", "ns")
 
 
@@ -41,6 +44,10 @@ def settle(engine: Engine, options: CreateOptions) -> str:
                 "networks and static ip/mac address can only be used with Bridge mode networking: invalid argument",
                 hint="say --network bridge, too",
             )
+        # Who said nothing of networks may well need none.
+        if mode == "pasta" and not (request.ports or request.settings) and (obstacle := pasta_obstacle()):
+            options.warnings.append(f"WARNING: the container has no network but its loopback: {obstacle}")
+            mode = "none"
     if mode == "bridge":
         options.networks = wanted.networks
     if mode == "pasta" and not engine.config.rootless:
@@ -66,6 +73,27 @@ def _check_nested() -> None:
 def default_mode(config: Config) -> str:
     """Return the mode of a container that has a network of its own: as root a bridge, else pasta."""
     return "pasta" if config.rootless else "bridge"
+
+
+def pasta_obstacle() -> str:
+    """Return what keeps pasta(1) from connecting containers of this machine, and what mends it; empty if nothing."""
+    if not program("pasta"):
+        return "pasta is not installed (it is in the package passt)"
+    if not posix.access(_TUN, posix.R_OK | posix.W_OK):
+        return f"not everybody may open {_TUN} (sudo modprobe tun; sudo chmod 666 {_TUN})"
+    if not any(_has_default(*where) for where in _ROUTES):
+        return "the host has no default route"
+    return ""
+
+
+def _has_default(path: str, column: int, default: str) -> bool:
+    try:
+        with open(path, encoding="ascii") as file:
+            lines = [line.split() for line in file]
+    except OSError:
+        return False
+    # The kernel's own route to nowhere is a default one as well, of the loopback device.
+    return any(len(words) > column and words[column] == default and "lo" not in words for words in lines)
 
 
 def program(name: str) -> str:

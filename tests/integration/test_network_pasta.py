@@ -33,6 +33,7 @@ WEB = (
     "mkdir -p /tmp/cgi-bin; hostname > /tmp/index.html; printf '#!/bin/sh\\necho; echo $REMOTE_ADDR\\n' >"
     " /tmp/cgi-bin/who; chmod +x /tmp/cgi-bin/who;"
 )
+LONELY = "WARNING: the container has no network but its loopback:"
 SERVE = ("sh", "-c", f"{WEB} exec httpd -f -p 80 -h /tmp")
 # The machine's own Python, for what busybox has not.
 HOST_PROGRAMS = [f"--volume=/{name}:/{name}:ro" for name in ("usr", "lib", "lib64")]
@@ -327,7 +328,9 @@ def test_a_restart_by_policy_is_connected_again(mine: OnHost, host: TestHost, bu
 def test_a_host_without_routes(mine: OnHost, host: TestHost, busybox: str) -> None:
     host.run("ip", "-6", "route", "del", "default")
     host.run("ip", "route", "del", "default")
-    failed = mine.run("run", "--rm", busybox, "true", check=False)
+    lonely = mine.run("run", "--rm", busybox, "true")
+    assert lonely.stderr == f"{LONELY} the host has no default route\n"
+    failed = mine.run("run", "--rm", "--network", "pasta", busybox, "true", check=False)
     assert failed.code == 126
     assert failed.stderr.startswith("Error: pasta failed with exit code 1:\n")
     assert "hint: the host has no default route; name an interface (--network pasta:-i,NAME)" in failed.stderr
@@ -340,7 +343,9 @@ def test_no_pasta(mine: OnHost, host: TestHost, busybox: str) -> None:
     os.mkdir(directory)
     for name in ("nsenter", "setpriv"):
         os.symlink(f"/usr/bin/{name}", os.path.join(directory, name))
-    failed = mine.run("run", "--rm", busybox, "true", check=False, env={"PATH": directory})
+    lonely = mine.run("run", "--rm", busybox, "true", env={"PATH": directory})
+    assert lonely.stderr == f"{LONELY} pasta is not installed (it is in the package passt)\n"
+    failed = mine.run("run", "--rm", "-p", "8080:80", busybox, "true", check=False, env={"PATH": directory})
     assert (failed.code, failed.stderr) == (
         127,
         "Error: could not find pasta, the network namespace can't be configured:"
@@ -351,6 +356,9 @@ def test_no_pasta(mine: OnHost, host: TestHost, busybox: str) -> None:
 
 def test_a_device_that_is_closed(mine: OnHost, host: TestHost, busybox: str) -> None:
     host.run("chmod", "600", "/dev/net/tun")
-    failed = mine.run("run", "--rm", busybox, "true", check=False)
+    lonely = mine.run("run", "--rm", busybox, "ip", "link")
+    assert lonely.stderr.startswith(f"{LONELY} not everybody may open /dev/net/tun (sudo modprobe tun; ")
+    assert lonely.stdout.count(" lo:") == lonely.stdout.count(": <") == 1
+    failed = mine.run("run", "--rm", "--network", "pasta", busybox, "true", check=False)
     assert failed.code == 126
     assert "hint: every user must be able to open /dev/net/tun: sudo modprobe tun" in failed.stderr
