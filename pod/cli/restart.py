@@ -29,15 +29,13 @@ def main(
     from pod.containers import launch
     from pod.containers.chooser import Choice
     from pod.engine import open_engine
-    from pod.values import LONGEST_TIMEOUT
 
     choice = Choice(containers, all=all)
     groups.apply(SHARED, flags, choice)
     choice.all = all or (running and not choice.names and not choice.latest)
     engine = open_engine(write=True)
-    timeout = None if time is None else min(time, LONGEST_TIMEOUT)
     found = each.chosen(engine, choice)
     if running:
         living = {one.id for one in each.running(engine)}
         found = [one for one in found if one.container.id in living]
-    return each.act(found, lambda container: launch.restart(engine, container, timeout=timeout, warn=each.warn))
+    return each.act(found, lambda container: launch.restart(engine, container, timeout=time, warn=each.warn))

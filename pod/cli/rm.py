@@ -42,7 +42,6 @@ def main(
     from pod.containers.chooser import Choice
     from pod.engine import open_engine
     from pod.errors import ContainerNotFoundError, PodError
-    from pod.values import LONGEST_TIMEOUT
 
     choice = Choice(containers, all=all)
     groups.apply(SHARED, flags, choice)
@@ -50,7 +49,6 @@ def main(
     choice.check()
     if time is not None and not force:
         raise PodError("--force option must be specified to use the --time option")
-    timeout = None if time is None else min(time, LONGEST_TIMEOUT)
     engine = open_engine(write=True)
     try:
         found = each.chosen(engine, choice, ignore=ignore or force)
@@ -65,8 +63,8 @@ def main(
         found = [told.get(identity) or each.look_up(engine, [identity])[0] for identity in dict.fromkeys(words)]
 
     def delete(container: Container) -> None:
-        remove.remove_container(engine, container, force=force, volumes=volumes, timeout=timeout, warn=each.warn)
+        remove.remove_container(engine, container, force=force, volumes=volumes, timeout=time, warn=each.warn)
 
     if force and len(found) > 1:
-        remove.stop_together(engine, [one.container for one in found], timeout=timeout, warn=each.warn)
+        remove.stop_together(engine, [one.container for one in found], timeout=time, warn=each.warn)
     return each.act(found, delete)

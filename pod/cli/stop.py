@@ -34,16 +34,14 @@ def main(
     from pod.containers import remove, stop
     from pod.containers.chooser import Choice
     from pod.engine import open_engine
-    from pod.values import LONGEST_TIMEOUT
 
     choice = Choice(containers, all=all)
     groups.apply(SHARED, flags, choice)
     engine = open_engine(write=True)
-    timeout = None if time is None else min(time, LONGEST_TIMEOUT)
     found = each.chosen(engine, choice, of_all=lambda one: one.status.is_running, ignore=ignore)
 
     def end(container: Container) -> None:
-        stop.stop(engine, container, timeout=timeout, warn=each.warn)
+        stop.stop(engine, container, timeout=time, warn=each.warn)
         remove.settle_lost(engine, container)
 
     if len(found) < 2:

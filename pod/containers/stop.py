@@ -9,6 +9,7 @@ import time
 from pod import events, state
 from pod.containers import restart, status
 from pod.errors import PodError, StateError
+from pod.values import LONGEST_TIMEOUT
 from runtime import paths, process, syscalls
 
 TYPE_CHECKING = False
@@ -94,7 +95,7 @@ def stop(
         salvaged = settle_or_salvage(engine.config, container.id)
         settle(engine.config, container.id)
         return salvaged
-    seconds = container.config["stop_timeout"] if timeout is None else timeout
+    seconds = min(container.config["stop_timeout"] if timeout is None else timeout, LONGEST_TIMEOUT)
     if status.observe(engine.config, container.id).state == "initialized":
         seconds = 0
     try:

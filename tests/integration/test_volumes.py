@@ -100,6 +100,8 @@ def test_rm(box: Pod, busybox: str) -> None:
     assert box.run("volume", "rm", "--time", "0", "used", check=False).code == 125
     # By force its container goes first.
     assert box.run("volume", "rm", "--force", "--time", "0", "used").out == "used"
+    box.run("run", "-d", "--stop-signal", "KILL", "-v", "used:/data", busybox, "sleep", "1000")
+    assert box.run("volume", "rm", "--force", "--time", "99999999999", "used").out == "used"
     assert box.run("ps", "-aq").out == ""
     box.run("volume", "rm", "--all")
     assert names(box) == set()
