@@ -109,6 +109,16 @@ def _check_checkpointable(config: Config, container: Container, *, exports: bool
     if container.auto_remove and not exports:
         raise PodError("cannot checkpoint containers that have been started with '--rm' unless '--export' is used")
     _check_runtime(container)
+    _check_network(container)
+
+
+def _check_network(container: Container) -> None:
+    """Raise PodError for a container whose devices lead to the host, which CRIU could save but not make anew."""
+    if container.config["namespaces"]["network"] in ("bridge", "pasta"):
+        raise PodError(
+            "checkpointing a container that is connected to networks is not supported",
+            hint="create it with --network none or host",
+        )
 
 
 def _check_runtime(container: Container) -> None:

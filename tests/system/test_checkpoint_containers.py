@@ -73,6 +73,13 @@ def test_goes_on_with_its_log_and_exit_code(pod: Root) -> None:
     assert "cannot be found" in pod("container restore e", check=False)
 
 
+def test_containers_on_networks_are_left_alone(pod: Root) -> None:
+    pod.machine.run("root", "pod", "run", "--detach", "--network", "podman", "--name", "n", IMAGE, "sleep", "100")
+    refused = pod("container checkpoint n", check=False)
+    assert refused.startswith("Error: checkpointing a container that is connected to networks is not supported\nhint: ")
+    assert pod.state("n")["Status"] == "running"
+
+
 def test_keep_and_leave_running(pod: Root) -> None:
     assert pod("container checkpoint --leave-running --keep --latest")
     assert pod.state()["Status"] == "running"
