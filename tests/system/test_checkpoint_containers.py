@@ -27,7 +27,7 @@ class Root:
 
     def count(self, name: str = "c") -> int:
         """Return the last number that the container has written."""
-        return int(self(f"logs --tail 1 {name}") or 0)
+        return int((self(f"logs --tail 1 {name}") or "0").splitlines()[-1])  # one may come while it is read
 
     def await_count(self, above: int, name: str = "c") -> int:
         """Wait until it has written a greater one."""
