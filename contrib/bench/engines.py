@@ -15,6 +15,7 @@ import shutil
 import signal
 import statistics
 import subprocess
+import sys
 import tarfile
 import tempfile
 import time
@@ -268,6 +269,7 @@ def parse(description: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--runs", type=int, default=20, help="how many times each engine is measured")
     parser.add_argument("--json", action="store_true", help="print rows for contrib/bench/all")
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))  # what was made is removed then, too
     return parser.parse_args()
 
 

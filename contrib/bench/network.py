@@ -92,18 +92,19 @@ def output(engine: Engine, *arguments: str) -> str:
 def throughput(hosts: dict[str, list[str]], installed: list[Engine], archive: str, runs: int) -> list[Row]:
     """Measure from the host to a container: by its address on the bridge, and by its published port."""
     servers = {}
-    for engine in installed:
-        engine.run("import", archive, IPERF)
-        servers[engine.name] = output(engine, "run", "-d", "-p", f"{PUBLISHED}:5201", IPERF, "iperf3", "-s")
     found: dict[str, dict[str, list[float]]] = {"bridge": {}, "published port": {}}
-    for _ in range(runs):
+    with ExitStack() as started:
         for engine in installed:
-            address = output(engine, "inspect", "-f", "{{.NetworkSettings.IPAddress}}", servers[engine.name])
-            for way, target in (("bridge", [address]), ("published port", ["198.51.100.1", "-p", PUBLISHED])):
-                speed = gigabits([*hosts[engine.name], "iperf3", "-c", *target])
-                found[way].setdefault(engine.name, []).append(speed)
-    for engine in installed:
-        engine.run("rm", "-f", servers[engine.name])
+            engine.run("import", archive, IPERF)
+            server = output(engine, "run", "-d", "-p", f"{PUBLISHED}:5201", IPERF, "iperf3", "-s")
+            started.callback(engine.run, "rm", "-f", server)
+            servers[engine.name] = server
+        for _ in range(runs):
+            for engine in installed:
+                address = output(engine, "inspect", "-f", "{{.NetworkSettings.IPAddress}}", servers[engine.name])
+                for way, target in (("bridge", [address]), ("published port", ["198.51.100.1", "-p", PUBLISHED])):
+                    speed = gigabits([*hosts[engine.name], "iperf3", "-c", *target])
+                    found[way].setdefault(engine.name, []).append(speed)
     return [
         Row(
             f"TCP from the host, {way}",
