@@ -23,16 +23,12 @@ pytestmark = [
 ]
 SERVE = ("sh", "-c", "hostname > /tmp/index.html; exec httpd -f -vv -p 80 -h /tmp")
 FETCH = ("wget", "-q", "-O", "-")
-# Processes that were there before the test: what is no runtime may leave some in other tests.
-_EARLIER: set[str] = set()
 PING = ("ping", "-c", "1", "-W", "2")
 
 
 @pytest.fixture(autouse=True)
 def nothing_is_left(net: Pod) -> Iterator[None]:
-    """Afterwards nobody is in the shared namespace, and no process of the user is left that came meanwhile."""
-    _EARLIER.clear()
-    _EARLIER.update(pid for pid in os.listdir("/proc") if pid.isdecimal())
+    """Afterwards nobody is in the shared namespace, and no process of the user is left."""
     yield
     net.remove_containers()
     assert eventually_equal(lambda: processes(net), []) == []
@@ -40,9 +36,9 @@ def nothing_is_left(net: Pod) -> Iterator[None]:
 
 
 def processes(net: Pod) -> list[str]:
-    """Return what runs as the user since the test began."""
+    """Return what runs as the user."""
     found = []
-    for pid in sorted(set(filter(str.isdecimal, os.listdir("/proc"))) - _EARLIER):
+    for pid in filter(str.isdecimal, os.listdir("/proc")):
         try:
             if os.stat(f"/proc/{pid}").st_uid == net.user.uid or _uid(pid) == net.user.uid:
                 with open(f"/proc/{pid}/cmdline") as file:
