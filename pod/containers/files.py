@@ -143,6 +143,11 @@ def host_address(towards: str = "192.0.2.1") -> str:
         end.close()
 
 
+def has_way_out() -> bool:
+    """Tell whether the host leads anywhere."""
+    return bool(host_address() or host_address("2001:db8:ffff::1"))
+
+
 def _write_zone(directory: str, name: str) -> None:
     from pod.containers import identities
 

@@ -15,17 +15,22 @@ if TYPE_CHECKING:
     from storage.images import Image
 
 
+_ENDPOINT: dict[str, Any] = {
+    "EndpointID": "",
+    "Gateway": "",
+    "IPAddress": "",
+    "IPPrefixLen": 0,
+    "IPv6Gateway": "",
+    "GlobalIPv6Address": "",
+    "GlobalIPv6PrefixLen": 0,
+    "MacAddress": "",
+}
+
+
 def network_settings(engine: Engine, container: Container, *, pid: int) -> dict[str, Any]:
     """Return NetworkSettings of a container whose process has this number, 0 if it does not run."""
     found: dict[str, Any] = {
-        "EndpointID": "",
-        "Gateway": "",
-        "IPAddress": "",
-        "IPPrefixLen": 0,
-        "IPv6Gateway": "",
-        "GlobalIPv6Address": "",
-        "GlobalIPv6PrefixLen": 0,
-        "MacAddress": "",
+        **_ENDPOINT,
         "Bridge": "",
         "SandboxID": "",
         "HairpinMode": False,
@@ -47,14 +52,7 @@ def network_settings(engine: Engine, container: Container, *, pid: int) -> dict[
 def endpoint(name: str) -> dict[str, Any]:
     """Return an entry of NetworkSettings.Networks: of a network, or of a mode, which is all that there is of it."""
     return {
-        "EndpointID": "",
-        "Gateway": "",
-        "IPAddress": "",
-        "IPPrefixLen": 0,
-        "IPv6Gateway": "",
-        "GlobalIPv6Address": "",
-        "GlobalIPv6PrefixLen": 0,
-        "MacAddress": "",
+        **_ENDPOINT,
         "NetworkID": name,
         "DriverOpts": None,
         "IPAMConfig": None,

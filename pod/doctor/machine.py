@@ -10,12 +10,12 @@ import time
 
 from pod import delegation, host
 from pod.doctor.finding import FAIL, OK, WARN, Finding, Patient, find_program, install, read
+from pod.networks.choice import TUN, tun_mend
 
 NETWORK_FILE_SYSTEMS = ("nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs", "afs", "ceph", "lustre", "gpfs", "fuse")
 WANTED_CONTROLLERS = ("cpu", "memory", "pids")
 LEAST_FILES = 1024
 LEAST_SPACE = 1 << 30
-TUN = "/dev/net/tun"
 LEAST_KERNEL = (5, 11)  # overlay in user namespaces
 DELEGATE = (
     "sudo mkdir -p /etc/systemd/system/user@.service.d && printf '[Service]\\nDelegate=cpu cpuset io memory pids\\n'"
@@ -159,9 +159,7 @@ def pasta() -> Finding:
 
     found = _program("pasta", "passt", "no network for containers of ordinary users")
     if found.status == OK and not os.access(TUN, os.R_OK | os.W_OK):
-        return Finding(
-            "pasta", WARN, f"{TUN} is missing, or not for everybody", f"sudo modprobe tun; sudo chmod 666 {TUN}"
-        )
+        return Finding("pasta", WARN, f"{TUN} is missing, or not for everybody", tun_mend(TUN))
     if found.status == OK and not maps_host(found.message):
         # Seen with that of Debian 12: it leaves such a server waiting for the end of the handshake.
         message = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import posix
 
 from pod import environ
+from pod.containers.files import has_way_out
 from pod.errors import PodError
 from pod.networks import flags
 
@@ -17,9 +18,11 @@ if TYPE_CHECKING:
     from pod.containers.create import CreateOptions
     from pod.engine import Engine
 
-_TUN = "/dev/net/tun"
-# Where the kernel lists routes, in which column their destination stands, and how the default one is written.
-_ROUTES = (("/proc/net/route", 1, "00000000"), ("/proc/net/ipv6_route", 0, "0" * 32))
+TUN = "/dev/net/tun"
+NO_PASTA = (
+    "could not find pasta, the network namespace can't be configured:"
+    ' exec: "pasta": executable file not found in $PATH'
+)
 _WITHOUT_PORTS = ("none", "host", "container", "ns")
 
 
@@ -79,21 +82,16 @@ def pasta_obstacle() -> str:
     """Return what keeps pasta(1) from connecting containers of this machine, and what mends it; empty if nothing."""
     if not program("pasta"):
         return "pasta is not installed (it is in the package passt)"
-    if not posix.access(_TUN, posix.R_OK | posix.W_OK):
-        return f"not everybody may open {_TUN} (sudo modprobe tun; sudo chmod 666 {_TUN})"
-    if not any(_has_default(*where) for where in _ROUTES):
+    if not posix.access(TUN, posix.R_OK | posix.W_OK):
+        return f"not everybody may open {TUN} ({tun_mend(TUN)})"
+    if not has_way_out():
         return "the host has no default route"
     return ""
 
 
-def _has_default(path: str, column: int, default: str) -> bool:
-    try:
-        with open(path, encoding="ascii") as file:
-            lines = [line.split() for line in file]
-    except OSError:
-        return False
-    # The kernel's own route to nowhere is a default one as well, of the loopback device.
-    return any(len(words) > column and words[column] == default and "lo" not in words for words in lines)
+def tun_mend(device: str) -> str:
+    """Return the line by which everybody may open the device that pasta needs."""
+    return f"sudo modprobe tun; sudo chmod 666 {device}"
 
 
 def program(name: str) -> str:

@@ -198,17 +198,13 @@ class Connector:
             return
         from pod.networks import shared
 
-        found = shared.find(self.directory, world=self._way_out() is not None)
-        if found < 0:
-            return  # everybody has just ended
+        world = self._way_out() is not None
         try:
-            carry_out(found, lambda: self._adjust_here(pid, start_time))
-            if self.ports:
+            # If there is no namespace, everybody has just ended.
+            if shared.inside(self.directory, lambda: self._adjust_here(pid, start_time), world=world) and self.ports:
                 self._tell()
         except OSError as error:
             raise _translated(error) from error
-        finally:
-            posix.close(found)
 
     def _adjust_here(self, pid: int, start_time: int) -> None:
         wiring = self._wiring(pid, start_time, f"/proc/{pid}/ns/net")
@@ -233,7 +229,7 @@ class Connector:
 
     def is_connected(self, network: str) -> bool:
         """Tell whether a container that runs is on a network, as its file tells."""
-        entry = names.read(f"{self.directory}/{network}/{self.container}".encode("utf-8", "surrogateescape"))
+        entry = names.read(standing.path(self.directory, network, self.container))
         known = standing.place(entry) if entry is not None and entry.is_alive() else None
         return known is not None and known.links is not None
 
@@ -259,7 +255,7 @@ class Connector:
         """Return what the container has on its networks, by the paths of the files that tell of it."""
         found = {}
         for place, published in self._published():
-            path = f"{self.directory}/{place.network.name}/{self.container}".encode("utf-8", "surrogateescape")
+            path = standing.path(self.directory, place.network.name, self.container)
             inside = place.place["interface"]
             found[path] = standing.intended(place.network, inside, published, has_firewall=self.has_firewall)
         return found

@@ -173,11 +173,8 @@ def _option(driver: str, name: str, value: str) -> str:
             raise PodError(f'parsing {name} option: strconv.ParseUint: parsing "{value}": invalid syntax')
         largest = {"vlan": 4094, "mtu": 65535}.get(name, 2**32 - 1)
         if int(text) > largest:
-            raise PodError(
-                f"{name} ID {value} must be between 0 and {largest}"
-                if name == "vlan"
-                else f"{name} {value} must be between 0 and {largest}"
-            )
+            shown = "vlan ID" if name == "vlan" else name
+            raise PodError(f"{shown} {value} must be between 0 and {largest}")
     elif name in ("isolate", "no_default_route"):
         lower = value.lower()
         if not (name == "isolate" and lower == "strict"):

@@ -109,8 +109,7 @@ def of(engine: Engine, container: Container) -> Connector:
     program = choice.program("pasta")
     if not program:
         raise PodError(
-            "could not find pasta, the network namespace can't be configured:"
-            ' exec: "pasta": executable file not found in $PATH',
+            choice.NO_PASTA,
             hint="install it (the package passt), or do without: --network none",
             code=127,
         )
@@ -231,7 +230,7 @@ def maps_host(program: str) -> bool:
 def _mend(message: str) -> str:
     """Return what mends a failure of pasta, by what it said; empty if we do not know."""
     if "tun" in message:
-        return "every user must be able to open /dev/net/tun: sudo modprobe tun; sudo chmod 666 /dev/net/tun"
+        return f"every user must be able to open {choice.TUN}: {choice.tun_mend(choice.TUN)}"
     if "xternal interface" in message or "external routable" in message:
         return "the host has no default route; name an interface (--network pasta:-i,NAME), or say --network none"
     return ""

@@ -26,14 +26,8 @@ def rebuild(engine: Engine) -> None:
         _rebuild(directory)
         return
     from pod.networks import shared
-    from runtime.netlink.namespace import carry_out
 
-    found = shared.find(directory)
-    if found >= 0:
-        try:
-            carry_out(found, lambda: _rebuild(directory))
-        finally:
-            posix.close(found)
+    shared.inside(directory, lambda: _rebuild(directory))
 
 
 def _rebuild(directory: str) -> None:

@@ -14,8 +14,8 @@ import posix
 
 from pod.containers import files
 from pod.errors import PodError
-from pod.networks import firewall
-from pod.networks.choice import program
+from pod.networks import devices, firewall
+from pod.networks.choice import NO_PASTA, program
 from pod.networks.pasta import FORWARDER
 from pod.networks.wiring import make_directory
 from runtime import process, syscalls
@@ -77,7 +77,7 @@ def join(networks: str, container: str, *, world: bool) -> Shared:
         try:
             pid = posix.getpid()
             shared.write(path, member.container, pid, process.start_time(pid) or 0, member.namespace)
-            if world and _has_way_out():
+            if world and files.has_way_out():  # else pasta has nothing to do
                 member.connect(_command())
         except BaseException:
             posix.close(member.namespace)
@@ -122,7 +122,7 @@ def find(networks: str, *, world: bool = False) -> int:
         return -1
     try:
         found = _find(shared.settle(path))
-        if found >= 0 and world and _has_way_out() and not shared.has_pasta(path):
+        if found >= 0 and world and files.has_way_out() and not shared.has_pasta(path):
             shared.start_pasta(path, found, _command())
         return found
     finally:
@@ -161,9 +161,16 @@ def _be_inside(inside: int, become: Callable[[], NoReturn]) -> NoReturn:
         os._exit(code)
 
 
-def _has_way_out() -> bool:
-    """Tell whether the host leads anywhere; where it does not, pasta has nothing to do."""
-    return bool(files.host_address() or files.host_address("2001:db8:ffff::1"))
+def inside(networks: str, action: Callable[[], None], *, world: bool = False) -> bool:
+    """Do something in the namespace; False if there is none. With `world` it leads outwards from now on."""
+    found = find(networks, world=world)
+    if found < 0:
+        return False
+    try:
+        namespace.carry_out(found, action)
+    finally:
+        posix.close(found)
+    return True
 
 
 def _find(members: list[tuple[int, int]]) -> int:
@@ -191,11 +198,7 @@ def _furnish() -> int:
     finally:
         links.close()
     for name in _FORWARDING:
-        try:
-            with open(f"/proc/sys/net/{name}", "w", encoding="ascii") as file:
-                file.write("1")
-        except FileNotFoundError:
-            continue
+        devices.set_parameter(name, "1")
     firewall.load(more=_CLIENTS)
     return posix.open("/proc/self/ns/net", posix.O_RDONLY | posix.O_CLOEXEC)
 
@@ -205,8 +208,7 @@ def _command() -> tuple[str, list[str]]:
     found = program("pasta")
     if not found:
         raise OCIRuntimeError(
-            "could not find pasta, the network namespace can't be configured:"
-            ' exec: "pasta": executable file not found in $PATH',
+            NO_PASTA,
             hint="as root: apt install passt",
         )
     return found, [*_PASTA, *(("--dns-forward", FORWARDER) if files.asks_itself() else ())]

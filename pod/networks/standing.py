@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import posix
-
 from pod.networks import firewall
 from runtime.monitor import names
 from runtime.monitor.network import Place
@@ -16,24 +14,21 @@ if TYPE_CHECKING:
     from runtime.netlink.nftables import Element
 
 
+def path(directory: str, network: str, container: str) -> bytes:
+    """Return the file that tells of a container on a network; `directory` is that of all networks."""
+    return f"{directory}/{network}/{container}".encode("utf-8", "surrogateescape")
+
+
 def entries(directory: str) -> Iterator[tuple[bytes, names.Entry | None]]:
     """Return the files of all containers on all networks, and what they tell; None for one that is not whole.
 
     `directory` is that of all networks.
     """
     root = directory.encode("utf-8", "surrogateescape")
-    for network in _names(root):
-        for name in _names(root + b"/" + network):
-            path = b"%s/%s/%s" % (root, network, name)
-            yield path, names.read(path)
-
-
-def _names(directory: bytes) -> list[bytes]:
-    """Return the names in a directory, without what is only being written."""
-    try:
-        return [name for name in posix.listdir(directory) if not name.startswith(b".")]
-    except OSError:
-        return []
+    for network in names.whole(root):
+        for name in names.whole(root + b"/" + network):
+            found = b"%s/%s/%s" % (root, network, name)
+            yield found, names.read(found)
 
 
 def place(entry: names.Entry) -> Place | None:

@@ -49,14 +49,8 @@ def _carry_out(directory: str, action: Callable[[], None], *, shared: bool) -> N
     from pod.networks import shared as namespaces
     from runtime.netlink import namespace
 
-    found = namespaces.find(directory)
-    if found < 0:
+    if not namespaces.inside(directory, action):
         namespace.make(action)  # it is gone with all that was in it: where nothing is, only files are left to remove
-        return
-    try:
-        namespace.carry_out(found, action)
-    finally:
-        posix.close(found)
 
 
 def _found(root: bytes) -> tuple[list[bytes], list[bytes], list[bytes]]:
@@ -65,25 +59,18 @@ def _found(root: bytes) -> tuple[list[bytes], list[bytes], list[bytes]]:
     Of the latter two some may be of commands that are at work.
     """
     lost, marks, drafts = [], [], []
-    for name in _listed(root):
+    for name in names.listed(root):
         if name.startswith(b"."):
             if name.startswith(_DOOMED) and not names.is_held(b"%s/%s" % (root, name)):
                 marks.append(b"%s/%s" % (root, name))
             continue
-        for container in _listed(b"%s/%s" % (root, name)):
+        for container in names.listed(b"%s/%s" % (root, name)):
             path = b"%s/%s/%s" % (root, name, container)
             if container.startswith(b"."):
                 drafts.append(path)
             elif not process.is_alive(*names.process_of(path)):
                 lost.append(path)
     return lost, marks, drafts
-
-
-def _listed(directory: bytes) -> list[bytes]:
-    try:
-        return posix.listdir(directory)
-    except OSError:
-        return []
 
 
 def _give_up(path: bytes) -> None:

@@ -33,7 +33,7 @@ class Wiring:
         `process` is the container's, with its start time, `namespace` the path of its network namespace.
         """
         make_directory(directory)
-        self._directory = directory
+        self._directory, self._container = directory, container
         self._known_as = known_as
         self._process = process
         self._inside = posix.open(namespace, posix.O_RDONLY | posix.O_CLOEXEC)
@@ -62,11 +62,7 @@ class Wiring:
 
     def path(self, place: Attachment) -> bytes:
         """Return the file that tells of the container on a network."""
-        return b"%s/%s/%s" % (
-            self.network.directory,
-            place.network.name.encode("utf-8", "surrogateescape"),
-            self.network.container,
-        )
+        return standing.path(self._directory, place.network.name, self._container)
 
     def add(self, place: Attachment, published: list[Element], *, is_first: bool) -> None:
         """Connect the container to a network, for which its elements of published ports are given."""

@@ -124,6 +124,19 @@ def is_held(path: bytes) -> bool:
     return fd < 0
 
 
+def listed(directory: bytes) -> list[bytes]:
+    """Return the names in a directory; none if it is not there."""
+    try:
+        return posix.listdir(directory)
+    except OSError:
+        return []
+
+
+def whole(directory: bytes) -> list[bytes]:
+    """Return the names in a directory, without what is only being written."""
+    return [name for name in listed(directory) if not name.startswith(b".")]
+
+
 def write(path: bytes, entry: Entry) -> None:
     """Write a file in one step, so that readers see the old or the new one; OSError if that fails, and nothing is left.
 

@@ -114,11 +114,7 @@ class Network:
     def told(self) -> dict[bytes, Place]:
         """Return what the files tell now; those that cannot be read are left out."""
         found = {}
-        try:
-            networks = posix.listdir(self.directory)
-        except OSError:
-            return {}
-        for name in networks:
+        for name in names.listed(self.directory):
             path = b"%s/%s/%s" % (self.directory, name, self.container)
             entry = names.read(path)
             if entry is not None and entry.elements:
@@ -230,7 +226,7 @@ def _is_last(links: Netlink, path: bytes, bridge: str) -> bool:
     The files tell, for a device of a container that was killed may live for a while.
     """
     directory, _, own = path.rpartition(b"/")
-    there = [name for name in _listed(directory) if not name.startswith(b".")]
+    there = names.whole(directory)
     if any(name != own for name in there):
         return False
     found = route.find(links, bridge)
@@ -239,13 +235,6 @@ def _is_last(links: Netlink, path: bytes, bridge: str) -> bool:
     return not (
         up if not there else [port for port in up if not (port.kind == "veth" and port.name.startswith("veth"))]
     )
-
-
-def _listed(directory: bytes) -> list[bytes]:
-    try:
-        return posix.listdir(directory)
-    except OSError:
-        return []
 
 
 def doomed(index: int) -> str:

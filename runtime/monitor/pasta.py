@@ -62,11 +62,12 @@ class Pasta:
     def end(self) -> int:
         """End it, wait for that, and return its wait status; 0 if somebody else has asked for that before."""
         if self.publisher:
-            _end(*self.publisher)
-        return _end(self.pid, self.pidfd)
+            end_child(*self.publisher)
+        return end_child(self.pid, self.pidfd)
 
 
-def _end(pid: int, pidfd: int) -> int:
+def end_child(pid: int, pidfd: int) -> int:
+    """Kill a child, wait for its end, and return its wait status; 0 if it has been reaped. Its pidfd is closed."""
     try:
         _signal.pidfd_send_signal(pidfd, _KILL)
     except OSError:

@@ -111,7 +111,7 @@ class Shared:
     def leave(self) -> None:
         """Be no member any more; the last one ends pasta. The namespace goes with its last descriptor."""
         if self.publisher:
-            _end_publisher(*self.publisher)
+            pasta.end_child(*self.publisher)
             self.publisher = None
         for fd in self.waits_for():
             posix.close(fd)
@@ -127,15 +127,6 @@ class Shared:
             settle(self.directory)
         finally:
             posix.close(held)
-
-
-def _end_publisher(pid: int, pidfd: int) -> None:
-    try:
-        _signal.pidfd_send_signal(pidfd, _KILL)
-        posix.waitpid(pid, 0)
-    except OSError:
-        pass  # it has been reaped
-    posix.close(pidfd)
 
 
 def lock(directory: bytes, *, wait: bool = True) -> int:
