@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from storage.interrupts import Interrupts
     from storage.layers.unpacking import LayerResult
     from storage.layers.worker import Worker
-    from storage.registry.client import RegistryClient
     from storage.source import Source
     from storage.store import Staging, Store
     from storage.transfer import Progress
@@ -63,7 +62,6 @@ class Fetcher:
     def __init__(
         self,
         store: Store,
-        client: RegistryClient,
         source: Source,
         progress: Progress,
         interrupts: Interrupts,
@@ -72,7 +70,6 @@ class Fetcher:
         single_id: bool,
     ) -> None:
         self._store = store
-        self._client = client
         self._source = source
         self._progress = progress
         self._interrupts = interrupts
@@ -131,11 +128,11 @@ class Fetcher:
     def _launch(self, job: Job, ingest: Ingest) -> None:
         job.ingest = ingest
         job.resumed = ingest.kept > 0
-        client, path, blob = self._client, self._source.reference.path, job.blob
+        origin, blob = self._source.origin, job.blob
 
         def chunks() -> Iterator[bytes]:
-            fresh = client.fresh()
-            return ingest.chunks(lambda offset: fresh.open_blob(path, blob, offset=offset), blob.size)
+            fresh = origin.fresh()
+            return ingest.chunks(lambda offset: fresh.open_blob(blob, offset=offset), blob.size)
 
         try:
             job.staging = self._store.staging()

@@ -1,4 +1,4 @@
-"""From a reference to the documents of one image: what a pull has to make true."""
+"""From an origin to the documents of one image: what copying it in has to make true."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ from storage.errors import CorruptError
 
 if TYPE_CHECKING:
     from storage.documents import Descriptor, ImageConfig, Manifest, Platform
-    from storage.reference import Reference
-    from storage.registry.client import RegistryClient
+    from storage.transports.protocols import Origin
 
 _MAX_NESTED = 4
 
 
 @dataclass(frozen=True)
 class Source:
-    """An image at its registry; `digests` are those of its manifest and of the index that led to it, if any."""
+    """An image where it comes from; `digests` are those of its manifest and of the index that led to it, if any."""
 
-    reference: Reference
+    origin: Origin
     manifest: Manifest
     config: ImageConfig
     digests: tuple[str, ...]
@@ -31,25 +30,23 @@ class Source:
         return list(zip(self.config.diff_ids, self.manifest.layers, strict=True))
 
 
-def locate(client: RegistryClient, reference: Reference, wanted: Platform | None) -> Source:
+def locate(origin: Origin, wanted: Platform | None) -> Source:
     """Fetch and check the documents of the image for a platform (the host's unless one is wanted)."""
-    path = reference.path
-    version = reference.digest or reference.tag or "latest"
-    raw, content_type, digest = client.manifest(path, version)
+    raw, content_type, digest = origin.manifest()
     digests = [digest]
     document = documents.parse_manifest(raw, content_type)
     for _ in range(_MAX_NESTED):
         if isinstance(document, documents.Manifest):
             break
         chosen = platform.choose(document, wanted or platform.host())
-        raw, content_type, digest = client.manifest(path, chosen.digest)
+        raw, content_type, digest = origin.manifest(chosen.digest)
         digests.append(digest)
         document = documents.parse_manifest(raw, content_type)
     if not isinstance(document, documents.Manifest):
-        raise CorruptError(f"image {reference}: indexes are nested too deeply")
+        raise CorruptError(f"image {origin.transport}:{origin.scope}: indexes are nested too deeply")
     documents.check_image(document)
-    config = documents.parse_config(client.blob(path, document.config), document)
-    return Source(reference, document, config, tuple(reversed(digests)))
+    config = documents.parse_config(origin.blob(document.config), document)
+    return Source(origin, document, config, tuple(reversed(digests)))
 
 
 def created(config: dict[str, Any]) -> float:

@@ -1,4 +1,4 @@
-"""Pulling an image: everything verified before anything is visible, every byte fetched once, in parallel.
+"""Copying an image into the store: everything verified before it is visible, every byte fetched once, in parallel.
 
 The main process plans, publishes and talks to the database; each layer is fetched and unpacked by a forked worker that
 dies with it. Processes that pull the same blob wait for each other at its lock (storage/ingest.py); none waits while it
@@ -17,7 +17,7 @@ from storage.publish import LayerGoneError, NewImage, publish_image
 from storage.source import Source, created, locate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from storage.documents import Platform
     from storage.images import Image
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from storage.registry.client import RegistryClient
     from storage.registry.options import RegistryOptions
     from storage.store import Store
+    from storage.transports.protocols import Origin
 
 _ATTEMPTS = 5
 
@@ -75,10 +76,31 @@ def pull(
 
     When it fails, or SIGINT, SIGTERM or SIGHUP end it, nothing is left but what the next pull can go on from.
     """
-    client = _client(reference, options)
+    return copy_in(
+        store,
+        _origin(_client(reference, options), reference),
+        names=[_name(reference)],
+        platform=platform,
+        rootless=rootless,
+        single_id=single_id,
+        progress=progress,
+    )
+
+
+def copy_in(
+    store: Store,
+    origin: Origin,
+    *,
+    names: Sequence[str] = (),
+    platform: Platform | None = None,
+    rootless: bool = False,
+    single_id: bool = False,
+    progress: Progress | None = None,
+) -> Image:
+    """Copy an image into the store from wherever it is, and give it these full names; else as `pull`."""
     with Interrupts() as interrupts:
-        puller = _Puller(store, client, platform, progress or NoProgress(), interrupts, rootless, single_id)
-        return puller.pull(reference)
+        puller = _Puller(store, platform, progress or NoProgress(), interrupts, rootless, single_id)
+        return puller.pull(origin, names)
 
 
 def pull_all_tags(
@@ -96,13 +118,14 @@ def pull_all_tags(
     with Interrupts() as interrupts:
         with interrupts.waiting():
             tags = list(client.tags(reference.path))
-        puller = _Puller(store, client, platform, progress or NoProgress(), interrupts, rootless, single_id)
-        return [puller.pull(reference.with_tag(tag)) for tag in tags]
+        puller = _Puller(store, platform, progress or NoProgress(), interrupts, rootless, single_id)
+        tagged = [reference.with_tag(tag) for tag in tags]
+        return [puller.pull(_origin(client, one), [_name(one)]) for one in tagged]
 
 
 def remote_digest(reference: Reference, *, options: RegistryOptions) -> str:
     """Ask the registry for the digest that a reference has now; compare it with `Image.digests`."""
-    return _client(reference, options).manifest(reference.path, reference.digest or reference.tag or "latest")[2]
+    return _origin(_client(reference, options), reference).manifest()[2]
 
 
 def _client(reference: Reference, options: RegistryOptions) -> RegistryClient:
@@ -111,32 +134,37 @@ def _client(reference: Reference, options: RegistryOptions) -> RegistryClient:
     return RegistryClient(reference.domain, options)
 
 
+def _origin(client: RegistryClient, reference: Reference) -> Origin:
+    from storage.registry.origin import RegistryOrigin
+
+    return RegistryOrigin(client, reference)
+
+
 @dataclass(frozen=True)
 class _Puller:
     """What the pulls of one command share."""
 
     store: Store
-    client: RegistryClient
     platform: Platform | None
     progress: Progress
     interrupts: Interrupts
     rootless: bool
     single_id: bool
 
-    def pull(self, reference: Reference) -> Image:
-        """Pull one image."""
+    def pull(self, origin: Origin, names: Sequence[str]) -> Image:
+        """Copy one image in."""
         from storage.fetch import Fetcher
 
         store = self.store
         gc.sweep(store)
         with self.interrupts.waiting():
-            source = locate(self.client, reference, self.platform)
+            source = locate(origin, self.platform)
         fetcher = Fetcher(
-            store, self.client, source, self.progress, self.interrupts, rootless=self.rootless, single_id=self.single_id
+            store, source, self.progress, self.interrupts, rootless=self.rootless, single_id=self.single_id
         )
         try:
             with store.publishing():
-                image_id = _publish(store, source, fetcher.fetch)
+                image_id = _publish(store, source, names, fetcher.fetch)
         finally:
             gc.sweep(store)
         if fetcher.published:
@@ -146,12 +174,14 @@ class _Puller:
         return images.load(store, image_id)
 
 
-def _publish(store: Store, source: Source, fetch: Callable[[], tuple[tuple[str, str], ...]]) -> str:
+def _publish(
+    store: Store, source: Source, names: Sequence[str], fetch: Callable[[], tuple[tuple[str, str], ...]]
+) -> str:
     """Fetch and record; once more if an `rmi` removed a layer that was there when the fetch was planned."""
     for attempt in range(_ATTEMPTS):
         image = _new_image(source, fetch())
         try:
-            publish_image(store, image, [_name(source.reference)])
+            publish_image(store, image, names)
         except LayerGoneError:
             if attempt == _ATTEMPTS - 1:
                 raise
