@@ -1,0 +1,123 @@
+"""The fault matrix: whatever changes a store is killed, or refused by the disk, at every one of its steps in turn.
+
+After each fault the next command finds a store without damage or remains, in which every image that was reported
+present is whole, and what was reported done is done. `POD_TEST_FAULT_STRIDE` says of how many steps one is tried: 1
+tries all of them; the default is for the time that CI has, and begins at another step each day.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fakes.registry import FakeRegistry
+from tests.fixtures import faults
+from tests.fixtures.images import entry, tar
+
+SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+STRIDE = int(os.environ.get("POD_TEST_FAULT_STRIDE", "7"))
+PRISTINE = ["/old:1", "/other:1"]
+FAULTS = {"kill": faults.KILL, "ENOSPC": faults.ENOSPC, "EIO": faults.EIO}
+# The names and the number of images that may be there after each operation: as before, as after, and in between where
+# it is several.
+ENDS: dict[str, list[tuple[list[str], int]]] = {
+    "pull": [(PRISTINE, 2), (["/new:1", *PRISTINE], 3)],
+    "repull": [(PRISTINE, 2), (["/new:1", *PRISTINE], 3)],
+    "remove": [(PRISTINE, 2), (["/other:1"], 1)],
+    "prune": [(PRISTINE, 2), (["/old:1"], 1), (["/other:1"], 1), ([], 0)],
+    "tag": [([*PRISTINE, "localhost/name:1"], 2), (PRISTINE, 2)],
+    "commit": [(PRISTINE, 2), ([*PRISTINE, "localhost/made:1"], 3)],
+    "sync": [(PRISTINE, 2)],
+    "sweep": [(PRISTINE, 2)],
+}
+
+pytestmark = [
+    pytest.mark.skipif(not faults.SUPPORTED, reason="the tracer knows the registers of x86-64 only"),
+    pytest.mark.slow,
+]
+
+
+class Subject:
+    """The process in which the faults strike (tests/fixtures/fault_subject.py)."""
+
+    def __init__(self, directory: Path, domain: str) -> None:
+        places = [str(directory / name) for name in ("store", "pristine")]
+        code = f"import sys; sys.path.insert(0, {SOURCE!r}); from tests.fixtures.fault_subject import main; main()"
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-c", code, *places, domain],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def do(self, work: str, fault: int = 0, at: int = 0) -> Any:
+        """Let the fault strike the work at a step; tell what happened and what is left."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps({"work": work, "fault": fault, "at": at}) + "\n")
+        self._process.stdin.flush()
+        return json.loads(self._process.stdout.readline())
+
+    def close(self) -> None:
+        """End it."""
+        self._process.communicate()
+
+
+@pytest.fixture(scope="module")
+def subject(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subject]:
+    directory = tmp_path_factory.mktemp("faults")
+    base = tar(entry("usr"), entry("usr/base", b"base"), entry("usr/link", type=b"2", linkname="base"))
+    with FakeRegistry() as registry:
+        for name in ("old", "other", "new"):
+            own = tar(
+                entry("etc", mode=0o750),
+                entry("etc/name", name.encode()),
+                entry("usr/.wh.base" if name == "new" else "etc/more", b""),
+            )
+            registry.add_image(name, "1", [base, own])
+        made = Subject(directory, registry.domain)
+        answer = made.do("prepare")
+        assert answer["code"] == 0, answer["message"]
+        yield made
+        made.close()
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("work", ENDS)
+def test_every_step(subject: Subject, work: str, fault: str) -> None:
+    whole = subject.do(work)
+    assert whole["code"] == 0, whole["message"]
+    assert_sound(work, whole, "no fault")
+    assert state(whole) == ENDS[work][-1]
+    struck = 0
+    for step in range(1 + int(time.time()) // 86400 % STRIDE, whole["steps"] + 1, STRIDE):
+        outcome = subject.do(work, FAULTS[fault], step)
+        where = (
+            f"step {step} of {whole['steps']}, {outcome['struck']}: exit code {outcome['code']}: {outcome['message']}"
+        )
+        assert_sound(work, outcome, where)
+        struck += outcome["struck"] != ""
+        assert outcome["code"] in ((0, 1, -9) if fault == "kill" else (0, 1)), where
+        if outcome["code"] == 0:
+            assert state(outcome) == ENDS[work][-1], where
+    print(f"{work}, {fault}: {struck} of {whole['steps']} steps struck")
+    assert struck
+
+
+def assert_sound(work: str, outcome: Any, where: str) -> None:
+    found = outcome["found"]
+    assert found["damage"] == [], where
+    assert found["left"] == [], where
+    assert state(outcome) in ENDS[work], where
+
+
+def state(outcome: Any) -> tuple[list[str], int]:
+    return outcome["found"]["names"], outcome["found"]["images"]
