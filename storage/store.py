@@ -2,8 +2,9 @@
 
     pod.db                the database; the tables here are storage's own
     lock                  flocked shared by whoever publishes layers, exclusive by the collector of unreferenced ones
-    layers/<key>/         diff/, headers.zst; the key is the hex of the diffID, or of the chain ID where a layer's tree
-                          depends on its parents (its tar has no entry for a directory that they give attributes)
+    layers/<key>/         diff/, headers.zst; or layer.tar, layer.erofs (storage/layers/erofs). The key is the hex of
+                          the diffID, or of the chain ID where a layer's tree depends on its parents (its tar has no
+                          entry for a directory that they give attributes)
     layers/<key>.<hash>/  the same with shifted owners (storage/remap.py)
     ingest/<hex>          a partial download, by blob digest; flocked while in use
     staging/<random>/     work not yet visible; the directory itself is flocked by its owner
@@ -89,6 +90,10 @@ CREATE INDEX pin_image ON pin (image);
 """,
 )
 
+# What a layer that is not unpacked consists of.
+INDEX = "layer.erofs"
+TAR = "layer.tar"
+
 _DIRECTORIES = ("layers", "ingest", "staging", "trash")
 
 
@@ -114,6 +119,16 @@ class Store:
     def layer_path(self, key: str) -> str:
         """Give the directory of a layer, by its diffID or chain ID, with or without `sha256:`."""
         return f"{self.root}/layers/{key.removeprefix('sha256:')}"
+
+    def lower(self, key: str) -> str:
+        """Give a layer as the recipe of a root file system names it, empty if it is not there.
+
+        A directory; or for a layer that is not unpacked its index, whose name ends with INDEX, with TAR beside it.
+        """
+        path = self.layer_path(key)
+        if is_directory(f"{path}/diff"):
+            return f"{path}/diff"
+        return f"{path}/{INDEX}" if posix.access(f"{path}/{INDEX}", posix.F_OK) else ""
 
     def ingest_path(self, digest: str) -> str:
         """Give the file of a partial download."""

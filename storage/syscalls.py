@@ -6,11 +6,17 @@ import ctypes
 import os
 import struct
 
+_FSOPEN = 430
+_FSCONFIG = 431
+_FSMOUNT = 432
 _LANDLOCK_CREATE_RULESET = 444
 _LANDLOCK_ADD_RULE = 445
 _LANDLOCK_RESTRICT_SELF = 446
 _LANDLOCK_CREATE_RULESET_VERSION = 1
 _LANDLOCK_RULE_PATH_BENEATH = 1
+_FSCONFIG_SET_STRING = 1
+_FSCONFIG_CMD_CREATE = 6
+_MOUNT_ATTR_RDONLY = 1
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NO_NEW_PRIVS = 38
 
@@ -18,7 +24,9 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
 
 
-def _call(number: int, *arguments: ctypes.c_void_p | ctypes.c_long | ctypes.Array[ctypes.c_char]) -> int:
+def _call(
+    number: int, *arguments: ctypes.c_void_p | ctypes.c_char_p | ctypes.c_long | ctypes.Array[ctypes.c_char]
+) -> int:
     result = int(_libc.syscall(ctypes.c_long(number), *arguments))
     if result < 0:
         error = ctypes.get_errno()
@@ -51,6 +59,24 @@ def landlock_add_path(ruleset: int, allowed_access: int, parent_fd: int) -> None
 def landlock_restrict_self(ruleset: int) -> None:
     """Put the calling thread, and all that it starts from now on, under the ruleset."""
     _call(_LANDLOCK_RESTRICT_SELF, ctypes.c_long(ruleset), ctypes.c_long(0))
+
+
+def mount_detached(filesystem: str, options: list[tuple[str, str]]) -> int:
+    """Mount read-only, attached nowhere; return the fd of the mount's root. It is gone with its last fd.
+
+    fsopen(2), fsconfig(2) and fsmount(2). An option's value has at most 255 bytes.
+    """
+    context = _call(_FSOPEN, ctypes.c_char_p(os.fsencode(filesystem)), ctypes.c_long(1))
+    try:
+        for name, value in options:
+            key, text = ctypes.c_char_p(os.fsencode(name)), ctypes.c_char_p(os.fsencode(value))
+            _call(_FSCONFIG, ctypes.c_long(context), ctypes.c_long(_FSCONFIG_SET_STRING), key, text, ctypes.c_long(0))
+        nothing = ctypes.c_void_p(None)
+        create = ctypes.c_long(_FSCONFIG_CMD_CREATE)
+        _call(_FSCONFIG, ctypes.c_long(context), create, nothing, nothing, ctypes.c_long(0))
+        return _call(_FSMOUNT, ctypes.c_long(context), ctypes.c_long(1), ctypes.c_long(_MOUNT_ATTR_RDONLY))
+    finally:
+        os.close(context)
 
 
 def set_no_new_privileges() -> None:

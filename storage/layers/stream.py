@@ -20,7 +20,7 @@ BLOCK = 512
 class Stream:
     """Chunks of bytes, read as blocks, as runs, or copied to files."""
 
-    __slots__ = ("_chunk", "_chunks", "_end", "_mark", "_position", "_record", "_view")
+    __slots__ = ("_before", "_chunk", "_chunks", "_end", "_mark", "_position", "_record", "_view")
 
     def __init__(self, chunks: Iterator[bytes], record: Callable[[bytes], None]) -> None:
         self._chunks = chunks
@@ -29,11 +29,18 @@ class Stream:
         self._view = memoryview(b"")
         # Bytes from _mark to _position are consumed, and not yet recorded.
         self._mark = self._position = self._end = 0
+        self._before = 0  # bytes of the chunks before the present one
+
+    @property
+    def offset(self) -> int:
+        """How many bytes of the stream were consumed."""
+        return self._before + self._position
 
     def _next_chunk(self) -> bool:
         """Go on to the next chunk that has bytes; the present one is used up."""
         if self._mark < self._end:
             self._record(self._chunk[self._mark :] if self._mark else self._chunk)
+        self._before += self._end
         for chunk in self._chunks:
             if chunk:
                 self._chunk, self._view, self._end = chunk, memoryview(chunk), len(chunk)

@@ -11,7 +11,7 @@ import os
 import queue
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256, sha512
 
 from storage.compression import inflate
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     import hashlib
     from collections.abc import Callable, Iterator
 
+    from storage.layers.erofs.keeping import Keeping
+
+_CHUNK = 1 << 20
 _QUEUE = 16
 _NO_SPACE = frozenset((errno.ENOSPC, errno.EDQUOT))
 # No real layer is inflated beyond both.
@@ -51,6 +54,8 @@ class UnpackOptions:
     writable: tuple[str, ...] = ()
     # The tar is no layer: names that begin with `.wh.` are names as all others.
     plain: bool = False
+    # Keep the tar, with an index, instead of unpacking it; unless it has something that no index can tell.
+    keep: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,7 +202,7 @@ def unpack(
     progress: Callable[[int], None] | None = None,
     confine: bool = False,
 ) -> LayerResult:
-    """Unpack a blob into the empty directory `staging`, as `diff/` and `headers.zst`.
+    """Unpack a blob into the empty directory `staging`, as `diff/` and `headers.zst`; or `keep` its tar with an index.
 
     Returns only when size, digest and diffID are what was expected. On failure the contents of `staging` are
     undefined, and the caller's to delete. `progress` gets the number of bytes received so far, in another thread.
@@ -205,27 +210,84 @@ def unpack(
     """
     umask = os.umask(0)
     try:
-        diff = os.path.join(staging, "diff")
-        os.mkdir(diff, 0o755)
-        _prepare(diff)
-        log = headerlog.Writer(os.path.join(staging, headerlog.NAME))
+        run = _keep if options.keep else _unpack
         if confine:
             landlock.confine(staging, *options.writable)
+        producer = _Producer(chunks, expected_digest, expected_size, progress or _no_progress)
         try:
-            job = _Unpacking(staging, diff, log, options)
-            producer = _Producer(chunks, expected_digest, expected_size, progress or _no_progress)
-            try:
-                return job.run(producer, expected_diff_id)
-            finally:
-                producer.stop()
+            return run(staging, options, producer, expected_diff_id)
         finally:
-            log.close()
+            producer.stop()
     except OSError as error:
         if error.errno in _NO_SPACE:
             raise NoSpaceError(f"unpack layer in `{staging}`: {os.strerror(error.errno or 0).lower()}") from error
         raise StorageError(f"unpack layer in `{staging}`: {error.strerror}") from error
     finally:
         os.umask(umask)
+
+
+def _unpack(staging: str, options: UnpackOptions, producer: _Producer, expected_diff_id: str | None) -> LayerResult:
+    diff = os.path.join(staging, "diff")
+    os.mkdir(diff, 0o755)
+    _prepare(diff)
+    log = headerlog.Writer(os.path.join(staging, headerlog.NAME))
+    try:
+        return _Unpacking(staging, diff, log, options).run(producer, expected_diff_id)
+    finally:
+        log.close()
+
+
+def _keep(staging: str, options: UnpackOptions, producer: _Producer, expected_diff_id: str | None) -> LayerResult:
+    """Keep the tar; unpack it after all if it does not fit into an index."""
+    from storage.layers.erofs.format import UnfitError
+    from storage.layers.erofs.keeping import Keeping
+    from storage.store import INDEX, TAR
+
+    keeping = Keeping(staging)
+    try:
+        fits = True
+        try:
+            keeping.run(producer.pieces())
+        except UnfitError:
+            fits = False
+        except CorruptError:
+            producer.verify_rest()
+            raise
+        _check_diff_id(producer, expected_diff_id)
+        if fits:
+            keeping.finish()
+            return _kept(keeping, producer)
+    except UnfitError:
+        pass
+    if os.path.exists(index := os.path.join(staging, INDEX)):
+        os.unlink(index)
+    tar = os.path.join(staging, TAR)
+    with open(tar, "rb", buffering=0) as file:
+        again = _Producer(iter(lambda: file.read(_CHUNK), b""), None, None, _no_progress)
+        try:
+            result = _unpack(staging, options, again, expected_diff_id)
+        finally:
+            again.stop()
+    os.unlink(tar)
+    return replace(result, blob_digest=producer.blob_digest, blob_size=producer.received)
+
+
+def _kept(keeping: Keeping, producer: _Producer) -> LayerResult:
+    return LayerResult(
+        diff_id=producer.diff_id,
+        blob_digest=producer.blob_digest,
+        blob_size=producer.received,
+        size=producer.inflated,
+        entries=keeping.entries,
+        implied=keeping.implied,
+        uid_max=keeping.largest_uid,
+        gid_max=keeping.largest_gid,
+    )
+
+
+def _check_diff_id(producer: _Producer, expected: str | None) -> None:
+    if expected is not None and producer.diff_id != expected:
+        raise CorruptError(f"layer {expected}: unpacked other bytes, of diffID {producer.diff_id}")
 
 
 def _no_progress(_received: int) -> None:
@@ -268,8 +330,7 @@ class _Unpacking:
             except CorruptError:
                 producer.verify_rest()
                 raise
-            if expected_diff_id is not None and producer.diff_id != expected_diff_id:
-                raise CorruptError(f"layer {expected_diff_id}: unpacked other bytes, of diffID {producer.diff_id}")
+            _check_diff_id(producer, expected_diff_id)
             applier.finish()
             self._finish_log(applier, producer)
         finally:
