@@ -113,6 +113,21 @@ class ImageConfig:
     raw: bytes
 
 
+def compression_of(media_type: str) -> str:
+    """Tell how a layer of this media type is compressed: none, gzip or zstd."""
+    for kind in ("gzip", "zstd"):
+        if media_type.endswith((f"+{kind}", f".{kind}")):
+            return kind
+    return "none"
+
+
+def layer_type(compression: str, *, oci: bool = True) -> str:
+    """Give the media type of a layer that is compressed so."""
+    if compression == "none":
+        return OCI_LAYER if oci else DOCKER_LAYER
+    return f"{OCI_LAYER}+{compression}" if oci else f"{DOCKER_LAYER}.{compression}"
+
+
 def check_digest_syntax(digest: object) -> str:
     """Give the digest back if it is well-formed and of an algorithm we verify; raise CorruptError otherwise."""
     if not isinstance(digest, str):

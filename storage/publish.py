@@ -94,7 +94,8 @@ def publish_layer(store: Store, staging: Staging, layer: Layer, blob: Descriptor
     with database.transaction(store.connection) as connection:
         if blob is not None:
             connection.execute(
-                "INSERT OR REPLACE INTO layer_blob VALUES (?, ?, ?, ?)",
+                "INSERT INTO layer_blob (digest, diff_id, size, media_type) VALUES (?, ?, ?, ?)"
+                " ON CONFLICT (digest) DO UPDATE SET media_type = excluded.media_type",
                 (blob.digest, layer.diff_id, blob.size, blob.media_type),
             )
         if connection.execute("SELECT 1 FROM layer WHERE key = ?", (layer.key,)).fetchone() is not None:

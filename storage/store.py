@@ -88,6 +88,33 @@ CREATE TABLE pin (
 ) WITHOUT ROWID;
 CREATE INDEX pin_image ON pin (image);
 """,
+    # What a push needs to know of blobs, and lists of manifests. A name is an image's or a list's, not both.
+    """
+ALTER TABLE layer_blob ADD COLUMN recipe TEXT NOT NULL DEFAULT '';
+CREATE TABLE blob_place (
+    digest TEXT NOT NULL REFERENCES layer_blob (digest) ON DELETE CASCADE,
+    domain TEXT NOT NULL,
+    repository TEXT NOT NULL,
+    PRIMARY KEY (digest, domain, repository)
+) WITHOUT ROWID;
+CREATE TABLE manifest_list (
+    id TEXT PRIMARY KEY,
+    document BLOB NOT NULL,
+    created REAL NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE manifest_list_name (
+    name TEXT PRIMARY KEY,
+    list TEXT NOT NULL REFERENCES manifest_list (id) ON DELETE CASCADE
+) WITHOUT ROWID;
+CREATE INDEX manifest_list_name_list ON manifest_list_name (list);
+CREATE TABLE manifest_list_member (
+    list TEXT NOT NULL REFERENCES manifest_list (id) ON DELETE CASCADE,
+    digest TEXT NOT NULL,
+    source TEXT NOT NULL,
+    PRIMARY KEY (list, digest)
+) WITHOUT ROWID;
+CREATE TRIGGER name_leaves_list AFTER INSERT ON name BEGIN DELETE FROM manifest_list_name WHERE name = NEW.name; END;
+""",
 )
 
 # What a layer that is not unpacked consists of.

@@ -1,98 +1,32 @@
-"""Unpack a layer in a process of its own, confined to its staging directory.
-
-Messages from the worker: a letter and a length, then progress (P, a number), the result (R) or an error (E).
-"""
+"""Unpack a layer in a process of its own, confined to its staging directory."""
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import struct
-import time
 from dataclasses import asdict, fields
 
-from storage import errors, syscalls
+from storage import worker
 from storage.layers.unpacking import LayerResult, UnpackOptions, unpack
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-_HEADER = struct.Struct("<cI")
-_PROGRESS = struct.Struct("<Q")
-_INTERVAL = 0.05
+    from typing import Any
 
 
-class Worker:
-    """The parent's end of a worker: poll `fileno()`, `advance()` when readable, `result()` at the end."""
-
-    def __init__(self, pid: int, fd: int, progress: Callable[[int], None] | None) -> None:
-        self.pid = pid
-        self._fd = fd
-        self._progress = progress
-        self._buffer = b""
-        self._end: tuple[bytes, bytes] | None = None
-        self._status: int | None = None
-
-    def fileno(self) -> int:
-        """Return the fd that is readable when there is news."""
-        return self._fd
-
-    def advance(self) -> bool:
-        """Read what has come, waiting if nothing has; return True when the worker has ended."""
-        data = os.read(self._fd, 1 << 16)
-        self._buffer += data
-        while len(self._buffer) >= _HEADER.size:
-            kind, size = _HEADER.unpack_from(self._buffer)
-            if len(self._buffer) < _HEADER.size + size:
-                break
-            body = self._buffer[_HEADER.size : _HEADER.size + size]
-            self._buffer = self._buffer[_HEADER.size + size :]
-            if kind != b"P":
-                self._end = (kind, body)
-            elif self._progress is not None:
-                self._progress(_PROGRESS.unpack(body)[0])
-        return not data
+class Worker(worker.Worker):
+    """The parent's end of a worker that unpacks."""
 
     def result(self) -> LayerResult:
         """Wait for the end; return the layer, or raise what went wrong."""
-        while not self.advance():
-            pass
-        self._reap()
-        if self._end is None:
-            raise errors.StorageError(f"unpack layer: the worker process ended early ({_status_text(self._status)})")
-        kind, body = self._end
-        values = json.loads(body)
-        if kind == b"R":
-            return _result_of(values)
-        error_class = getattr(errors, values["class"], errors.StorageError)
-        error: errors.StorageError = error_class(values["message"], hint=values["hint"])
-        raise error
-
-    def kill(self) -> None:
-        """End the worker at once; its staging directory is left as it is."""
-        if self._status is None:
-            os.kill(self.pid, signal.SIGKILL)
-            self._reap()
-
-    def _reap(self) -> None:
-        if self._status is None:
-            self._status = os.waitpid(self.pid, 0)[1]
-            os.close(self._fd)
+        return _result_of(self.values())
 
 
-def _status_text(status: int | None) -> str:
-    code = os.waitstatus_to_exitcode(status or 0)
-    return f"status {code}" if code >= 0 else signal.strsignal(-code) or f"signal {-code}"
-
-
-def _result_of(values: dict[str, object]) -> LayerResult:
-    values["pending_links"] = tuple(tuple(pair) for pair in values["pending_links"])  # type: ignore[attr-defined]
+def _result_of(values: dict[str, Any]) -> LayerResult:
+    values["pending_links"] = tuple(tuple(pair) for pair in values["pending_links"])
     for field in fields(LayerResult):
         value = values[field.name]
         values[field.name] = tuple(value) if isinstance(value, list) else value
-    return LayerResult(**values)  # type: ignore[arg-type]
+    return LayerResult(**values)
 
 
 def fork_unpack(
@@ -112,67 +46,17 @@ def fork_unpack(
     # Once here, rather than in each worker: it costs more than a fork.
     import zstandard  # noqa: F401
 
-    read_end, write_end = os.pipe()
-    parent = os.getpid()
-    pid = os.fork()
-    if pid:
-        os.close(write_end)
-        return Worker(pid, read_end, progress)
-    try:
-        os.close(read_end)
-        _become_worker(parent)
-        report = _Report(write_end)
-        try:
-            result = unpack(
-                open_chunks(),
-                staging,
-                options=options,
-                expected_digest=expected_digest,
-                expected_size=expected_size,
-                expected_diff_id=expected_diff_id,
-                progress=report.progress,
-                confine=True,
-            )
-            report.send(b"R", json.dumps(asdict(result)).encode())
-        except BaseException as error:
-            report.error(error)
-    finally:
-        # Never return into the caller's code, nor run what it registered for its own end.
-        os._exit(0)
+    def run(report: Callable[[int], None]) -> dict[str, Any]:
+        result = unpack(
+            open_chunks(),
+            staging,
+            options=options,
+            expected_digest=expected_digest,
+            expected_size=expected_size,
+            expected_diff_id=expected_diff_id,
+            progress=report,
+            confine=True,
+        )
+        return asdict(result)
 
-
-def _become_worker(parent: int) -> None:
-    syscalls.set_parent_death_signal(signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)  # It died before it could matter.
-    # Ctrl-C goes to the whole group; the parent decides what becomes of the worker.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-class _Report:
-    """The worker's end of the pipe."""
-
-    def __init__(self, fd: int) -> None:
-        self._fd = fd
-        self._last = 0.0
-
-    def send(self, kind: bytes, body: bytes) -> None:
-        data = _HEADER.pack(kind, len(body)) + body
-        while data:
-            data = data[os.write(self._fd, data) :]
-
-    def progress(self, received: int) -> None:
-        now = time.monotonic()
-        if now - self._last >= _INTERVAL:
-            self._last = now
-            self.send(b"P", _PROGRESS.pack(received))
-
-    def error(self, error: BaseException) -> None:
-        if isinstance(error, errors.StorageError):
-            # Of a class that only another module knows, the nearest one that every caller does.
-            name = next(kind.__name__ for kind in type(error).__mro__ if kind.__module__ == errors.__name__)
-            message, hint = str(error), error.hint
-        else:
-            name, message, hint = "StorageError", f"unpack layer: {type(error).__name__}: {error}", ""
-        self.send(b"E", json.dumps({"class": name, "message": message, "hint": hint}).encode())
+    return worker.fork(Worker, run, "unpack layer", progress)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from storage.documents import Descriptor
 
@@ -69,3 +69,14 @@ class Destination(Protocol):
 
     def close(self) -> None:
         """Free what is open, and take back what was not finished."""
+
+
+@runtime_checkable
+class SharedDestination(Destination, Protocol):
+    """A destination that several processes may write blobs to at once: a registry."""
+
+    def fresh(self) -> Self:
+        """Give the same for use after a fork: nothing open is shared with this one."""
+
+    def send_blob(self, descriptor: Descriptor, open_at: Callable[[int], Iterator[bytes]]) -> None:
+        """Write a blob that can be read again from any offset, for when a connection breaks."""
