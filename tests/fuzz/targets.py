@@ -1,0 +1,144 @@
+"""What is fuzzed: each target takes any bytes, and may raise StorageError alone.
+
+`SEEDS` are well-formed inputs to begin with.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+
+from storage import compression, documents, platform, reference
+from storage.errors import StorageError
+from storage.layers.rebuild import rebuild_tar
+from storage.layers.unpacking import UnpackOptions, unpack
+from storage.registry import challenges, failures
+from tests.fixtures.images import entry, gzip, link, tar
+
+_DIGEST = f"sha256:{64 * 'a'}"
+_DESCRIPTOR = {"mediaType": documents.OCI_CONFIG, "digest": _DIGEST, "size": 7, "annotations": {"a": "b"}}
+_MANIFEST = {
+    "schemaVersion": 2,
+    "mediaType": documents.OCI_MANIFEST,
+    "config": _DESCRIPTOR,
+    "layers": [{**_DESCRIPTOR, "mediaType": documents.OCI_LAYER, "urls": ["https://a/b"]}],
+}
+_INDEX = {
+    "schemaVersion": 2,
+    "mediaType": documents.OCI_INDEX,
+    "manifests": [{**_DESCRIPTOR, "platform": {"os": "linux", "architecture": "arm", "variant": "v7"}}],
+}
+_CONFIG = {"os": "linux", "architecture": "amd64", "rootfs": {"type": "layers", "diff_ids": [_DIGEST]}}
+_TAR = tar(
+    entry("usr", mode=0o750),
+    entry("usr/file", b"content", pax_headers={"SCHILY.xattr.user.a": "b", "mtime": "1.5"}),
+    link("usr/hard", "usr/file"),
+    entry("usr/soft", type=b"2", linkname="../usr"),
+    entry("usr/soft/below", b"through the link"),
+    entry(f"long/{120 * 'n'}", b"x"),
+    entry("usr/.wh.gone", b""),
+    entry("opaque/.wh..wh..opq", b""),
+)
+
+
+def layer(data: bytes) -> None:
+    """Unpack a layer, and make its tar again if it was one; nothing may be written beside its tree."""
+    parent = tempfile.mkdtemp(prefix="pod-fuzz-", dir=os.environ.get("TMPDIR", "/dev/shm"))
+    try:
+        place = f"{parent}/layer"
+        os.mkdir(place)
+        unpack(_pieces(data), place, options=UnpackOptions(rootless=True, ignore_chown_errors=True, defer_links=True))
+        again = b"".join(rebuild_tar(place))
+        assert again == b"".join(compression.inflate(_pieces(data))), "another tar came out than went in"
+    finally:
+        beside = os.listdir(parent)
+        shutil.rmtree(parent)
+        assert beside == ["layer"], beside
+
+
+def entries(data: bytes) -> None:
+    """Unpack a layer whose headers have the right checksums, or few inputs would get past them."""
+    blocks = [data[start : start + 512].ljust(512, b"\0") for start in range(0, len(data), 512)]
+    layer(b"".join(_with_checksum(block) if block[257:262] == b"ustar" else block for block in blocks))
+
+
+def inflate(data: bytes) -> None:
+    """Inflate whatever it is."""
+    size = 0
+    for piece in compression.inflate(_pieces(data)):
+        size += len(piece)
+        if size > 64 << 20:
+            return
+
+
+def manifest(data: bytes) -> None:
+    """Read a manifest or an index, and choose from it."""
+    document = documents.parse_manifest(data)
+    if isinstance(document, documents.Index):
+        platform.choose(document, documents.Platform("linux", "amd64"))
+    else:
+        documents.check_image(document)
+
+
+def config(data: bytes) -> None:
+    """Read an image's config."""
+    documents.parse_config(data)
+
+
+def challenge(data: bytes) -> None:
+    """Read a WWW-Authenticate header."""
+    challenges.parse([data.decode("latin-1")])
+
+
+def answer(data: bytes) -> None:
+    """Read the body of a registry's error."""
+    failures.from_answer(404, data, "https://registry.example/v2/a/b")
+
+
+def name(data: bytes) -> None:
+    """Read a reference; what passes must come out as it went in."""
+    parsed = reference.normalize(data.decode("utf-8", "surrogateescape"))
+    assert reference.parse(str(parsed)) == parsed
+
+
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    "layer": layer,
+    "entries": entries,
+    "inflate": inflate,
+    "manifest": manifest,
+    "config": config,
+    "challenge": challenge,
+    "answer": answer,
+    "name": name,
+}
+
+SEEDS: dict[str, list[bytes]] = {
+    "layer": [_TAR, gzip(_TAR)],
+    "entries": [_TAR],
+    "inflate": [gzip(b"content"), b"\x28\xb5\x2f\xfd\x04\x00\x09\x00\x00a\x99\xe9\xd8\x51", b"BZh9", b"\xfd7zXZ\x00"],
+    "manifest": [json.dumps(_MANIFEST).encode(), json.dumps(_INDEX).encode()],
+    "config": [json.dumps(_CONFIG).encode()],
+    "challenge": [b'Bearer realm="https://a/token",service="s",scope="repository:a:pull", Basic realm="x"'],
+    "answer": [b'{"errors":[{"code":"MANIFEST_UNKNOWN","message":"m","detail":{"a":1}}]}', b"<html>"],
+    "name": [b"busybox", b"localhost:5000/a/b:tag@" + _DIGEST.encode(), b"[::1]:5000/a"],
+}
+
+
+def run(target: str, data: bytes) -> None:
+    """Give the bytes to a target; an error that is told to the user is what should come of bad input."""
+    with contextlib.suppress(StorageError):
+        TARGETS[target](data)
+
+
+def _pieces(data: bytes) -> Iterator[bytes]:
+    for start in range(0, len(data), 1000):
+        yield data[start : start + 1000]
+
+
+def _with_checksum(header: bytes) -> bytes:
+    blank = header[:148] + 8 * b" " + header[156:]
+    return blank[:148] + b"%06o\0 " % sum(blank) + blank[156:]
