@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
+import select
+import time
 
 from pod import state
 from pod.errors import PodError
 from pod.networks import publishing
+from runtime import process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,6 +18,10 @@ if TYPE_CHECKING:
 
     from pod.engine import Engine
     from pod.state import Container
+
+# Who has published ports, as far as they are not the firewall's: pasta may go by a longer name.
+_HOLDERS = ("pod-publisher", "pod-monitor", "pasta")
+_PATIENCE = 5.0
 
 
 def check(engine: Engine, container: Container) -> None:
@@ -25,12 +32,46 @@ def check(engine: Engine, container: Container) -> None:
             if owner is not None and owner[1] <= port < owner[1] + owner[2]:
                 raise _error(one, port, errno.EADDRINUSE, f"container {owner[0]} publishes it")
             try:
-                publishing.bind(one["host_ip"], port, one["protocol"])
+                _bind(one["host_ip"], port, one["protocol"])
             except OSError as error:
                 if error.errno == errno.EACCES:
                     raise _privileged(one, port) from None
                 taken = error.errno == errno.EADDRINUSE
                 raise _error(one, port, error.errno or 0, _holder(port, one["protocol"]) if taken else "") from None
+
+
+def _bind(address: str, port: int, protocol: str) -> None:
+    """Bind a port for a moment. Raises OSError, but not for the sake of those who have it and have been killed."""
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            publishing.bind(address, port, protocol)
+            return
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or not _await_killed(deadline):
+                raise
+
+
+def _await_killed(deadline: float) -> bool:
+    """Wait for the end of a process that has published ports and was killed; False if there is none, or no time.
+
+    With a monitor that is killed go those who work for it, but it takes them a moment, in which they have its ports.
+    """
+    found = []
+    try:
+        for pid in map(int, filter(str.isdecimal, os.listdir("/proc"))):
+            name = "".join(_lines(f"/proc/{pid}/comm"))
+            if name.startswith(_HOLDERS) and process.is_dying(pid):
+                try:
+                    found.append(os.pidfd_open(pid))
+                except OSError:
+                    continue  # it has ended
+        ended = select.select(found, [], [], 0)[0]
+        living = [pidfd for pidfd in found if pidfd not in ended]
+        return bool(living and select.select(living, [], [], max(0.0, deadline - time.monotonic()))[0])
+    finally:
+        for pidfd in found:
+            os.close(pidfd)
 
 
 def _error(one: dict[str, Any], port: int, number: int, hint: str) -> PodError:

@@ -40,29 +40,13 @@ def remains(two: OnHost, host: TestHost, busybox: str) -> Remains:
 
 def strike(victims: list[int]) -> None:
     """Kill processes, and wait until they are dead: one that is within the kernel comes to the end of that."""
-    known = {pid: start_time(pid) for pid in [*victims, *publishers(victims)]}
+    known = {pid: start_time(pid) for pid in victims}
     for pid in victims:
         try:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
             pass
     wait_for(known)
-
-
-def publishers(parents: list[int]) -> list[int]:
-    """Return those who pass published ports on for monitors: they die with them, and have the ports until then."""
-    found = []
-    for parent in parents:
-        try:
-            with open(f"/proc/{parent}/task/{parent}/children") as file:
-                children = [int(word) for word in file.read().split()]
-            for child in children:
-                with open(f"/proc/{child}/comm") as file:
-                    if file.read().strip() == "pod-publisher":
-                        found.append(child)
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-    return found
 
 
 def wait_for(processes: dict[int, int | None]) -> None:

@@ -23,6 +23,7 @@ pytestmark = [
 ]
 SERVE = ("sh", "-c", "hostname > /tmp/index.html; exec httpd -f -vv -p 80 -h /tmp")
 FETCH = ("wget", "-q", "-O", "-")
+FREEZER = "/sys/fs/cgroup/freezer"
 PING = ("ping", "-c", "1", "-W", "2")
 
 
@@ -330,6 +331,36 @@ def test_killed_monitors_leave_nothing_after_the_next_command(net: Pod, host: Te
     net.run("rm", "-f", "-t", "0", "two")
     assert eventually_equal(lambda: processes(net), []) == []
     assert members(net) == []
+
+
+def test_ports_that_a_killed_monitors_publisher_has_for_a_moment_are_waited_for(
+    net: Pod, host: TestHost, busybox: str
+) -> None:
+    if not os.path.isdir(FREEZER):
+        pytest.skip("only cgroup v1 can keep a killed process from its end")
+    serve(net, "web", busybox, "--network", "bridge", "-p", "8080:80")
+    watcher = monitor(net, "web")
+    frozen = os.path.join(FREEZER, f"pod-test-{os.getpid()}")
+    os.mkdir(frozen)
+    try:
+        write(f"{frozen}/cgroup.procs", str(publisher(watcher)))
+        write(f"{frozen}/freezer.state", "FROZEN")
+        os.kill(watcher, signal.SIGKILL)
+        net.run("rm", "-f", "-t", "0", "web")
+        next_one = net.start("run", "--rm", "--network", "bridge", "-p", "8080:80", busybox, "true")
+        time.sleep(0.5)
+        assert next_one.poll() is None
+    finally:
+        write(f"{frozen}/freezer.state", "THAWED")
+        _, errors = next_one.communicate(timeout=30)
+        eventually_equal(lambda: numbers(f"{frozen}/cgroup.procs"), [])
+        os.rmdir(frozen)
+    assert (next_one.returncode, errors) == (0, b"")
+
+
+def write(path: str, text: str) -> None:
+    with open(path, "w") as file:
+        file.write(text)
 
 
 def test_whatever_is_killed_new_containers_work(net: Pod, host: TestHost, busybox: str) -> None:
