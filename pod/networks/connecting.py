@@ -145,6 +145,7 @@ class Connector:
                 if sockets:
                     self._tell()
                     shared.publish(member, sockets)
+                    sockets = []
             except BaseException:
                 network.end()
                 raise

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from pod.engine import Engine
     from pod.state import Container
+    from runtime.publisher.process import Publisher
 
 FORWARDER = "169.254.1.1"  # forwards questions for names to the host's DNS server
 HOST = "169.254.1.2"  # stands for the host
@@ -92,7 +93,8 @@ class Connector:
             connection = pasta.start(self.program, self.arguments, inside)
             try:
                 if sockets:
-                    connection.publisher = _publish(self.ports, sockets, inside)
+                    connection.published = _publish(self.ports, sockets, inside)
+                    sockets = []
             except BaseException:
                 connection.end()
                 raise
@@ -163,8 +165,8 @@ def _published(one: dict[str, Any]) -> list[str]:
     return [_PORTS[one["protocol"]][0], f"{address}{host}:{inside}"]
 
 
-def _publish(ports: list[dict[str, Any]], sockets: list[tuple[int, int]], inside: int) -> tuple[int, int]:
-    """Have a process pass on what comes to sockets (see reserving.listen); return its PID and pidfd. Raises OSError."""
+def _publish(ports: list[dict[str, Any]], sockets: list[tuple[int, int]], inside: int) -> Publisher:
+    """Have a process pass on what comes to sockets (see reserving.listen), which are its own then. Raises OSError."""
     from runtime.netlink.namespace import carry_out
     from runtime.publisher import start
 

@@ -92,7 +92,7 @@ def join(networks: str, container: str, *, world: bool) -> Shared:
 def publish(member: Shared, sockets: list[tuple[int, int]]) -> None:
     """Have what comes to sockets on the host passed on to a container (see pod.networks.reserving.listen); OSError.
 
-    It goes where `tell` says.
+    It goes where `tell` says. The sockets are the member's from now on.
     """
     from runtime.publisher import start
 

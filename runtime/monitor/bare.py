@@ -1,7 +1,8 @@
 """What the bare interpreter runs: modules from the code that was handed over, and then one of them.
 
 reexec.py starts it as `m = marshal.loads(…); exec(m[0])`, so this module is executed as the main program with `m` at
-hand: (this code, the modules in the order of their imports, the one whose `main` is called, the state that gets).
+hand: (this code, the modules in the order of their imports, the one whose `main` is called, the state that gets, and
+what is kept for others).
 No file of ours is opened again: an upgrade of the program does not touch a running monitor, and no directory listing of
 sys.path stays in memory. So not even `from __future__` may stand here: that would be an import from a file.
 """

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, TypeAlias
 
     from runtime.monitor.network import Network
     from runtime.monitor.pasta import Pasta
 
-    Connection = Network | Pasta
+    Connection: TypeAlias = Network | Pasta
 
 # What has to be loaded for each kind, in the order of their imports.
-MODULES = {
+_MODULES = {
     "network": (
         "runtime.netlink.message",
         "runtime.netlink.nftables",
@@ -26,6 +26,12 @@ MODULES = {
     ),
     "pasta": ("runtime.monitor.pasta",),
 }
+_PUBLISHER = ("runtime.publisher.process",)
+
+
+def modules(connection: Connection) -> tuple[str, ...]:
+    """Return the modules that a connection needs, in the order of their imports."""
+    return _MODULES[connection.KIND] + (_PUBLISHER if connection.publisher() else ())
 
 
 def freeze(connection: Connection) -> tuple[str, dict[str, Any]]:

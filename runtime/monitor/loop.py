@@ -331,7 +331,7 @@ class Loop:
         elif self.health and fd in self.health.heard_by:
             self.health.heard(self, fd)
         elif self.network and fd in self.network.waits_for():
-            self.forget(self.network.heard())
+            self.forget(self.network.heard(fd))
         elif self.resolver and self.resolver.has(fd):
             self.resolver.heard(fd, event)
         else:

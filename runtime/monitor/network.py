@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from runtime.netlink.nftables import Element
+    from runtime.publisher.process import Publisher
 
 LOCK = b"/.lock"  # in the directory of all networks: held while bridges come and go, and containers on them
 _LAST_FD = 0x7FFFFFFF
@@ -106,10 +107,14 @@ class Network:
         """Return the descriptors that are readable when there is something to do: then `heard` is to be called."""
         return self.shared.waits_for() if self.shared else []
 
-    def heard(self) -> int:
-        """Do what there is to do, and return a descriptor that is to be closed."""
+    def heard(self, fd: int) -> int:
+        """Do what there is to do, for one of them is readable; return a descriptor that is to be closed."""
         assert self.shared is not None
-        return self.shared.heard()
+        return self.shared.heard(fd)
+
+    def publisher(self) -> Publisher | None:
+        """Return the process that passes published ports on, if there is one."""
+        return self.shared.publisher if self.shared else None
 
     def told(self) -> dict[bytes, Place]:
         """Return what the files tell now; those that cannot be read are left out."""

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import signal as _signal
     from collections.abc import Callable
     from typing import Any, NoReturn
+
+    from runtime.publisher.process import Publisher
 else:
     import _signal
 
@@ -28,41 +30,51 @@ class Pasta:
     """A pasta at work; plain values, which survive the re-exec of a monitor."""
 
     KIND = "pasta"
-    __slots__ = ("pid", "pidfd", "publisher")
+    __slots__ = ("pid", "pidfd", "published")
 
-    def __init__(self, pid: int, pidfd: int, publisher: tuple[int, int] | None = None) -> None:
+    def __init__(self, pid: int, pidfd: int, published: Publisher | None = None) -> None:
         self.pid = pid
         self.pidfd = pidfd
-        self.publisher = publisher  # the process that passes published ports on in its place: PID and pidfd
+        self.published = published  # the process that passes published ports on in its place
 
     def freeze(self) -> dict[str, Any]:
         """Return the state as values that marshal can write."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        return {"pid": self.pid, "pidfd": self.pidfd, "published": self.published and self.published.freeze()}
 
     @staticmethod
     def thaw(state: dict[str, Any]) -> Pasta:
         """Make it again from what `freeze` returned."""
-        return Pasta(state["pid"], state["pidfd"], state["publisher"])
+        pasta = Pasta(state["pid"], state["pidfd"])
+        if state["published"]:
+            from runtime.publisher.process import Publisher
+
+            pasta.published = Publisher.thaw(state["published"])
+        return pasta
 
     def fds(self) -> list[int]:
         """Return the descriptors that must survive an exec."""
-        return [self.pidfd, *([self.publisher[1]] if self.publisher else ())]
+        return [self.pidfd, *(self.published.fds() if self.published else ())]
 
     def waits_for(self) -> list[int]:
-        """Return no descriptor: there is nothing to do while it runs."""
-        return []
+        """Return the descriptors that are readable when there is something to do."""
+        return self.published.waits_for() if self.published else []
 
-    def heard(self) -> int:
-        """Do nothing, which nobody asks for."""
-        return -1
+    def heard(self, fd: int) -> int:
+        """Do it, and return a descriptor that is to be closed."""
+        assert self.published is not None
+        return self.published.ended()
+
+    def publisher(self) -> Publisher | None:
+        """Return the process that passes published ports on, if there is one."""
+        return self.published
 
     def look(self) -> None:
         """See where the container is now: nobody connects it elsewhere while it runs."""
 
     def end(self) -> int:
         """End it, wait for that, and return its wait status; 0 if somebody else has asked for that before."""
-        if self.publisher:
-            end_child(*self.publisher)
+        if self.published:
+            self.published.end()
         return end_child(self.pid, self.pidfd)
 
 

@@ -62,7 +62,7 @@ def reexec(loop: Loop) -> None:
     One that has ended, but is to be started again later, is waited for in the bare interpreter, too.
     """
     modules = _MODULES + (_JOURNALD if loop.needs_journald() else ())
-    modules += (connection.MODULES[loop.network.KIND] if loop.network else ()) + (_RESOLVER if loop.resolver else ())
+    modules += (connection.modules(loop.network) if loop.network else ()) + (_RESOLVER if loop.resolver else ())
     if loop.network and loop.network.KIND == "network" and not loop.resolver:
         # Few need it, and all keep it: as small as can be.
         from zlib import compress
@@ -78,9 +78,13 @@ def reexec(loop: Loop) -> None:
     _signal.pthread_sigmask(_signal.SIG_UNBLOCK, _SIGNALS)
 
 
-def package(modules: Sequence[str], entry: str, state: Any) -> int:
-    """Return a file of memory with the code of modules, which are loaded, and the state for the `main` of one."""
-    content = marshal.dumps((_code(bare.__name__), [(name, _code(name)) for name in modules], entry, state))
+def package(modules: Sequence[str], entry: str, state: Any, kept: Sequence[str] = ()) -> int:
+    """Return a file of memory with the code of modules, which are loaded, and the state for the `main` of one.
+
+    `kept` are modules whose code is in there, too, for who looks for it.
+    """
+    packed = marshal.dumps([(name, _code(name)) for name in kept])
+    content = marshal.dumps((_code(bare.__name__), [(name, _code(name)) for name in modules], entry, state, packed))
     memory = posix.memfd_create("pod-monitor", posix.MFD_CLOEXEC)
     _write(memory, content)
     return memory

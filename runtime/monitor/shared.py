@@ -24,6 +24,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as _signal
     from typing import Any
+
+    from runtime.publisher.process import Publisher
 else:
     import _signal
 
@@ -43,14 +45,15 @@ class Shared:
         self.directory = directory
         self.container = container
         self.namespace = namespace  # the descriptor that holds it
-        self.publisher: tuple[int, int] | None = None  # the process that passes published ports on: PID and pidfd
+        self.publisher: Publisher | None = None  # the process that passes published ports on
         self.command: tuple[str, list[str]] | None = None  # pasta's program and options, if it is needed
         self._watched = -1  # pasta's pidfd
         self._started = 0.0  # when we started it anew
 
     def freeze(self) -> dict[str, Any]:
         """Return what `thaw` needs."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        state = {name: getattr(self, name) for name in self.__slots__}
+        return {**state, "publisher": self.publisher and self.publisher.freeze()}
 
     @staticmethod
     def thaw(state: dict[str, Any]) -> Shared:
@@ -58,11 +61,15 @@ class Shared:
         shared = Shared(state["directory"], state["container"], state["namespace"])
         for name, value in state.items():
             setattr(shared, name, value)
+        if state["publisher"]:
+            from runtime.publisher.process import Publisher
+
+            shared.publisher = Publisher.thaw(state["publisher"])
         return shared
 
     def fds(self) -> list[int]:
         """Return the descriptors that must survive an exec."""
-        return [self.namespace, *self.waits_for(), *([self.publisher[1]] if self.publisher else ())]
+        return [self.namespace, *self._pasta(), *(self.publisher.fds() if self.publisher else ())]
 
     def connect(self, command: tuple[str, list[str]]) -> None:
         """See that pasta joins the namespace to the world from now on; the caller holds the lock.
@@ -76,10 +83,19 @@ class Shared:
 
     def waits_for(self) -> list[int]:
         """Return the descriptors that are readable when there is something to do."""
+        return [*self._pasta(), *(self.publisher.waits_for() if self.publisher else ())]
+
+    def _pasta(self) -> list[int]:
         return [self._watched] if self._watched >= 0 else []
 
-    def heard(self) -> int:
-        """Start pasta anew, for it has ended, unless another member has; return a descriptor that is to be closed.
+    def heard(self, fd: int) -> int:
+        """Start anew what has ended, and return a descriptor that is to be closed."""
+        if self.publisher and fd in self.publisher.waits_for():
+            return self.publisher.ended()
+        return self._replace_pasta()
+
+    def _replace_pasta(self) -> int:
+        """Start pasta anew, unless another member has.
 
         It may have been in the control group of a container that has ended. If it ends again and again, it is left to
         who joins next.
@@ -111,9 +127,9 @@ class Shared:
     def leave(self) -> None:
         """Be no member any more; the last one ends pasta. The namespace goes with its last descriptor."""
         if self.publisher:
-            pasta.end_child(*self.publisher)
+            self.publisher.end()
             self.publisher = None
-        for fd in self.waits_for():
+        for fd in self._pasta():
             posix.close(fd)
         try:
             held = lock(self.directory)

@@ -313,6 +313,37 @@ def test_a_killed_pasta_is_replaced_by_a_monitor(net: Pod, host: TestHost, busyb
     assert sum("pasta" in line for line in processes(net)) == 1
 
 
+@pytest.mark.parametrize("age", [0.0, 1.3], ids=["young", "old"])
+@pytest.mark.parametrize("network", ["bridge", "pasta"])
+def test_a_killed_publisher_is_replaced_by_its_monitor(
+    net: Pod, host: TestHost, busybox: str, network: str, age: float
+) -> None:
+    serve(net, "web", busybox, "--network", network, "-p", "8080:80", "-p", "8081:80")
+    watcher = monitor(net, "web")
+    assert eventually_equal(lambda: attempt(host.world, HOST), "web") == "web"
+    time.sleep(age)
+    for _ in range(2):
+        first = publisher(watcher)
+        os.kill(first, signal.SIGKILL)
+        # Nobody is refused meanwhile.
+        assert [attempt(host.world, HOST, port) for port in (8080, 8081)] == ["web", "web"]
+        assert publisher(watcher) != first
+        time.sleep(1.2)
+
+
+def test_a_publisher_that_ends_again_and_again_is_left(net: Pod, host: TestHost, busybox: str) -> None:
+    serve(net, "web", busybox, "--network", "bridge", "-p", "8080:80")
+    watcher = monitor(net, "web")
+    assert eventually_equal(lambda: attempt(host, HOST), "web") == "web"
+    os.kill(publisher(watcher), signal.SIGKILL)
+    assert attempt(host, HOST) == "web"
+    os.kill(publisher(watcher), signal.SIGKILL)
+    with pytest.raises(AssertionError, match="refused"):
+        fetch(host, HOST)
+    net.run("rm", "-f", "-t", "0", "web")
+    net.run("run", "--rm", "--network", "bridge", "-p", "8080:80", busybox, "true")
+
+
 def test_a_host_without_any_way_out_has_networks(net: Pod, host: TestHost, busybox: str) -> None:
     for family in ("-4", "-6"):
         host.run("ip", family, "route", "del", "default")

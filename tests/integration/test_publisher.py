@@ -21,6 +21,7 @@ import pytest
 from runtime.netlink import namespace, route
 from runtime.netlink.message import ROUTE, Netlink
 from runtime.publisher import start
+from runtime.publisher.process import Publisher
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
@@ -107,7 +108,7 @@ def server(inside: int) -> Iterator[subprocess.Popen[bytes]]:
 @pytest.fixture
 def publish(inside: int, server: object, place: bytes) -> Iterator[Callable[..., tuple[tuple[str, int], int]]]:
     """Publish a port of the server; return the address on this side, and the process."""
-    started: list[tuple[int, int]] = []
+    started: list[Publisher] = []
 
     def act(port: int, kind: int = socket.SOCK_STREAM) -> tuple[tuple[str, int], int]:
         listener = socket.socket(socket.AF_INET, kind)
@@ -116,14 +117,12 @@ def publish(inside: int, server: object, place: bytes) -> Iterator[Callable[...,
             listener.listen(1024)
         started.append(start.start([(listener.fileno(), port)], place, inside))
         address = listener.getsockname()
-        listener.close()
-        return address, started[-1][0]
+        listener.detach()
+        return address, started[-1].pid
 
     yield act
-    for pid, pidfd in started:
-        os.close(pidfd)
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
+    for publisher in started:
+        publisher.end()
 
 
 Publish = Callable[..., tuple[tuple[str, int], int]]
@@ -266,8 +265,7 @@ def test_it_dies_with_who_started_it(inside: int, server: object, place: bytes) 
     read, write = os.pipe()
     parent = os.fork()
     if parent == 0:
-        pid, _ = start.start([(listener.fileno(), ECHO)], place, inside)
-        os.write(write, b"%d" % pid)
+        os.write(write, b"%d" % start.start([(listener.fileno(), ECHO)], place, inside).pid)
         time.sleep(60)
         os._exit(0)
     pid = int(os.read(read, 20))
