@@ -8,7 +8,7 @@ from __future__ import annotations
 import posix
 from _stat import S_ISDIR
 
-from pod import containers_conf, environ
+from pod import containers_conf, environ, storage_conf
 from pod.errors import PodError
 from runtime import paths
 
@@ -39,6 +39,8 @@ class Config:
         "engine",
         "graphroot",
         "home",
+        "image_stores",
+        "layers",
         "network",
         "rootless",
         "runroot",
@@ -55,6 +57,8 @@ class Config:
         self.rootless = rootless
         self.home = home
         self.user = user
+        self.image_stores: list[str] = []  # roots of further stores, to be read only
+        self.layers = ""  # how new layers are to be kept: see pod.storage_conf
         self.containers: dict[str, Any] = {}
         self.engine: dict[str, Any] = {}
         self.network: dict[str, Any] = {}
@@ -81,14 +85,21 @@ def load(settings: Settings) -> Config:
     """Return the configuration of the invoking user; makes no directory except a missing private runroot."""
     uid, rootless = _invoking_user()
     home = environ.value("HOME") or _home_of(uid)
+    runroot = settings.runroot or _default_runroot(uid, rootless=rootless)
+    said = storage_conf.StorageConf()
+    if not settings.root:
+        said = storage_conf.load(rootless=rootless, home=home, uid=uid, cache=runroot)
+        runroot = settings.runroot or said.runroot or runroot
     config = Config(
-        graphroot=paths.absolute(settings.root or _default_graphroot(rootless=rootless, home=home)),
-        runroot=paths.absolute(settings.runroot or _default_runroot(uid, rootless=rootless)),
+        graphroot=paths.absolute(settings.root or said.graphroot or _default_graphroot(rootless=rootless, home=home)),
+        runroot=paths.absolute(runroot),
         uid=uid,
         rootless=rootless,
         home=home,
         user=environ.value("USER"),
     )
+    config.image_stores = said.image_stores
+    config.layers = storage_conf.layers_asked(settings.storage_opt) or said.layers
     tables = containers_conf.load(rootless=rootless, home=home, cache=config.runroot)
     config.containers, config.engine, config.network = tables
     if config.network:

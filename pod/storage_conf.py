@@ -1,0 +1,175 @@
+"""storage.conf: where the store lies, which other stores are read, and how layers are kept.
+
+Source: containers-storage.conf(5). As podman does, `--root` sets the whole file aside. Two things are pod's own:
+
+    graphroot, runroot     the same file serves podman, whose store is another: ours is the directory `pod` in them.
+                           The places that podman's packages name are no wish of the user, and change nothing.
+    pod_layers             in [storage.options.overlay], or as --storage-opt or in STORAGE_OPTS: `directories` or `erofs`,
+                           to keep layers packed (storage/layers/erofs). It is no driver, for podman would refuse to
+                           start; of a key that it does not know it only warns.
+
+What else the file says is of podman's drivers. It is parsed only when it changed, as containers.conf is.
+"""
+
+from __future__ import annotations
+
+import posix
+
+from pod import environ
+from pod.errors import ConfigError
+from runtime import jsontext
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_SYSTEM = ("/etc/containers/storage.conf", "/usr/share/containers/storage.conf")  # the first that is there
+_PACKAGED = ("/var/lib/containers/storage", "/run/containers/storage")
+DIRECTORIES, EROFS = "directories", "erofs"
+
+
+class StorageConf:
+    """What the files say; empty for what they do not."""
+
+    __slots__ = ("graphroot", "image_stores", "layers", "runroot")
+
+    def __init__(self, graphroot: str = "", runroot: str = "", image_stores: list[str] | None = None) -> None:
+        self.graphroot = graphroot
+        self.runroot = runroot
+        self.image_stores = image_stores or []  # roots of further stores, to be read only
+        self.layers = ""  # DIRECTORIES or EROFS
+
+
+def load(*, rootless: bool, home: str, uid: int, cache: str) -> StorageConf:
+    """Read the user's file or the system's.
+
+    `cache` is a directory of the user's own, which may be missing. Raises ConfigError for a file that is none.
+    """
+    found = []
+    for path in _files(rootless=rootless, home=home):
+        try:
+            status = posix.stat(path)
+        except OSError:
+            continue
+        found.append([path, status.st_mtime_ns, status.st_size, status.st_ino])
+        if not rootless:
+            break
+    if not found:
+        return StorageConf()
+    kept = f"{cache}/storage.conf.json"
+    try:
+        with open(kept, encoding="utf-8") as file:
+            document = jsontext.loads(file.read())
+        if document["files"] == found:
+            return _of(document["said"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    said = _read([str(entry[0]) for entry in found], rootless=rootless, home=home, uid=uid)
+    _keep(kept, {"files": found, "said": said})
+    return _of(said)
+
+
+def layers_asked(options: list[str] | None) -> str:
+    """Return how layers are to be kept by `--storage-opt` or STORAGE_OPTS; empty if they do not say."""
+    given = options if options is not None else environ.value("STORAGE_OPTS").split(",")
+    chosen = ""
+    for option in given:
+        name, _, value = option.partition("=")
+        if name.rpartition(".")[2] == "pod_layers":
+            chosen = _checked(value, "storage option pod_layers")
+    return chosen
+
+
+def _of(said: dict[str, Any]) -> StorageConf:
+    found = StorageConf(said["graphroot"], said["runroot"], said["image_stores"])
+    found.layers = said["layers"]
+    return found
+
+
+def _keep(path: str, document: dict[str, Any]) -> None:
+    temporary = f"{path}.{posix.getpid()}"
+    try:
+        with open(temporary, "x", encoding="utf-8") as file:
+            file.write(jsontext.dumps(document))
+        posix.rename(temporary, path)
+    except OSError:
+        return  # no runroot yet: the next command parses again
+
+
+def _files(*, rootless: bool, home: str) -> tuple[str, ...]:
+    override = environ.value("CONTAINERS_STORAGE_CONF")
+    if override:
+        return (override,)
+    if not rootless:
+        return _SYSTEM
+    user = environ.value("XDG_CONFIG_HOME") or f"{home}/.config"
+    return (f"{user}/containers/storage.conf", *_SYSTEM)
+
+
+def _read(paths: list[str], *, rootless: bool, home: str, uid: int) -> dict[str, Any]:
+    """Merge the files, the first one first; of the system's a user without rights of root takes what is for all."""
+    said: dict[str, Any] = {"graphroot": "", "runroot": "", "image_stores": [], "layers": ""}
+    for path in paths:
+        table = _table(path)
+        everyones = rootless and path in _SYSTEM
+        options = _part(table, "options", path)
+        overlay = _part(options, "overlay", path)
+        root = _text(table, "rootless_storage_path", path) if rootless else ""
+        if not everyones:
+            root = root or _text(table, "graphroot", path)
+            said["runroot"] = said["runroot"] or _ours(_expanded(_text(table, "runroot", path), home, uid))
+        said["graphroot"] = said["graphroot"] or _ours(_expanded(root, home, uid))
+        stores = options.get("additionalimagestores") or []
+        if not isinstance(stores, list) or not all(isinstance(store, str) for store in stores):
+            raise ConfigError(f"reading {path}: additionalimagestores is not a list of paths")
+        said["image_stores"] = said["image_stores"] or [_expanded(store, home, uid) for store in stores]
+        layers = _text(overlay, "pod_layers", path)
+        said["layers"] = said["layers"] or (layers and _checked(layers, f"{path}: pod_layers"))
+        if everyones:
+            break
+    return said
+
+
+def _table(path: str) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        with open(path, "rb") as file:
+            document = tomllib.load(file)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        hint = "see containers-storage.conf(5) for its format"
+        raise ConfigError(f"reading {path}: {error}", hint=hint) from error
+    except OSError as error:
+        raise ConfigError(f"reading {path}: {(error.strerror or '').lower()}") from error
+    return _part(document, "storage", path)
+
+
+def _part(table: dict[str, Any], name: str, path: str) -> dict[str, Any]:
+    part = table.get(name, {})
+    if not isinstance(part, dict):
+        raise ConfigError(f"reading {path}: {name} is not a table")
+    return part
+
+
+def _text(table: dict[str, Any], name: str, path: str) -> str:
+    value = table.get(name, "")
+    if not isinstance(value, str):
+        raise ConfigError(f"reading {path}: {name} is not a text")
+    return value
+
+
+def _expanded(path: str, home: str, uid: int) -> str:
+    for name, value in (("HOME", home), ("UID", str(uid)), ("USER", environ.value("USER"))):
+        path = path.replace(f"${{{name}}}", value).replace(f"${name}", value)
+    return path
+
+
+def _ours(path: str) -> str:
+    path = path.rstrip("/")
+    return f"{path}/pod" if path and path not in _PACKAGED else ""
+
+
+def _checked(layers: str, what: str) -> str:
+    if layers not in (DIRECTORIES, EROFS):
+        raise ConfigError(f'{what}: "{layers}" is unknown', hint=f"choose {DIRECTORIES} or {EROFS}")
+    return layers
