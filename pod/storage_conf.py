@@ -4,7 +4,7 @@ Source: containers-storage.conf(5). As podman does, `--root` sets the whole file
 
     graphroot, runroot     the same file serves podman, whose store is another: ours is the directory `pod` in them.
                            The places that podman's packages name are no wish of the user, and change nothing.
-    pod_layers             in [storage.options.overlay], or as --storage-opt or in STORAGE_OPTS: `directories` or `erofs`,
+    pod_layers             in [storage.options.overlay], or in --storage-opt or STORAGE_OPTS: `directories`, or `erofs`
                            to keep layers packed (storage/layers/erofs). It is no driver, for podman would refuse to
                            start; of a key that it does not know it only warns.
 
