@@ -37,16 +37,17 @@ class Engine:
         return self.config.rootless and rootless.has_single_id()
 
 
-def open_engine(*, write: bool) -> Engine:
+def open_engine(*, write: bool, sweep: bool = True) -> Engine:
     """Open the engine of the invoking user.
 
     For writing, a rootless user's process enters the user's namespace (it must be single-threaded), missing directories
-    are made, and what crashes left behind is swept. For reading, nothing is locked, written or waited for.
+    are made, and what crashes left behind is swept (but for `sweep`, where that is looked at first). For reading,
+    nothing is locked, written or waited for.
     """
     config = configuration.load(settings.current)
     if not write:
         return Engine(config, state.open_for_reading(config.graphroot))
-    from pod import sweep  # with all that it removes, of no use to readers
+    from pod import sweep as sweeping  # with all that it removes, of no use to readers
 
     if config.rootless:
         from pod import rootless
@@ -55,8 +56,19 @@ def open_engine(*, write: bool) -> Engine:
     _make_directories(config)
     engine = Engine(config, store.open_store(config.graphroot))
     state.migrate(engine.connection)
-    sweep.sweep(engine)
+    if sweep:
+        sweeping.sweep(engine)
     return engine
+
+
+def open_for_inspection() -> Engine:
+    """Open the engine for reading, of a rootless user with the right to read all files of the store."""
+    config = configuration.load(settings.current)
+    if config.rootless:
+        from pod import rootless
+
+        rootless.enter(config)
+    return Engine(config, state.open_for_reading(config.graphroot))
 
 
 def _make_directories(config: Config) -> None:

@@ -1,60 +1,167 @@
-"""Looking for damage in the store, and taking out what is damaged: what `system check` does.
+"""Looking for damage in the store, and mending it: what `system check` does.
 
-What is damaged cannot be trusted, so it is removed: a damaged layer with the images that stand on it, and these with
-their containers only if that is asked for. They can be pulled again.
+A damaged layer is unpacked again from its own files if their content is whole, else fetched from the registries of
+the images that have it. What cannot be had again is removed, for it cannot be trusted: a damaged layer with the images
+that stand on it, and these with their containers only if that is asked for.
 """
 
 from __future__ import annotations
 
+import os
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pod import registries, state
+from pod.containers.status import observe
 from pod.errors import PodError
 from pod.images import removal
-from storage import images
-from storage.check import check
+from storage import check, database, images, reference
+from storage.check import Damage
 from storage.errors import StorageError
+from storage.registry.client import RegistryClient
+from storage.registry.origin import RegistryOrigin
+from storage.repair import Repairer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from pod.engine import Engine
+
+CONTAINER, PIN = "container", "pin"
+# A container's row comes a moment before its directory.
+_YOUNG_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
 class Repair:
-    """What was removed (IDs of images), and what damage is left, a line each."""
+    """What was mended and what failed, a line each; IDs of what was removed; the damage that is left."""
 
-    removed: list[str]
-    damage: list[str]
-
-
-def find(engine: Engine, *, quick: bool) -> list[str]:
-    """Describe all damage, a line each; unless `quick`, every byte of every layer is read."""
-    return check(engine.store, deep=not quick)
+    mended: list[str]
+    images: list[str]
+    containers: list[str]
+    failed: list[str]
+    left: list[Damage]
 
 
-def repair(engine: Engine, damage: list[str], *, quick: bool, force: bool) -> Repair:
-    """Remove the images that are damaged, with `force` also those that containers use, and these containers."""
-    removed = []
-    for image_id in sorted(_damaged(engine, damage)):
-        if images.pins(engine.store, image_id) and not force:
+def find(engine: Engine, *, quick: bool, unused_seconds: float) -> list[Damage]:
+    """Find all damage; unless `quick`, every byte of every layer is read.
+
+    Layers that no image has count as damage once they are older than `unused_seconds`: of pulls that were cut off.
+    """
+    found = check.find(engine.store, deep=not quick, unused_seconds=unused_seconds)
+    try:
+        return [*found, *_containers(engine)]
+    except database.Error as error:
+        return [*found, Damage(check.DATABASE, "", str(error))]
+
+
+def repair(engine: Engine, damage: Sequence[Damage], *, quick: bool, unused_seconds: float, force: bool) -> Repair:
+    """Mend what can be, and remove images that cannot; with `force` those that containers use too, with these."""
+    _mend_pins(engine, damage)
+    mender = Repairer(
+        engine.store,
+        lambda image, digest: _origins(engine, image, digest),
+        _running(engine),
+        rootless=engine.config.rootless,
+        single_id=engine.single_id,
+    )
+    report = mender.repair(damage)
+    left = find(engine, quick=quick, unused_seconds=unused_seconds)
+    gone_images, gone_containers = _remove(engine, left, set() if force else report.postponed, force=force)
+    if gone_images or gone_containers:
+        left = find(engine, quick=quick, unused_seconds=unused_seconds)
+    return Repair(report.mended, gone_images, gone_containers, report.failed if left or gone_images else [], left)
+
+
+def _containers(engine: Engine) -> Iterator[Damage]:
+    """Containers without their image or their files, and images that are kept for containers that are not there."""
+    connection = engine.connection
+    connection.execute("BEGIN")  # both tables as they are at one moment
+    try:
+        pins = images.all_pins(engine.store)
+        containers = state.containers(connection)
+        known = images.ids(engine.store)
+    finally:
+        connection.execute("ROLLBACK")
+    present = {container.id for container in containers}
+    for owner, image in pins:
+        if owner not in present:
+            yield Damage(PIN, owner, f"image {image} is kept for a container that does not exist")
+    for container in containers:
+        if container.image and container.image not in known:
+            yield Damage(CONTAINER, container.id, f"its image {container.image} is missing")
+        elif container.image and (container.id, container.image) not in pins:
+            yield Damage(PIN, container.id, f"image {container.image} is not kept for this container")
+        if time.time() - container.created > _YOUNG_SECONDS and not os.path.isdir(
+            engine.config.container_dir(container.id)
+        ):
+            yield Damage(CONTAINER, container.id, "its directory is missing")
+
+
+def _mend_pins(engine: Engine, damage: Sequence[Damage]) -> None:
+    with database.transaction(engine.connection) as connection:
+        for owner in {one.subject for one in damage if one.kind == PIN}:
+            row = connection.execute("SELECT image FROM container WHERE id = ?", (owner,)).fetchone()
+            if row is None:
+                images.unpin(connection, owner)
+            else:
+                images.pin(connection, row[0], owner)
+
+
+def _running(engine: Engine) -> dict[str, str]:
+    """Return the images that running containers stand on, each with one of these."""
+    names = {one.id: one.name for one in state.containers(engine.connection)}
+    return {
+        image: f"container {names[owner]}"
+        for owner, image in images.all_pins(engine.store)
+        if owner in names and observe(engine.config, owner).is_running
+    }
+
+
+def _origins(engine: Engine, image_id: str, digest: str) -> Iterator[RegistryOrigin]:
+    """Give every repository that an image has a name in."""
+    options = registries.options(engine.config)
+    seen = set()
+    for name in images.load(engine.store, image_id).names:
+        try:
+            found = reference.parse(name)
+        except StorageError:
+            continue
+        if found.domain != "localhost" and found.name not in seen:
+            seen.add(found.name)
+            yield RegistryOrigin(RegistryClient(found.domain, options), found.with_digest(digest))
+
+
+def _remove(engine: Engine, damage: Sequence[Damage], keep: set[str], *, force: bool) -> tuple[list[str], list[str]]:
+    """Remove damaged images and, with `force`, containers; return the IDs of both."""
+    removed_images: list[str] = []
+    removed_containers: list[str] = []
+    for image_id in sorted(_damaged_images(engine, damage) - keep):
+        owners = images.pins(engine.store, image_id)
+        if owners and not force:
             continue
         try:
             removal.remove(engine, image_id, force=True, all_names=True)
         except (PodError, StorageError):
-            continue  # what is left is told below
-        removed.append(image_id)
-    return Repair(removed, find(engine, quick=quick))
+            continue  # what is left is told in the end
+        removed_images.append(image_id)
+        removed_containers += owners
+    for container_id in sorted({one.subject for one in damage if one.kind == CONTAINER} if force else ()):
+        from pod.containers.remove import remove_container
+
+        try:
+            remove_container(engine, state.find_container(engine.connection, container_id), force=True)
+        except (PodError, StorageError, OSError):
+            continue
+        removed_containers.append(container_id)
+    return removed_images, removed_containers
 
 
-def _damaged(engine: Engine, damage: list[str]) -> set[str]:
-    """Return the IDs of the images that lines of damage are about."""
-    found: set[str] = set()
-    for line in damage:
-        kind, _, rest = line.partition(" ")
-        name = rest.partition(":")[0]
-        if kind == "image":
-            found.add(name)
-        elif kind == "layer":
-            rows = engine.connection.execute("SELECT image FROM image_layer WHERE layer = ?", (name,))
-            found.update(row[0] for row in rows)
+def _damaged_images(engine: Engine, damage: Sequence[Damage]) -> set[str]:
+    """Return the IDs of the images that damage is about."""
+    found = {one.subject for one in damage if one.kind == check.IMAGE}
+    for one in damage:
+        if one.kind == check.LAYER:
+            found.update(images.with_layer(engine.store, one.subject))
     return found

@@ -1,181 +1,158 @@
-"""Looking for damage: whether rows, directories and trees agree with each other and with their digests.
+"""Looking for damage: whether rows, documents, directories and trees agree with each other and with their digests.
 
-Reads only. What a crash leaves without a row is no damage, for nobody sees it: the collector takes it.
+Reads only. What a crash left a moment ago is no damage, for nobody sees it: the collector takes it.
 """
 
 from __future__ import annotations
 
-import hashlib
+import json
 import os
 import stat
+import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from storage import database
+from storage import database, reference
+from storage.chain import chain_ids
 from storage.documents import digest_of
-from storage.errors import CorruptError, StorageError
-from storage.layers import headerlog
-from storage.layers.rebuild import rebuild_tar
-from storage.layers.stream import Stream
-from storage.layers.tar import BLOCK_DEVICE, CHARACTER, DIRECTORY, FIFO, LINK, REGULAR, SYMLINK, Reader, shown
-from storage.layers.tree import NotThereError, Tree
+from storage.errors import StorageError
+from storage.layers import verify
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from storage.store import Store
 
-_FORMATS = {
-    REGULAR: stat.S_IFREG,
-    SYMLINK: stat.S_IFLNK,
-    CHARACTER: stat.S_IFCHR,
-    BLOCK_DEVICE: stat.S_IFBLK,
-    DIRECTORY: stat.S_IFDIR,
-    FIFO: stat.S_IFIFO,
-}
-_MOST = 20  # damaged files that are named of one layer
+DATABASE, IMAGE, LAYER, NAME = "database", "image", "layer", "name"
 
-# kind, permissions, size, target
-_Expected = tuple[int, int, int, bytes]
+
+@dataclass(frozen=True)
+class Damage:
+    """Something that is wrong with the database, an image (by ID), a layer (by key), or a name."""
+
+    kind: str
+    subject: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.subject}: {self.text}" if self.subject else f"{self.kind}: {self.text}"
 
 
 def check(store: Store, *, deep: bool = False) -> list[str]:
     """Describe all damage, one line each: none if all is well. `deep` reads every byte of every layer again."""
-    try:
-        return [*_database(store), *_images(store), *_layers(store, deep=deep)]
-    except database.Error as error:
-        return [f"database: {error}"]
+    return [str(one) for one in find(store, deep=deep)]
+
+
+def find(store: Store, *, deep: bool = False, unused_seconds: float | None = None) -> list[Damage]:
+    """Find all damage. Layers that no image has count as such after `unused_seconds`, if they are given."""
+    found: list[Damage] = []
+    for part in (_database(store), _images(store), _names(store), _layers(store, deep=deep)):
+        _collect(found, part)
+    if unused_seconds is not None:
+        _collect(found, _unused(store, time.time() - unused_seconds))
+    return found
 
 
 def layer_is_whole(store: Store, key: str) -> bool:
     """Tell whether a layer's tree still gives the tar that its diffID is the digest of."""
     row = store.connection.execute("SELECT diff_id FROM layer WHERE key = ?", (key,)).fetchone()
     # A copy with shifted owners has no log of its own: it is made again rather than verified.
-    return row is not None and "." not in key and not _wrong_content(store.layer_path(key), row[0])
+    return row is not None and "." not in key and not verify.content_damage(store.layer_path(key), row[0])
 
 
-def _database(store: Store) -> Iterator[str]:
-    for (line,) in store.connection.execute("PRAGMA integrity_check"):
-        if line != "ok":
-            yield f"database: {line}"
-    for row in store.connection.execute("PRAGMA foreign_key_check"):
-        yield f"database: a row of table {row[0]} refers to a row of {row[2]} that is missing"
+def _collect(found: list[Damage], part: Iterator[Damage]) -> None:
+    """Take what one part finds; a damaged table must not hide what is wrong elsewhere."""
+    try:
+        found.extend(part)
+    except database.Error as error:
+        found.append(Damage(DATABASE, "", str(error)))
 
 
-def _images(store: Store) -> Iterator[str]:
-    for image, digest, config, manifest in store.connection.execute("SELECT id, digest, config, manifest FROM image"):
+def _database(store: Store) -> Iterator[Damage]:
+    for (text,) in store.connection.execute("PRAGMA integrity_check").fetchall():
+        if text != "ok":
+            yield from (Damage(DATABASE, "", line) for line in text.splitlines())
+    for row in store.connection.execute("PRAGMA foreign_key_check").fetchall():
+        yield Damage(DATABASE, "", f"a row of table {row[0]} refers to a row of {row[2]} that is missing")
+
+
+def _images(store: Store) -> Iterator[Damage]:
+    connection = store.connection
+    rows = connection.execute("SELECT id, digest, config, manifest FROM image").fetchall()
+    for image, digest, config, manifest in rows:
         if digest_of(config) != f"sha256:{image}":
-            yield f"image {image}: its config has another digest"
-        if digest_of(manifest, digest.partition(":")[0]) != digest:
-            yield f"image {image}: its manifest has another digest"
-    for image, position, key in store.connection.execute(
+            yield Damage(IMAGE, image, "its config has another digest")
+        else:
+            diff_ids = (json.loads(config).get("rootfs") or {}).get("diff_ids") or []
+            yield from _layer_rows(store, image, diff_ids)
+        algorithm = "sha512" if digest.startswith("sha512:") else "sha256"
+        if digest_of(manifest, algorithm) != digest:
+            yield Damage(IMAGE, image, "its manifest has another digest")
+        known = "SELECT 1 FROM image_digest WHERE image = ? AND digest = ?"
+        if connection.execute(known, (image, digest)).fetchone() is None:
+            yield Damage(IMAGE, image, f"it is not known by its digest {digest}")
+    for image, position, key in connection.execute(
         "SELECT image, position, layer FROM image_layer WHERE layer NOT IN (SELECT key FROM layer)"
-    ):
-        yield f"image {image}: layer {position} ({key}) is missing"
+    ).fetchall():
+        yield Damage(IMAGE, image, f"layer {position} ({key}) is missing")
 
 
-def _layers(store: Store, *, deep: bool) -> Iterator[str]:
+def _layer_rows(store: Store, image: str, diff_ids: list[str]) -> Iterator[Damage]:
+    """The rows that say which layers an image has agree with its config."""
+    query = "SELECT diff_id, layer FROM image_layer WHERE image = ? ORDER BY position"
+    rows = store.connection.execute(query, (image,)).fetchall()
+    if [row[0] for row in rows] != diff_ids:
+        yield Damage(IMAGE, image, "its layers are others than its config says")
+        return
+    for position, ((diff_id, key), chain_id) in enumerate(zip(rows, chain_ids(diff_ids), strict=True)):
+        if f"sha256:{key}" not in (diff_id, chain_id):
+            yield Damage(IMAGE, image, f"layer {position} is another one than its config says")
+
+
+def _names(store: Store) -> Iterator[Damage]:
+    for (name,) in store.connection.execute("SELECT name FROM name").fetchall():
+        try:
+            well_formed = str(reference.parse(name)) == name
+        except StorageError:
+            well_formed = False
+        if not well_formed:
+            yield Damage(NAME, name, "it is no name of an image")
+
+
+def _layers(store: Store, *, deep: bool) -> Iterator[Damage]:
     rows = store.connection.execute("SELECT key, diff_id, pending_links FROM layer").fetchall()
     for key, diff_id, pending_links in rows:
         path = store.layer_path(key)
-        if not os.path.isdir(f"{path}/diff"):
-            yield f"layer {key}: its directory is missing"
+        lower = store.lower(key)
+        if not lower:
+            yield Damage(LAYER, key, "its directory is missing")
         elif "." not in key:
             # What it lacks of its parents is in the copy that stands above them (storage/chain.py).
-            damage = _tree(path, incomplete=bool(pending_links) and f"sha256:{key}" == diff_id)
-            yield from (f"layer {key}: {line}" for line in damage)
-            if deep and not damage and (line := _wrong_content(path, diff_id)):
-                yield f"layer {key}: {line}"
+            own = f"sha256:{key}" == diff_id
+            unpacked = lower.endswith("/diff")
+            damage = (
+                verify.tree_damage(path, incomplete=bool(pending_links) and own, completed=not own) if unpacked else []
+            )
+            yield from (Damage(LAYER, key, line) for line in damage)
+            if deep and (line := verify.content_damage(path, diff_id)) and not damage:
+                yield Damage(LAYER, key, line)
 
 
-def _wrong_content(path: str, diff_id: str) -> str:
-    """Say what is wrong with the bytes of a layer, if anything."""
-    digest = hashlib.sha256()
+def _unused(store: Store, before: float) -> Iterator[Damage]:
+    """Layers that no image has, and directories that no row knows, from before a moment."""
+    connection = store.connection
+    for (key,) in connection.execute(
+        "SELECT key FROM layer WHERE substr(key, 1, 64) NOT IN (SELECT layer FROM image_layer) AND created < ?",
+        (before,),
+    ).fetchall():
+        yield Damage(LAYER, key, "no image has it")
+    known = {row[0] for row in connection.execute("SELECT key FROM layer")}
     try:
-        for data in rebuild_tar(path):
-            digest.update(data)
-    except StorageError as error:
-        return str(error)
-    return "" if f"sha256:{digest.hexdigest()}" == diff_id else "its content has another digest"
-
-
-def _tree(path: str, *, incomplete: bool) -> list[str]:
-    """Compare the tree of a layer with the log of its tar."""
-    try:
-        tree = Tree(f"{path}/diff")
-        try:
-            damage = []
-            for name, expected in _canonical(tree, _entries(f"{path}/{headerlog.NAME}")).items():
-                wrong = _compare(tree, name, expected)
-                if wrong and not (incomplete and expected[0] == LINK):
-                    damage.append(f"{shown(name)}: {wrong}")
-                    if len(damage) == _MOST:
-                        break
-            return damage
-        finally:
-            tree.close()
-    except (CorruptError, OSError) as error:
-        return [str(error)]
-
-
-def _entries(path: str) -> dict[bytes, _Expected]:
-    """Read from the log what stands at the end of the tar, by name."""
-    log = headerlog.Log(path)
-    try:
-        inline = set(log.footer["inline"])
-        reader = Reader(Stream(log.headers(), _nothing))
-        standing: dict[bytes, _Expected] = {}
-        for ordinal, entry in enumerate(reader):
-            if entry.kind == REGULAR and entry.size and ordinal not in inline:
-                reader.unread = 0  # Its data is not in the log.
-            name = entry.name
-            if name.rpartition(b"/")[2][:4] == b".wh." or name[:12] == b".wh..wh.plnk":
-                continue
-            if entry.kind != DIRECTORY and standing.get(name, (REGULAR,))[0] == DIRECTORY:
-                standing = {one: value for one, value in standing.items() if not one.startswith(name + b"/")}
-            standing.pop(name, None)
-            size = entry.real_size if entry.kind == REGULAR else 0
-            standing[name] = (entry.kind, entry.mode, size, entry.link)
-        return standing
-    finally:
-        log.close()
-
-
-def _canonical(tree: Tree, entries: dict[bytes, _Expected]) -> dict[bytes, _Expected]:
-    """Give the entries by the names that they have without symbolic links; of two that are the same, the later one."""
-    found: dict[bytes, _Expected] = {}
-    for name, expected in entries.items():
-        parent, _, last = name.rpartition(b"/")
-        try:
-            tree.open(parent)
-        except NotThereError:
-            found[name] = expected
-            continue
-        parent = tree.canonical(parent)
-        found[parent + b"/" + last if parent else last] = expected
-    return found
-
-
-def _compare(tree: Tree, name: bytes, expected: _Expected) -> str:
-    kind, mode, size, target = expected
-    parent, _, last = name.rpartition(b"/")
-    try:
-        fd = tree.open(parent)
-        status = os.stat(last or b".", dir_fd=fd, follow_symlinks=False)
-    except (NotThereError, FileNotFoundError):
-        # An ordinary user cannot make devices: the unpacking left them out.
-        return "" if kind in (CHARACTER, BLOCK_DEVICE) else "is missing"
-    if kind == LINK:
-        return ""
-    if stat.S_IFMT(status.st_mode) != _FORMATS[kind]:
-        return "is of another kind"
-    if kind == SYMLINK:
-        return "" if os.readlink(last, dir_fd=fd) == target else "is a link to something else"
-    if kind == REGULAR and status.st_size != size:
-        return f"has {status.st_size} bytes instead of {size}"
-    if stat.S_IMODE(status.st_mode) != mode & 0o7777:
-        return f"has mode {stat.S_IMODE(status.st_mode):o} instead of {mode:o}"
-    return ""
-
-
-def _nothing(_: bytes) -> None:
-    """Keep nothing of what is read."""
+        names = os.listdir(store.layers)
+    except FileNotFoundError:
+        return
+    for name in names:
+        status = os.lstat(store.layer_path(name))
+        if name not in known and max(status.st_mtime, status.st_ctime) < before:
+            kind = "directory" if stat.S_ISDIR(status.st_mode) else "file"
+            yield Damage(LAYER, name, f"nothing knows of this {kind}")

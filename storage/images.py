@@ -153,6 +153,21 @@ def pins(store: Store, image_id: str) -> list[str]:
     return _column(store.connection, "SELECT owner FROM pin WHERE image = ? ORDER BY owner", image_id)
 
 
+def ids(store: Store) -> set[str]:
+    """Return the IDs of all images."""
+    return set(_column(store.connection, "SELECT id FROM image"))
+
+
+def with_layer(store: Store, key: str) -> list[str]:
+    """Return the IDs of the images that have a layer, or the one that it is a copy of."""
+    return _column(store.connection, "SELECT image FROM image_layer WHERE layer = ?", key.partition(".")[0])
+
+
+def all_pins(store: Store) -> list[tuple[str, str]]:
+    """Tell who keeps which image."""
+    return store.connection.execute("SELECT owner, image FROM pin ORDER BY owner, image").fetchall()
+
+
 def remove(store: Store, image_id: str, *, name: str | None = None, force: bool = False) -> Removed:
     """Take one name from an image, or delete it with its names if that was the last (podman's rules).
 

@@ -124,7 +124,9 @@ def publish_image(store: Store, image: NewImage, names: Sequence[str]) -> None:
         sizes = _sizes(connection, {key for _, key in image.layers})
         connection.execute(
             "INSERT INTO image VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
-            " digest = excluded.digest, media_type = excluded.media_type, manifest = excluded.manifest",
+            " digest = excluded.digest, media_type = excluded.media_type, manifest = excluded.manifest,"
+            " config = excluded.config, size = excluded.size, created = excluded.created,"
+            " architecture = excluded.architecture, os = excluded.os",
             (
                 image.id,
                 image.digests[0],
@@ -139,6 +141,7 @@ def publish_image(store: Store, image: NewImage, names: Sequence[str]) -> None:
         )
         for digest in image.digests:
             connection.execute("INSERT OR IGNORE INTO image_digest VALUES (?, ?)", (image.id, digest))
+        connection.execute("DELETE FROM image_layer WHERE image = ?", (image.id,))
         for position, (diff_id, key) in enumerate(image.layers):
             connection.execute(
                 "INSERT OR REPLACE INTO image_layer VALUES (?, ?, ?, ?)", (image.id, position, diff_id, key)

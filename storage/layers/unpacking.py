@@ -356,6 +356,8 @@ class _Unpacking:
                 "inline": applier.inline,
                 "paths": {str(ordinal): os.fsdecode(path) for ordinal, path in applier.paths.items()},
                 "displaced": {str(ordinal): place for ordinal, place in places.items()},
+                # Attributes that the file system could not hold: they are not missed later.
+                "left_out": bool(applier.notes),
             }
         )
 

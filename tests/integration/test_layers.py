@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from storage.errors import CorruptError, NoSpaceError, StorageError
 from storage.layers.rebuild import rebuild_tar
 from storage.layers.unpacking import LayerResult, UnpackOptions, unpack
+from storage.layers.verify import tree_damage
 from storage.layers.worker import fork_unpack
 from storage.trees import remove_tree
 from tests.fixtures.namespaces import in_mount_namespace, in_user_namespace, mount
@@ -416,6 +417,7 @@ def test_mutated_tars_fail_cleanly_and_stay_inside(place: Path, parts: list[byte
     try:
         result = unpack(pieces(bytes(data)), str(here / "staging"), options=UnpackOptions(rootless=os.getuid() != 0))
         assert b"".join(rebuild_tar(str(here / "staging"))) == data
+        assert tree_damage(str(here / "staging"), incomplete=bool(result.pending_links)) == []
         assert result.size == len(data)
     except StorageError:
         pass

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import json
 import os
 import shutil
@@ -91,23 +90,6 @@ def test_reset(box: Pod, busybox: str) -> None:
     box.run("system", "reset", "--force")
     assert os.listdir(box.root) == ["mine"]
     assert box.run("ps", "--all", "--quiet").out == box.run("images", "--quiet").out == ""
-
-
-def test_check_and_repair(box: Pod, busybox: str) -> None:
-    box.run("create", "--name", "one", busybox, "true")
-    assert box.run("system", "check").out == ""
-    (damaged,) = glob.glob(f"{box.root}/layers/*/diff/bin/busybox")
-    os.truncate(damaged, 10)
-    failed = box.run("system", "check", "--quick", check=False)
-    assert failed.code == 125
-    assert "bin/busybox" in failed.stdout
-    assert failed.stderr.startswith("Error: damage detected in local storage\n")
-    assert box.run("system", "check", "--repair", check=False).code == 125
-    assert box.run("ps", "--all", "--quiet").out
-    repaired = box.run("system", "check", "--repair", "--force", "--max", "1h").stdout
-    assert "removed image " in repaired
-    assert box.run("ps", "--all", "--quiet").out == box.run("images", "--quiet").out == ""
-    assert box.run("system", "check", "--force", check=False).code == 125
 
 
 def test_what_podman_needs_and_we_do_not(box: Pod) -> None:
