@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from storage.errors import CorruptError, RegistryError
 from storage.registry.backoff import Patience, delay
 from storage.registry.failures import ConnectionFailedError
+from storage.registry.parallel import NoRangesError
 from storage.registry.transport import translated
 
 if TYPE_CHECKING:
@@ -21,26 +22,28 @@ Opener = Callable[[dict[str, str]], "Response"]
 
 
 def stream(
-    open_at: Opener, digest: str, size: int, *, offset: int, retries: int, retry_delay: float
-) -> Iterator[bytes]:
-    """Yield the bytes from offset to size in chunks of at most CHUNK; exactly as many, or an error.
+    open_at: Opener, digest: str, size: int, *, offset: int, end: int | None, retries: int, retry_delay: float
+) -> Generator[bytes]:
+    """Yield the bytes from offset to end (by default size) in chunks of at most CHUNK; exactly as many, or an error.
 
     `open_at` sends the request with the headers given and raises for error answers. The digest is only for messages.
-    Raises CorruptError when the registry has more or fewer bytes, RegistryError when it broke off too often.
+    Raises CorruptError when the registry has more or fewer bytes, RegistryError when it broke off too often,
+    NoRangesError when it does not stop at the end that was asked for.
     """
-    if not 0 <= offset <= size:
+    stop = size if end is None else end
+    if not 0 <= offset <= stop <= size:
         raise CorruptError(f"blob {digest}: position {offset} of {size} bytes")
     position = offset
     patience = Patience(position, retries)
-    while position < size:
+    while position < stop:
         try:
-            headers = {"Range": f"bytes={position}-"} if position else {}
+            headers = _range(position, stop, size)
             answer = open_at(headers)
             with translated(answer):
-                _skip(answer, _already_sent(answer, digest, position, size))
+                _skip(answer, _already_sent(answer, digest, position, stop, size))
                 read = answer.raw.read
-                while position < size:
-                    chunk = read(min(CHUNK, size - position), decode_content=False)
+                while position < stop:
+                    chunk = read(min(CHUNK, stop - position), decode_content=False)
                     if not chunk:
                         break
                     position += len(chunk)
@@ -48,9 +51,9 @@ def stream(
                 else:
                     # Reading on to the end also gives the connection back for the next blob.
                     if read(1, decode_content=False):
-                        raise CorruptError(f"blob {digest}: longer than {size} bytes")
+                        raise CorruptError(f"blob {digest}: longer than {stop} bytes")
                     return
-            reason = f"ends at byte {position} of {size}"
+            reason = f"ends at byte {position} of {stop}"
         except ConnectionFailedError as error:
             if error.kind in ("certificate", "tls", "other"):
                 raise
@@ -61,14 +64,22 @@ def stream(
         time.sleep(delay(fruitless, retry_delay))
 
 
-def _already_sent(answer: Response, digest: str, position: int, size: int) -> int:
+def _range(position: int, stop: int, size: int) -> dict[str, str]:
+    if stop < size:
+        return {"Range": f"bytes={position}-{stop - 1}"}
+    return {"Range": f"bytes={position}-"} if position else {}
+
+
+def _already_sent(answer: Response, digest: str, position: int, stop: int, size: int) -> int:
     """Check what the answer promises against what was asked; give the number of bytes to skip in front."""
     length = answer.headers.get("Content-Length", "")
     if answer.status_code == HTTPStatus.PARTIAL_CONTENT:
         given = answer.headers.get("Content-Range", "").strip().lower()
-        if given not in (f"bytes {position}-{size - 1}/{size}", f"bytes {position}-{size - 1}/*"):
+        if given not in (f"bytes {position}-{stop - 1}/{size}", f"bytes {position}-{stop - 1}/*"):
             raise RegistryError(f"blob {digest}: asked for bytes from {position} of {size}, got {given[:80]!r}")
         return 0
+    if stop < size:
+        raise NoRangesError(f"blob {digest}: the registry does not send parts of it")
     if answer.status_code != HTTPStatus.OK:
         raise RegistryError(f"blob {digest}: unexpected HTTP status {answer.status_code}")
     if length.isascii() and length.isdigit() and int(length) != size:

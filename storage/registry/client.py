@@ -11,7 +11,7 @@ from urllib.parse import urljoin
 from storage import credentials, documents
 from storage.errors import BadReferenceError, CorruptError, RegistryError, StorageError, UnauthorizedError
 from storage.reference import check_digest_syntax, parse
-from storage.registry import challenges
+from storage.registry import challenges, parallel
 from storage.registry.addresses import host_of, is_loopback, origin
 from storage.registry.blobs import stream
 from storage.registry.failures import MAX_ERROR_BODY, AnswerError, ConnectionFailedError, from_answer
@@ -19,7 +19,7 @@ from storage.registry.tokens import Authorizer
 from storage.registry.transport import Transport, discard
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from requests import Response
 
@@ -80,12 +80,28 @@ class RegistryClient:
     def open_blob(self, repository: str, descriptor: Descriptor, *, offset: int = 0) -> Iterator[bytes]:
         """Yield a blob from offset on, in chunks of at most 256 KiB; broken connections are resumed.
 
-        Exactly `descriptor.size - offset` bytes or an error; the digest is for the caller to verify.
+        Exactly `descriptor.size - offset` bytes or an error; the digest is for the caller to verify. A large blob
+        that comes slowly is fetched over several connections.
         """
         check_digest_syntax(descriptor.digest)
         if descriptor.data is not None:
             return iter([descriptor.data[offset:]] if offset < descriptor.size else [])
-        urls = descriptor.urls if any(word in descriptor.media_type for word in _FOREIGN) else ()
+        if descriptor.size - offset < parallel.SMALLEST or _foreign_urls(descriptor):
+            return self.open_part(repository, descriptor, offset, descriptor.size)
+        clients = iter((self,))  # The first connection is this one's.
+
+        def connect() -> Callable[[int, int], Generator[bytes]]:
+            client = next(clients, None) or self.fresh()
+            return partial(client.open_part, repository, descriptor)
+
+        return parallel.fetch(connect, offset, descriptor.size)
+
+    def open_part(self, repository: str, descriptor: Descriptor, start: int, end: int) -> Generator[bytes]:
+        """Yield the bytes of a blob from start to end over one connection; else as `open_blob`.
+
+        Raises NoRangesError if the registry sends blobs only whole, and the end is not that of the blob.
+        """
+        urls = _foreign_urls(descriptor)
 
         def open_at(headers: dict[str, str]) -> Response:
             if urls:
@@ -97,7 +113,8 @@ class RegistryClient:
             open_at,
             descriptor.digest,
             descriptor.size,
-            offset=offset,
+            offset=start,
+            end=end,
             retries=options.retries,
             retry_delay=options.retry_delay,
         )
@@ -266,6 +283,11 @@ def _most_telling(failures: list[StorageError]) -> StorageError:
     certificates = [one for one in failures if isinstance(one, ConnectionFailedError) and one.kind == "certificate"]
     encrypted = [failure for failure in failures if "https://" in str(failure)]
     return (certificates or answers or encrypted or failures)[0]
+
+
+def _foreign_urls(descriptor: Descriptor) -> tuple[str, ...]:
+    """Give the addresses of what registries may not distribute."""
+    return descriptor.urls if any(word in descriptor.media_type for word in _FOREIGN) else ()
 
 
 def check_repository(repository: str) -> None:

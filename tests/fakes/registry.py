@@ -295,10 +295,12 @@ class FakeRegistry:
             return error(404, "BLOB_UNKNOWN", "blob unknown to registry")
         if wanted is None:
             return Answer(200, {"Content-Type": "application/octet-stream"}, data)
-        start = int(wanted.removeprefix("bytes=").removesuffix("-"))
+        first, _, last = wanted.removeprefix("bytes=").partition("-")
+        start, end = int(first), int(last or len(data) - 1) + 1
         if start >= len(data):
             return Answer(416, {"Content-Range": f"bytes */{len(data)}"})
-        return Answer(206, {"Content-Range": f"bytes {start}-{len(data) - 1}/{len(data)}"}, data[start:])
+        part = data[start:end]
+        return Answer(206, {"Content-Range": f"bytes {start}-{start + len(part) - 1}/{len(data)}"}, part)
 
     def _tags(self, repository: str, query: dict[str, list[str]]) -> Answer:
         tags = sorted(tag for name, tag in self.manifests if name == repository and ":" not in tag)
