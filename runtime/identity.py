@@ -47,11 +47,11 @@ def loads_before_capabilities(process: Process, seccomp: Filter) -> bool:
     return bool(seccomp.program) and not process.no_new_privileges
 
 
-def allows_execveat(profile: dict[str, object]) -> bool:
-    """Tell whether a seccomp profile lets execveat pass, without arguments considered (pure)."""
+def allows(profile: dict[str, object], name: str) -> bool:
+    """Tell whether a seccomp profile lets a system call pass, without arguments considered (pure)."""
     syscall_rules = profile.get("syscalls")
     for rule in syscall_rules if isinstance(syscall_rules, list) else ():
-        if "execveat" in (rule.get("names") or ()) and not rule.get("args"):
+        if name in (rule.get("names") or ()) and not rule.get("args"):
             return rule.get("action") in ("SCMP_ACT_ALLOW", "SCMP_ACT_LOG")
     return profile.get("defaultAction") in ("SCMP_ACT_ALLOW", "SCMP_ACT_LOG")
 

@@ -7,7 +7,7 @@ import posix
 
 from runtime import jsontext, rlimits, sync
 from runtime.errors import OCIRuntimeError, SpecError
-from runtime.identity import Filter, allows_execveat
+from runtime.identity import Filter, allows
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def read_filter(document: Document, root: str, state: Document) -> Filter:
 
     strict = annotations.get("run.oci.seccomp_fail_unknown_syscall", "0") not in ("", "0", "false")
     program = _read_program(annotations)
-    passes = not program and allows_execveat(profile)
+    passes = not program and allows(profile, "execveat")
     program = program or seccomp.cached(profile, f"{root}/.cache", strict=strict)
     result = Filter(program, seccomp.filter_flags(profile), allows_execveat=passes)
     if seccomp.notifies(profile):

@@ -1,4 +1,4 @@
-"""A tiny static program that makes system calls from a list, and forks a child for each byte that it reads.
+"""A tiny static program that makes system calls from a list, and forks a child again and again, at an interval.
 
 It is what a container's monitor runs for health checks: all that leads a process into the container (namespaces,
 control groups, identity, seccomp filter, execve) is settled once, by Python, and repeated by a few hundred bytes of
@@ -8,8 +8,13 @@ that nobody can change.
 
 The list is an array of `struct step { u64 number, arguments[6], store, mode, more }`. `store` is the address that the
 result is written to, so that it can be an argument of a later step; of the modes see below. The parent waits for its
-child, writes its wait status (4 bytes) and goes back to where it reads. At the end of the list nothing could be
-executed: the child says so on its standard error and exits with 127 or 126, as a shell would.
+child, writes how that went (`struct answer { timespec began, ended; u64 status }`), sleeps for the interval, and goes
+back to where the list is to be repeated from: it has a timer of its own, for each process that need not wake up to tell
+another that it is time is a fifth of what a check costs. At the end of the list nothing could be executed: the child
+says so on its standard error and exits with 127 or 126, as a shell would.
+
+The child may borrow the program's memory (CLONE_VM) without the parent having to stand still: that writes to none of
+what the child uses, and reads nothing until it has ended.
 
 The code is made from the assembly below by `as` and `objcopy -O binary -j .text`; tests assemble it again and compare.
 """
@@ -18,6 +23,7 @@ from __future__ import annotations
 
 import struct
 
+from runtime.moments import SECOND
 from runtime.syscalls import MACHINE
 from runtime.trampoline import BASE, HEADERS, elf
 
@@ -30,7 +36,10 @@ END = 4  # the end of the list
 TRY_FORK = 5  # a failure: the next step; the child goes on at the step whose address is `more`
 NOTE = 6  # IGNORE; success is noted
 UNLESS_NOTED = 7  # MUST; left out if success was noted
-SERVE = 8  # reads a byte; the program ends if there is none. Here the parent goes on after its child's end.
+UNLESS = 8  # a success: this time nothing is run, which the answer tells by the status SKIPPED
+
+SKIPPED = 0xFFFFFFFF
+ANSWER = 40  # bytes
 
 X86_64_ASSEMBLY = """
 .intel_syntax noprefix
@@ -61,10 +70,10 @@ make:
   mov [rcx], rax
 result:
   mov rcx, [rbx + 64]
-  cmp ecx, 8
-  je served
   test rax, rax
   js failed
+  cmp ecx, 8
+  je skip
   cmp ecx, 6
   jne forked
   mov r14d, 1
@@ -125,34 +134,42 @@ tell:
 wait:
   mov r13, rax
 again:
-  push 0
   mov rdi, r13
-  mov rsi, rsp
+  lea rsi, [rip + data + 104]
   xor edx, edx
   xor r10d, r10d
-  mov eax, 61                           # wait4
+  mov eax, 61                           # wait4(child, &answer.status, 0, NULL)
   syscall
-  pop rdx
   cmp eax, -4                           # EINTR
   je again
-  push rdx                              # write(response_fd, &status, 4)
-  mov edi, [rip + data + 48]
-  mov rsi, rsp
-  mov edx, 4
-  mov eax, 1
-  syscall
-  pop rdx
-  mov rbx, [rip + data + 40]
-  jmp step
-served:
-  cmp eax, 1
-  je next
+answer:
   xor edi, edi
+  lea rsi, [rip + data + 88]
+  mov eax, 228                          # clock_gettime(CLOCK_REALTIME, &answer.ended)
+  syscall
+  mov edi, [rip + data + 48]
+  lea rsi, [rip + data + 72]
+  mov edx, 40
+  mov eax, 1                            # write(response_fd, &answer, 40)
+  syscall
+  mov edi, 1
+  xor esi, esi
+  lea rdx, [rip + data + 56]
+  xor r10d, r10d
+  mov eax, 230                          # clock_nanosleep(CLOCK_MONOTONIC, 0, &interval, NULL)
+  syscall
+  mov rbx, [rip + data + 40]
+  test eax, eax
+  jz step
+  mov edi, 126
 exit:
   mov eax, 231
   syscall
+skip:
+  mov dword ptr [rip + data + 104], -1
+  jmp answer
 .balign 8
-data:                                   # struct step *; two texts, each as address and length; struct step *; int
+data:         # struct step *; two texts, each as address and length; struct step *; int; struct timespec; struct answer
 """
 
 AARCH64_ASSEMBLY = """
@@ -179,9 +196,9 @@ make:
   str x0, [x10]
 result:
   ldr x9, [x19, #64]
-  cmp w9, #8
-  b.eq served
   tbnz x0, #63, failed
+  cmp w9, #8
+  b.eq skip
   cmp w9, #6
   b.ne forked
   mov w22, #1
@@ -239,63 +256,71 @@ tell:
 wait:
   mov x24, x0
 again:
-  str xzr, [sp, #-16]!
   mov x0, x24
-  mov x1, sp
+  add x1, x20, #104
   mov x2, #0
   mov x3, #0
   mov x8, #260
   svc #0
-  ldr w9, [sp], #16
   cmn x0, #4
   b.eq again
-  str x9, [sp, #-16]!
+answer:
+  mov x0, #0
+  add x1, x20, #88
+  mov x8, #113
+  svc #0
   ldr w0, [x20, #48]
-  mov x1, sp
-  mov x2, #4
+  add x1, x20, #72
+  mov x2, #40
   mov x8, #64
   svc #0
-  add sp, sp, #16
+  mov x0, #1
+  mov x1, #0
+  add x2, x20, #56
+  mov x3, #0
+  mov x8, #115
+  svc #0
   ldr x19, [x20, #40]
-  b step
-served:
-  cmp w0, #1
-  b.eq next
-  mov w0, #0
+  cbz x0, step
+  mov w0, #126
 exit:
   mov x8, #94
   svc #0
+skip:
+  mov w9, #-1
+  str w9, [x20, #104]
+  b answer
 .balign 8
 data:
 """
 _X86_64_CODE = bytes.fromhex(
-    "488b1d490100004531e44531f6488b4b4083f9040f849b00000083f90775054585f67576488b0348"
+    "488b1d790100004531e44531f6488b4b4083f9040f849b00000083f90775054585f67576488b0348"
     "8b7b08488b7310488b53184c8b53204c8b43284c8b4b300f05488b4b384885c97403488901488b4b"
-    "4083f9080f84df0000004885c0782783f906750841be01000000eb2e83f902740583f90575244885"
+    "404885c0783083f9080f841401000083f906750841be01000000eb2e83f902740583f90575244885"
     "c0757e83f902741a488b5b48eb8783f903741883f901744783f902744283f907743d4883c350e96a"
-    "ffffff83f8fe74f283f8ec74ed41bc01000000ebe5488d0d9c0000004585e474044883c110488b31"
+    "ffffff83f8fe74f283f8ec74ed41bc01000000ebe5488d0dcc0000004585e474044883c110488b31"
     "488b510841bd7f0000004529e5eb11488b4b48488d7108488b1141bd7e000000bf02000000b80100"
-    "00000f054489efeb4b4989c56a004c89ef4889e631d24531d2b83d0000000f055a83f8fc74e6528b"
-    "3d630000004889e6ba04000000b8010000000f055a488b1d44000000e9d4feffff83f8010f8458ff"
-    "ffff31ffb8e70000000f050f1f440000"
+    "00000f054489efeb734989c54c89ef488d35e200000031d24531d2b83d0000000f0583f8fc74e531"
+    "ff488d35b8000000b8e40000000f058b3d83000000488d3594000000ba28000000b8010000000f05"
+    "bf0100000031f6488d156a0000004531d2b8e60000000f05488b1d4900000085c00f84a6feffffbf"
+    "7e000000b8e70000000f05c7056b000000ffffffffeb9890"
 )
 _AARCH64_CODE = bytes.fromhex(
-    "940b0010930240f91500805216008052692240f93f110071a00500543f1d00714100005456040035"
-    "680240f9608640a9628e41a9649642a9010000d46a1e40f94a0000b4400100f9692240f93f210071"
-    "60080054c001f8b73f1900716100005436008052120000143f090071600000543f150071c1010054"
+    "940c0010930240f91500805216008052692240f93f110071a00500543f1d00714100005456040035"
+    "680240f9608640a9628e41a9649642a9010000d46a1e40f94a0000b4400100f9692240f90002f8b7"
+    "3f210071600900543f1900716100005436008052120000143f090071600000543f150071c1010054"
     "a00400b53f09007160010054732640f9e2ffff173f0d0071200100543f050071800200543f090071"
     "400200543f1d00710002005473420191d8ffff171f0800b1a0ffff541f5000b160ffff5435008052"
     "f9ffff17892200915500003429410091210940a9f70f8052f702154b05000014692640f9220140f9"
-    "21210091d70f8052400080d2080880d2010000d4e003172a18000014f80300aaff0f1ff8e00318aa"
-    "e1030091020080d2030080d2882080d2010000d4e90741b81f1000b1e0feff54e90f1ff8803240b9"
-    "e1030091820080d2080880d2010000d4ff430091931640f9aeffff171f04007160faff5400008052"
-    "c80b80d2010000d4"
+    "21210091d70f8052400080d2080880d2010000d4e003172a1c000014f80300aae00318aa81a20191"
+    "020080d2030080d2882080d2010000d41f1000b120ffff54000080d281620191280e80d2010000d4"
+    "803240b981220191020580d2080880d2010000d4200080d2010080d282e20091030080d2680e80d2"
+    "010000d4931640f900f5ffb4c00f8052c80b80d2010000d409008012896a00b9eaffff171f2003d5"
 )
 # machine: (e_machine, code)
 CODE = {"x86_64": (62, _X86_64_CODE), "aarch64": (183, _AARCH64_CODE)}
 # By name: (x86_64, aarch64); those that runtime.syscalls knows are taken from there.
 _NUMBERS = {
-    "read": (0, 63),
     "write": (1, 64),
     "close": (3, 57),
     "clone": (56, 220),
@@ -308,9 +333,13 @@ _NUMBERS = {
     "setresgid": (119, 149),
     "fchown": (93, 55),
     "openat": (257, 56),
+    "faccessat": (269, 48),
+    "clock_gettime": (228, 113),
 }
 _STEP = 80
-_HEADER = 56
+_HEADER = 112
+_BEGAN = 72
+_CLOCK_REALTIME = 0
 _FIRST_ARGUMENT = 8
 
 
@@ -334,9 +363,10 @@ class Steps:
         self._machine, self._code = CODE[machine]
         self._column = 1 if machine == "aarch64" else 0
         self._steps: list[Step] = []
-        self._base = BASE + HEADERS + len(self._code) + _HEADER
+        self._header = BASE + HEADERS + len(self._code)
+        self._base = self._header + _HEADER
         self._data = b""
-        self._serving: Step
+        self._first: Step
 
     def data(self, content: bytes) -> int:
         """Add data; return its address."""
@@ -370,12 +400,12 @@ class Steps:
         numbers: tuple[int, int] = _NUMBERS.get(name) or others[name]
         return numbers[self._column]
 
-    def serve(self, request: int) -> None:
-        """Let what follows be done for each byte that comes from the descriptor `request`."""
-        self._serving = self.add("read", request, self.data(bytes(8)), 1, mode=SERVE)
+    def repeat(self) -> None:
+        """Let what follows be done again and again, for the first time at once."""
+        self._first = self.add("clock_gettime", _CLOCK_REALTIME, self._header + _BEGAN)
 
-    def image(self, response: int, missing: str, denied: str) -> bytes:
-        """Return the ELF file. `response` is the descriptor for the wait status of the children.
+    def image(self, response: int, interval: int, missing: str, denied: str) -> bytes:
+        """Return the ELF file. `response` is the descriptor for the answers; `interval` is in nanoseconds.
 
         The texts are for a program that is not there, and for one that cannot be executed.
         """
@@ -387,7 +417,8 @@ class Steps:
         first = self._base + len(self._data)
         places = {id(step): first + index * _STEP for index, step in enumerate(self._steps)}
         packed = b"".join(self._pack(step, places) for step in self._steps)
-        header = struct.pack("<7Q", first, *texts, places[id(self._serving)], response)
+        header = struct.pack("<9Q", first, *texts, places[id(self._first)], response, *divmod(interval, SECOND))
+        header += bytes(ANSWER)
         return elf(self._machine, self._code + header + self._data + packed, writable=True)
 
     def _pack(self, step: Step, places: dict[int, int]) -> bytes:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pod.state import Container
 
 _SECOND = 1_000_000_000
-_NEVER = float(1 << 40)
+_NEVER = (1 << 40) * _SECOND
 
 
 def arguments(test: list[str]) -> list[str]:
@@ -52,25 +52,26 @@ def settings(engine: Engine, container: Container, pid: int) -> dict[str, Any] |
 
 
 def _check(engine: Engine, container: Container, check: Check) -> dict[str, Any]:
+    interval = check["interval"] or _NEVER
     return {
-        "interval": check["interval"] / _SECOND or _NEVER,
+        "interval": interval / _SECOND,
         "timeout": check["timeout"] / _SECOND,
         "retries": check["retries"],
-        "image": probe_program(engine, container, arguments(check["test"])),
+        "image": probe_program(engine, container, arguments(check["test"]), interval),
     }
 
 
-def probe_program(engine: Engine, container: Container, words: list[str]) -> bytes:
-    """Return the program that runs a command in a running container again and again (see runtime.probe)."""
+def probe_program(engine: Engine, container: Container, words: list[str], interval: int) -> bytes:
+    """Return the program that runs a command in a running container, every `interval` nanoseconds (runtime.probe)."""
     from pod.containers import runtimes
     from runtime import probe
 
     command = runtimes.exec_command(engine.config, container)
     if command is None:
-        program = probe.prepare(engine.config.runtime_root, container.id, words)
+        program = probe.prepare(engine.config.runtime_root, container.id, words, interval)
         if program is not None:
             return program
         from pod.containers.plan import engine_command
 
         command = [*engine_command(engine), "exec", container.id]
-    return probe.prepare_command([*command, *words], runtimes.environment())
+    return probe.prepare_command([*command, *words], runtimes.environment(), interval)

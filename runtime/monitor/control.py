@@ -50,7 +50,7 @@ def obey(loop: Loop) -> None:
             loop.poked = True
             _read_settings(loop)
         elif kind == 5 and loop.health:
-            loop.health.next = 0.0
+            loop.health.hurry(loop)
         elif kind == 6 and loop.network:
             loop.network.look()
             _read_names(loop)

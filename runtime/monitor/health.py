@@ -1,8 +1,9 @@
 """Health checks: when a container is probed, what a result means, and what is done about it.
 
 The settings come from the engine as plain values (see pod.containers.health); a probe is a program that has been
-prepared (see runtime.probe): it stays, and forks one process into the container for each byte that it is sent. Where
-that cannot be, a command line is run at each check. Status, streak and log are podman's (podman-healthcheck-run(1)).
+prepared (see runtime.probe): it stays, forks one process into the container at each interval, and tells how that went.
+So a monitor wakes up once for a check. Where that cannot be, it runs a command line instead. Status, streak and log are
+podman's (podman-healthcheck-run(1)).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import posix
 import time
 
-from runtime.moments import milliseconds_until, rfc3339
+from runtime.moments import SECOND, milliseconds_until, rfc3339
 from runtime.monitor.eventlog import quoted
 from runtime.monitor.restarting import STOPPED
 
@@ -30,7 +31,10 @@ _CHUNK = 32768
 _HIGH = 10  # Above the numbers that the probe wants.
 _F_DUPFD_CLOEXEC, _F_ADD_SEALS, _ALL_SEALS = 1030, 1033, 0xF
 _DEFAULT_SIGNALS = [number for number in range(1, 32) if number not in (_KILL, _signal.SIGSTOP)]
-_FDS = ("memory", "request", "response", "output", "record")
+_FDS = ("memory", "response", "output", "record")
+# What the program that probes tells, five numbers of 8 bytes: when a check began and ended, in seconds and nanoseconds,
+# and its wait status, or that the container was paused (runtime/steps.py).
+_ANSWER, _SKIPPED = 40, 0xFFFFFFFF
 
 
 class Verdict:
@@ -74,15 +78,15 @@ class Health:
         self.settings = settings
         self.verdict = Verdict(startup=settings["startup"] is not None)
         self.began = began
-        self.next = began
+        self.next = began  # when the next check begins, or has begun
         self.log: list[str] = []  # the entries, each as JSON
         self.pid = 0  # of the program that probes
-        self.memory = self.request = self.response = self.output = self.record = -1
+        self.memory = self.response = self.output = self.record = -1
         self.heard_by: tuple[int, ...] = ()  # the descriptors to poll for input
         self.room = 1  # the length of the file that is open as `record`
-        self.deadline = 0.0  # of the probe that is under way; 0: none is
-        self.started = self.text = ""
+        self.deadline = 0.0  # when the next check must have ended; 0: there is no program that would begin it
         self.late = False
+        self.is_heedless = False  # the program that probes does not look whether the container is paused
         self.taken = b""
 
     @property
@@ -98,7 +102,7 @@ class Health:
             "settings": self.settings,
             "verdict": (verdict.status, verdict.streak, verdict.passed, verdict.successes, verdict.failures),
             "own": {name: getattr(self, name) for name in ("began", "next", "log", "pid", "room", *_FDS)},
-            "probing": (self.deadline, self.started, self.late, self.taken),
+            "probing": (self.deadline, self.late, self.is_heedless, self.taken),
         }
 
     @staticmethod
@@ -110,7 +114,7 @@ class Health:
         health.heard_by = (health.response, health.output) if health.pid else ()
         verdict = health.verdict
         verdict.status, verdict.streak, verdict.passed, verdict.successes, verdict.failures = state["verdict"]
-        health.deadline, health.started, health.late, health.taken = state["probing"]
+        health.deadline, health.late, health.is_heedless, health.taken = state["probing"]
         return health
 
     def fds(self) -> list[int]:
@@ -144,21 +148,23 @@ class Health:
                 return []
 
     def tick(self, loop: Loop, now: float) -> None:
-        """Begin the check that is due, or end the one that takes too long."""
+        """Begin to check, or end the check that takes too long."""
         if now < self.moment():
             return
-        if _is_paused(loop.directory):
-            # Nothing in there would answer; a check that has begun gets its time anew.
-            if self.deadline:
-                self.deadline = now + self.check["timeout"]
-            else:
-                self.next = now + self.check["interval"]
-        elif self.deadline and not self.late:
+        if not self.deadline:
+            self._begin(loop, now)
+        elif _is_paused(loop.directory):
+            self.deadline = now + self.check["timeout"]  # nothing in there would answer: it gets its time anew
+        else:
             self.late = True
             self.deadline = now + 3600.0  # nothing more can be done but wait for its end
             self._kill()
-        elif not self.deadline:
-            self._begin(loop, now)
+
+    def hurry(self, loop: Loop) -> None:
+        """Check now; a check that is under way will do."""
+        if time.monotonic() < self.next:
+            self.close(loop)
+            self.next = 0.0
 
     def heard(self, loop: Loop, fd: int) -> None:
         """Take what the probe has written, or its end."""
@@ -170,22 +176,43 @@ class Health:
     def _end(self, loop: Loop, *, is_silent: bool = False) -> None:
         """Hear how the check has ended; one that is known to have said nothing more `is_silent`."""
         try:
-            status = posix.read(self.response, 64)
+            answer = posix.read(self.response, _ANSWER)
         except BlockingIOError:
             return
         except OSError:
-            status = b""
-        if len(status) != 4:
-            # The program has gone, and with it the check.
-            self._take_output()
-            self.close(loop)
-            if self.deadline:
-                self._done(loop, 126)
-            return
+            answer = b""
         if not is_silent:
             self._take_output()
-        number = int.from_bytes(status, "little")
-        self._done(loop, 128 + (number & 127) if number & 127 else number >> 8 & 255)
+        if len(answer) != _ANSWER:
+            # The program has gone, and with it the check.
+            was_checking = time.monotonic() >= self.next
+            self.close(loop)
+            if was_checking:
+                self._done(loop, 126)
+            return
+        second, part, last_second, last_part, status = memoryview(answer).cast("q")
+        times = (second * SECOND + part, last_second * SECOND + last_part)
+        if status == _SKIPPED:
+            self._skip(loop, times[1])
+        else:
+            self._done(loop, 128 + (status & 127) if status & 127 else status >> 8 & 255, times)
+
+    def _skip(self, loop: Loop, ended: int) -> None:
+        """Wait while the container is paused; check at once if what says so was left by a `pause` that was killed."""
+        if _is_paused(loop.directory):
+            self._expect(ended)
+            return
+        self.close(loop)
+        self._begin(loop, time.monotonic(), is_heedless=True)
+
+    def _expect(self, ended: int) -> None:
+        """Wait for the next check: the program has begun to sleep at `ended`, in nanoseconds since 1970."""
+        check = self.check
+        # This clock may be set, so it is not believed for more than a second.
+        since = min(max(0, time.time_ns() - ended), SECOND) / SECOND
+        self.next = time.monotonic() - since + check["interval"]
+        self.deadline = self.next + check["timeout"]
+        self.late, self.taken = False, b""
 
     def close(self, loop: Loop) -> None:
         """End the program that probes, and wait for that: it holds the container's namespaces."""
@@ -197,6 +224,7 @@ class Health:
             except OSError:
                 pass  # it has been reaped
             self.pid = 0
+        self.deadline = 0.0
         self.heard_by = ()
         for name in _FDS:
             fd = getattr(self, name)
@@ -235,20 +263,21 @@ class Health:
             raise
         self.record = fd
 
-    def _begin(self, loop: Loop, now: float) -> None:
-        self.started, self.late, self.taken = rfc3339(time.time_ns()), False, b""
-        self.deadline = now + self.check["timeout"]
+    def _begin(self, loop: Loop, now: float, *, is_heedless: bool = False) -> None:
+        self.next, self.late, self.taken, self.is_heedless = now, False, b"", is_heedless
         try:
-            if self.request < 0:
-                self._spawn()
-            posix.write(self.request, b"x")
+            self._spawn(b"" if is_heedless else loop.directory)
+            self.deadline = now + self.check["timeout"]
         except OSError as error:
             self.taken = f"cannot run the health check: {error.strerror}\n".encode()
             self.close(loop)
             self._done(loop, 126)
 
-    def _spawn(self) -> None:
-        """Start the program that probes; its descriptors must not be those that it gets."""
+    def _spawn(self, directory: bytes) -> None:
+        """Start the program that probes while this directory, if any, has no file `paused`.
+
+        Its descriptors must not be those that it gets.
+        """
         import fcntl
 
         def high(fd: int) -> int:
@@ -256,11 +285,14 @@ class Health:
             posix.close(fd)
             return copy
 
-        nothing, request, response, output = (tuple(map(high, posix.pipe2(posix.O_CLOEXEC))) for _ in range(4))
+        nothing, response, output = (tuple(map(high, posix.pipe2(posix.O_CLOEXEC))) for _ in range(3))
         posix.close(nothing[1])  # an input that has ended; the host's /dev/null is not for a container to change
         pidfd = high(posix.pidfd_open(self.settings["pid"]))
         self.memory = high(_sealed(self.check["image"]))
-        given = (nothing[0], output[1], output[1], pidfd, request[0], response[1])
+        place = nothing[0]
+        if directory:
+            place = high(posix.open(directory, posix.O_PATH | posix.O_DIRECTORY | posix.O_CLOEXEC))
+        given = (nothing[0], output[1], output[1], pidfd, response[1], place)
         try:
             self.pid = posix.posix_spawn(
                 f"/proc/self/fd/{self.memory}",
@@ -272,23 +304,25 @@ class Health:
         finally:
             for fd in set(given):
                 posix.close(fd)
-            self.request, self.response, self.output = request[1], response[0], output[0]
+            self.response, self.output = response[0], output[0]
         for fd in (self.response, self.output):
             posix.set_blocking(fd, False)
         self.heard_by = (self.response, self.output)
 
     def _take_output(self) -> None:
-        """Read what there is, and keep no more than what the log takes."""
+        """Read what there is, and keep no more than what the log takes, and nothing from between the checks."""
         most = self.settings["max_size"] or _MOST_OUTPUT
         for _ in range(64):
             try:
                 data = posix.read(self.output, _CHUNK)
             except OSError:
-                return
+                break
             if not data:
-                return
+                break
             if len(self.taken) < most:
                 self.taken = (self.taken + data)[:most]
+        if self.taken and time.monotonic() < self.next:
+            self.taken = b""
 
     def _kill(self) -> None:
         """Kill the process in the container, with all of its process group."""
@@ -305,29 +339,34 @@ class Health:
                 except OSError:
                     pass
 
-    def _done(self, loop: Loop, code: int) -> None:
-        now = time.monotonic()
+    def _done(self, loop: Loop, code: int, times: tuple[int, int] | None = None) -> None:
+        """Take the result of a check; `times`: when it began and ended, if that is not now."""
         check, settings, verdict = self.check, self.settings, self.verdict
+        began, ended = times or (time.time_ns(),) * 2
+        taken = self.taken
         if self.late:
             code = -1
-            self.taken = f"healthcheck command exceeded timeout of {check['timeout']:g}s\n".encode() + self.taken
-        self.deadline = 0.0
-        self.next = now + check["interval"]
+            taken = f"healthcheck command exceeded timeout of {check['timeout']:g}s\n".encode() + taken
+        self._expect(ended)
+        if not self.pid:
+            self.deadline = 0.0
         before, startup = verdict.status, not verdict.passed
+        now = time.monotonic()
         in_start_period = now - self.began < settings["start_period"]
         never = verdict.add(code == 0, settings, in_start_period=in_start_period)
         if startup and verdict.passed:
             self.close(loop)  # the next check is another program
             self.next = now
+        elif self.is_heedless:
+            self.close(loop)
         size = settings["max_size"]
-        text = self.taken.decode("utf-8", "replace") if self.taken else ""
+        text = taken.decode("utf-8", "replace") if taken else ""
         text = text[:size] if size else text
         self.log.append(
-            f'{{"Start":"{self.started}","End":"{rfc3339(time.time_ns())}","ExitCode":{code},"Output":{quoted(text)}}}'
+            f'{{"Start":"{rfc3339(began)}","End":"{rfc3339(ended)}","ExitCode":{code},"Output":{quoted(text)}}}'
         )
         if settings["max_count"]:
             del self.log[: -settings["max_count"]]
-        self.taken = b""
         self.write()
         if verdict.status != before or settings["log_events"]:
             fields: dict[str, str | int] = {"HealthStatus": verdict.status, "HealthFailingStreak": verdict.streak}

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import os
+import signal
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from runtime import steps
+from runtime import probe, steps
+from runtime.identity import Filter, allows
+from runtime.kernel import CLONE_VM
+from runtime.moments import SECOND
 from runtime.monitor.health import Verdict
+
+ALL = [*probe.REPEATED, "execveat"]
 
 SETTINGS: dict[str, Any] = {"normal": {"retries": 3}, "startup": {"retries": 2, "success": 2}}
 
@@ -69,29 +77,56 @@ def test_startup_that_never_comes() -> None:
         (["/etc/passwd"], 126, b"denied\n"),
     ],
 )
-def test_program_runs_a_command_for_each_byte(words: list[str], code: int, said: bytes) -> None:
+def test_program_runs_a_command_again_and_again_unless_something_is_there(
+    tmp_path: Path, words: list[str], code: int, said: bytes
+) -> None:
     program = steps.Steps()
-    program.serve(4)
-    program.add("clone", 17, mode=steps.FORK)
+    program.repeat()
+    program.add("faccessat", -100, program.text(str(tmp_path / "paused")), os.F_OK, mode=steps.UNLESS)
+    program.add("clone", 17 | CLONE_VM, mode=steps.FORK)
     program.add("chdir", program.text("/"), mode=steps.NOTE)
     program.add("chdir", program.text("/nowhere"), mode=steps.UNLESS_NOTED)
     program.add("execve", program.text(words[0]), program.array(words), program.array(["A=b"]), mode=steps.EXECUTE)
     memory = os.memfd_create("test")
-    os.write(memory, program.image(5, "missing\n", "denied\n"))
-    pipes = [os.pipe() for _ in range(3)]
-    (asked, ask), (answer, answers), (output, outputs) = pipes
-    pid = os.fork()
-    if pid == 0:
-        copies = [os.dup(fd) for fd in (memory, asked, answers, outputs)]
-        high = os.dup2(copies[0], 100)
-        for number, fd in ((1, copies[3]), (2, copies[3]), (4, copies[1]), (5, copies[2])):
-            os.dup2(fd, number)
-        os.closerange(6, 100)
-        os.execve(high, ["steps"], {})
-    for _ in range(3):
-        os.write(ask, b"x")
-        assert os.waitstatus_to_exitcode(int.from_bytes(os.read(answer, 4), "little")) == code
-        assert (os.read(output, 100) if said else b"") == said
-    for fd in (ask, asked, answer, answers, output, outputs, memory):
-        os.close(fd)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    os.write(memory, program.image(4, 50_000_000, "missing\n", "denied\n"))
+    (answer, answers), (output, outputs) = os.pipe(), os.pipe()
+    actions = [(os.POSIX_SPAWN_DUP2, fd, number) for fd, number in ((outputs, 1), (outputs, 2), (answers, 4))]
+    began = time.time_ns()
+    pid = os.posix_spawn(f"/proc/self/fd/{memory}", ["steps"], {}, file_actions=actions)
+    try:
+        for _ in range(3):
+            second, part, last_second, last_part, status = memoryview(os.read(answer, steps.ANSWER)).cast("q")
+            assert os.waitstatus_to_exitcode(status) == code
+            assert (os.read(output, 100) if said else b"") == said
+            assert began <= second * SECOND + part <= last_second * SECOND + last_part <= time.time_ns()
+            began = last_second * SECOND + last_part + 50_000_000
+        (tmp_path / "paused").touch()
+        while memoryview(os.read(answer, steps.ANSWER)).cast("q")[4] != steps.SKIPPED:
+            pass
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        for fd in (answer, answers, output, outputs, memory):
+            os.close(fd)
+
+
+@pytest.mark.parametrize(
+    ("profile", "passes"),
+    [
+        ({"defaultAction": "SCMP_ACT_ALLOW"}, True),
+        ({"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [{"names": ALL, "action": "SCMP_ACT_ALLOW"}]}, True),
+        ({"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [{"names": ALL[1:], "action": "SCMP_ACT_ALLOW"}]}, False),
+        (
+            {
+                "defaultAction": "SCMP_ACT_ALLOW",
+                "syscalls": [{"names": ["clone"], "action": "SCMP_ACT_ERRNO", "args": [{"index": 0, "value": 1}]}],
+            },
+            False,
+        ),
+        ({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["mount"], "action": "SCMP_ACT_KILL"}]}, True),
+    ],
+)
+def test_whether_the_program_may_be_under_the_filter(profile: dict[str, Any], passes: bool) -> None:
+    seccomp = Filter(b"x", allows_execveat=allows(profile, "execveat"))
+    assert probe.passes({"linux": {"seccomp": profile}}, seccomp) is passes
+    assert not probe.passes({"linux": {"seccomp": profile}}, Filter(b"x", allows_execveat=False))

@@ -189,7 +189,7 @@ def test_kernel_parameters_need_the_namespace() -> None:
     ],
 )
 def test_whether_a_profile_lets_the_trampoline_be_executed(profile: dict[str, object], allowed: bool) -> None:
-    assert identity.allows_execveat(profile) is allowed
+    assert identity.allows(profile, "execveat") is allowed
 
 
 @pytest.mark.parametrize(
