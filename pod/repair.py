@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pod import registries, state
+from pod import registries, state, trust
 from pod.containers.status import observe
 from pod.errors import PodError
 from pod.images import removal
@@ -62,6 +62,7 @@ def repair(engine: Engine, damage: Sequence[Damage], *, quick: bool, unused_seco
     mender = Repairer(
         engine.store,
         lambda image, digest: _origins(engine, image, digest),
+        lambda: trust.load(engine.config, registries.options(engine.config)),
         _running(engine),
         rootless=engine.config.rootless,
         single_id=engine.single_id,

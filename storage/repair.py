@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from storage.check import Damage
     from storage.store import Staging, Store
     from storage.transports.protocols import Origin
+    from storage.trust.verification import Trust
 
 _COLUMNS = "key, diff_id, size, entries, implied, pending_links, boot_id, durable, created"
 
@@ -46,11 +47,13 @@ class Report:
 class Repairer:
     """Mends a store; `origins` gives the places where an image (by ID and digest of its manifest) may be had again.
 
+    `trust` says whether they may be had from there; it is asked for when that is needed, for it may fail.
     `busy` are the IDs of images that running containers stand on, with a word on who they are: those are left alone.
     """
 
     store: Store
     origins: Callable[[str, str], Iterable[Origin]]
+    trust: Callable[[], Trust]
     busy: dict[str, str]
     rootless: bool = False
     single_id: bool = False
@@ -138,11 +141,12 @@ class Repairer:
         for (digest,) in self.store.connection.execute(query, (image,)).fetchall():
             for origin in self.origins(image, digest):
                 try:
-                    found = documents.digest_of(locate(origin, None).config.raw)
+                    trust = self.trust()
+                    found = documents.digest_of(locate(origin, None, trust).config.raw)
                     if found != f"sha256:{image}":
                         causes.append(f"{origin.scope} is another image")
                         continue
-                    copy_in(self.store, origin, rootless=self.rootless, single_id=self.single_id)
+                    copy_in(self.store, origin, trust=trust, rootless=self.rootless, single_id=self.single_id)
                 except (StorageError, OSError) as error:
                     causes.append(str(error))
                 else:

@@ -11,6 +11,7 @@ from storage.errors import CorruptError
 if TYPE_CHECKING:
     from storage.documents import Descriptor, ImageConfig, Manifest, Platform
     from storage.transports.protocols import Origin
+    from storage.trust.verification import Trust
 
 _MAX_NESTED = 4
 
@@ -30,8 +31,11 @@ class Source:
         return list(zip(self.config.diff_ids, self.manifest.layers, strict=True))
 
 
-def locate(origin: Origin, wanted: Platform | None) -> Source:
-    """Fetch and check the documents of the image for a platform (the host's unless one is wanted)."""
+def locate(origin: Origin, wanted: Platform | None, trust: Trust) -> Source:
+    """Fetch and check the documents of the image for a platform (the host's unless one is wanted).
+
+    Raises RejectedError for one that is not trusted, of which nothing but its manifest was fetched.
+    """
     raw, content_type, digest = origin.manifest()
     digests = [digest]
     document = documents.parse_manifest(raw, content_type)
@@ -44,6 +48,7 @@ def locate(origin: Origin, wanted: Platform | None) -> Source:
         document = documents.parse_manifest(raw, content_type)
     if not isinstance(document, documents.Manifest):
         raise CorruptError(f"image {origin.transport}:{origin.scope}: indexes are nested too deeply")
+    trust.check(origin, raw, digest)
     documents.check_image(document)
     config = documents.parse_config(origin.blob(document.config), document)
     return Source(origin, document, config, tuple(reversed(digests)))

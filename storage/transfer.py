@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from storage.registry.options import RegistryOptions
     from storage.store import Store
     from storage.transports.protocols import Origin
+    from storage.trust.verification import Trust
 
 _ATTEMPTS = 5
 
@@ -67,6 +68,7 @@ def pull(
     reference: Reference,
     *,
     options: RegistryOptions,
+    trust: Trust,
     platform: Platform | None = None,
     rootless: bool = False,
     single_id: bool = False,
@@ -79,6 +81,7 @@ def pull(
     return copy_in(
         store,
         _origin(_client(reference, options), reference),
+        trust=trust,
         names=[_name(reference)],
         platform=platform,
         rootless=rootless,
@@ -91,6 +94,7 @@ def copy_in(
     store: Store,
     origin: Origin,
     *,
+    trust: Trust,
     names: Sequence[str] = (),
     platform: Platform | None = None,
     rootless: bool = False,
@@ -99,7 +103,7 @@ def copy_in(
 ) -> Image:
     """Copy an image into the store from wherever it is, and give it these full names; else as `pull`."""
     with Interrupts() as interrupts:
-        puller = _Puller(store, platform, progress or NoProgress(), interrupts, rootless, single_id)
+        puller = _Puller(store, trust, platform, progress or NoProgress(), interrupts, rootless, single_id)
         return puller.pull(origin, names)
 
 
@@ -108,6 +112,7 @@ def pull_all_tags(
     reference: Reference,
     *,
     options: RegistryOptions,
+    trust: Trust,
     platform: Platform | None = None,
     rootless: bool = False,
     single_id: bool = False,
@@ -118,7 +123,7 @@ def pull_all_tags(
     with Interrupts() as interrupts:
         with interrupts.waiting():
             tags = list(client.tags(reference.path))
-        puller = _Puller(store, platform, progress or NoProgress(), interrupts, rootless, single_id)
+        puller = _Puller(store, trust, platform, progress or NoProgress(), interrupts, rootless, single_id)
         tagged = [reference.with_tag(tag) for tag in tags]
         return [puller.pull(_origin(client, one), [_name(one)]) for one in tagged]
 
@@ -145,6 +150,7 @@ class _Puller:
     """What the pulls of one command share."""
 
     store: Store
+    trust: Trust
     platform: Platform | None
     progress: Progress
     interrupts: Interrupts
@@ -158,7 +164,7 @@ class _Puller:
         store = self.store
         gc.sweep(store)
         with self.interrupts.waiting():
-            source = locate(origin, self.platform)
+            source = locate(origin, self.platform, self.trust)
         fetcher = Fetcher(
             store, source, self.progress, self.interrupts, rootless=self.rootless, single_id=self.single_id
         )

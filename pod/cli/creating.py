@@ -10,6 +10,7 @@ from pod.cli import flags, terminal
 from pod.cli.flags.request import Request
 from pod.containers.create import create
 from pod.errors import ContainerNotFoundError, NameInUseError, PodError
+from pod.images import rejection
 from runtime import paths
 from runtime.errors import CommandNotFoundError, OCIRuntimeError
 from storage import images
@@ -72,6 +73,7 @@ def create_container(engine: Engine, request: Request) -> Container:
     else:
         image = request.image = find_image(engine, request)
         request.image_name = name_of(engine, request.reference, image)
+        rejection.check(engine.config, image, request.image_name, request.signature_policy)
     container = _create_in_place(engine, request) if request.replace else create(engine, request)
     for warning in request.warnings:
         print(warning, file=sys.stderr)

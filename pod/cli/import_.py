@@ -35,7 +35,7 @@ def main(
     variant: Annotated[str, Option("--variant", metavar="string", help="Set the variant of the imported image")] = "",
 ) -> None:
     """Create a container image from the contents of the specified tarball (.tar, .tar.gz, .tar.xz, .tar.zst)."""
-    from pod import events, registries
+    from pod import events, registries, trust
     from pod.cli.progress import display
     from pod.engine import open_engine
     from pod.images import changes as image_changes
@@ -47,6 +47,7 @@ def main(
     wanted = registries.platform(arch=arch, os=os, variant=variant)
     chunks = opened(path)
     engine = open_engine(write=True)
+    trust.load(engine.config, registries.options(engine.config)).check_tarball()
     with display(quiet=quiet) as shown:
         image = importer.import_tar(
             engine.store,

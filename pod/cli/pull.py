@@ -20,6 +20,7 @@ class Asked:
         self.registry: dict[str, Any] = {}
         self.platform: dict[str, str] = {}
         self.quiet = False
+        self.signature_policy = ""
 
 
 def main(
@@ -49,7 +50,7 @@ def main(
             pulls.source(image)
     engine = open_engine(write=True)
     options = registries.options(engine.config, **asked.registry)
-    pull = pulls.Pull(engine, options=options, policy=policy, platform=wanted)
+    pull = pulls.Pull(engine, options=options, policy=policy, platform=wanted, signature_policy=asked.signature_policy)
     for image in images:
         if not all_tags:
             print(pull_shown(pull, image, quiet=asked.quiet).id, flush=True)

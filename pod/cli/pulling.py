@@ -31,5 +31,6 @@ def pull_for_run(engine: Engine, request: Request) -> Image:
         options=registries.options(engine.config, **request.registry),
         policy=request.pull,
         platform=registries.platform(**request.platform),
+        signature_policy=request.signature_policy,
     )
     return pull_shown(pull, request.reference, quiet=request.quiet)

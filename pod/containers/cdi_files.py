@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 
-from pod.containers import cdi_yaml
+from storage import yaml
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def _files(directory: str) -> list[str]:
 def _load(path: str, priority: int) -> tuple[str, SpecFile, list[Document]]:
     with open(path, encoding="utf-8") as file:
         text = file.read()
-    document = json.loads(text) if path.endswith(".json") else cdi_yaml.loads(text)
+    document = json.loads(text) if path.endswith(".json") else yaml.loads(text)
     if not isinstance(document, dict):
         raise _WrongError("it is no object")
     if not isinstance(document.get("cdiVersion"), str):

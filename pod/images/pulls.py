@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pod import events
+from pod import events, trust
 from pod.errors import PodError
 from storage import images, reference, transfer
 from storage.errors import ImageNotFoundError, RegistryError, StorageError
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from storage.reference import Reference
     from storage.registry.options import RegistryOptions
     from storage.transfer import Progress
+    from storage.trust.verification import Trust
 
 POLICIES = ("always", "missing", "never", "newer")
 # Not yet read: where else an image may come from.
@@ -32,11 +33,13 @@ class Pull:
         options: RegistryOptions,
         policy: str = "always",
         platform: Platform | None = None,
+        signature_policy: str = "",
     ) -> None:
         self.engine = engine
         self.options = options
         self.policy = check_policy(policy)
         self.platform = platform
+        self.signature_policy = signature_policy
 
     def image(self, text: str, progress: Progress | None) -> Image:
         """Return the image that a text names, fetched if the policy says so."""
@@ -53,6 +56,7 @@ class Pull:
                 self.engine.store,
                 name,
                 options=self.options,
+                trust=self.trust(),
                 platform=self.platform,
                 rootless=self.engine.config.rootless,
                 single_id=self.engine.single_id,
@@ -73,6 +77,7 @@ class Pull:
             self.engine.store,
             name,
             options=self.options,
+            trust=self.trust(),
             platform=self.platform,
             rootless=self.engine.config.rootless,
             single_id=self.engine.single_id,
@@ -81,6 +86,10 @@ class Pull:
         for image in pulled:
             events.record(self.engine.config, "image", "pull", id=image.id, name=str(name))
         return pulled
+
+    def trust(self) -> Trust:
+        """Return what decides whether an image may come in."""
+        return trust.load(self.engine.config, self.options, self.signature_policy)
 
     def stored(self, text: str) -> Image | None:
         """Return the image of this name in the store if it is there and for the platform asked for."""

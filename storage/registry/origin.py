@@ -39,6 +39,10 @@ class RegistryOrigin:
         """Fetch a blob; broken connections are resumed."""
         return self._client.open_blob(self._reference.path, descriptor, offset=offset)
 
+    def tagged(self, tag: str) -> RegistryOrigin:
+        """Give another image of the same repository, where signatures may be."""
+        return RegistryOrigin(self._client, self._reference.with_tag(tag))
+
     def fresh(self) -> RegistryOrigin:
         """Give one with connections of its own."""
         return RegistryOrigin(self._client.fresh(), self._reference)

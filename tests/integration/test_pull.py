@@ -27,11 +27,13 @@ from storage.registry.options import RegistryOptions
 from storage.rootfs import lowers
 from storage.store import Store, open_store
 from storage.transfer import NoProgress, pull, pull_all_tags, remote_digest
+from storage.trust.verification import accept_anything
 from tests.fakes import actions
 from tests.fakes.registry import Action, FakeRegistry, normally
 from tests.fixtures.images import entry, gzip, layer, tar
 
 OPTIONS = RegistryOptions(retries=1, retry_delay=0.05)
+TRUST = accept_anything(OPTIONS)
 PRIVILEGED = os.getuid() == 0
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -44,10 +46,12 @@ from storage.reference import normalize
 from storage.registry.options import RegistryOptions
 from storage.store import open_store
 from storage.transfer import pull
+from storage.trust.verification import accept_anything
 store = open_store(sys.argv[1])
 options = RegistryOptions(retries=1, retry_delay=0.05)
 try:
-    image = pull(store, normalize(sys.argv[2]), options=options, rootless=True, single_id=True)
+    trust = accept_anything(options)
+    image = pull(store, normalize(sys.argv[2]), options=options, trust=trust, rootless=True, single_id=True)
 except StorageError as error:
     sys.exit(f"Error: {{error}}")
 print(image.id)
@@ -73,7 +77,15 @@ def files(*names: str, size: int = 100) -> bytes:
 
 def fetch(store: Store, registry: FakeRegistry, name: str = "a:1", platform: Platform | None = None) -> Image:
     reference = normalize(f"{registry.domain}/{name}")
-    return pull(store, reference, options=OPTIONS, platform=platform, rootless=not PRIVILEGED, single_id=not PRIVILEGED)
+    return pull(
+        store,
+        reference,
+        options=OPTIONS,
+        trust=TRUST,
+        platform=platform,
+        rootless=not PRIVILEGED,
+        single_id=not PRIVILEGED,
+    )
 
 
 def start(store: Store, registry: FakeRegistry, name: str = "a:1") -> subprocess.Popen[str]:
@@ -206,7 +218,9 @@ def test_all_tags(store: Store, registry: FakeRegistry) -> None:
     for name in ("1", "2", "3"):
         registry.add_image("a", name, [files("base"), files(name)])
     reference = normalize(f"{registry.domain}/a")
-    found = pull_all_tags(store, reference, options=OPTIONS, rootless=not PRIVILEGED, single_id=not PRIVILEGED)
+    found = pull_all_tags(
+        store, reference, options=OPTIONS, trust=TRUST, rootless=not PRIVILEGED, single_id=not PRIVILEGED
+    )
     assert [image.names[0].rpartition(":")[2] for image in found] == ["1", "2", "3"]
     assert len(registry.seen(digest_of(files("base")))) == 1
 
@@ -230,7 +244,15 @@ def test_progress(store: Store, registry: FakeRegistry) -> None:
     for states in (["downloading", "done"], ["exists"]):
         recorder = Recorder()
         reference = normalize(f"{registry.domain}/a:1")
-        pull(store, reference, options=OPTIONS, rootless=not PRIVILEGED, single_id=not PRIVILEGED, progress=recorder)
+        pull(
+            store,
+            reference,
+            options=OPTIONS,
+            trust=TRUST,
+            rootless=not PRIVILEGED,
+            single_id=not PRIVILEGED,
+            progress=recorder,
+        )
         (events,) = recorder.seen.values()
         assert events[0] == len(part)
         assert [event for event in events if isinstance(event, str)] == states

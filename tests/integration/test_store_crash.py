@@ -35,13 +35,17 @@ from storage.reference import normalize
 from storage.registry import client
 from storage.registry.options import RegistryOptions
 from storage.store import open_store
+from storage.trust.verification import accept_anything
 from storage.fetch import Fetcher
 
 root, name = sys.argv[1:3]
 
 def pull(store):
     options = RegistryOptions()
-    transfer.pull(store, normalize(name), options=options, rootless={not PRIVILEGED}, single_id={not PRIVILEGED})
+    trust = accept_anything(options)
+    transfer.pull(
+        store, normalize(name), options=options, trust=trust, rootless={not PRIVILEGED}, single_id={not PRIVILEGED}
+    )
 
 def remove(store):
     for image in images.list_images(store):

@@ -163,7 +163,7 @@ def test_packages_import_in_one_direction(package: str) -> None:
 
 
 def test_only_the_program_and_its_tests_import_third_parties_they_declare() -> None:
-    allowed = {"typer", "rich", "requests", "zstandard", "pyroute2", "isal", "urllib3"}
+    allowed = {"typer", "rich", "requests", "zstandard", "pyroute2", "isal", "urllib3", "cryptography"}
     standard = __import__("sys").stdlib_module_names
     wrong = [
         f"{module} imports {name}"

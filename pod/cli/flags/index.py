@@ -57,7 +57,8 @@ FLAGS = {
     "logging": (" --log-driver --log-opt "),
     "registry": (
         " --arch --override-arch --authfile --cert-dir --creds --decryption-key --disable-content-trust --os"
-        " --override-os --platform --quiet -q --retry --retry-delay --tls-verify --variant --override-variant"
+        " --override-os --platform --quiet -q --retry --retry-delay --signature-policy --tls-verify --variant"
+        " --override-variant"
         " "
     ),
     "choice": (" --cidfile --filter -f --latest -l "),

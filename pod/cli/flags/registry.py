@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         registry: dict[str, Any]  # arguments for registries.options
         platform: dict[str, str]  # and for registries.platform, empty for that of the machine
         quiet: bool
+        signature_policy: str  # the policy.json that is named, empty for the usual one
 
 
 def declare(
@@ -78,6 +79,10 @@ def declare(
         str,
         Option("--retry-delay", metavar="string", help="Delay between retries in case of pull failures"),
     ] = "",
+    signature_policy: Annotated[
+        str,
+        Option("--signature-policy", metavar="string", help="Path of a signature policy file to use (policy.json)"),
+    ] = "",
     tls_verify: Annotated[
         bool | None,
         Option("--tls-verify", help="Require HTTPS and verify certificates when contacting registries"),
@@ -112,6 +117,7 @@ def declare(
 
             raise PodError(f"stat {authfile}: no such file or directory")
     target.quiet = quiet
+    target.signature_policy = signature_policy
     if platform or arch or os or variant:
         target.platform = {"text": platform, "arch": arch, "os": os, "variant": variant}
     target.registry = {

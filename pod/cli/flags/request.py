@@ -18,6 +18,7 @@ class Request(CreateOptions):
         self.is_rootfs = False
         self.pull = "missing"
         self.quiet = False
+        self.signature_policy = ""
         self.replace = False
         self.cidfile = ""
         self.attach: frozenset[str] | None = None  # which streams; None for all

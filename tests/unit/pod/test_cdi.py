@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from pod.containers import cdi, cdi_files, cdi_yaml, devices
+from pod.containers import cdi, cdi_files, devices
 from pod.errors import PodError
+from storage import yaml
 
 # As `nvidia-ctk cdi generate` writes it.
 NVIDIA = """---
@@ -184,8 +185,8 @@ def test_what_is_wrong_is_told_by_file_and_field(tmp_path: Path, change: dict[st
     ],
 )
 def test_other_yaml_is_refused_by_its_line(text: str, line: int) -> None:
-    with pytest.raises(cdi_yaml.YAMLError, match=f"^line {line}: "):
-        cdi_yaml.loads(text)
+    with pytest.raises(yaml.YAMLError, match=f"^line {line}: "):
+        yaml.loads(text)
 
 
 @pytest.mark.parametrize(
@@ -207,7 +208,7 @@ def test_other_yaml_is_refused_by_its_line(text: str, line: int) -> None:
     ],
 )
 def test_yaml(text: str, value: Any) -> None:
-    assert cdi_yaml.loads(text) == value
+    assert yaml.loads(text) == value
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from storage.registry.client import RegistryClient
 from storage.registry.options import RegistryOptions
 from storage.registry.origin import RegistryOrigin
 from storage.store import Store, open_store
+from storage.trust.verification import accept_anything
 from tests.fakes.registry import FakeRegistry
 from tests.fixtures.tars import archive, directory, file
 from tests.fixtures.unpacked import IS_ROOT, pieces
@@ -94,7 +95,10 @@ def pulled(store: Store, *, layers: list[bytes], kind: str = "gzip", oci: bool =
         registry.add_image("a/b", "latest", layers, changes)
         reference = normalize(f"{registry.domain}/a/b")
         origin = RegistryOrigin(RegistryClient(registry.domain, options), reference)
-        return transfer.copy_in(store, origin, names=["x/y:1"], rootless=not IS_ROOT, single_id=not IS_ROOT)
+        trust = accept_anything(options)
+        return transfer.copy_in(
+            store, origin, trust=trust, names=["x/y:1"], rootless=not IS_ROOT, single_id=not IS_ROOT
+        )
 
 
 def digest_of(data: bytes) -> str:

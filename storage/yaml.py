@@ -1,7 +1,7 @@
-"""The part of YAML that generators of CDI spec files write: block mappings and lists, scalars, flow lists and mappings.
+"""The part of YAML that is in configuration files: block mappings and lists, scalars, flow lists and mappings.
 
 What else YAML has (anchors, tags, several documents, folded text) is refused by its line, never guessed. Numbers with a
-fraction stay text: no field of CDI is one. Source: yaml.org/spec/1.2.2.
+fraction stay text: no field of a CDI spec or of registries.d is one. Source: yaml.org/spec/1.2.2.
 """
 
 from __future__ import annotations
