@@ -111,7 +111,7 @@ class RegistryOrigin:
 
     def tagged(self, tag: str) -> RegistryOrigin:
         """Give another image of the same repository, where signatures may be."""
-        return RegistryOrigin(self._client, self._reference.with_tag(tag))
+        return RegistryOrigin(self._clients, self._reference.with_tag(tag))
 
     def fresh(self) -> RegistryOrigin:
         """Give one with connections of its own."""
