@@ -9,6 +9,7 @@ from pod import state, volumes
 from pod.containers import tree_size
 from pod.containers.status import observe
 from storage import images
+from storage.measuring import size_of
 from storage.sizes import sizes_of_images
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def measure(engine: Engine) -> Usage:
 
 def volume_size(engine: Engine, name: str) -> int:
     """Return the bytes that a volume holds."""
-    return tree_size.of(volumes.path(engine.config, name))
+    return size_of([volumes.path(engine.config, name)])
 
 
 def _images(engine: Engine) -> tuple[list[ImageUsage], int, int]:

@@ -5,18 +5,20 @@ Each object that somebody began to use since the list was made, or removed befor
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pod import disk_usage, events, filters, state
-from pod.containers import dependencies, tree_size
+from pod import events, filters, state, sweep
+from pod.containers import dependencies
 from pod.containers.filters import pruned
 from pod.containers.listing import listed
 from pod.containers.remove import RunningError, remove_container, remove_volume
 from pod.errors import NoSuchVolumeError, VolumeInUseError
 from pod.images import removal
+from storage import database
 from storage import images as stored_images
-from storage.sizes import sizes_of_images
+from storage.measuring import freed_with
 
 if TYPE_CHECKING:
     from pod.containers.listing import Listed
@@ -39,7 +41,7 @@ def containers(engine: Engine, texts: list[str]) -> Pruned:
     candidates = [one for one in pruned(listed(engine), texts) if one.status.state in _STOPPED]
     removed, freed = [], 0
     for one in _dependants_first(engine, candidates):
-        size = tree_size.written_by(engine.config, one.container.id)
+        size = freed_with([engine.config.container_dir(one.container.id)])
         try:
             remove_container(engine, one.container)
         except (RunningError, dependencies.DependencyError):
@@ -67,7 +69,7 @@ def volumes(engine: Engine, texts: list[str]) -> Pruned:
             continue
         if anonymous and volume.anonymous not in anonymous:
             continue
-        size = disk_usage.volume_size(engine, volume.name)
+        size = freed_with([f"{engine.config.graphroot}/volumes/{volume.name}"])
         try:
             remove_volume(engine, volume.name, force=False)
         except (VolumeInUseError, NoSuchVolumeError):
@@ -94,11 +96,26 @@ def images(engine: Engine, texts: list[str], *, all: bool) -> Pruned:
 
         present = stored_images.list_images(engine.store)
         keep = {image.id for image in present} - {image.id for image in chosen(engine.store, present, texts)}
-    before = _layers(engine)
-    removed = [one.deleted for one in removal.prune(engine, all=all, keep=keep) if one.deleted]
-    after = _layers(engine)
-    return Pruned(removed, sum(size for key, size in before.items() if key not in after))
+    found = removal.prune(engine, all=all, keep=keep)
+    return Pruned([one.deleted for one in found if one.deleted], sum(one.freed for one in found))
 
 
-def _layers(engine: Engine) -> dict[str, int]:
-    return {key: size for found in sizes_of_images(engine.store).values() for key, size in found.items()}
+def leftovers(engine: Engine) -> Pruned:
+    """Remove what belongs to nobody: what crashes and downloads that were cut off left, and room in the database."""
+    before = {path: freed_with([path]) for path in _orphans(engine)}
+    swept = sweep.sweep(engine, measure=True)
+    swept += sum(size for path, size in before.items() if not os.path.lexists(path))
+    return Pruned([], swept + database.compact(engine.connection))
+
+
+def _orphans(engine: Engine) -> list[str]:
+    """Return the directories of containers and volumes that the sweep may take."""
+    connection, root = engine.connection, engine.config.graphroot
+    containers = state.container_ids(connection) - {identity for identity, _ in state.auto_removed(connection)}
+    known = {"containers": containers, "volumes": {volume.name for volume in state.volumes(connection)}}
+    return [
+        f"{root}/{kind}/{name}"
+        for kind, own in known.items()
+        for name in os.listdir(f"{root}/{kind}")
+        if name not in own
+    ]

@@ -24,10 +24,15 @@ def directory(config: Config) -> str:
     return f"{config.graphroot}/secrets"
 
 
+def shown_options(config: Config, secret: Secret) -> dict[str, str]:
+    """Return the options of a secret as they are told: with the place of its data, which moves with the store."""
+    return {"path": directory(config), **secret.options} if secret.driver == "file" else secret.options
+
+
 def check(config: Config, driver: str, options: dict[str, str]) -> dict[str, str]:
     """Return the options of a new secret with the defaults. Raises PodError for what its driver cannot do."""
     if driver == "file":
-        return {"path": directory(config), **options}
+        return options
     if driver == "shell":
         missing = [name for name in _SHELL_COMMANDS if not options.get(name)]
         if missing:

@@ -25,6 +25,7 @@ IntegrityError = sqlite.IntegrityError
 BUSY_SECONDS = 10.0
 # Each checkpoint is an fsync; each page above the last one is read again by the first opener after everybody left.
 _CHECKPOINT_PAGES = 256
+_MUCH_ROOM = 1 << 20
 
 
 def connect(path: str, *, readonly: bool) -> Connection:
@@ -110,6 +111,19 @@ class transaction:
     def _rollback(self) -> None:
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
+
+
+def compact(connection: Connection) -> int:
+    """Give room back that the file keeps for further rows, if it is much; return the bytes. Not while others write."""
+    pages, size = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("freelist_count", "page_size"))
+    if pages * size < _MUCH_ROOM:
+        return 0
+    try:
+        connection.execute("VACUUM")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    except sqlite.Error:
+        return 0  # It stays of use for further rows.
+    return int(pages * size)
 
 
 def translated(error: sqlite.Error, attempt: str) -> StorageError:

@@ -16,7 +16,7 @@ from storage.trees import OutOfTimeError, remove_tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from storage.store import Store
 
@@ -26,29 +26,55 @@ _PARTIAL_SECONDS = 7 * 24 * 3600.0
 # Less of a download than this is not kept: to fetch it again costs less than to keep order among the pieces.
 WORTHWHILE = 1 << 20
 
-__all__ = ["empty_trash", "release_layers", "remove_tree", "sweep"]
+__all__ = ["empty_trash", "measured_sweep", "release_layers", "remove_tree", "sweep"]
 
 
 def sweep(store: Store) -> None:
     """Delete what belongs to nobody: staging, stale downloads, layers that no image has, the trash."""
     for step in (_sweep_staging, _sweep_ingest, _sweep_layers, empty_trash):
-        try:
-            step(store)
-        except (OSError, StorageError, database.Error):
-            pass  # on a full disk the database cannot change before the trash is empty
+        _try(step, store)
 
 
-def release_layers(store: Store, keys: Iterable[str]) -> None:
+def measured_sweep(store: Store) -> int:
+    """Do the same, and return how many bytes of files went."""
+    from storage.measuring import freed_with, size_of
+
+    ingest = [f"{store.root}/ingest/{name}" for name in posix.listdir(f"{store.root}/ingest")]
+    before = {path: size_of([path]) for path in ingest}
+    for step in (_sweep_staging, _sweep_ingest, _sweep_layers):
+        _try(step, store)
+    freed = sum(size for path, size in before.items() if not posix.access(path, posix.F_OK))
+    freed += freed_with([f"{store.trash}/{name}" for name in posix.listdir(store.trash)])
+    _try(empty_trash, store)
+    return freed
+
+
+def _try(step: Callable[[Store], None], store: Store) -> None:
+    try:
+        step(store)
+    except (OSError, StorageError, database.Error):
+        pass  # on a full disk the database cannot change before the trash is empty
+
+
+def release_layers(store: Store, keys: Iterable[str], *, measure: bool = False) -> int:
     """Move the directories of layers that have no row any more to the trash, with their remapped copies.
 
-    The rows were deleted in a transaction before: a publisher that inserts one anew waits for this one.
+    The rows were deleted in a transaction before: a publisher that inserts one anew waits for this one. With
+    `measure`, returns the bytes of files that go.
     """
     names = set(keys)
     present = [name for name in posix.listdir(store.layers) if name.partition(".")[0] in names]
+    freed = 0
+    if measure:
+        from storage.measuring import freed_with
+
+        known = {row[0] for row in store.connection.execute("SELECT key FROM layer")}
+        freed = freed_with([store.layer_path(name) for name in present if name not in known])
     with database.transaction(store.connection) as connection:
         for name in present:
             if connection.execute("SELECT 1 FROM layer WHERE key = ?", (name,)).fetchone() is None:
                 store.discard(store.layer_path(name))
+    return freed
 
 
 def empty_trash(store: Store) -> None:

@@ -53,13 +53,14 @@ class Image:
 
 
 class Removed:
-    """What a removal did: names that were taken away, and the ID of the image if it went too."""
+    """What a removal did: names that were taken away, the ID of the image if it went too, and bytes, if measured."""
 
-    __slots__ = ("deleted", "untagged")
+    __slots__ = ("deleted", "freed", "untagged")
 
-    def __init__(self, untagged: tuple[str, ...], deleted: str | None) -> None:
+    def __init__(self, untagged: tuple[str, ...], deleted: str | None, freed: int = 0) -> None:
         self.untagged = untagged
         self.deleted = deleted
+        self.freed = freed
 
 
 def resolve(store: Store, text: str) -> Image:
@@ -168,7 +169,9 @@ def all_pins(store: Store) -> list[tuple[str, str]]:
     return store.connection.execute("SELECT owner, image FROM pin ORDER BY owner, image").fetchall()
 
 
-def remove(store: Store, image_id: str, *, name: str | None = None, force: bool = False) -> Removed:
+def remove(
+    store: Store, image_id: str, *, name: str | None = None, force: bool = False, measure: bool = False
+) -> Removed:
     """Take one name from an image, or delete it with its names if that was the last (podman's rules).
 
     `name` is what `find` gave: None if the user meant the image by its ID, which needs `force` if it has several names.
@@ -192,12 +195,11 @@ def remove(store: Store, image_id: str, *, name: str | None = None, force: bool 
         layers = _column(connection, "SELECT layer FROM image_layer WHERE image = ?", image_id)
         connection.execute("DELETE FROM image WHERE id = ?", (image_id,))
         drop_unreferenced(connection, layers)
-    _release(store, layers)
-    return Removed(tuple(names), image_id)
+    return Removed(tuple(names), image_id, _release(store, layers, measure=measure))
 
 
 def prune(store: Store, *, all: bool = False, keep: Iterable[str] = ()) -> list[Removed]:
-    """Delete the images without a name (with `all`: those that nobody uses), but for the IDs in `keep`."""
+    """Delete the images without a name (with `all`: those that nobody uses), but for the IDs in `keep`; measured."""
     condition = "" if all else "AND id NOT IN (SELECT image FROM name)"
     candidates = _column(
         store.connection, f"SELECT id FROM image WHERE id NOT IN (SELECT image FROM pin) {condition} ORDER BY created"
@@ -207,7 +209,7 @@ def prune(store: Store, *, all: bool = False, keep: Iterable[str] = ()) -> list[
     for image_id in candidates:
         if image_id not in kept:
             try:
-                removed.append(remove(store, image_id, force=True))
+                removed.append(remove(store, image_id, force=True, measure=True))
             except (ImageInUseError, ImageNotFoundError):
                 pass  # Somebody began to use it, or removed it, since the list was made.
     return removed
@@ -240,11 +242,12 @@ def not_known(text: str) -> ImageNotFoundError:
     return ImageNotFoundError(f"{text}: image not known")
 
 
-def _release(store: Store, keys: Iterable[str]) -> None:
+def _release(store: Store, keys: Iterable[str], *, measure: bool) -> int:
     from storage import gc
 
-    gc.release_layers(store, keys)
+    freed = gc.release_layers(store, keys, measure=measure)
     gc.empty_trash(store)
+    return freed
 
 
 def _column(connection: Connection, query: str, *values: str) -> list[str]:

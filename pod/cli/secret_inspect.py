@@ -51,7 +51,7 @@ def describe(engine: Engine, secret: Secret, *, show: bool) -> dict[str, Any]:
         "UpdatedAt": moment(secret.created),
         "Spec": {
             "Name": secret.name,
-            "Driver": {"Name": secret.driver, "Options": secret.options},
+            "Driver": {"Name": secret.driver, "Options": secret_drivers.shown_options(engine.config, secret)},
             "Labels": secret.labels,
         },
     }

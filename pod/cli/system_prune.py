@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 def main(
     all: Annotated[bool, Option("--all", "-a", help="Remove all unused data")] = False,
+    build: Annotated[
+        bool, Option("--build", help="Remove what cut-off builds left: without effect, for that goes in any case")
+    ] = False,
     external: Annotated[
         bool, Option("--external", help="Remove container data in storage not controlled by pod")
     ] = False,
@@ -25,19 +28,20 @@ def main(
     volumes: Annotated[bool, Option("--volumes", help="Prune volumes")] = False,
 ) -> None:
     """Remove unused data."""
-    from pod import filters
+    from pod import filters, prune
     from pod.cli import output
     from pod.cli.asking import confirmed
     from pod.engine import open_engine
     from pod.errors import PodError
 
-    if external and (all or volumes):
+    if external and (all or volumes or build):
         raise PodError("--external cannot be combined with other options")
     filters.prunable(filters.parse(filter or []))
     if not force and not external and not confirmed(warning(all=all, volumes=volumes)):
         return
-    engine = open_engine(write=True)  # which sweeps what belongs to nobody: all that --external asks for
+    engine = open_engine(write=True, sweep=False)
     found = {} if external else prune_all(engine, filter or [], all=all, volumes=volumes)
+    found["Leftovers"] = prune.leftovers(engine)  # all that --external asks for
     for title, pruned in found.items():
         if pruned.removed:
             output.write(f"Deleted {title}\n" + "".join(f"{one}\n" for one in pruned.removed))

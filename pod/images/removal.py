@@ -36,7 +36,8 @@ def prune(engine: Engine, *, all: bool, keep: set[str]) -> list[Removed]:
         if removed.deleted:
             events.record(engine.config, "image", "remove", id=removed.deleted, name=removed.deleted)
     if found:
-        events.record(engine.config, "image", "prune")
+        reclaimed = sum(removed.freed for removed in found)
+        events.record(engine.config, "image", "prune", attributes={"reclaimed": str(reclaimed)})
     return found
 
 

@@ -71,6 +71,8 @@ def test_system_prune(box: Pod, busybox: str) -> None:
     failed = box.run("system", "prune", "--external", "-a", check=False)
     assert (failed.code, failed.stderr) == (125, "Error: --external cannot be combined with other options\n")
     assert box.run("system", "prune", "--external").out == "Total reclaimed space: 0B"
+    failed = box.run("system", "prune", "--external", "--build", check=False)
+    assert failed.stderr == "Error: --external cannot be combined with other options\n"
     assert "Deleted" not in box.run("system", "prune", "--force", "--filter", "label=none").out
     told = box.run("system", "prune", "--force").out
     assert told.startswith("Deleted Containers\n")
