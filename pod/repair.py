@@ -1,6 +1,6 @@
 """Looking for damage in the store, and mending it: what `system check` does.
 
-A damaged layer is unpacked again from its own files if their content is whole, else fetched from the registries of
+A damaged layer is made again from its own files if their content is whole, else fetched from the registries of
 the images that have it. What cannot be had again is removed, for it cannot be trusted: a damaged layer with the images
 that stand on it, and these with their containers only if that is asked for.
 """
@@ -19,7 +19,8 @@ from pod.images import removal
 from storage import check, database, images, reference
 from storage.check import Damage
 from storage.errors import StorageError
-from storage.registry.origin import Clients, RegistryOrigin
+from storage.registry.client import RegistryClient
+from storage.registry.origin import RegistryOrigin
 from storage.repair import Repairer
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def _origins(engine: Engine, image_id: str, digest: str) -> Iterator[RegistryOri
             continue
         if found.domain != "localhost" and found.name not in seen:
             seen.add(found.name)
-            yield RegistryOrigin(Clients(options), found.with_digest(digest))
+            yield RegistryOrigin(RegistryClient(found.domain, options), found.with_digest(digest))
 
 
 def _remove(engine: Engine, damage: Sequence[Damage], keep: set[str], *, force: bool) -> tuple[list[str], list[str]]:

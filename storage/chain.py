@@ -16,9 +16,12 @@ from typing import TYPE_CHECKING
 
 from storage.copies import link_tree
 from storage.layers.complete import complete
-from storage.layers.unpacking import LayerResult
+from storage.layers.erofs.mounting import Opened
+from storage.layers.rebuild import rebuild_tar
+from storage.layers.unpacking import LayerResult, UnpackOptions
+from storage.layers.worker import fork_unpack
 from storage.publish import Layer, find_layer, publish_layer
-from storage.store import translated
+from storage.store import INDEX, translated
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,7 +62,7 @@ def keys(store: Store, diff_ids: Sequence[str]) -> tuple[str, ...]:
     for diff_id, chain_id in zip(diff_ids, chain_ids(diff_ids), strict=True):
         key = _key(store, diff_id, chain_id, lowers)
         found.append(key)
-        lowers.insert(0, f"{store.layer_path(key)}/diff")
+        lowers.insert(0, store.lower(key))
     return tuple(found)
 
 
@@ -72,9 +75,12 @@ def _key(store: Store, diff_id: str, chain_id: str, lowers: list[str]) -> str:
     if chain_id != diff_id and find_layer(store, _hex(chain_id)) is not None:
         return _hex(chain_id)
     layer = find_layer(store, _hex(diff_id))
-    if layer is None or not _depends(layer, lowers):
+    if layer is None or not (layer.pending_links or layer.implied):
         return _hex(diff_id)
-    _copy(store, layer, _hex(chain_id), lowers)
+    with Opened(lowers) as directories:
+        if not _depends(layer, directories):
+            return _hex(diff_id)
+        _copy(store, layer, _hex(chain_id), directories)
     return _hex(chain_id)
 
 
@@ -126,6 +132,10 @@ def _is_opaque(fd: int) -> bool:
 def _copy(store: Store, layer: Layer, key: str, lowers: Sequence[str]) -> None:
     source = store.layer_path(layer.key)
     with store.staging() as staging:
+        if store.lower(layer.key).endswith(INDEX):
+            _unpack(source, staging.path, lowers)
+            publish_layer(store, staging, replace(layer, key=key))
+            return
         try:
             for name in os.listdir(source):
                 link_tree(f"{source}/{name}", f"{staging.path}/{name}")
@@ -133,6 +143,15 @@ def _copy(store: Store, layer: Layer, key: str, lowers: Sequence[str]) -> None:
         except OSError as error:
             raise translated(error, f"copy layer {layer.key}") from error
         publish_layer(store, staging, replace(layer, key=key))
+
+
+def _unpack(source: str, target: str, lowers: Sequence[str]) -> None:
+    """Make files of a layer that is not unpacked: an index cannot say what it takes from other layers."""
+    worker = fork_unpack(lambda: rebuild_tar(source), target, options=UnpackOptions(lowers=tuple(lowers)))
+    try:
+        worker.result()
+    finally:
+        worker.kill()
 
 
 def _result(layer: Layer) -> LayerResult:

@@ -17,6 +17,8 @@ from storage.chain import chain_ids
 from storage.documents import digest_of
 from storage.errors import StorageError
 from storage.layers import verify
+from storage.layers.erofs import verify as packed
+from storage.store import INDEX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,7 +59,12 @@ def layer_is_whole(store: Store, key: str) -> bool:
     """Tell whether a layer's tree still gives the tar that its diffID is the digest of."""
     row = store.connection.execute("SELECT diff_id FROM layer WHERE key = ?", (key,)).fetchone()
     # A copy with shifted owners has no log of its own: it is made again rather than verified.
-    return row is not None and "." not in key and not verify.content_damage(store.layer_path(key), row[0])
+    if row is None or "." in key:
+        return False
+    path = store.layer_path(key)
+    if store.lower(key).endswith(INDEX) and packed.damage(path):
+        return False
+    return not verify.content_damage(path, row[0])
 
 
 def _collect(found: list[Damage], part: Iterator[Damage]) -> None:
@@ -129,10 +136,10 @@ def _layers(store: Store, *, deep: bool) -> Iterator[Damage]:
         elif "." not in key:
             # What it lacks of its parents is in the copy that stands above them (storage/chain.py).
             own = f"sha256:{key}" == diff_id
-            unpacked = lower.endswith("/diff")
-            damage = (
-                verify.tree_damage(path, incomplete=bool(pending_links) and own, completed=not own) if unpacked else []
-            )
+            if lower.endswith(INDEX):
+                damage = packed.damage(path)
+            else:
+                damage = verify.tree_damage(path, incomplete=bool(pending_links) and own, completed=not own)
             yield from (Damage(LAYER, key, line) for line in damage)
             if deep and (line := verify.content_damage(path, diff_id)) and not damage:
                 yield Damage(LAYER, key, line)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from storage import documents, durability, gc, images
 from storage.documents import digest_of
 from storage.interrupts import Interrupts
+from storage.keeping import options_for
 from storage.layers.unpacking import UnpackOptions
 from storage.layers.worker import fork_unpack
 from storage.publish import Layer, NewImage, publish_image, publish_layer
@@ -56,7 +57,7 @@ def commit_layer(
     `chunks` is read in a process of its own. `reference` is a full name to give to the image.
     """
     gc.sweep(store)
-    options = UnpackOptions(rootless=rootless, ignore_chown_errors=single_id)
+    options = options_for(store, UnpackOptions(rootless=rootless, ignore_chown_errors=single_id))
     try:
         with Interrupts() as interrupts, store.publishing(), store.staging() as staging:
             worker = fork_unpack(lambda: chunks, staging.path, options=options)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from storage import chain
 from storage.errors import CorruptError
 from storage.ingest import Ingest, claim
+from storage.keeping import options_for
 from storage.layers.unpacking import UnpackOptions
 from storage.layers.worker import fork_unpack
 from storage.publish import Layer, publish_layer
@@ -82,6 +83,8 @@ class Fetcher:
         """See that all layers are in the store; give their diffIDs and keys, from the bottom up."""
         diff_ids = self._source.config.diff_ids
         self._waiting = self._plan()
+        if self._waiting:
+            self._options = options_for(self._store, self._options, self._progress.note)
         try:
             while self._waiting or self._running:
                 self._interrupts.check()

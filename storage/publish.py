@@ -69,7 +69,7 @@ def find_layer(store: Store, key: str) -> Layer | None:
     ).fetchone()
     if row is None:
         return None
-    whole = os.path.isdir(f"{store.layer_path(key)}/diff")
+    whole = bool(store.lower(key))
     if whole and not row[5] and row[6] != boot_id():
         from storage import durability
 

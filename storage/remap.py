@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from storage.copies import copy_tree
 from storage.errors import StorageError
+from storage.layers.erofs.mounting import Opened
 from storage.publish import find_layer, publish_layer
 from storage.rootfs import lowers as plain_lowers
 from storage.store import Lock, translated
@@ -52,8 +53,7 @@ def _copy(store: Store, layer_key: str, key: str, uids: Ranges, gids: Ranges) ->
     layer = find_layer(store, layer_key)
     if layer is None:
         raise StorageError(f"layer {layer_key} was removed meanwhile")
-    source = f"{store.layer_path(layer_key)}/diff"
-    with store.publishing(), store.staging() as staging:
+    with store.publishing(), store.staging() as staging, Opened([store.lower(layer_key)]) as (source,):
         try:
             copy_tree(source, f"{staging.path}/diff", uid=_shift(uids), gid=_shift(gids))
         except OSError as error:

@@ -20,6 +20,7 @@ from storage.layers.unpacking import UnpackOptions
 from storage.layers.worker import fork_unpack
 from storage.publish import Layer, publish_layer
 from storage.source import locate
+from storage.store import TAR
 from storage.transfer import copy_in
 
 if TYPE_CHECKING:
@@ -185,7 +186,12 @@ class Repairer:
         path = next((path for path in kept if os.path.basename(path) == key), "")
         if not path or verify.content_damage(path, diff_id):
             return ""
-        options = UnpackOptions(rootless=self.rootless, ignore_chown_errors=self.single_id, defer_links=True)
+        options = UnpackOptions(
+            rootless=self.rootless,
+            ignore_chown_errors=self.single_id,
+            defer_links=True,
+            keep=os.path.lexists(os.path.join(path, TAR)),
+        )
         with self.store.staging() as staging:
             worker = fork_unpack(lambda: rebuild_tar(path), staging.path, options=options, expected_diff_id=diff_id)
             try:
@@ -196,7 +202,7 @@ class Repairer:
                 worker.kill()
             layer = Layer(key, diff_id, result.size, result.entries, result.implied, result.pending_links)
             publish_layer(self.store, staging, layer)
-        return "unpacked again from its own files"
+        return "made again from its own files"
 
     def _from_origins(self, images: list[str], diff_id: str, report: Report) -> str:
         for image in images:

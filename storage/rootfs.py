@@ -1,11 +1,11 @@
-"""The recipe of an image's root file system: the directories to stack. On the run path."""
+"""The recipe of an image's root file system: the layers to stack. On the run path."""
 
 from __future__ import annotations
 
 import posix
 
 from storage.errors import CorruptError
-from storage.store import boot_id, is_directory
+from storage.store import boot_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ _OPAQUE = ("trusted.overlay.opaque", "user.overlay.opaque")
 
 
 def lowers(store: Store, image: Image) -> list[str]:
-    """List the image's layer directories as overlayfs wants them, the top one first.
+    """List the image's layers, the top one first: directories as overlayfs wants them, or indexes (`Store.lower`).
 
     A layer that the machine may have lost by stopping (unpacked in an earlier boot, never synced) is verified first.
     """
@@ -29,8 +29,8 @@ def lowers(store: Store, image: Image) -> list[str]:
     suspect = []
     directories = []
     for key, durable, boot in rows:
-        path = f"{store.layer_path(key)}/diff"
-        if durable is None or not is_directory(path):
+        path = store.lower(key)
+        if durable is None or not path:
             raise _damaged(image, f"layer {key} is missing")
         if not durable:
             suspect.append((key, boot))

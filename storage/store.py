@@ -26,7 +26,6 @@ from storage.errors import CorruptError, NoSpaceError, StorageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
     from sqlite3 import Connection
     from types import TracebackType
 
@@ -126,18 +125,14 @@ _DIRECTORIES = ("layers", "ingest", "staging", "trash")
 
 
 class Store:
-    """A store below `root`, and a connection to its database, which the caller may share for its own tables.
+    """A store below `root`, and a connection to its database, which the caller may share for its own tables."""
 
-    `short_names` gives the full names that a short one may stand for, the likeliest first; it is asked only where the
-    store alone cannot tell.
-    """
-
-    __slots__ = ("connection", "root", "short_names")
+    __slots__ = ("connection", "keeps", "root")
 
     def __init__(self, root: str, connection: Connection) -> None:
         self.root = root
         self.connection = connection
-        self.short_names: Callable[[str], Iterable[str]] | None = None
+        self.keeps = False  # new layers are not to be unpacked, where the kernel can do without (storage/keeping.py)
 
     @property
     def layers(self) -> str:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from storage.documents import Platform
     from storage.images import Image
     from storage.reference import Reference
+    from storage.registry.client import RegistryClient
     from storage.registry.options import RegistryOptions
     from storage.store import Store
     from storage.transports.protocols import Origin
@@ -79,7 +80,7 @@ def pull(
     """
     return copy_in(
         store,
-        _origin(reference, options),
+        _origin(_client(reference, options), reference),
         trust=trust,
         names=[_name(reference)],
         platform=platform,
@@ -118,26 +119,30 @@ def pull_all_tags(
     progress: Progress | None = None,
 ) -> list[Image]:
     """Pull every tag of a repository, in the registry's order."""
-    from storage.registry.origin import Clients, RegistryOrigin
-
-    clients = Clients(options)
+    client = _client(reference, options)
     with Interrupts() as interrupts:
         with interrupts.waiting():
-            tags = RegistryOrigin(clients, reference).tags()
+            tags = list(client.tags(reference.path))
         puller = _Puller(store, trust, platform, progress or NoProgress(), interrupts, rootless, single_id)
         tagged = [reference.with_tag(tag) for tag in tags]
-        return [puller.pull(RegistryOrigin(clients, one), [_name(one)]) for one in tagged]
+        return [puller.pull(_origin(client, one), [_name(one)]) for one in tagged]
 
 
 def remote_digest(reference: Reference, *, options: RegistryOptions) -> str:
     """Ask the registry for the digest that a reference has now; compare it with `Image.digests`."""
-    return _origin(reference, options).manifest()[2]
+    return _origin(_client(reference, options), reference).manifest()[2]
 
 
-def _origin(reference: Reference, options: RegistryOptions) -> Origin:
-    from storage.registry.origin import Clients, RegistryOrigin
+def _client(reference: Reference, options: RegistryOptions) -> RegistryClient:
+    from storage.registry.client import RegistryClient
 
-    return RegistryOrigin(Clients(options), reference)
+    return RegistryClient(reference.domain, options)
+
+
+def _origin(client: RegistryClient, reference: Reference) -> Origin:
+    from storage.registry.origin import RegistryOrigin
+
+    return RegistryOrigin(client, reference)
 
 
 @dataclass(frozen=True)

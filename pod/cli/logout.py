@@ -22,14 +22,10 @@ def main(
             help="path of the authentication file. Use REGISTRY_AUTH_FILE environment variable to override",
         ),
     ] = "",
-    compat_auth_file: Annotated[
-        str,
-        Option(
-            "--compat-auth-file", metavar="string", help="path of a Docker-compatible config file to update instead"
-        ),
-    ] = "",
 ) -> None:
     """Remove the cached username and password for the registry."""
+    import os
+
     from pod import config as configuration
     from pod import registries
     from pod.cli.login import key
@@ -40,19 +36,18 @@ def main(
     if all and registry:
         raise PodError("--all takes no arguments")
     config = configuration.load(current)
-    options = registries.options(config, authfile=authfile, compat_auth_file=compat_auth_file)
-    helpers = options.configuration.credential_helpers
+    named = registries.named_auth_file(authfile)
     ours = (registries.runtime_auth_file(config), registries.own_auth_file(config))
-    files = [options.auth_file] if options.auth_file else [path for path in ours if path is not None]
+    files = [named] if named else [path for path in ours if path is not None]
     if all:
         for path in files:
-            credentials.remove_all(path, environment=options.environment, helpers=helpers)
+            credentials.remove_all(path)
         print("Removed login credentials for all registries")
         return
-    server = key(registry, options)
-    removed = [credentials.remove(path, server, environment=options.environment, helpers=helpers) for path in files]
+    server = key(registry)
+    removed = [credentials.remove(path, server, environment=os.environ) for path in files]
     if not any(removed):
-        if not options.auth_file and credentials.find(server, options, must_exist=False):
+        if not named and credentials.lookup(registries.auth_files(config), server, environment=os.environ):
             raise PodError(
                 f"not logged into {server} with current tool. Existing credentials were established via docker login. "
                 "Please use docker logout instead"

@@ -23,6 +23,7 @@ from runtime import jsontext
 from storage import gc, images
 from storage.compression import inflate
 from storage.errors import CorruptError, ImageNotFoundError
+from storage.layers.erofs.mounting import Opened
 from storage.layers.unpacking import UnpackOptions
 from storage.layers.worker import fork_unpack
 from storage.layers.write import tar_of
@@ -85,11 +86,12 @@ def _read(path: str) -> Iterator[bytes]:
 def _of_image(engine: Engine, name: str) -> Iterator[bytes]:
     found = images.resolve(engine.store, name)
     row = engine.connection.execute("SELECT layer FROM image_layer WHERE image = ?", (found.id,)).fetchone()
-    root = os.open(f"{engine.store.layer_path(row[0])}/diff", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield from tar_of(root)
-    finally:
-        os.close(root)
+    with Opened([engine.store.lower(row[0])]) as (directory,):
+        root = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            yield from tar_of(root)
+        finally:
+            os.close(root)
 
 
 class _Pieces:

@@ -11,7 +11,7 @@ import os
 
 from pod import state
 from pod.containers import spec
-from pod.containers.rootfs import Overlay, mount_overlay
+from pod.containers.rootfs import Overlay, mount_overlay, open_layers
 from pod.errors import PodError
 from pod.foreign_mounts import is_mount
 from runtime import kernel, syscalls
@@ -200,7 +200,8 @@ class Sources:
         if given:
             overlay.upper, overlay.work = given["upperdir"], given["workdir"]
         else:
-            status = os.stat(lowers[0])
+            open_layers(overlay)
+            status = os.stat(overlay.lowers[0])
             os.chown(overlay.upper, status.st_uid, status.st_gid)
             os.chmod(overlay.upper, status.st_mode & 0o7777)
         try:

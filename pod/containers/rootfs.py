@@ -13,6 +13,7 @@ from pod.containers import files as container_files
 from pod.containers import security, users
 from pod.errors import PodError
 from runtime import kernel, paths, syscalls
+from storage.store import INDEX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,15 +25,16 @@ _MAX_LOWERS = 500  # OVL_MAX_STACK of the kernel
 
 
 class Overlay:
-    """What an overlay is made of; `lowers` has the topmost layer first."""
+    """What an overlay is made of; `lowers` has the topmost layer first, each as `storage.Store.lower` names it."""
 
-    __slots__ = ("is_plain", "lowers", "mapped", "rootless", "target", "upper", "volatile", "work")
+    __slots__ = ("is_plain", "lowers", "mapped", "opened", "rootless", "target", "upper", "volatile", "work")
 
     def __init__(
         self, *, lowers: list[str], directory: str, rootless: bool, volatile: bool, mapped: list[int] | None = None
     ) -> None:
         self.lowers = lowers
         self.is_plain = False  # the one lower directory is the root file system itself
+        self.opened: dict[str, tuple[str, int]] = {}  # by path in `lowers`: the index that is mounted there, and its fd
         self.mapped = mapped or []  # idmapped copies of the mounts of `lowers`, to be put in their place
         self.upper = f"{directory}/upper"
         self.work = f"{directory}/work"
@@ -67,7 +69,11 @@ def bind(source: str, target: str) -> None:
 
 def attach_mapped(overlay: Overlay) -> None:
     """Put the copies with shifted owners over the layers, in this process's mount namespace: for the overlay only."""
-    for path, descriptor in zip(overlay.lowers, overlay.mapped, strict=False):
+    for position, descriptor in enumerate(overlay.mapped):
+        path = overlay.lowers[position]
+        if path.endswith(INDEX):
+            _put(overlay, position, descriptor)
+            continue
         syscalls.move_mount(descriptor, b"", kernel.AT_FDCWD, path, kernel.MOVE_MOUNT_F_EMPTY_PATH)
         posix.close(descriptor)
 
@@ -75,12 +81,38 @@ def attach_mapped(overlay: Overlay) -> None:
 def detach_mapped(overlay: Overlay) -> None:
     """Take them away again: the overlay, or the container, has its own; and the monitor may start another time."""
     for path in overlay.lowers[: len(overlay.mapped)]:
-        syscalls.umount2(path, kernel.MNT_DETACH)
+        if not path.endswith(INDEX):
+            syscalls.umount2(path, kernel.MNT_DETACH)
     overlay.mapped = []
+
+
+def open_layers(overlay: Overlay) -> None:
+    """Mount the layers that are not unpacked, attached nowhere: until `close_layers`, `lowers` has directories only."""
+    for position, path in enumerate(overlay.lowers):
+        if path.endswith(INDEX):
+            from pod.containers import packed
+
+            _put(overlay, position, packed.mount(path))
+
+
+def close_layers(overlay: Overlay) -> None:
+    """Undo `open_layers`: an overlay that was made meanwhile has its own hold of the layers."""
+    overlay.lowers = [overlay.opened[path][0] if path in overlay.opened else path for path in overlay.lowers]
+    for _, descriptor in overlay.opened.values():
+        posix.close(descriptor)
+    overlay.opened = {}
+
+
+def _put(overlay: Overlay, position: int, descriptor: int) -> None:
+    """Let a mounted layer stand in the place of its index."""
+    path = f"/proc/self/fd/{descriptor}/."
+    overlay.opened[path] = (overlay.lowers[position], descriptor)
+    overlay.lowers = [*overlay.lowers[:position], path, *overlay.lowers[position + 1 :]]
 
 
 def adopt_root(overlay: Overlay) -> None:
     """Give the container's own layer the owner and mode of the image's root directory."""
+    open_layers(overlay)
     status_of_root = posix.stat(overlay.lowers[0])
     posix.chown(overlay.upper, status_of_root.st_uid, status_of_root.st_gid)
     posix.chmod(overlay.upper, status_of_root.st_mode & 0o7777)
@@ -98,10 +130,14 @@ def mount_overlay(overlay: Overlay) -> None:
     if overlay.upper and paths.is_directory(f"{overlay.work}/work/incompat/volatile"):
         raise PodError("the machine went down while this container ran, its files are not to be trusted")
     try:
+        open_layers(overlay)
         if not _mount_by_descriptor(overlay):
             _mount_by_options(overlay)
     except OSError as error:
         raise PodError(f"mount overlay at {overlay.target}: {error.strerror}", hint=_overlay_hint(overlay)) from error
+    finally:
+        if overlay.opened:
+            close_layers(overlay)
 
 
 def _mount_by_descriptor(overlay: Overlay) -> bool:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import os
 
+from pod.containers import packed
 from runtime import idmap, kernel, syscalls
+from storage.store import INDEX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ _FIRST_KERNEL = (5, 19)  # overlay takes idmapped layers
 
 
 def layers(engine: Engine, image: Image, directories: list[str], mappings: Mappings) -> tuple[list[str], list[int]]:
-    """Return the directories to stack, and mounts to be put over them, in the same order; none if copies were made."""
+    """Return the layers to stack, and mounts to be put over them, in the same order; none if copies were made."""
     uids, gids = mappings
     if all(inside == outside for inside, outside, _ in [*uids, *gids]):
         return directories, []
@@ -53,7 +55,10 @@ def mapped(directories: list[str], mappings: Mappings) -> list[int]:
     try:
         for path in directories:
             flags = kernel.OPEN_TREE_CLONE | kernel.OPEN_TREE_CLOEXEC
-            trees.append(syscalls.open_tree(kernel.AT_FDCWD, path, flags))
+            if path.endswith(INDEX):
+                trees.append(packed.mount(path))
+            else:
+                trees.append(syscalls.open_tree(kernel.AT_FDCWD, path, flags))
             syscalls.mount_setattr(trees[-1], attr_set=kernel.MOUNT_ATTR_IDMAP, userns_fd=namespace)
         return trees
     except OSError:

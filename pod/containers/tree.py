@@ -151,11 +151,13 @@ def _made(
             overlay.lowers = [overlay.upper] * own + overlay.lowers
             overlay.upper = ""
             if len(overlay.lowers) == 1:
+                rootfs.open_layers(overlay)
                 return os.open(overlay.lowers[0], _DIRECTORY)
         overlay.volatile = False
         rootfs.mount_overlay(overlay)
         return os.open(overlay.target, _DIRECTORY)
     finally:
+        rootfs.close_layers(overlay)
         overlay.lowers = overlay.lowers[-len(overlay.mapped) :] if overlay.mapped else []
         rootfs.detach_mapped(overlay)
 

@@ -278,19 +278,21 @@ def _estimated_size(engine: Engine, options: CreateOptions, config: ContainerCon
     """Return how many IDs the image's users and groups need, and the user that was asked for."""
     from pod.containers import users
     from storage import rootfs
+    from storage.layers.erofs.mounting import Opened
 
     numbers = [int(part) for part in config["user"].split(":") if part.isascii() and part.isdecimal()]
-    directories = rootfs.lowers(engine.store, options.image) if options.image is not None else [config["rootfs"]]
-    for name in ("etc/passwd", "etc/group"):
-        for directory in directories:
-            root = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                content = users.read_file(root, name)
-            finally:
-                os.close(root)
-            if content:
-                numbers += users.ids_in(content)
-                break
+    layers = rootfs.lowers(engine.store, options.image) if options.image is not None else [config["rootfs"]]
+    with Opened(layers) as directories:
+        for name in ("etc/passwd", "etc/group"):
+            for directory in directories:
+                root = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+                try:
+                    content = users.read_file(root, name)
+                finally:
+                    os.close(root)
+                if content:
+                    numbers += users.ids_in(content)
+                    break
     return max([_SMALLEST, *(number + 1 for number in numbers if number != NOBODY)])
 
 

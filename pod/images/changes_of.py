@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pod.containers import rootfs
 from pod.containers.diff import ADDED, CHANGED, DELETED, Change, compared
+from storage.layers.erofs.mounting import Opened
 from storage.rootfs import lowers
 
 if TYPE_CHECKING:
@@ -18,17 +19,18 @@ _DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 
 def changes(engine: Engine, image: Image, other: Image | None = None) -> list[Change]:
     """Return what the top layer of an image changed, or, with `other`, what the image has otherwise than that."""
-    directories = lowers(engine.store, image)
     if other is not None:
-        return _between(engine, directories, lowers(engine.store, other))
-    if not directories:
-        return []
-    below = _opened(engine, directories[1:])
-    try:
-        return list(compared(directories[0], below))
-    finally:
-        if below >= 0:
-            os.close(below)
+        with Opened(lowers(engine.store, image)) as ones, Opened(lowers(engine.store, other)) as others:
+            return _between(engine, ones, others)
+    with Opened(lowers(engine.store, image)) as directories:
+        if not directories:
+            return []
+        below = _opened(engine, directories[1:])
+        try:
+            return list(compared(directories[0], below))
+        finally:
+            if below >= 0:
+                os.close(below)
 
 
 def _opened(engine: Engine, directories: list[str]) -> int:

@@ -67,7 +67,7 @@ def _layers(store: Store, image: Image) -> dict[str, str]:
     directories = lowers(store, image)
     if not directories:
         return {}
-    data = {"UpperDir": directories[0], "WorkDir": directories[0].removesuffix("diff") + "work"}
+    data = {"UpperDir": directories[0], "WorkDir": directories[0].rpartition("/")[0] + "/work"}
     return {"LowerDir": ":".join(directories[1:]), **data} if directories[1:] else data
 
 

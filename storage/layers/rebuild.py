@@ -11,7 +11,7 @@ from storage.layers.erofs.keeping import kept_tar
 from storage.layers.stream import Stream
 from storage.layers.tar import REGULAR, Reader, shown
 from storage.layers.tree import NotThereError, Tree
-from storage.store import INDEX
+from storage.store import TAR
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def rebuild_tar(layer_dir: str) -> Iterator[bytes]:
 
     Raises CorruptError as soon as something of the layer is missing or has another size.
     """
-    if not os.path.isdir(os.path.join(layer_dir, "diff")) and os.path.lexists(os.path.join(layer_dir, INDEX)):
+    if not os.path.isdir(os.path.join(layer_dir, "diff")) and os.path.lexists(os.path.join(layer_dir, TAR)):
         yield from kept_tar(layer_dir)
         return
     log = headerlog.Log(os.path.join(layer_dir, headerlog.NAME))

@@ -88,6 +88,11 @@ def head(*, root: int, inodes: int, blocks: int, tar_blocks: int, uuid: bytes = 
     return (bytes(SUPERBLOCK_OFFSET) + superblock + device).ljust(METADATA_BLOCK * BLOCK, b"\0")
 
 
+def tar_blocks(head: bytes) -> int:
+    """Return how many blocks the tar has, from what `head` made."""
+    return int(_DEVICE.unpack_from(head, _DEVICE_OFFSET)[1])
+
+
 def inode(
     *,
     layout: int,

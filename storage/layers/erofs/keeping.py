@@ -81,11 +81,8 @@ def _writer(file: BinaryIO) -> Callable[[bytes], None]:
 
 
 def kept_tar(layer_dir: str) -> Iterator[bytes]:
-    """Yield the tar of a layer that is not unpacked; raises CorruptError if it or its index is damaged."""
+    """Yield the tar of a layer that is not unpacked; raises CorruptError if it cannot be read."""
     try:
-        with open(os.path.join(layer_dir, INDEX), "rb") as file:
-            if not index.is_whole(file):
-                raise CorruptError(f"rebuild layer `{layer_dir}`: its index is damaged")
         with open(os.path.join(layer_dir, TAR), "rb", buffering=0) as file:
             while data := file.read(_CHUNK):
                 yield data

@@ -35,10 +35,10 @@ def mount(index: str) -> int:
         os.close(source)
 
 
-def works(directory: str) -> bool:
-    """Tell whether layers in files of this directory can be mounted, and be part of an overlay; tried with empty ones.
+def obstacle(directory: str) -> str:
+    """Say what keeps layers in files of this directory from being part of an overlay, if anything.
 
-    Makes a directory in it meanwhile.
+    It is tried with empty ones, in a directory that is made there meanwhile.
     """
     from storage.layers.erofs import index
     from storage.layers.erofs.nodes import Nodes
@@ -51,9 +51,10 @@ def works(directory: str) -> bool:
                 index.write(file, Nodes().root, 1024)
             with Opened([f"{place}/{INDEX}"] * 2) as lowers:
                 os.close(syscalls.mount_detached("overlay", [("lowerdir+", lower) for lower in lowers]))
-    except OSError:
-        return False
-    return True
+    except OSError as error:
+        why = "the kernel mounts it from files since 6.12, in overlays since 6.15, and not from tmpfs"
+        return f"{(error.strerror or '').lower()} ({why})"
+    return ""
 
 
 class Opened:
@@ -74,7 +75,7 @@ class Opened:
         if not lower.endswith(INDEX):
             return lower
         self._fds.append(mount(lower))
-        return f"/proc/self/fd/{self._fds[-1]}"
+        return f"/proc/self/fd/{self._fds[-1]}/."  # for who does not follow links, among them this one
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

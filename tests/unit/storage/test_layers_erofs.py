@@ -14,6 +14,7 @@ import pytest
 from storage.errors import CorruptError, StorageError
 from storage.layers.erofs import apply, format, index, mounting
 from storage.layers.erofs.nodes import Nodes
+from storage.layers.erofs.verify import damage
 from storage.layers.rebuild import rebuild_tar
 from storage.store import INDEX, TAR
 from tests.fixtures import unpacked
@@ -24,7 +25,7 @@ from tests.fixtures.unpacked import Unpacked
 @pytest.fixture
 def staging(tmp_path: Path) -> Iterator[Path]:
     """A path for a layer that is to be kept."""
-    if not mounting.works(str(tmp_path)):
+    if mounting.obstacle(str(tmp_path)):
         pytest.skip("the kernel mounts EROFS from files for root only, since 6.15, and not on every file system")
     yield tmp_path / unpacked.KEPT
     _unmount()
@@ -185,10 +186,13 @@ def test_damage_is_found(staging: Path) -> None:
         damaged = bytearray(content)
         damaged[position] ^= 1
         (staging / INDEX).write_bytes(damaged)
-        with pytest.raises(CorruptError, match="index is damaged"):
-            list(rebuild_tar(str(staging)))
+        assert damage(str(staging)) == ["its index is damaged"]
     (staging / INDEX).write_bytes(content)
+    assert damage(str(staging)) == []
+    os.truncate(staging / TAR, 1024)
+    assert len(damage(str(staging))) == 1
     (staging / TAR).unlink()
+    assert damage(str(staging)) == ["layer.tar: no such file or directory"]
     with pytest.raises(CorruptError, match="No such file"):
         list(rebuild_tar(str(staging)))
 
