@@ -23,6 +23,7 @@ class Engine:
     def __init__(self, config: Config, opened: Store) -> None:
         self.config = config
         self.store = opened
+        opened.short_names = self._short_names
 
     @property
     def connection(self) -> sqlite3.Connection:
@@ -35,6 +36,13 @@ class Engine:
         from pod import rootless
 
         return self.config.rootless and rootless.has_single_id()
+
+    def _short_names(self, text: str) -> list[str]:
+        from pod import registries_conf, short_names
+
+        return short_names.local_candidates(
+            text, registries_conf.load(self.config), aliases_file=registries_conf.aliases_file(self.config)
+        )
 
 
 def open_engine(*, write: bool, sweep: bool = True) -> Engine:

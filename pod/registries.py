@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
+import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pod import __version__
+from pod import __version__, registries_conf
 from pod.errors import PodError
 from pod.settings import current
 from storage import platform as platforms
+from storage.registry.configuration import AUTH_FILES
 from storage.registry.options import RegistryOptions
 
 if TYPE_CHECKING:
     from pod.config import Config
     from storage.platform import Platform
-
-DEFAULT_REGISTRY = "docker.io"
 
 
 def runtime_auth_file(config: Config) -> str | None:
@@ -54,17 +55,31 @@ def options(
     config: Config,
     *,
     authfile: str = "",
+    compat_auth_file: str = "",
     creds: str = "",
     cert_dir: str = "",
     tls_verify: bool | None = None,
     retry: int | None = None,
     retry_delay: str = "",
 ) -> RegistryOptions:
-    """Return the options for a registry from what flags, environment and files say."""
+    """Return the options for a registry from what flags, environment and files say.
+
+    A docker-compatible auth file is one that docker shall be able to use, too: what only registries.conf knows of, it
+    does not.
+    Raises PodError, or BadConfigurationError for a registries.conf that cannot be.
+    """
     if cert_dir and not os.path.isdir(cert_dir):
         raise PodError(f"certificate directory {cert_dir}: no such directory")
+    configuration = registries_conf.load(config)
+    if compat_auth_file:
+        if authfile:
+            raise PodError(
+                "options for paths to the credential file and to the Docker-compatible credential file can not be set "
+                "simultaneously"
+            )
+        configuration = replace(configuration, credential_helpers=(AUTH_FILES,))
     return RegistryOptions(
-        auth_file=named_auth_file(authfile),
+        auth_file=compat_auth_file or named_auth_file(authfile),
         auth_files=auth_files(config),
         credentials=credentials(creds) if creds else None,
         tls_verify=tls_verify,
@@ -74,7 +89,13 @@ def options(
         user_agent=f"pod/{__version__}",
         retries=3 if retry is None else retry,
         retry_delay=duration(retry_delay) if retry_delay else 1.0,
+        configuration=configuration,
+        note=_note if current.debug else None,
     )
+
+
+def _note(text: str) -> None:
+    print(text, file=sys.stderr)
 
 
 def credentials(text: str) -> tuple[str, str]:

@@ -19,8 +19,7 @@ from pod.images import removal
 from storage import check, database, images, reference
 from storage.check import Damage
 from storage.errors import StorageError
-from storage.registry.client import RegistryClient
-from storage.registry.origin import RegistryOrigin
+from storage.registry.origin import Clients, RegistryOrigin
 from storage.repair import Repairer
 
 if TYPE_CHECKING:
@@ -131,7 +130,7 @@ def _origins(engine: Engine, image_id: str, digest: str) -> Iterator[RegistryOri
             continue
         if found.domain != "localhost" and found.name not in seen:
             seen.add(found.name)
-            yield RegistryOrigin(RegistryClient(found.domain, options), found.with_digest(digest))
+            yield RegistryOrigin(Clients(options), found.with_digest(digest))
 
 
 def _remove(engine: Engine, damage: Sequence[Damage], keep: set[str], *, force: bool) -> tuple[list[str], list[str]]:

@@ -18,6 +18,7 @@ class Settings:
         "hooks_dir",
         "log_level",
         "network_config_dir",
+        "registries_conf",
         "root",
         "runroot",
         "runtime",
@@ -44,6 +45,7 @@ class Settings:
         self.events_backend: str | None = None
         self.hooks_dir: list[str] | None = None
         self.network_config_dir: str | None = None
+        self.registries_conf: str | None = None
         self.storage_driver: str | None = None
         self.storage_opt: list[str] | None = None
         self.syslog: bool | None = None

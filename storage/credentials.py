@@ -14,7 +14,9 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from storage import credential_helpers
 from storage.errors import RegistryError, StorageError, UnauthorizedError
+from storage.registry.configuration import AUTH_FILES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -22,11 +24,9 @@ if TYPE_CHECKING:
     from storage.registry.options import RegistryOptions
 
 DOCKER_KEY = "https://index.docker.io/v1/"
-HELPER_SECONDS = 60.0
 
 _DOCKER_ALIASES = frozenset(["docker.io", "index.docker.io", "registry-1.docker.io"])
 _MAX_FILE = 16 << 20
-_NOT_FOUND = "credentials not found"
 _TOKEN_USER = "<token>"
 
 
@@ -41,50 +41,98 @@ class Credentials:
 
 
 def lookup(
-    paths: Sequence[str], key: str, *, environment: Mapping[str, str] | None = None, must_exist: bool = False
+    paths: Sequence[str],
+    key: str,
+    *,
+    environment: Mapping[str, str] | None = None,
+    must_exist: bool = False,
+    helpers: Sequence[str] = (AUTH_FILES,),
 ) -> Credentials | None:
-    """Find credentials for DOMAIN[/REPOSITORY] in the first file that has any; the longest matching key wins within it.
+    """Find credentials for DOMAIN[/REPOSITORY]: the first helper that has any counts; most often the files are all.
 
-    A file that is missing counts as empty unless `must_exist`. Raises RegistryError for a file or a helper that fails.
+    Of the files the first that has any counts, and in it the longest key that matches. A file that is missing counts
+    as empty unless `must_exist`. Raises RegistryError for a file or a helper that fails, if no other has any.
     """
-    for path in paths:
-        document = _read(path, must_exist=must_exist)
-        found = _lookup_in(document, path, key, environment or {})
+    failures: list[RegistryError] = []
+    for helper in helpers:
+        try:
+            if helper == AUTH_FILES:
+                found = _lookup_in_files(paths, key, environment or {}, must_exist=must_exist)
+            else:
+                found = _ask_helper(helper, key.partition("/")[0], environment or {})
+        except RegistryError as error:
+            failures.append(error)
+            continue
         if found is not None:
             return found
+    if failures:
+        raise failures[0]
     return None
 
 
-def store(path: str, key: str, username: str, password: str, *, environment: Mapping[str, str] | None = None) -> None:
-    """Keep credentials for a key: in the helper that the file names for it, else in the file (mode 0600, atomic)."""
+def store(
+    path: str,
+    key: str,
+    username: str,
+    password: str,
+    *,
+    environment: Mapping[str, str] | None = None,
+    helpers: Sequence[str] = (AUTH_FILES,),
+) -> str:
+    """Keep credentials for a key with the first helper that takes them; tell where they are.
+
+    In a file (mode 0600, atomic) they are, unless it names a helper for them.
+    """
     if ":" in username or not username:
         raise StorageError("a user name must not be empty or contain a colon")
+    failures: list[StorageError] = []
+    for helper in helpers:
+        try:
+            if helper == AUTH_FILES:
+                return _store_in_file(path, key, username, password, environment or {})
+            return _store_with_helper(helper, key, username, password, environment or {})
+        except RegistryError as error:
+            failures.append(error)
+    raise failures[0]
+
+
+def _store_in_file(path: str, key: str, username: str, password: str, environment: Mapping[str, str]) -> str:
     with _locked(path):
         document = _read(path)
         helper = _helper(document, key)
         if helper is not None:
-            secret = {"ServerURL": _server(key), "Username": username, "Secret": password}
-            _run_helper(helper, "store", json.dumps(secret), environment or {})
-            return
+            return _store_with_helper(helper, key, username, password, environment)
         auth = base64.b64encode(f"{username}:{password}".encode()).decode()
         auths = _auths(document, path)
         for name in [name for name in auths if _normal(name) == _normal(key)]:
             del auths[name]
         auths[key] = {"auth": auth}
         _write(path, document)
+    return path
 
 
-def remove(path: str, key: str, *, environment: Mapping[str, str] | None = None) -> bool:
-    """Forget the credentials for exactly this key; tell whether there were any."""
-    if not os.path.exists(path):
-        return False
+def _store_with_helper(helper: str, key: str, username: str, password: str, environment: Mapping[str, str]) -> str:
+    if "/" in _normal(key):
+        raise RegistryError(f"namespaced key is not supported for credential helper {helper}")
+    credential_helpers.store(helper, _server(key), username, password, environment)
+    return f"credential helper: {helper}"
+
+
+def remove(
+    path: str, key: str, *, environment: Mapping[str, str] | None = None, helpers: Sequence[str] = (AUTH_FILES,)
+) -> bool:
+    """Forget the credentials for exactly this key, in the file and with all helpers; tell whether there were any."""
+    erased = [_erase(one, key, environment or {}) for one in helpers if one != AUTH_FILES]
+    if AUTH_FILES in helpers and os.path.exists(path):
+        erased.append(_remove_from_file(path, key, environment or {}))
+    return any(erased)
+
+
+def _remove_from_file(path: str, key: str, environment: Mapping[str, str]) -> bool:
     with _locked(path):
         document = _read(path)
         helper = _helper(document, key)
-        erased = False
-        if helper is not None and _ask_helper(helper, key, environment or {}) is not None:
-            _run_helper(helper, "erase", _server(key), environment or {})
-            erased = True
+        erased = helper is not None and _erase(helper, key, environment)
         auths = _auths(document, path)
         names = [name for name in auths if _normal(name) == _normal(key)]
         for name in names:
@@ -94,48 +142,87 @@ def remove(path: str, key: str, *, environment: Mapping[str, str] | None = None)
         return erased or bool(names)
 
 
-def remove_all(path: str) -> None:
-    """Forget all credentials kept in this file; its other settings stay."""
-    if not os.path.exists(path):
-        return
-    with _locked(path):
-        document = _read(path)
-        document["auths"] = {}
-        _write(path, document)
+def _erase(helper: str, key: str, environment: Mapping[str, str]) -> bool:
+    if "/" in _normal(key) or _ask_helper(helper, key, environment) is None:
+        return False
+    credential_helpers.erase(helper, _server(key), environment)
+    return True
 
 
-def logged_in_user(paths: Sequence[str], key: str, *, environment: Mapping[str, str] | None = None) -> str | None:
-    """Give the user name kept for a registry, None if not logged in."""
-    found = lookup(paths, key, environment=environment)
-    return found.username or _TOKEN_USER if found is not None else None
+def remove_all(
+    path: str, *, environment: Mapping[str, str] | None = None, helpers: Sequence[str] = (AUTH_FILES,)
+) -> None:
+    """Forget all credentials in this file, and of the helpers that it or the caller names; its other settings stay."""
+    named = [one for one in helpers if one != AUTH_FILES]
+    if AUTH_FILES in helpers and os.path.exists(path):
+        with _locked(path):
+            document = _read(path)
+            named += _helpers(document).values()
+            document["auths"] = {}
+            _write(path, document)
+    for helper in dict.fromkeys(named):
+        for server in credential_helpers.servers(helper, environment or {}):
+            credential_helpers.erase(helper, server, environment or {})
 
 
-def login(registry: str, username: str, password: str, *, auth_file: str, options: RegistryOptions) -> None:
-    """Try the credentials at the registry and keep them in `auth_file` if it takes them.
+def find(key: str, options: RegistryOptions, *, must_exist: bool = True) -> Credentials | None:
+    """Find credentials for DOMAIN[/REPOSITORY] where the options say, as `lookup` does.
 
-    `registry` is DOMAIN[/NAMESPACE]; the namespace only narrows for what they are kept.
-    Raises UnauthorizedError when the registry refuses them: then nothing is stored.
+    A file that the user named must exist, but for who is about to write it.
+    """
+    return lookup(
+        options.searched_auth_files,
+        key,
+        environment=options.environment,
+        must_exist=must_exist and options.auth_file is not None,
+        helpers=options.configuration.credential_helpers,
+    )
+
+
+def check(registry: str, username: str, password: str, *, options: RegistryOptions) -> None:
+    """Try credentials at the registry.
+
+    `registry` is DOMAIN[/NAMESPACE]. Raises UnauthorizedError when the registry refuses them.
     """
     from dataclasses import replace
 
     from storage.registry.client import RegistryClient
 
-    client = RegistryClient(registry.partition("/")[0], replace(options, credentials=(username, password)))
     try:
-        client.check_login()
+        chosen = replace(options.of(registry), credentials=(username, password))
+        client = RegistryClient(registry.partition("/")[0], chosen)
+        try:
+            client.check_login()
+        finally:
+            client.close()
     except UnauthorizedError as error:
         raise UnauthorizedError(f'logging into "{registry}": {error}') from None
     except RegistryError as error:
         raise RegistryError(f'authenticating creds for "{registry}": {error}', hint=error.hint) from None
-    finally:
-        client.close()
-    store(auth_file, registry, username, password, environment=options.environment)
 
 
-def logout(registry: str, *, auth_file: str, environment: Mapping[str, str] | None = None) -> None:
-    """Forget a registry's credentials; raise StorageError when there are none."""
-    if not remove(auth_file, registry, environment=environment):
-        raise StorageError(f"not logged into {registry}")
+def _lookup_in_files(
+    paths: Sequence[str], key: str, environment: Mapping[str, str], *, must_exist: bool
+) -> Credentials | None:
+    for path in paths:
+        found = _lookup_in(_read(path, must_exist=must_exist), path, key, environment)
+        if found is not None:
+            return found
+    return None
+
+
+def _ask_helper(helper: str, key: str, environment: Mapping[str, str]) -> Credentials | None:
+    answer = credential_helpers.ask(helper, _server(key), environment)
+    if answer is None:
+        return None
+    username, secret = answer
+    if username == _TOKEN_USER:
+        return Credentials(identity_token=secret)
+    return Credentials(username, secret) if username or secret else None
+
+
+def _server(key: str) -> str:
+    return DOCKER_KEY if _normal(key) == "docker.io" else key
 
 
 def _lookup_in(document: dict[str, Any], path: str, key: str, environment: Mapping[str, str]) -> Credentials | None:
@@ -268,52 +355,3 @@ def _helper(document: dict[str, Any], key: str) -> str | None:
     shared = document.get("credsStore")
     fallback = shared if isinstance(shared, str) and shared else None
     return _helpers(document).get(_normal(key), fallback)
-
-
-def _server(key: str) -> str:
-    return DOCKER_KEY if _normal(key) == "docker.io" else key
-
-
-def _ask_helper(helper: str, key: str, environment: Mapping[str, str]) -> Credentials | None:
-    output = _run_helper(helper, "get", _server(key), environment)
-    if output is None:
-        return None
-    try:
-        answer = json.loads(output)
-        username, secret = answer["Username"], answer["Secret"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise RegistryError(f"credential helper {helper}: answer is not understood") from None
-    if not isinstance(username, str) or not isinstance(secret, str):
-        raise RegistryError(f"credential helper {helper}: answer is not understood")
-    if username == _TOKEN_USER:
-        return Credentials(identity_token=secret)
-    return Credentials(username, secret) if username or secret else None
-
-
-def _run_helper(helper: str, verb: str, text: str, environment: Mapping[str, str]) -> bytes | None:
-    """Run docker-credential-HELPER VERB with the text on stdin; None when it knows no such credentials."""
-    import subprocess
-
-    if not helper.replace("-", "").replace("_", "").replace(".", "").isalnum():
-        raise RegistryError(f"credential helper {helper!r}: bad name")
-    program = f"docker-credential-{helper}"
-    try:
-        ended = subprocess.run(
-            [program, verb],
-            input=text.encode(),
-            capture_output=True,
-            timeout=HELPER_SECONDS,
-            env=dict(environment),
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise RegistryError(f"{program} {verb}: no answer in {HELPER_SECONDS:.0f} seconds") from None
-    except OSError as error:
-        raise RegistryError(f"{program}: {(error.strerror or '').lower()}") from None
-    if ended.returncode == 0:
-        return ended.stdout
-    said = (ended.stdout.strip() or ended.stderr.strip()).decode(errors="replace")
-    if _NOT_FOUND in said:
-        return None
-    line = said.splitlines()[0][:200] if said and verb != "store" else f"exit status {ended.returncode}"
-    raise RegistryError(f"{program} {verb}: {line if line.isprintable() else 'failed'}")

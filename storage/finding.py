@@ -13,15 +13,18 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from sqlite3 import Connection
 
+    from storage.store import Store
+
 _HEX = frozenset("0123456789abcdef")
 _ID_LENGTH = 64
 
 
-def find(connection: Connection, text: str) -> tuple[str, str | None]:
+def find(store: Store, text: str) -> tuple[str, str | None]:
     """Find an image's ID, and the full name by which the text meant it (None if by ID or digest).
 
     The text is no full name in the store. Raises ImageNotFoundError, or StorageError if several images are meant.
     """
+    connection = store.connection
     try:
         wanted = reference.parse(text)
     except BadReferenceError:
@@ -29,32 +32,44 @@ def find(connection: Connection, text: str) -> tuple[str, str | None]:
     if wanted is not None and wanted.digest is not None:
         found = _by_digest(connection, wanted, short=not reference.has_domain(text))
     else:
-        found = _by_name(connection, text, wanted) if wanted is not None else None
+        found = _by_name(store, text, wanted) if wanted is not None else None
         found = found or _by_id(connection, text)
+        if found is None and wanted is not None and not reference.has_domain(text):
+            found = _first_of(connection, _likely(store, text))
     if found is None:
         raise not_known(text)
     return found
 
 
-def _by_name(connection: Connection, text: str, wanted: reference.Reference) -> tuple[str, str | None] | None:
+def _by_name(store: Store, text: str, wanted: reference.Reference) -> tuple[str, str | None] | None:
+    connection = store.connection
     tagged = text if wanted.tag is not None else f"{text}:{reference.LATEST}"
+    full = str(wanted.with_tag(wanted.tag or reference.LATEST))
     if reference.has_domain(text):
-        candidates = [str(wanted.with_tag(wanted.tag or reference.LATEST))]
-    else:
-        candidates = [f"localhost/{tagged}", str(wanted.with_tag(wanted.tag or reference.LATEST))]
-    for name in candidates:
-        row = connection.execute("SELECT image FROM name WHERE name = ?", (name,)).fetchone()
-        if row is not None:
-            return row[0], name
-    if reference.has_domain(text):
-        return None
+        return _first_of(connection, [full])
     # No LIKE: its wildcards are legal in names.
     rows = connection.execute(
         "SELECT image, name FROM name WHERE substr(name, -length(?1)) = ?1 ORDER BY name", (f"/{tagged}",)
     ).fetchall()
-    if len({row[0] for row in rows}) > 1:
+    if len(rows) < 2:
+        return rows[0] if rows else None
+    found = _first_of(connection, [*_likely(store, text), f"localhost/{tagged}", full])
+    if found is None and len({row[0] for row in rows}) > 1:
         raise StorageError(f"short name {text} is ambiguous: it may stand for {', '.join(row[1] for row in rows)}")
-    return rows[0] if rows else None
+    return found or rows[0]
+
+
+def _likely(store: Store, text: str) -> list[str]:
+    """Ask the configuration, which an image that is there by this name and no other does without."""
+    return list(store.short_names(text)) if store.short_names is not None else []
+
+
+def _first_of(connection: Connection, names: list[str]) -> tuple[str, str | None] | None:
+    for name in names:
+        row = connection.execute("SELECT image FROM name WHERE name = ?", (name,)).fetchone()
+        if row is not None:
+            return row[0], name
+    return None
 
 
 def _by_digest(connection: Connection, wanted: reference.Reference, *, short: bool) -> tuple[str, str | None] | None:

@@ -76,7 +76,7 @@ def find(store: Store, text: str) -> tuple[str, str | None]:
             return row[0], text
         from storage import finding
 
-        return finding.find(store.connection, text)
+        return finding.find(store, text)
     except database.Error as error:
         raise database.translated(error, "read database") from error
 

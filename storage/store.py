@@ -26,6 +26,7 @@ from storage.errors import CorruptError, NoSpaceError, StorageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
     from sqlite3 import Connection
     from types import TracebackType
 
@@ -125,14 +126,19 @@ _DIRECTORIES = ("layers", "ingest", "staging", "trash")
 
 
 class Store:
-    """A store below `root`, and a connection to its database, which the caller may share for its own tables."""
+    """A store below `root`, and a connection to its database, which the caller may share for its own tables.
 
-    __slots__ = ("connection", "keeps", "root")
+    `short_names` gives the full names that a short one may stand for, the likeliest first; it is asked only where the
+    store alone cannot tell.
+    """
+
+    __slots__ = ("connection", "keeps", "root", "short_names")
 
     def __init__(self, root: str, connection: Connection) -> None:
         self.root = root
         self.connection = connection
         self.keeps = False  # new layers are not to be unpacked, where the kernel can do without (storage/keeping.py)
+        self.short_names: Callable[[str], Iterable[str]] | None = None
 
     @property
     def layers(self) -> str:

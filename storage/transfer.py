@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from storage.documents import Platform
     from storage.images import Image
     from storage.reference import Reference
-    from storage.registry.client import RegistryClient
     from storage.registry.options import RegistryOptions
     from storage.store import Store
     from storage.transports.protocols import Origin
@@ -80,7 +79,7 @@ def pull(
     """
     return copy_in(
         store,
-        _origin(_client(reference, options), reference),
+        _origin(reference, options),
         trust=trust,
         names=[_name(reference)],
         platform=platform,
@@ -119,30 +118,26 @@ def pull_all_tags(
     progress: Progress | None = None,
 ) -> list[Image]:
     """Pull every tag of a repository, in the registry's order."""
-    client = _client(reference, options)
+    from storage.registry.origin import Clients, RegistryOrigin
+
+    clients = Clients(options)
     with Interrupts() as interrupts:
         with interrupts.waiting():
-            tags = list(client.tags(reference.path))
+            tags = RegistryOrigin(clients, reference).tags()
         puller = _Puller(store, trust, platform, progress or NoProgress(), interrupts, rootless, single_id)
         tagged = [reference.with_tag(tag) for tag in tags]
-        return [puller.pull(_origin(client, one), [_name(one)]) for one in tagged]
+        return [puller.pull(RegistryOrigin(clients, one), [_name(one)]) for one in tagged]
 
 
 def remote_digest(reference: Reference, *, options: RegistryOptions) -> str:
     """Ask the registry for the digest that a reference has now; compare it with `Image.digests`."""
-    return _origin(_client(reference, options), reference).manifest()[2]
+    return _origin(reference, options).manifest()[2]
 
 
-def _client(reference: Reference, options: RegistryOptions) -> RegistryClient:
-    from storage.registry.client import RegistryClient
+def _origin(reference: Reference, options: RegistryOptions) -> Origin:
+    from storage.registry.origin import Clients, RegistryOrigin
 
-    return RegistryClient(reference.domain, options)
-
-
-def _origin(client: RegistryClient, reference: Reference) -> Origin:
-    from storage.registry.origin import RegistryOrigin
-
-    return RegistryOrigin(client, reference)
+    return RegistryOrigin(Clients(options), reference)
 
 
 @dataclass(frozen=True)

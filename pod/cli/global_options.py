@@ -24,7 +24,6 @@ REMOTE = (
 )
 UNSUPPORTED = {
     "imagestore": "all images are in the store that --root names",
-    "registries_conf": "name the registry in the image's name",
     "module": "put the settings into containers.conf, or name a file in CONTAINERS_CONF_OVERRIDE",
 }
 # What is done at once, or has no effect; the rest is for the engine to read (pod.settings).
@@ -124,7 +123,10 @@ def main(
     out: Annotated[
         str | None, Option("--out", metavar="string", help="Send output (stdout) from pod to a file")
     ] = None,
-    registries_conf: Annotated[str | None, Option("--registries-conf", hidden=True, help="Refused")] = None,
+    registries_conf: Annotated[
+        str | None,
+        Option("--registries-conf", metavar="string", hidden=True, help="Path to a registries.conf to read instead"),
+    ] = None,
     trace: Annotated[bool, Option("--trace", hidden=True, help="Accepted, without effect")] = False,
     version: Annotated[bool, Option("--version", "-v", help="Version for pod")] = False,
     volumepath: Annotated[

@@ -22,10 +22,14 @@ def main(
             help="path of the authentication file. Use REGISTRY_AUTH_FILE environment variable to override",
         ),
     ] = "",
+    compat_auth_file: Annotated[
+        str,
+        Option(
+            "--compat-auth-file", metavar="string", help="path of a Docker-compatible config file to update instead"
+        ),
+    ] = "",
 ) -> None:
     """Remove the cached username and password for the registry."""
-    import os
-
     from pod import config as configuration
     from pod import registries
     from pod.cli.login import key
@@ -36,18 +40,19 @@ def main(
     if all and registry:
         raise PodError("--all takes no arguments")
     config = configuration.load(current)
-    named = registries.named_auth_file(authfile)
+    options = registries.options(config, authfile=authfile, compat_auth_file=compat_auth_file)
+    helpers = options.configuration.credential_helpers
     ours = (registries.runtime_auth_file(config), registries.own_auth_file(config))
-    files = [named] if named else [path for path in ours if path is not None]
+    files = [options.auth_file] if options.auth_file else [path for path in ours if path is not None]
     if all:
         for path in files:
-            credentials.remove_all(path)
+            credentials.remove_all(path, environment=options.environment, helpers=helpers)
         print("Removed login credentials for all registries")
         return
-    server = key(registry)
-    removed = [credentials.remove(path, server, environment=os.environ) for path in files]
+    server = key(registry, options)
+    removed = [credentials.remove(path, server, environment=options.environment, helpers=helpers) for path in files]
     if not any(removed):
-        if not named and credentials.lookup(registries.auth_files(config), server, environment=os.environ):
+        if not options.auth_file and credentials.find(server, options, must_exist=False):
             raise PodError(
                 f"not logged into {server} with current tool. Existing credentials were established via docker login. "
                 "Please use docker logout instead"

@@ -37,7 +37,7 @@ def main(
     """Pull an image from a registry and store it locally."""
     from pod import registries
     from pod.cli.progress import display
-    from pod.cli.pulling import pull_shown
+    from pod.cli.pulling import chooser, pull_shown
     from pod.engine import open_engine
     from pod.images import pulls
 
@@ -50,7 +50,14 @@ def main(
             pulls.source(image)
     engine = open_engine(write=True)
     options = registries.options(engine.config, **asked.registry)
-    pull = pulls.Pull(engine, options=options, policy=policy, platform=wanted, signature_policy=asked.signature_policy)
+    pull = pulls.Pull(
+        engine,
+        options=options,
+        policy=policy,
+        platform=wanted,
+        signature_policy=asked.signature_policy,
+        choose=chooser(),
+    )
     for image in images:
         if not all_tags:
             print(pull_shown(pull, image, quiet=asked.quiet).id, flush=True)

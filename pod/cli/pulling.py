@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from pod import registries
@@ -11,17 +12,25 @@ from pod.images import pulls
 if TYPE_CHECKING:
     from pod.cli.flags.request import Request
     from pod.engine import Engine
+    from pod.short_names import Choose
     from storage.images import Image
 
 
 def pull_shown(pull: pulls.Pull, text: str, *, quiet: bool) -> Image:
     """Get one image and show how it goes on."""
     with display(quiet=quiet) as shown:
-        if pull.policy == "always" or (pull.policy != "never" and pull.stored(text) is None):
-            shown.begin(str(pulls.source(text)))
         image = pull.image(text, shown)
         shown.end(image.id)
     return image
+
+
+def chooser() -> Choose | None:
+    """Return who asks the user which of several images is meant; None without a terminal."""
+    if sys.stdin is None or sys.stdout is None or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return None
+    from pod.cli.choosing import choose
+
+    return choose
 
 
 def pull_for_run(engine: Engine, request: Request) -> Image:
@@ -32,5 +41,6 @@ def pull_for_run(engine: Engine, request: Request) -> Image:
         policy=request.pull,
         platform=registries.platform(**request.platform),
         signature_policy=request.signature_policy,
+        choose=chooser(),
     )
     return pull_shown(pull, request.reference, quiet=request.quiet)

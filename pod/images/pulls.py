@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, Protocol
 
-from pod import events, trust
+from pod import events, registries_conf, short_names, trust
 from pod.errors import PodError
 from storage import images, reference, transfer
 from storage.errors import ImageNotFoundError, RegistryError, StorageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pod.engine import Engine
+    from pod.short_names import Choose
     from storage.images import Image
     from storage.platform import Platform
     from storage.reference import Reference
@@ -23,8 +27,22 @@ POLICIES = ("always", "missing", "never", "newer")
 _TRANSPORTS = ("containers-storage", "dir", "docker-archive", "docker-daemon", "oci", "oci-archive", "ostree", "sif")
 
 
+class Shown(Protocol):
+    """Who shows how a pull goes on."""
+
+    @property
+    def progress(self) -> Progress:
+        """What storage is told to report to."""
+
+    def begin(self, name: str) -> None:
+        """Announce an image."""
+
+    def note(self, text: str) -> None:
+        """Tell something else."""
+
+
 class Pull:
-    """What one command says about pulling."""
+    """What one command says about pulling; `choose` asks the user which image a short name means, if it can."""
 
     def __init__(
         self,
@@ -34,39 +52,95 @@ class Pull:
         policy: str = "always",
         platform: Platform | None = None,
         signature_policy: str = "",
+        choose: Choose | None = None,
     ) -> None:
         self.engine = engine
         self.options = options
         self.policy = check_policy(policy)
         self.platform = platform
         self.signature_policy = signature_policy
+        self.choose = choose
 
-    def image(self, text: str, progress: Progress | None) -> Image:
+    def image(self, text: str, shown: Shown) -> Image:
         """Return the image that a text names, fetched if the policy says so."""
         wanted = None if self.policy == "always" else self.stored(text)
         if wanted is not None and self.policy == "missing":
             return wanted
         if self.policy == "never":
             return wanted or images.resolve(self.engine.store, text)
-        name = source(text)
-        if wanted is not None and self.policy == "newer" and self.is_current(wanted, name):
-            return wanted
         try:
-            image = transfer.pull(
-                self.engine.store,
-                name,
-                options=self.options,
-                trust=self.trust(),
-                platform=self.platform,
-                rootless=self.engine.config.rootless,
-                single_id=self.engine.single_id,
-                progress=progress,
-            )
-        except StorageError as error:
-            events.record(self.engine.config, "image", "pull-error", name=str(name), fields={"Error": str(error)})
+            resolved = self.resolve(text)
+        except (PodError, StorageError):
+            if wanted is not None:
+                return wanted
             raise
+        if wanted is not None and self.policy == "newer" and self.is_current(wanted, resolved.candidates):
+            return wanted
+        if resolved.description:
+            shown.note(resolved.description)
+        name, image = self._first(text, resolved.candidates, shown)
         events.record(self.engine.config, "image", "pull", id=image.id, name=str(name))
+        if resolved.record:
+            self._remember(resolved.record, name)
         return image
+
+    def resolve(self, text: str) -> short_names.Resolved:
+        """Return what to pull for a text: a short name that an image of the store has means that one's.
+
+        Raises PodError, or StorageError for what is no name.
+        """
+        name = source(text)
+        if text.startswith("docker://") or reference.has_domain(text):
+            return short_names.Resolved((name,))
+        try:
+            _, known = images.find(self.engine.store, text)
+        except StorageError:
+            return short_names.resolve(
+                text, self.options.configuration, aliases_file=self._aliases_file, choose=self.choose
+            )
+        if known is None:
+            raise PodError(f"pull policy is {self.policy} but image has been referred to by ID ({text})")
+        return short_names.Resolved((reference.parse(known),))
+
+    def _first(self, text: str, candidates: Sequence[Reference], shown: Shown) -> tuple[Reference, Image]:
+        """Fetch the first of several that there is."""
+        failures: list[StorageError] = []
+        for name in candidates:
+            shown.begin(str(name))
+            try:
+                return name, self._fetch(name, shown.progress)
+            except StorageError as error:
+                failures.append(error)
+        failure = failures[0]
+        if len(failures) > 1:
+            told = "\n * ".join(str(one) for one in failures)
+            failure = StorageError(f"{len(failures)} errors occurred while pulling:\n * {told}")
+        fields: dict[str, str | int] = {"Error": str(failure)}
+        name_told = str(candidates[0]) if len(candidates) == 1 else text
+        events.record(self.engine.config, "image", "pull-error", name=name_told, fields=fields)
+        raise failure
+
+    def _fetch(self, name: Reference, progress: Progress) -> Image:
+        return transfer.pull(
+            self.engine.store,
+            name,
+            options=self.options,
+            trust=self.trust(),
+            platform=self.platform,
+            rootless=self.engine.config.rootless,
+            single_id=self.engine.single_id,
+            progress=progress,
+        )
+
+    @property
+    def _aliases_file(self) -> str:
+        return registries_conf.aliases_file(self.engine.config)
+
+    def _remember(self, short: str, name: Reference) -> None:
+        try:
+            short_names.remember(short, name, aliases_file=self._aliases_file)
+        except (PodError, StorageError) as error:
+            print(f"Warning: {error}", file=sys.stderr)  # the image is there
 
     def all_tags(self, text: str, progress: Progress | None) -> list[Image]:
         """Fetch every tag of a repository."""
@@ -102,16 +176,19 @@ class Pull:
             return None
         return image
 
-    def is_current(self, image: Image, name: Reference) -> bool:
-        """Whether the registry has nothing newer, or does not answer."""
-        try:
-            return transfer.remote_digest(name, options=self.options) in image.digests
-        except RegistryError:
-            return True
+    def is_current(self, image: Image, candidates: Sequence[Reference]) -> bool:
+        """Whether the registries have nothing newer, or do not answer."""
+        for name in candidates:
+            try:
+                if transfer.remote_digest(name, options=self.options) not in image.digests:
+                    return False
+            except (RegistryError, ImageNotFoundError):
+                continue
+        return True
 
 
 def source(text: str) -> Reference:
-    """Return the full name that a text means at a registry."""
+    """Return the full name that a text means at a registry, docker.io where it names none."""
     transport, colon, _ = text.partition(":")
     if colon and transport in _TRANSPORTS:
         raise PodError(f"pulling from the transport {transport} is not supported")

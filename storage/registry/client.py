@@ -14,7 +14,7 @@ from storage.reference import check_digest_syntax, parse
 from storage.registry import challenges, parallel
 from storage.registry.addresses import host_of, is_loopback, origin
 from storage.registry.blobs import stream
-from storage.registry.failures import MAX_ERROR_BODY, AnswerError, ConnectionFailedError, from_answer
+from storage.registry.failures import MAX_ERROR_BODY, AnswerError, ConnectionFailedError, from_answer, prefixed
 from storage.registry.tokens import Authorizer
 from storage.registry.transport import Transport, discard
 
@@ -65,16 +65,11 @@ class RegistryClient:
         digest = tag_or_digest if ":" in tag_or_digest else None
         separator = "@" if digest is not None else ":"
         parse(f"localhost/{repository}{separator}{tag_or_digest}")
-        source = f"initializing source docker://{self.domain}/{repository}{separator}{tag_or_digest}"
         what = f"reading manifest {tag_or_digest} in {self.domain}/{repository}"
-        try:
-            self._ping()
-            raw, content_type = self._fetch_manifest(repository, tag_or_digest, what)
-        except StorageError as error:
-            raise _prefixed(error, source) from None
+        raw, content_type = self._fetch_manifest(repository, tag_or_digest, what)
         if digest is None:
             return raw, content_type, documents.digest_of(raw)
-        documents.check_digest(raw, digest, f"{source}: {what}")
+        documents.check_digest(raw, digest, what)
         return raw, content_type, digest
 
     def open_blob(self, repository: str, descriptor: Descriptor, *, offset: int = 0) -> Iterator[bytes]:
@@ -189,7 +184,7 @@ class RegistryClient:
                 body = self._transport.read_all(answer, MAX_ERROR_BODY, what)
                 raise from_answer(answer.status_code, body, answer.url)
         except StorageError as error:
-            raise _prefixed(error, what) from None
+            raise prefixed(error, what) from None
         return answer
 
     def _open_foreign(self, urls: tuple[str, ...], headers: dict[str, str], digest: str) -> Response:
@@ -208,7 +203,7 @@ class RegistryClient:
                 return answer
             body = self._transport.read_all(answer, MAX_ERROR_BODY, f"blob {digest}")
             failure = from_answer(answer.status_code, body, url)
-        raise _prefixed(failure, f"reading blob {digest}")
+        raise prefixed(failure, f"reading blob {digest}")
 
     def _authorizer(self, repository: str) -> Authorizer:
         if repository not in self._authorizers:
@@ -226,12 +221,7 @@ class RegistryClient:
             return credentials.Credentials(*options.credentials)
         if repository not in self._found:
             key = f"{self.domain}/{repository}" if repository else self.domain
-            self._found[repository] = credentials.lookup(
-                options.searched_auth_files,
-                key,
-                environment=options.environment,
-                must_exist=options.auth_file is not None,
-            )
+            self._found[repository] = credentials.find(key, options)
         return self._found[repository]
 
     def _base_url(self) -> str:
@@ -253,10 +243,10 @@ class RegistryClient:
                 if isinstance(error, ConnectionFailedError) and error.kind in ("certificate", "timeout"):
                     break
             except StorageError as error:
-                raise _prefixed(error, what) from None
+                raise prefixed(error, what) from None
             else:
                 return
-        raise _prefixed(_most_telling(failures), what) from None
+        raise prefixed(_most_telling(failures), what) from None
 
     def _schemes(self) -> tuple[str, ...]:
         """List what to try. This machine is asked by http first: that is what it speaks, and no secret is sent yet."""
@@ -308,11 +298,3 @@ def _tag_page(body: bytes, what: str) -> list[str]:
     if not isinstance(tags, list) or any(not isinstance(tag, str) for tag in tags):
         raise RegistryError(f"{what}: tags are not a list of strings")
     return tags
-
-
-def _prefixed(error: StorageError, what: str) -> StorageError:
-    """Give the same kind of error with what was attempted in front."""
-    message = f"{what}: {error}"
-    if isinstance(error, ConnectionFailedError):
-        return ConnectionFailedError(message, kind=error.kind, hint=error.hint)
-    return type(error)(message, hint=error.hint)

@@ -130,3 +130,11 @@ def _line(code: str, message: str) -> str:
         text = f"{name}: {text}"
     text = " ".join((text or name).split())
     return "".join(character if character.isprintable() else "?" for character in text)[:300]
+
+
+def prefixed(error: StorageError, what: str) -> StorageError:
+    """Give the same kind of error with what was attempted in front."""
+    message = f"{what}: {error}"
+    if isinstance(error, ConnectionFailedError):
+        return ConnectionFailedError(message, kind=error.kind, hint=error.hint)
+    return type(error)(message, hint=error.hint)

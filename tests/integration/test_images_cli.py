@@ -260,6 +260,32 @@ def test_login_says_where_it_writes(pod: Pod, script: ScriptedRegistry) -> None:
     assert refused.code == 125
 
 
+def test_login_for_docker_and_with_a_secret(pod: Pod, script: ScriptedRegistry) -> None:
+    script.credentials = ("user", "secret")
+    file = os.path.join(pod.home, "config.json")
+    words = ["--compat-auth-file", file, script.address]
+    pod.run("secret", "create", "user", "-", input="secret")
+    assert pod.run("login", "--secret", "user", *words).out == "Login Succeeded!"
+    with open(file) as content:
+        assert list(json.load(content)["auths"]) == [script.address]
+    assert pod.run("login", "--get-login", *words).out == "user"
+    for refused, message in (
+        (["login", "--secret", "user", "-p", "x"], "--secret can not be used with --password options"),
+        (["login", "--secret", "nobody"], 'no secret with name or id "nobody": no such secret'),
+        (
+            ["login", "--authfile", file, "-u", "a", "-p", "b"],
+            "options for paths to the credential file and to the Docker",
+        ),
+    ):
+        assert message in pod.run(*refused, *words, check=False).stderr
+    namespaced = pod.run("login", "-u", "user", "-p", "secret", *words[:-1], f"{script.address}/ns", check=False)
+    assert "cannot be recorded in Docker-compatible format with namespaced key" in namespaced.stderr
+    pod.run("logout", *words)
+    assert pod.run("logout", *words, check=False).stderr == f"Error: not logged into {script.address}\n"
+    for key in (f"{script.address}/ns:1", "a b", f"{script.address}/NS"):
+        assert pod.run("login", "-u", "a", "-p", "b", key, check=False).code == 125
+
+
 def test_login_with_prompts(pod: Pod, script: ScriptedRegistry) -> None:
     script.credentials = ("user", "secret")
     terminal = pod.spawn("login", script.address)

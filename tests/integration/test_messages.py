@@ -86,7 +86,7 @@ def test_what_only_a_remote_client_knows_is_refused_by_name(pod: Pod, words: str
     )
 
 
-@pytest.mark.parametrize("words", ["--imagestore /x ps", "--module x ps", "--registries-conf /x ps"])
+@pytest.mark.parametrize("words", ["--imagestore /x ps", "--module x ps"])
 def test_what_pod_does_not_do_is_refused_by_name(pod: Pod, words: str) -> None:
     result = pod.run(*words.split(), check=False)
     assert result.code == 125

@@ -18,9 +18,8 @@ from storage.documents import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, Platform, dig
 from storage.errors import StorageError
 from storage.images import list_images
 from storage.reference import parse
-from storage.registry.client import RegistryClient
 from storage.registry.options import RegistryOptions
-from storage.registry.origin import RegistryOrigin
+from storage.registry.origin import Clients, RegistryOrigin
 from storage.source import Source, locate
 from storage.store import open_store
 from storage.transfer import pull
@@ -94,11 +93,11 @@ class Place:
 
     def locate(self, trust: Trust, name: str = "", platform: Platform | None = None) -> Source:
         """Do what comes before the first layer."""
-        client = RegistryClient(self.registry.domain, OPTIONS)
+        clients = Clients(OPTIONS)
         try:
-            return locate(RegistryOrigin(client, parse(name or self.name)), platform or AMD64, trust)
+            return locate(RegistryOrigin(clients, parse(name or self.name)), platform or AMD64, trust)
         finally:
-            client.close()
+            clients.close()
 
     def rejection(self, trust: Trust, name: str = "") -> str:
         """Return why an image is rejected, and see that nothing but its manifest was read."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from storage import credentials
+from storage import credential_helpers, credentials
 from storage.credentials import Credentials
 from storage.errors import RegistryError, StorageError
 
@@ -89,8 +89,10 @@ def test_files_in_order(tmp_path: Path) -> None:
     second = write(tmp_path / "2.json", {"auths": {"a.b": entry("two"), "empty.io": entry("two"), "c.d": entry("two")}})
     paths = [str(tmp_path / "missing.json"), first, second]
     for key, user in (("a.b", "one"), ("empty.io", "two"), ("c.d", "two")):
-        assert credentials.logged_in_user(paths, key) == user
-    assert credentials.logged_in_user(paths, "e.f") is None
+        found = credentials.lookup(paths, key)
+        assert found is not None
+        assert found.username == user
+    assert credentials.lookup(paths, "e.f") is None
 
 
 def test_forms_of_entries(tmp_path: Path) -> None:
@@ -111,7 +113,7 @@ def test_forms_of_entries(tmp_path: Path) -> None:
 
 def test_dockercfg(tmp_path: Path) -> None:
     path = write(tmp_path / ".dockercfg", {"a.b": entry("old")})
-    assert credentials.logged_in_user([path], "a.b/x") == "old"
+    assert credentials.lookup([path], "a.b/x") == Credentials("old", "secret")
 
 
 @pytest.mark.parametrize(
@@ -222,7 +224,7 @@ def test_helpers(tmp_path: Path, helpers: dict[str, str]) -> None:
     )
     assert credentials.lookup([path], "a.b/x", environment=helpers) == Credentials("user", "password")
     assert credentials.lookup([path], "docker.io/x", environment=helpers) == Credentials(identity_token="refresh")
-    assert credentials.logged_in_user([path], "c.d", environment=helpers) == "file"
+    assert credentials.lookup([path], "c.d", environment=helpers) == Credentials("file", "secret")
     assert credentials.lookup([path], "e.f", environment=helpers) is None
     with pytest.raises(RegistryError, match="docker-credential-failing get: keyring is locked"):
         credentials.lookup([path], "f.io", environment=helpers)
@@ -244,7 +246,7 @@ def test_helpers_store_and_erase(tmp_path: Path, helpers: dict[str, str]) -> Non
 
 
 def test_helpers_that_misbehave(tmp_path: Path, helpers: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(credentials, "HELPER_SECONDS", 0.2)
+    monkeypatch.setattr(credential_helpers, "SECONDS", 0.2)
     named = {"slow.io": "slow", "odd.io": "odd", "none.io": "missing", "bad.io": "../../bin/sh"}
     path = write(tmp_path / "config.json", {"credHelpers": named})
     messages = {"slow.io": "no answer", "odd.io": "not understood", "none.io": "no such file", "bad.io": "bad name"}

@@ -85,6 +85,25 @@ def test_localhost_goes_before_docker(store: Store) -> None:
     assert images.find(store, "debian") == (mine, "localhost/debian:latest")
 
 
+def test_the_configuration_is_asked_where_the_store_cannot_tell(store: Store) -> None:
+    asked: list[str] = []
+
+    def likely(text: str) -> list[str]:
+        asked.append(text)
+        return ["quay.io/moved:latest", "quay.io/app:latest"]
+
+    store.short_names = likely
+    alone = add_image(store, "a", "ghcr.io/app:latest")
+    assert images.find(store, "app") == images.find(store, "ghcr.io/app") == (alone, "ghcr.io/app:latest")
+    assert images.find(store, alone[:12]) == (alone, None)
+    assert asked == []
+    second = add_image(store, "b", "quay.io/app:latest")
+    assert images.find(store, "app") == (second, "quay.io/app:latest")
+    moved = add_image(store, "c", "quay.io/moved:latest")
+    assert images.find(store, "short") == (moved, "quay.io/moved:latest")
+    assert asked == ["app", "short"]
+
+
 def test_wildcards_of_sql_are_letters(store: Store) -> None:
     add_image(store, "a", "quay.io/x/a-b:latest")
     with pytest.raises(ImageNotFoundError):

@@ -19,9 +19,8 @@ from storage.documents import DOCKER_MANIFEST, OCI_MANIFEST, Descriptor
 from storage.errors import CorruptError, StorageError
 from storage.outgoing import copy_out
 from storage.reference import normalize
-from storage.registry.client import RegistryClient
 from storage.registry.options import RegistryOptions
-from storage.registry.origin import RegistryOrigin
+from storage.registry.origin import Clients, RegistryOrigin
 from storage.store import Store, open_store
 from storage.trust.verification import accept_anything
 from tests.fakes.registry import FakeRegistry
@@ -94,7 +93,7 @@ def pulled(store: Store, *, layers: list[bytes], kind: str = "gzip", oci: bool =
             changes["config"] = config
         registry.add_image("a/b", "latest", layers, changes)
         reference = normalize(f"{registry.domain}/a/b")
-        origin = RegistryOrigin(RegistryClient(registry.domain, options), reference)
+        origin = RegistryOrigin(Clients(options), reference)
         trust = accept_anything(options)
         return transfer.copy_in(
             store, origin, trust=trust, names=["x/y:1"], rootless=not IS_ROOT, single_id=not IS_ROOT

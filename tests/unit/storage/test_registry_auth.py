@@ -251,28 +251,24 @@ def test_token_servers_that_misbehave(registry: FakeRegistry, action: Action, me
 
 
 @pytest.mark.parametrize("auth", ["basic", "bearer"])
-def test_login(registry: FakeRegistry, tmp_path: Path, auth: str) -> None:
+def test_checking_credentials(registry: FakeRegistry, tmp_path: Path, auth: str) -> None:
     registry.auth = Basic("user", SECRET) if auth == "basic" else Bearer(registry, user="user", password=SECRET)
-    path = str(tmp_path / "auth.json")
+    options = replace(QUICK, auth_file=str(tmp_path / "auth.json"))
     with pytest.raises(UnauthorizedError, match=f'logging into "{registry.domain}": .*invalid username/password'):
-        credentials.login(registry.domain, "user", "mistaken", auth_file=path, options=QUICK)
-    assert list(tmp_path.iterdir()) == []
-    credentials.login(registry.domain, "user", SECRET, auth_file=path, options=QUICK)
-    assert credentials.logged_in_user([path], registry.domain) == "user"
-    RegistryClient(registry.domain, replace(QUICK, auth_file=path)).manifest("a/b", "latest")
-    credentials.logout(registry.domain, auth_file=path)
-    with pytest.raises(StorageError, match=f"not logged into {registry.domain}"):
-        credentials.logout(registry.domain, auth_file=path)
+        credentials.check(registry.domain, "user", "mistaken", options=QUICK)
+    credentials.check(registry.domain, "user", SECRET, options=QUICK)
+    credentials.store(str(options.auth_file), registry.domain, "user", SECRET)
+    RegistryClient(registry.domain, options).manifest("a/b", "latest")
+    credentials.remove(str(options.auth_file), registry.domain)
     with pytest.raises(UnauthorizedError):
-        RegistryClient(registry.domain, replace(QUICK, auth_file=path)).manifest("a/b", "latest")
+        RegistryClient(registry.domain, options).manifest("a/b", "latest")
 
 
-def test_login_where_nobody_listens(tmp_path: Path) -> None:
+def test_checking_credentials_where_nobody_listens() -> None:
     with pytest.raises(
         RegistryError, match=r'authenticating creds for "127\.0\.0\.1:1": pinging .*: connection refused'
     ):
-        credentials.login("127.0.0.1:1", "user", SECRET, auth_file=str(tmp_path / "auth.json"), options=QUICK)
-    assert list(tmp_path.iterdir()) == []
+        credentials.check("127.0.0.1:1", "user", SECRET, options=QUICK)
 
 
 def test_named_auth_file_must_exist(registry: FakeRegistry, tmp_path: Path) -> None:
