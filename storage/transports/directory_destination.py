@@ -1,0 +1,70 @@
+"""An image whose files lie in a directory by their digests (`dir:`): writing it. Source: containers-transports(5)."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from storage import documents
+from storage.errors import StorageError
+from storage.transports.directory import MANIFEST, VERSION, blob_name
+from storage.transports.outputs import FolderOutput, verified
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from storage.documents import Descriptor
+
+
+class DirectoryDestination:
+    """The image of a directory (transports/protocols.py: Destination); one that is there already is replaced."""
+
+    manifest_types = (documents.DOCKER_MANIFEST, documents.OCI_MANIFEST, documents.DOCKER_LIST, documents.OCI_INDEX)
+    plain_layers = False
+
+    def __init__(self, path: str) -> None:
+        _check_replaceable(path)
+        self._folder = FolderOutput(path, replace=True)
+
+    def has_blob(self, descriptor: Descriptor) -> bool:
+        """Tell whether a blob was written."""
+        return self._folder.has(blob_name(descriptor.digest), descriptor.size)
+
+    def put_blob(self, descriptor: Descriptor, chunks: Iterator[bytes]) -> None:
+        """Write a blob."""
+        if not self.has_blob(descriptor):
+            self._folder.add(blob_name(descriptor.digest), verified(chunks, descriptor))
+
+    def put_manifest(self, raw: bytes, media_type: str, digest: str) -> None:
+        """Write a manifest that an index names."""
+        documents.check_digest(raw, digest, "manifest")
+        self._folder.add(f"{blob_name(digest)}.{MANIFEST}", iter((raw,)))
+
+    def finish(self, raw: bytes, media_type: str) -> None:
+        """Write the manifest, and make the directory visible."""
+        self._folder.add("version", iter((VERSION.encode(),)))
+        self._folder.add(MANIFEST, iter((raw,)))
+        self._folder.finish()
+
+    def close(self) -> None:
+        """Take back what was not finished."""
+        self._folder.discard()
+
+
+def _check_replaceable(path: str) -> None:
+    """Refuse to put an image in place of a directory with something else in it."""
+    try:
+        names = os.listdir(path)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise StorageError(f"open {path}: {(error.strerror or '').lower()}") from error
+    if not names:
+        return
+    try:
+        with open(os.path.join(path, "version"), "rb") as file:
+            known = file.read(len(VERSION)) == VERSION.encode()
+    except OSError:
+        known = False
+    if not known:
+        raise StorageError(f"{path}: not a containers image directory, don't want to overwrite important data")

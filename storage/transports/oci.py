@@ -1,0 +1,120 @@
+"""Images in an OCI image layout, in a directory (`oci:`) or in an archive (`oci-archive:`): reading them.
+
+Source: OCI image-spec 1.1, image-layout.md.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from storage import documents
+from storage.errors import CorruptError, ImageNotFoundError, StorageError
+from storage.transports.files import read
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from storage.documents import Descriptor
+    from storage.transports.files import Files
+
+REFERENCE_NAME = "org.opencontainers.image.ref.name"
+# What containerd and docker write beside it: the whole name, where the other is the tag alone.
+_IMAGE_NAME = "io.containerd.image.name"
+
+
+class OciOrigin:
+    """One image of a layout (transports/protocols.py: Origin).
+
+    It is chosen by the name that the layout gives it, by its number in the index, or by being the only one.
+    """
+
+    def __init__(self, files: Files, transport: str, *, name: str = "", number: int | None = None) -> None:
+        self.transport = transport
+        self._files = files
+        self._descriptor = _choose(_index(files), files.path, name, number)
+
+    @property
+    def scope(self) -> str:
+        """The path of the layout."""
+        return self._files.path
+
+    @property
+    def name(self) -> str:
+        """The name that the layout gives to the image, as it stands there; "" if none."""
+        annotations = self._descriptor.annotations
+        return annotations.get(_IMAGE_NAME) or annotations.get(REFERENCE_NAME, "")
+
+    def manifest(self, digest: str | None = None) -> tuple[bytes, str, str]:
+        """Read the manifest or index that was chosen, or one by digest."""
+        if digest is None:
+            return self.blob(self._descriptor), self._descriptor.media_type, self._descriptor.digest
+        raw = read(self._files, blob_name(digest), documents.MAX_DOCUMENT)
+        documents.check_digest(raw, digest, "manifest")
+        return raw, "", digest
+
+    def blob(self, descriptor: Descriptor) -> bytes:
+        """Read a small blob."""
+        if descriptor.data is not None:
+            return descriptor.data
+        raw = read(self._files, blob_name(descriptor.digest), documents.MAX_DOCUMENT)
+        documents.check_digest(raw, descriptor.digest, "blob")
+        return raw
+
+    def open_blob(self, descriptor: Descriptor, *, offset: int = 0) -> Iterator[bytes]:
+        """Read a blob."""
+        return sized(self._files, blob_name(descriptor.digest), descriptor, offset)
+
+    def fresh(self) -> OciOrigin:
+        """Give the same: files are read by offset."""
+        return self
+
+    def close(self) -> None:
+        """Close the layout."""
+        self._files.close()
+
+
+def blob_name(digest: str) -> str:
+    """Give the name of a blob in a layout."""
+    algorithm, _, encoded = documents.check_digest_syntax(digest).partition(":")
+    return f"blobs/{algorithm}/{encoded}"
+
+
+def sized(files: Files, name: str, descriptor: Descriptor, offset: int) -> Iterator[bytes]:
+    """Give the chunks of a file that has the size which its descriptor promises."""
+    if descriptor.data is not None:
+        return iter((descriptor.data[offset:],))
+    size = files.size(name)
+    if size != descriptor.size:
+        raise CorruptError(f"{files.path}: blob {descriptor.digest} has {size} bytes instead of {descriptor.size}")
+    return files.chunks(name, offset)
+
+
+def _index(files: Files) -> documents.Index:
+    index = documents.parse_manifest(read(files, "index.json", documents.MAX_DOCUMENT), documents.OCI_INDEX)
+    if not isinstance(index, documents.Index):
+        raise CorruptError(f"{files.path}: index.json is not an index")
+    return index
+
+
+def _choose(index: documents.Index, path: str, name: str, number: int | None) -> Descriptor:
+    found = index.manifests
+    if number is not None:
+        if not 0 <= number < len(found):
+            raise ImageNotFoundError(f"{path}: no image @{number}, only {len(found)} are there")
+        return found[number]
+    if name:
+        for descriptor in found:
+            if descriptor.annotations.get(REFERENCE_NAME) == name:
+                return descriptor
+        raise ImageNotFoundError(f'{path}: no descriptor found for reference "{name}"', hint=_hint(index))
+    if not found:
+        raise ImageNotFoundError(f"{path}: no image in oci")
+    if len(found) > 1:
+        raise StorageError(f"{path}: more than one image in oci, choose an image", hint=_hint(index))
+    return found[0]
+
+
+def _hint(index: documents.Index) -> str:
+    names = [one.annotations.get(REFERENCE_NAME) or f"@{number}" for number, one in enumerate(index.manifests)]
+    shown = ", ".join(name if name.isprintable() else ascii(name) for name in names[:10])
+    return f"append one of these after a colon: {shown}" if names else ""

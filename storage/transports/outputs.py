@@ -1,0 +1,292 @@
+"""Where archives and directories are written so that they appear whole or not at all."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import stat
+from typing import TYPE_CHECKING, Protocol
+
+from storage.errors import CorruptError, StorageError
+from storage.layers.stream import write_all
+from storage.store import random_name, translated
+from storage.trees import remove_tree
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from storage.documents import Descriptor
+
+
+class Output(Protocol):
+    """Where the bytes of an archive go."""
+
+    def write(self, data: bytes) -> None:
+        """Take further bytes; StorageError if they cannot be kept."""
+
+    def finish(self) -> None:
+        """Make visible what was written."""
+
+    def discard(self) -> None:
+        """Take back what was not finished; nothing after `finish`."""
+
+
+class FileOutput:
+    """A regular file: without a name until it is finished, then in place of what was there."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._directory = os.path.dirname(path) or "."
+        self._named = ""
+        try:
+            self._fd = self._open()
+        except OSError as error:
+            raise _cannot_create(path, error) from error
+
+    def write(self, data: bytes) -> None:
+        """Write to the file."""
+        try:
+            write_all(self._fd, memoryview(data))
+        except OSError as error:
+            raise translated(error, f"write {self._path}") from error
+
+    def finish(self) -> None:
+        """Give the file its name."""
+        try:
+            if not self._named:
+                beside = self._beside()
+                os.link(f"/proc/self/fd/{self._fd}", beside, follow_symlinks=True)
+                self._named = beside
+            umask = os.umask(0o022)
+            os.umask(umask)
+            os.fchmod(self._fd, 0o666 & ~umask)
+            os.rename(self._named, self._path)
+        except OSError as error:
+            raise _cannot_create(self._path, error) from error
+        self._named = ""
+        self.discard()
+
+    def discard(self) -> None:
+        """Close the file; what has no name is gone."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+        if self._named:
+            os.unlink(self._named)
+            self._named = ""
+
+    def _open(self) -> int:
+        try:
+            return os.open(self._directory, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        except IsADirectoryError:
+            pass  # The file system does not know how.
+        except OSError as error:
+            import errno
+
+            if error.errno != errno.EOPNOTSUPP:
+                raise
+        beside = self._beside()
+        fd = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        self._named = beside
+        return fd
+
+    def _beside(self) -> str:
+        return os.path.join(self._directory, f".{os.path.basename(self._path)[:200]}.{random_name()}")
+
+
+class StreamOutput:
+    """An open file that is not ours: a pipe, or whatever a shell or a device name led to."""
+
+    def __init__(self, fd: int, name: str) -> None:
+        self._fd = fd
+        self._name = name
+
+    def write(self, data: bytes) -> None:
+        """Write on."""
+        try:
+            write_all(self._fd, memoryview(data))
+        except OSError as error:
+            raise translated(error, f"write {self._name}") from error
+
+    def finish(self) -> None:
+        """Leave it as it is."""
+
+    def discard(self) -> None:
+        """Leave it as it is: what was sent cannot be taken back."""
+
+
+class FolderOutput:
+    """Files in a directory: a new one appears whole, in one that is there already each file does."""
+
+    def __init__(self, path: str, *, replace: bool = False) -> None:
+        """Begin; `replace` is to put the new directory in place of one that is there."""
+        self.path = path.rstrip("/") or "/"
+        self._into = not replace and os.path.isdir(path) and bool(os.listdir(path))
+        self._written: list[str] = []
+        self._made: list[str] = []
+        parent, base = os.path.split(self.path)
+        self._work = self.path if self._into else os.path.join(parent, f".{base[:200]}.{random_name()}")
+        try:
+            if not self._into:
+                os.mkdir(self._work)
+            self._root = os.open(self._work, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise _cannot_create(path, error) from error
+
+    def lock(self) -> None:
+        """Wait until no other process is about to finish in the same directory."""
+        fcntl.flock(self._root, fcntl.LOCK_EX)
+
+    def has(self, name: str, size: int) -> bool:
+        """Tell whether a file of this name and size is there."""
+        try:
+            directory = self._directory(name, make=False)
+            try:
+                found = os.stat(os.path.basename(name), dir_fd=directory, follow_symlinks=False)
+            finally:
+                os.close(directory)
+        except OSError:
+            return False
+        return stat.S_ISREG(found.st_mode) and found.st_size == size
+
+    def add(self, name: str, chunks: Iterator[bytes]) -> None:
+        """Write a file; one that is there is replaced in one step."""
+        base = os.path.basename(name)
+        temporary = f".{random_name()}"
+        try:
+            directory = self._directory(name, make=True)
+            try:
+                self._write(directory, temporary, base, chunks)
+            finally:
+                os.close(directory)
+        except OSError as error:
+            raise translated(error, f"write {self.path}/{name}") from error
+
+    def _write(self, directory: int, temporary: str, base: str, chunks: Iterator[bytes]) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        fd = os.open(temporary, flags, 0o644, dir_fd=directory)
+        try:
+            for chunk in chunks:
+                write_all(fd, memoryview(chunk))
+            existed = _exists(base, directory)
+            os.rename(temporary, base, src_dir_fd=directory, dst_dir_fd=directory)
+        except BaseException:
+            os.unlink(temporary, dir_fd=directory)
+            raise
+        finally:
+            os.close(fd)
+        if self._into and not existed:
+            self._written.append(os.readlink(f"/proc/self/fd/{directory}") + "/" + base)
+
+    def finish(self) -> None:
+        """Make the directory visible."""
+        try:
+            if not self._into:
+                self._publish()
+        except OSError as error:
+            raise _cannot_create(self.path, error) from error
+        self._written.clear()
+        self._made.clear()
+        self._work = ""
+        self.discard()
+
+    def discard(self) -> None:
+        """Take back what was written."""
+        if self._root >= 0:
+            os.close(self._root)
+            self._root = -1
+        for path in self._written:
+            os.unlink(path)
+        for path in reversed(self._made):
+            os.rmdir(path)
+        self._written, self._made = [], []
+        if self._work and not self._into:
+            remove_tree(self._work)
+        self._work = ""
+
+    def _publish(self) -> None:
+        try:
+            os.rename(self._work, self.path)
+        except OSError:
+            if not os.path.isdir(self.path):
+                raise
+            old = f"{self._work}.old"
+            os.rename(self.path, old)
+            os.rename(self._work, self.path)
+            remove_tree(old)
+
+    def _directory(self, name: str, *, make: bool) -> int:
+        """Open the directory that a file is in; a link on the way is refused."""
+        current = os.dup(self._root)
+        for part in name.split("/")[:-1]:
+            try:
+                if make and not _exists(part, current):
+                    os.mkdir(part, 0o755, dir_fd=current)
+                    if self._into:
+                        self._made.append(os.readlink(f"/proc/self/fd/{current}") + "/" + part)
+                below = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=current)
+            finally:
+                os.close(current)
+            current = below
+        return current
+
+
+def verified(chunks: Iterator[bytes], descriptor: Descriptor) -> Iterator[bytes]:
+    """Pass chunks on; raises CorruptError if they are not what the descriptor says, before more than that is passed."""
+    algorithm, _, expected = descriptor.digest.partition(":")
+    hasher = hashlib.new(algorithm)
+    size = 0
+    for chunk in chunks:
+        size += len(chunk)
+        if size > descriptor.size:
+            break
+        hasher.update(chunk)
+        yield chunk
+    if size != descriptor.size:
+        raise CorruptError(
+            f"blob {descriptor.digest} has {'more' if size > descriptor.size else 'fewer'} bytes"
+            f" than the {descriptor.size} that were promised"
+        )
+    if hasher.hexdigest() != expected:
+        raise CorruptError(f"blob {descriptor.digest}: digest does not match: got {algorithm}:{hasher.hexdigest()}")
+
+
+def file_output(path: str) -> Output:
+    """Open what a path means: a regular file appears when it is finished, anything else is written to."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return FileOutput(path)
+    if stat.S_ISREG(mode):
+        return FileOutput(os.path.realpath(path))
+    try:
+        return _Opened(os.open(path, os.O_WRONLY | os.O_CLOEXEC), path)
+    except OSError as error:
+        raise _cannot_create(path, error) from error
+
+
+class _Opened(StreamOutput):
+    """A device or a fifo that was opened here."""
+
+    def finish(self) -> None:
+        """Close it."""
+        self.discard()
+
+    def discard(self) -> None:
+        """Close it."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+def _exists(name: str, directory: int) -> bool:
+    try:
+        os.stat(name, dir_fd=directory, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _cannot_create(path: str, error: OSError) -> StorageError:
+    return translated(error, f'opening file "{path}": open {path}')
