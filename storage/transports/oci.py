@@ -22,27 +22,50 @@ REFERENCE_NAME = "org.opencontainers.image.ref.name"
 _IMAGE_NAME = "io.containerd.image.name"
 
 
+def listed(files: Files) -> tuple[Descriptor, ...]:
+    """Read the index of a layout: what images it has."""
+    index = documents.parse_manifest(read(files, "index.json", documents.MAX_DOCUMENT), documents.OCI_INDEX)
+    if not isinstance(index, documents.Index):
+        raise CorruptError(f"{files.path}: index.json is not an index")
+    return index.manifests
+
+
+def choose(found: tuple[Descriptor, ...], path: str, *, name: str = "", number: int | None = None) -> Descriptor:
+    """Choose an image by the name that the layout gives it, by its number, or because there is no other."""
+    if number is not None:
+        if not 0 <= number < len(found):
+            raise ImageNotFoundError(f"{path}: no image @{number}, only {len(found)} are there")
+        return found[number]
+    if name:
+        for descriptor in found:
+            if descriptor.annotations.get(REFERENCE_NAME) == name:
+                return descriptor
+        raise ImageNotFoundError(f'{path}: no descriptor found for reference "{name}"', hint=_hint(found))
+    if not found:
+        raise ImageNotFoundError(f"{path}: no image in oci")
+    if len(found) > 1:
+        raise StorageError(f"{path}: more than one image in oci, choose an image", hint=_hint(found))
+    return found[0]
+
+
+def name_of(descriptor: Descriptor) -> str:
+    """Give the name that a layout gives to an image, as it stands there; "" if none."""
+    annotations = descriptor.annotations
+    return annotations.get(_IMAGE_NAME) or annotations.get(REFERENCE_NAME, "")
+
+
 class OciOrigin:
-    """One image of a layout (transports/protocols.py: Origin).
+    """One image of a layout (transports/protocols.py: Origin); the files are the caller's to close."""
 
-    It is chosen by the name that the layout gives it, by its number in the index, or by being the only one.
-    """
-
-    def __init__(self, files: Files, transport: str, *, name: str = "", number: int | None = None) -> None:
+    def __init__(self, files: Files, transport: str, descriptor: Descriptor) -> None:
         self.transport = transport
         self._files = files
-        self._descriptor = _choose(_index(files), files.path, name, number)
+        self._descriptor = descriptor
 
     @property
     def scope(self) -> str:
         """The path of the layout."""
         return self._files.path
-
-    @property
-    def name(self) -> str:
-        """The name that the layout gives to the image, as it stands there; "" if none."""
-        annotations = self._descriptor.annotations
-        return annotations.get(_IMAGE_NAME) or annotations.get(REFERENCE_NAME, "")
 
     def manifest(self, digest: str | None = None) -> tuple[bytes, str, str]:
         """Read the manifest or index that was chosen, or one by digest."""
@@ -69,8 +92,7 @@ class OciOrigin:
         return self
 
     def close(self) -> None:
-        """Close the layout."""
-        self._files.close()
+        """Nothing of its own is open."""
 
 
 def blob_name(digest: str) -> str:
@@ -89,32 +111,7 @@ def sized(files: Files, name: str, descriptor: Descriptor, offset: int) -> Itera
     return files.chunks(name, offset)
 
 
-def _index(files: Files) -> documents.Index:
-    index = documents.parse_manifest(read(files, "index.json", documents.MAX_DOCUMENT), documents.OCI_INDEX)
-    if not isinstance(index, documents.Index):
-        raise CorruptError(f"{files.path}: index.json is not an index")
-    return index
-
-
-def _choose(index: documents.Index, path: str, name: str, number: int | None) -> Descriptor:
-    found = index.manifests
-    if number is not None:
-        if not 0 <= number < len(found):
-            raise ImageNotFoundError(f"{path}: no image @{number}, only {len(found)} are there")
-        return found[number]
-    if name:
-        for descriptor in found:
-            if descriptor.annotations.get(REFERENCE_NAME) == name:
-                return descriptor
-        raise ImageNotFoundError(f'{path}: no descriptor found for reference "{name}"', hint=_hint(index))
-    if not found:
-        raise ImageNotFoundError(f"{path}: no image in oci")
-    if len(found) > 1:
-        raise StorageError(f"{path}: more than one image in oci, choose an image", hint=_hint(index))
-    return found[0]
-
-
-def _hint(index: documents.Index) -> str:
-    names = [one.annotations.get(REFERENCE_NAME) or f"@{number}" for number, one in enumerate(index.manifests)]
+def _hint(found: tuple[Descriptor, ...]) -> str:
+    names = [one.annotations.get(REFERENCE_NAME) or f"@{number}" for number, one in enumerate(found)]
     shown = ", ".join(name if name.isprintable() else ascii(name) for name in names[:10])
     return f"append one of these after a colon: {shown}" if names else ""
