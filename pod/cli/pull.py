@@ -37,16 +37,20 @@ def main(
     """Pull an image from a registry and store it locally."""
     from pod import registries
     from pod.cli.progress import display
-    from pod.cli.pulling import chooser, pull_shown
+    from pod.cli.pulling import chooser, pull_place, pull_shown
     from pod.engine import open_engine
-    from pod.images import pulls
+    from pod.errors import PodError
+    from pod.images import pulls, transports
 
     pulls.check_policy(policy)
     asked = Asked()
     groups.apply(SHARED, flags, asked)
     wanted = registries.platform(**asked.platform)
-    if not all_tags:
-        for image in images:
+    places = {image: transports.parse(image) for image in images if transports.is_named(image)}
+    for image in images:
+        if image in places and all_tags:
+            raise PodError(f"pulling all tags is not supported for {places[image].transport} transport")
+        if image not in places and not all_tags:
             pulls.source(image)
     engine = open_engine(write=True)
     options = registries.options(engine.config, **asked.registry)
@@ -59,6 +63,9 @@ def main(
         choose=chooser(),
     )
     for image in images:
+        if image in places:
+            print(pull_place(engine, places[image], pull.trust(), platform=wanted, quiet=asked.quiet).id, flush=True)
+            continue
         if not all_tags:
             print(pull_shown(pull, image, quiet=asked.quiet).id, flush=True)
             continue

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING
 
 from pod import registries
 from pod.cli.progress import display
-from pod.images import pulls
+from pod.images import loading, pulls, transports
 
 if TYPE_CHECKING:
     from pod.cli.flags.request import Request
     from pod.engine import Engine
+    from pod.images.transports import Place
     from pod.short_names import Choose
     from storage.images import Image
+    from storage.platform import Platform
+    from storage.trust.verification import Trust
 
 
 def pull_shown(pull: pulls.Pull, text: str, *, quiet: bool) -> Image:
@@ -33,14 +36,26 @@ def chooser() -> Choose | None:
     return choose
 
 
+def pull_place(engine: Engine, place: Place, trust: Trust, *, platform: Platform | None, quiet: bool) -> Image:
+    """Get an image that is at no registry, and show how it goes on."""
+    with display(quiet=quiet) as shown:
+        image = loading.pull(engine, place, trust=trust, platform=platform, progress=shown.progress)
+        shown.end(image.id)
+    return image
+
+
 def pull_for_run(engine: Engine, request: Request) -> Image:
     """Get the image that `run` or `create` names."""
+    platform = registries.platform(**request.platform)
     pull = pulls.Pull(
         engine,
         options=registries.options(engine.config, **request.registry),
         policy=request.pull,
-        platform=registries.platform(**request.platform),
+        platform=platform,
         signature_policy=request.signature_policy,
         choose=chooser(),
     )
+    if transports.is_named(request.reference):
+        place = transports.parse(request.reference)
+        return pull_place(engine, place, pull.trust(), platform=platform, quiet=request.quiet)
     return pull_shown(pull, request.reference, quiet=request.quiet)

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from storage.trust.verification import Trust
 
 POLICIES = ("always", "missing", "never", "newer")
-# Not yet read: where else an image may come from.
-_TRANSPORTS = ("containers-storage", "dir", "docker-archive", "docker-daemon", "oci", "oci-archive", "ostree", "sif")
 
 
 class Shown(Protocol):
@@ -189,9 +187,6 @@ class Pull:
 
 def source(text: str) -> Reference:
     """Return the full name that a text means at a registry, docker.io where it names none."""
-    transport, colon, _ = text.partition(":")
-    if colon and transport in _TRANSPORTS:
-        raise PodError(f"pulling from the transport {transport} is not supported")
     return reference.normalize(text.removeprefix("docker://"))
 
 

@@ -24,6 +24,10 @@ _MAX_LINKS = 16
 _DOCUMENTS = frozenset(("manifest.json", "index.json", "repositories", "oci-layout"))
 
 
+class NotTarError(CorruptError):
+    """A file is no tar at all, rather than a damaged one."""
+
+
 class Archive:
     """The members of an uncompressed tar in an open file, which belongs to this object from now on."""
 
@@ -45,13 +49,13 @@ class Archive:
 
     def resolve(self, name: str) -> str:
         """Give the member that a name leads to through links inside of the archive."""
+        member: str | None = name
         for _ in range(_MAX_LINKS):
-            if name in self._members:
-                return name
-            target = self._links.get(name)
-            if target is None:
+            if member is None or member in self._members:
                 break
-            name = target
+            member = self._links.get(member)
+        if member in self._members:
+            return member
         raise StorageError(f"{self.path}: {name!a} is not in the archive"[:500])
 
     def size(self, name: str) -> int:
@@ -95,8 +99,10 @@ class Archive:
                 self._note(entry, name, stream.position)
         except CorruptError as error:
             if not seen:
-                raise CorruptError(f"{self.path}: not a tar archive: {error}") from error
+                raise NotTarError(f"{self.path}: not a tar archive: {error}") from error
             raise CorruptError(f"{self.path}: damaged archive: {error}") from error
+        if not seen:
+            raise NotTarError(f"{self.path}: not a tar archive: there is nothing in it")
 
     def _note(self, entry: tar.Entry, name: str, position: int) -> None:
         """Keep where a member is; of several with the same name the last one counts, as when they are extracted."""

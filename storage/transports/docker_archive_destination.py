@@ -140,6 +140,22 @@ class DockerArchiveDestination:
         return parent
 
 
+class SingleArchiveDestination(DockerArchiveDestination):
+    """The only image of an archive: both are finished together."""
+
+    def __init__(self, output: Output, names: Sequence[str] = ()) -> None:
+        super().__init__(DockerArchiveWriter(output), tuple(names))
+
+    def finish(self, raw: bytes, media_type: str) -> None:
+        """Finish the image and the archive."""
+        super().finish(raw, media_type)
+        self._writer.finish()
+
+    def close(self) -> None:
+        """Take back what was not finished."""
+        self._writer.close()
+
+
 def _layer_name(digest: str) -> str:
     return f"{digest.partition(':')[2]}.tar"
 

@@ -55,17 +55,16 @@ def name_of(descriptor: Descriptor) -> str:
 
 
 class OciOrigin:
-    """One image of a layout (transports/protocols.py: Origin); the files are the caller's to close."""
+    """One image of a layout (transports/protocols.py: Origin); the files are the caller's to close.
 
-    def __init__(self, files: Files, transport: str, descriptor: Descriptor) -> None:
+    Its scope is the path of the layout: which image of it is meant cannot always be told by a name.
+    """
+
+    def __init__(self, files: Files, transport: str, descriptor: Descriptor, scope: str) -> None:
         self.transport = transport
+        self.scope = scope
         self._files = files
         self._descriptor = descriptor
-
-    @property
-    def scope(self) -> str:
-        """The path of the layout."""
-        return self._files.path
 
     def manifest(self, digest: str | None = None) -> tuple[bytes, str, str]:
         """Read the manifest or index that was chosen, or one by digest."""

@@ -99,9 +99,7 @@ class FolderLayout:
         folder = self._folder
         folder.lock()
         index = self._index()
-        name = _name_of(entry)
-        kept = [one for one in index["manifests"] if not _replaces(one, entry, name)]
-        index["manifests"] = [*kept, entry]
+        index["manifests"] = [*(one for one in index["manifests"] if not _replaces(one, entry)), entry]
         if not folder.has("oci-layout", len(_LAYOUT)):
             folder.add("oci-layout", iter((_LAYOUT,)))
         folder.add("index.json", iter((_dump(index),)))
@@ -160,8 +158,9 @@ def _name_of(entry: dict[str, Any]) -> str | None:
     return name if isinstance(name, str) else None
 
 
-def _replaces(old: dict[str, Any], new: dict[str, Any], name: str | None) -> bool:
+def _replaces(old: dict[str, Any], new: dict[str, Any]) -> bool:
     """Tell whether an entry gives way: one of the same name, or the same image without one."""
+    name = _name_of(new)
     if name is None:
         return old.get("digest") == new["digest"] and _name_of(old) is None
     return _name_of(old) == name

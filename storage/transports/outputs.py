@@ -56,7 +56,8 @@ class FileOutput:
         try:
             if not self._named:
                 beside = self._beside()
-                os.link(f"/proc/self/fd/{self._fd}", beside, follow_symlinks=True)
+                # With a directory fd, which is of no use here, Python calls linkat(2), the one that follows.
+                os.link(f"/proc/self/fd/{self._fd}", beside, src_dir_fd=self._fd, follow_symlinks=True)
                 self._named = beside
             umask = os.umask(0o022)
             os.umask(umask)
