@@ -11,7 +11,7 @@ import select
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from storage import database, documents, images
+from storage import database, documents, gc, images
 from storage.compressing import recipe
 from storage.errors import CorruptError, ImageNotFoundError, StorageError
 from storage.interrupts import Interrupts
@@ -151,6 +151,7 @@ class _Sender:
             finally:
                 for job in self._running.values():
                     job.stop()
+                gc.empty_trash(self._store)
         self._record(jobs)
         return tuple((diff_id, jobs[diff_id].descriptor) for diff_id in self._image.layers)
 
