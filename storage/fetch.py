@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from storage import chain
-from storage.errors import CorruptError
+from storage.chunked import placement
+from storage.errors import CorruptError, NoSpaceError, StorageError
 from storage.ingest import Ingest, claim
 from storage.keeping import options_for
 from storage.layers.unpacking import UnpackOptions
@@ -34,16 +35,21 @@ _POLL_SECONDS = 0.1
 
 @dataclass
 class Job:
-    """One layer to fetch; the last four are set while a worker is at it."""
+    """One layer to fetch; the last five are set while a worker is at it.
+
+    `whole` says that its blob must come whole: else it may be enough to fetch those files that no other layer has.
+    """
 
     diff_id: str
     chain_id: str
     blob: Descriptor
     announced: bool = False
+    whole: bool = False
     ingest: Ingest | None = None
     staging: Staging | None = None
     worker: Worker | None = None
     resumed: bool = False
+    in_parts: bool = False
 
     def advanced(self, progress: Progress) -> Callable[[int], None]:
         """Make the callback that turns the worker's totals into further bytes."""
@@ -51,6 +57,7 @@ class Job:
 
         def report(total: int) -> None:
             nonlocal seen
+            total = min(total, self.blob.size)  # what is made of parts is counted as it comes out of them
             progress.bytes(self.blob.digest, total - seen)
             seen = total
 
@@ -131,20 +138,16 @@ class Fetcher:
     def _launch(self, job: Job, ingest: Ingest) -> None:
         job.ingest = ingest
         job.resumed = ingest.kept > 0
-        origin, blob = self._source.origin, job.blob
-
-        def chunks() -> Iterator[bytes]:
-            fresh = origin.fresh()
-            return ingest.chunks(lambda offset: fresh.open_blob(blob, offset=offset), blob.size)
-
+        blob = job.blob
         try:
             job.staging = self._store.staging()
+            chunks = self._chunks(job, ingest, job.staging.path)
             job.worker = fork_unpack(
                 chunks,
                 job.staging.path,
                 options=self._options,
-                expected_digest=blob.digest,
-                expected_size=blob.size,
+                expected_digest=None if job.in_parts else blob.digest,
+                expected_size=None if job.in_parts else blob.size,
                 expected_diff_id=job.diff_id,
                 progress=job.advanced(self._progress),
             )
@@ -153,6 +156,27 @@ class Fetcher:
             raise
         self._running[job.worker.fileno()] = job
         self._progress.state(blob.digest, "downloading")
+
+    def _chunks(self, job: Job, ingest: Ingest, directory: str) -> Callable[[], Iterator[bytes]]:
+        """Give what yields the blob in the worker; or the tar that is in it, made of other layers' files and parts."""
+        origin, blob = self._source.origin, job.blob
+        job.in_parts = False
+
+        def whole() -> Iterator[bytes]:
+            fresh = origin.fresh()
+            return ingest.chunks(lambda offset: fresh.open_blob(blob, offset=offset), blob.size)
+
+        tables = placement.read(blob)
+        if tables is None:
+            return whole
+        from storage.chunked import known, partial
+
+        layer = partial.layer(origin, blob)
+        others = known.layers(self._store.layers)
+        if job.whole or ingest.kept or layer is None or not others:
+            return lambda: partial.noting(whole(), tables, blob, directory)
+        job.in_parts = True
+        return lambda: partial.stream(layer, others, whole, directory)
 
     def _await(self) -> None:
         """Wait until a worker has something to say, or it is time to look at the locks of others again."""
@@ -177,11 +201,16 @@ class Fetcher:
             self._publish(job, job.staging, result)
             job.ingest.restart()
             self._progress.state(job.blob.digest, "done")
-        except CorruptError:
-            job.ingest.restart()
-            if not job.resumed:
+        except NoSpaceError:
+            raise
+        except StorageError as error:
+            if not job.in_parts and not isinstance(error, CorruptError):
                 raise
-            # What an earlier process left may be to blame: once more, from the first byte.
+            job.ingest.restart()
+            if not job.resumed and not job.in_parts:
+                raise
+            # What an earlier process left, or another layer has, may be to blame: once more, from the first byte.
+            job.whole = True
             self._waiting.append(job)
         finally:
             self._stop(job)
@@ -195,7 +224,8 @@ class Fetcher:
             implied=result.implied,
             pending_links=result.pending_links,
         )
-        publish_layer(self._store, staging, layer, job.blob)
+        # What came in parts says nothing of the blob as a whole.
+        publish_layer(self._store, staging, layer, None if job.in_parts else job.blob)
         self.published += 1
         for note in result.notes:
             self._progress.note(note)

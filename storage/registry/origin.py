@@ -11,7 +11,7 @@ from storage.registry.client import RegistryClient
 from storage.registry.failures import prefixed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from storage.documents import Descriptor
     from storage.reference import Reference
@@ -112,6 +112,12 @@ class RegistryOrigin:
     def tagged(self, tag: str) -> RegistryOrigin:
         """Give another image of the same repository, where signatures may be."""
         return RegistryOrigin(self._clients, self._reference.with_tag(tag))
+
+    def open_part(self, descriptor: Descriptor, start: int, end: int) -> Generator[bytes]:
+        """Fetch a part of a blob from the place that serves; NoRangesError if it sends blobs only whole."""
+        endpoint = self._endpoints[0]
+        client = self._clients.of(endpoint, self._reference)
+        return client.open_part(endpoint.reference.path, descriptor, start, end)
 
     def fresh(self) -> RegistryOrigin:
         """Give one with connections of its own."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from storage.errors import RegistryError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
     # Yields the bytes of a blob from one position to another; raises NoRangesError if it cannot stop there.
     Opener = Callable[[int, int], Generator[bytes]]
@@ -52,40 +52,51 @@ def fetch(connect: Callable[[], Opener], start: int, end: int) -> Iterator[bytes
         yield from chunks
         return
     chunks.close()
-    parts = _Parts(connect, position, end)
     try:
-        for chunk in parts.chunks():
-            position += len(chunk)
-            yield chunk
+        for start_of_part, part in fetch_parts(connect, split([(position, end)])):
+            position = start_of_part
+            for offset in range(0, len(part), _CHUNK):
+                chunk = part[offset : offset + _CHUNK]
+                position += len(chunk)
+                yield chunk
     except NoRangesError:
         yield from opener(position, end)
+
+
+def split(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Cut ranges of bytes into parts that `fetch_parts` may keep in memory."""
+    return [(start, min(start + _PART, end)) for first, end in ranges for start in range(first, end, _PART)]
+
+
+def fetch_parts(connect: Callable[[], Opener], parts: list[tuple[int, int]]) -> Iterator[tuple[int, bytes]]:
+    """Yield the start and the bytes of each of these parts, in their order, a few fetched at once.
+
+    Raises what the openers raise, where the part would be; NoRangesError if the registry has no part of a blob.
+    """
+    fetching = _Parts(connect, parts)
+    try:
+        yield from fetching.results()
     finally:
-        parts.stop()
+        fetching.stop()
 
 
 class _Parts:
     """The parts of a blob: threads fetch them, the reader takes them in order."""
 
-    def __init__(self, connect: Callable[[], Opener], start: int, end: int) -> None:
-        self._start = start
+    def __init__(self, connect: Callable[[], Opener], parts: list[tuple[int, int]]) -> None:
         self._connect = connect
-        self._end = end
-        self._next = start
-        self._taken = start
+        self._parts = parts
+        self._claimed = self._taken = 0
         self._fetched: dict[int, bytes | Exception] = {}
         self._changed = threading.Condition()
         self._stopped = False
 
-    def chunks(self) -> Iterator[bytes]:
+    def results(self) -> Iterator[tuple[int, bytes]]:
         """Yield all of it; an error of a part is raised where the part would be."""
-        for _ in range(_CONNECTIONS):
+        for _ in range(min(_CONNECTIONS, len(self._parts))):
             threading.Thread(target=self._work, daemon=True).start()
-        position = self._start
-        while position < self._end:
-            part = self._take(position)
-            for offset in range(0, len(part), _CHUNK):
-                yield part[offset : offset + _CHUNK]
-            position += len(part)
+        for number, (start, _) in enumerate(self._parts):
+            yield start, self._take(number)
 
     def stop(self) -> None:
         """Let the threads end after the part that each is at."""
@@ -93,12 +104,12 @@ class _Parts:
             self._stopped = True
             self._changed.notify_all()
 
-    def _take(self, position: int) -> bytes:
+    def _take(self, number: int) -> bytes:
         with self._changed:
-            while position not in self._fetched:
+            while number not in self._fetched:
                 self._changed.wait()
-            part = self._fetched.pop(position)
-            self._taken = position
+            part = self._fetched.pop(number)
+            self._taken = number
             self._changed.notify_all()
         if isinstance(part, Exception):
             raise part
@@ -106,26 +117,28 @@ class _Parts:
 
     def _work(self) -> None:
         opener: Opener | None = None
-        while (start := self._claim()) is not None:
+        while (number := self._claim()) is not None:
             part: bytes | Exception
             try:
                 opener = opener or self._connect()
-                part = b"".join(opener(start, min(start + _PART, self._end)))
+                part = b"".join(opener(*self._parts[number]))
             except Exception as error:  # whatever it is, the reader is to see it
                 part = error
             with self._changed:
-                self._fetched[start] = part
+                self._fetched[number] = part
                 self._changed.notify_all()
             if isinstance(part, Exception):
                 return
 
     def _claim(self) -> int | None:
-        """Give the start of the next part, once there is room for it; None if there is nothing more to do."""
+        """Give the number of the next part, once there is room for it; None if there is nothing more to do."""
         with self._changed:
-            while not self._stopped and self._next < self._end and self._next - self._taken > _CONNECTIONS * _PART:
+            while not self._is_over() and self._claimed - self._taken > _CONNECTIONS:
                 self._changed.wait()
-            if self._stopped or self._next >= self._end:
+            if self._is_over():
                 return None
-            start = self._next
-            self._next = min(start + _PART, self._end)
-            return start
+            self._claimed += 1
+            return self._claimed - 1
+
+    def _is_over(self) -> bool:
+        return self._stopped or self._claimed >= len(self._parts)

@@ -12,7 +12,10 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 
+import zstandard
+
 from storage import compression, documents, platform, reference
+from storage.chunked import tarsplit, toc
 from storage.errors import StorageError
 from storage.layers.rebuild import rebuild_tar
 from storage.layers.unpacking import UnpackOptions, unpack
@@ -32,6 +35,16 @@ _INDEX = {
     "mediaType": documents.OCI_INDEX,
     "manifests": [{**_DESCRIPTOR, "platform": {"os": "linux", "architecture": "arm", "variant": "v7"}}],
 }
+_FILE = {
+    "type": "reg",
+    "name": "usr/a",
+    "size": 3,
+    "offset": 9,
+    "endOffset": 20,
+    "digest": _DIGEST,
+    "xattrs": {"a": ""},
+}
+_TABLE = {"version": 1, "entries": [{"type": "dir", "name": "usr/", "mode": 493}, _FILE], "tarSplitDigest": _DIGEST}
 _CONFIG = {"os": "linux", "architecture": "amd64", "rootfs": {"type": "layers", "diff_ids": [_DIGEST]}}
 _TAR = tar(
     entry("usr", mode=0o750),
@@ -84,6 +97,17 @@ def manifest(data: bytes) -> None:
         documents.check_image(document)
 
 
+def table(data: bytes) -> None:
+    """Read the table of contents of a zstd:chunked blob."""
+    toc.parse(data, 1 << 20)
+
+
+def tar_split(data: bytes) -> None:
+    """Read the bytes of a tar between its files."""
+    for piece in tarsplit.read(zstandard.ZstdCompressor(level=1).compress(data), 1 << 20):
+        assert piece
+
+
 def config(data: bytes) -> None:
     """Read an image's config."""
     documents.parse_config(data)
@@ -111,6 +135,8 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "inflate": inflate,
     "manifest": manifest,
     "config": config,
+    "table": table,
+    "tar_split": tar_split,
     "challenge": challenge,
     "answer": answer,
     "name": name,
@@ -122,6 +148,8 @@ SEEDS: dict[str, list[bytes]] = {
     "inflate": [gzip(b"content"), b"\x28\xb5\x2f\xfd\x04\x00\x09\x00\x00a\x99\xe9\xd8\x51", b"BZh9", b"\xfd7zXZ\x00"],
     "manifest": [json.dumps(_MANIFEST).encode(), json.dumps(_INDEX).encode()],
     "config": [json.dumps(_CONFIG).encode()],
+    "table": [json.dumps(_TABLE).encode()],
+    "tar_split": [b'{"type":2,"payload":"YWE=","position":0}\n{"type":1,"name":"a","size":3,"payload":"AAA="}\n'],
     "challenge": [b'Bearer realm="https://a/token",service="s",scope="repository:a:pull", Basic realm="x"'],
     "answer": [b'{"errors":[{"code":"MANIFEST_UNKNOWN","message":"m","detail":{"a":1}}]}', b"<html>"],
     "name": [b"busybox", b"localhost:5000/a/b:tag@" + _DIGEST.encode(), b"[::1]:5000/a"],
