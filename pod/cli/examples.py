@@ -238,6 +238,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "secret inspect": ("pod secret inspect MYSECRET",),
     "secret ls": ("pod secret ls",),
     "secret rm": ("pod secret rm mysecret1 mysecret2",),
+    "search": (
+        "pod search --filter=is-official --limit 3 alpine",
+        "pod search registry.fedoraproject.org/",
+        'pod search --format "table {{.Index}} {{.Name}}" registry.fedoraproject.org/fedora',
+    ),
     "start": (
         "pod start --latest",
         "pod start 860a4b231279 5421ab43b45",

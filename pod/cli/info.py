@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from typer import Option
 
     from pod.engine import Engine
+    from storage.registry.configuration import Configuration
 
 
 def main(
@@ -30,7 +31,7 @@ def main(
 
 def describe(engine: Engine) -> dict[str, Any]:
     """Return what is known of host, store and program, with podman's names where they are true of pod."""
-    from pod import host
+    from pod import host, registries_conf
     from pod.cli.version import describe as version
     from pod.containers import log_options
     from pod.networks.create import DRIVERS
@@ -43,7 +44,7 @@ def describe(engine: Engine) -> dict[str, Any]:
             "network": list(DRIVERS),
             "volume": ["local"],
         },
-        "registries": {"search": ["docker.io"]},
+        "registries": describe_registries(registries_conf.load(engine.config)),
         "store": describe_store(engine, host),
         "version": version(),
     }
@@ -85,6 +86,29 @@ def describe_host(engine: Engine, host: Any) -> dict[str, Any]:
         "serviceIsRemote": False,
         "uptime": host.uptime(),
     }
+
+
+def describe_registries(configuration: Configuration) -> dict[str, Any]:
+    """Return what registries.conf says."""
+    told: dict[str, Any] = {
+        one.prefix: {
+            "Blocked": one.blocked,
+            "Insecure": one.insecure,
+            "Location": one.location,
+            "MirrorByDigestOnly": one.mirror_by_digest_only,
+            "Mirrors": [
+                {"Insecure": mirror.insecure, "Location": mirror.location, "PullFromMirror": mirror.pull_from}
+                for mirror in one.mirrors
+            ]
+            or None,
+            "Prefix": one.prefix,
+            "PullFromMirror": "",
+        }
+        for one in configuration.registries
+    }
+    if configuration.search:
+        told["search"] = list(configuration.search)
+    return dict(sorted(told.items()))
 
 
 def monitor() -> dict[str, str]:

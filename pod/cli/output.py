@@ -28,6 +28,7 @@ GO_TYPES = {
     "inspect": "interface {}",
     "ls": "*entities.VolumeListReport",
     "ps": "containers.psReporter",
+    "search": "entities.ImageSearchReport",
     "stats": "containers.containerStats",
     "version": "*define.Version",
 }
@@ -201,7 +202,8 @@ def _encode(value: Any, indent: str, newline: str) -> Iterable[str]:
 def to_yaml(value: dict[str, Any], indent: str = "") -> str:
     """Return a mapping as YAML; texts that YAML would read as something else are quoted as JSON."""
     lines: list[str] = []
-    for key, item in value.items():
+    for name, item in value.items():
+        key = name if name[:1].isalnum() else _yaml_scalar(name)
         if isinstance(item, dict) and item:
             lines.append(f"{indent}{key}:\n{to_yaml(item, indent + '  ')}")
         elif isinstance(item, list) and item:

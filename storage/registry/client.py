@@ -27,18 +27,18 @@ if TYPE_CHECKING:
     from storage.registry.options import RegistryOptions
 
 _ACCEPT = ", ".join(documents.ACCEPTED)
-_MAX_TAG_PAGE = 16 << 20
-_MAX_TAG_PAGES = 10_000
+_MAX_PAGE = 16 << 20
+_MAX_PAGES = 10_000
 _FOREIGN = ("nondistributable", "foreign")
 
 
 class RegistryClient:
     """Talks to the registry of one domain. Not for several threads at once; after a fork, use `fresh()`."""
 
-    def __init__(self, domain: str, options: RegistryOptions) -> None:
+    def __init__(self, domain: str, options: RegistryOptions, *, host: str = "") -> None:
         self.domain = domain
         self._options = options
-        self._host = host_of(domain)
+        self._host = host or host_of(domain)
         self._base: str | None = None
         self._found: dict[str, credentials.Credentials | None] = {}
         self._challenges: tuple[challenges.Challenge, ...] = ()
@@ -47,7 +47,7 @@ class RegistryClient:
 
     def fresh(self) -> RegistryClient:
         """Give a client with connections of its own that knows what this one has learned (scheme, tokens)."""
-        other = RegistryClient(self.domain, self._options)
+        other = RegistryClient(self.domain, self._options, host=self._host)
         other._base = self._base
         other._found = dict(self._found)
         other._challenges = self._challenges
@@ -125,15 +125,38 @@ class RegistryClient:
     def tags(self, repository: str) -> Iterator[str]:
         """Yield the tags of a repository, page by page."""
         what = f"fetching tags list of {self.domain}/{repository}"
-        path = "tags/list?n=1000"
-        for _ in range(_MAX_TAG_PAGES):
-            body, answer = self._transport.fetch(partial(self._get, repository, path, {}, what), _MAX_TAG_PAGE, what)
-            yield from _tag_page(body, what)
+        return self._pages(partial(self._get, repository, headers={}, what=what), "tags/list?n=1000", "tags", what)
+
+    def repositories(self) -> Iterator[str]:
+        """Yield the repositories that the registry lists, page by page; many registries refuse."""
+        what = f"listing the repositories of {self.domain}"
+
+        def get(path: str) -> Response:
+            self._ping()
+            return self._authorized(path, "registry:catalog:*", self._authorizer(""), {}, what)
+
+        return self._pages(get, "_catalog?n=1000", "repositories", what)
+
+    def unversioned(self, path: str, limit: int) -> bytes | None:
+        """Fetch what is no part of the specification, at a path of its own, without credentials; None if it is not.
+
+        Raises RegistryError for a registry that does not answer, or an answer that is longer than the limit.
+        """
+        self._ping()
+        answer = self._transport.send("GET", f"{self._base_url()}{path}")
+        body = self._transport.read_all(answer, limit, f"asking {self.domain}")
+        return body if answer.status_code == HTTPStatus.OK else None
+
+    def _pages(self, get: Callable[[str], Response], path: str, key: str, what: str) -> Iterator[str]:
+        """Yield the strings of a list that comes in pages, each of which names the next."""
+        for _ in range(_MAX_PAGES):
+            body, answer = self._transport.fetch(partial(get, path), _MAX_PAGE, what)
+            yield from _page(body, key, what)
             following = answer.links.get("next", {}).get("url")
             if not following:
                 return
             path = self._next_page(answer.url, following, what)
-        raise RegistryError(f"{what}: more than {_MAX_TAG_PAGES} pages")
+        raise RegistryError(f"{what}: more than {_MAX_PAGES} pages")
 
     def check_login(self) -> None:
         """Raise UnauthorizedError unless the registry takes our credentials (or asks for none)."""
@@ -167,10 +190,15 @@ class RegistryClient:
         """Send a GET below /v2/REPOSITORY/ (or to a full URL) with authorization; raise for error answers."""
         check_repository(repository)
         self._ping()
+        url = path if path.startswith(("http://", "https://")) else f"{repository}/{path}"
+        return self._authorized(url, f"repository:{repository}:pull", self._authorizer(repository), headers, what)
+
+    def _authorized(
+        self, path: str, scope: str, authorizer: Authorizer, headers: dict[str, str], what: str
+    ) -> Response:
+        """Send a GET below /v2/, or to a full URL, with authorization for a scope; raise for error answers."""
         base = self._base_url()
-        url = path if path.startswith(("http://", "https://")) else f"{base}/v2/{repository}/{path}"
-        scope = f"repository:{repository}:pull"
-        authorizer = self._authorizer(repository)
+        url = path if path.startswith(("http://", "https://")) else f"{base}/v2/{path}"
         try:
             header = authorizer.header(scope)
             answer = self._transport.send("GET", url, headers=headers, authorization=header)
@@ -290,11 +318,11 @@ def check_repository(repository: str) -> None:
     raise BadReferenceError(f"invalid repository name {repository!r}")
 
 
-def _tag_page(body: bytes, what: str) -> list[str]:
+def _page(body: bytes, key: str, what: str) -> list[str]:
     try:
-        tags = json.loads(body).get("tags") or []
+        names = json.loads(body).get(key) or []
     except (ValueError, AttributeError, RecursionError):
         raise RegistryError(f"{what}: answer is not a JSON object") from None
-    if not isinstance(tags, list) or any(not isinstance(tag, str) for tag in tags):
-        raise RegistryError(f"{what}: tags are not a list of strings")
-    return tags
+    if not isinstance(names, list) or any(not isinstance(name, str) for name in names):
+        raise RegistryError(f"{what}: {key} are not a list of strings")
+    return names

@@ -18,7 +18,8 @@ AUTH_FILES = "containers-auth.json"
 """The credential helper that stands for the auth files."""
 
 ENFORCING, PERMISSIVE, DISABLED = MODES = ("enforcing", "permissive", "disabled")
-ALL, DIGEST_ONLY, TAG_ONLY = PULLS = ("all", "digest-only", "tag-only")
+DIGEST_ONLY, TAG_ONLY = "digest-only", "tag-only"
+PULLS = ("", "all", DIGEST_ONLY, TAG_ONLY)
 
 
 class BlockedError(RegistryError):
@@ -43,7 +44,7 @@ class Mirror:
 
     location: str
     insecure: bool = False
-    pull_from: str = ALL
+    pull_from: str = ""
 
     def serves(self, *, by_digest: bool) -> bool:
         """Tell whether it is asked for an image that is named by digest, or by tag."""

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from storage import reference
 from storage.errors import BadReferenceError, RegistryError
 from storage.registry.configuration import (
-    ALL,
     AUTH_FILES,
     MODES,
     PERMISSIVE,
@@ -203,9 +202,9 @@ def _mirror(table: dict[str, Any], prefix: str, *, digest_only: bool) -> Mirror:
             f'cannot set mirror usage mirror-by-digest-only for the registry ("{prefix}") and pull-from-mirror for '
             f'per-mirror ("{location}") at the same time'
         )
-    if pull_from and pull_from not in PULLS:
+    if pull_from not in PULLS:
         raise BadConfigurationError(f'unsupported pull-from-mirror value "{pull_from}" for mirror "{location}"')
-    return Mirror(location, _value(table, "insecure", bool, False, inside=inside), pull_from or ALL)
+    return Mirror(location, _value(table, "insecure", bool, False, inside=inside), pull_from)
 
 
 def _location(text: str) -> str:

@@ -175,6 +175,8 @@ class Bearer:
         return Answer(200, {"Content-Type": "application/json"}, json.dumps(document).encode())
 
     def _scope(self, request: Request) -> str:
+        if request.path == "/v2/_catalog":
+            return "registry:catalog:*"
         parts = request.path.split("/")
         return f"repository:{'/'.join(parts[2:-2])}:pull"
 
@@ -188,6 +190,7 @@ class FakeRegistry:
         self.manifests: dict[tuple[str, str], tuple[bytes, str]] = {}
         self.auth: Auth | None = None
         self.tag_page = 100
+        self.index: list[dict[str, Any]] | None = None
         self._scripts: list[tuple[str, list[Action]]] = []
         self._lock = threading.Lock()
         self._released = threading.Event()
@@ -270,6 +273,11 @@ class FakeRegistry:
             refused = error(401, "UNAUTHORIZED", "authentication required")
             refused.headers["WWW-Authenticate"] = self.auth.challenge(request)
             return refused
+        if request.path == "/v1/search" and self.index is not None:
+            return Answer(200, {"Content-Type": "application/json"}, json.dumps({"results": self.index}).encode())
+        if request.path == "/v2/_catalog":
+            names = sorted({name for name, _ in self.manifests})
+            return self._listed("/v2/_catalog", "repositories", names, request.query)
         if request.path == "/v2/":
             return Answer(200, {"Content-Type": "application/json"}, b"{}")
         *names, kind, name = ["", *request.path.removeprefix("/v2/").split("/")]
@@ -304,13 +312,16 @@ class FakeRegistry:
 
     def _tags(self, repository: str, query: dict[str, list[str]]) -> Answer:
         tags = sorted(tag for name, tag in self.manifests if name == repository and ":" not in tag)
+        return self._listed(f"/v2/{repository}/tags/list", "tags", tags, query)
+
+    def _listed(self, path: str, key: str, names: list[str], query: dict[str, list[str]]) -> Answer:
         last = query.get("last", [""])[0]
-        rest = [tag for tag in tags if tag > last]
+        rest = [name for name in names if name > last]
         page = rest[: self.tag_page]
         headers = {"Content-Type": "application/json"}
         if len(rest) > len(page):
-            headers["Link"] = f'</v2/{repository}/tags/list?n={self.tag_page}&last={page[-1]}>; rel="next"'
-        return Answer(200, headers, json.dumps({"name": repository, "tags": page}).encode())
+            headers["Link"] = f'<{path}?n={self.tag_page}&last={page[-1]}>; rel="next"'
+        return Answer(200, headers, json.dumps({key: page}).encode())
 
     def _descriptor(self, media_type: str, data: bytes) -> dict[str, Any]:
         return {"mediaType": media_type, "digest": self.add_blob(data), "size": len(data)}

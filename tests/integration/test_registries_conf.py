@@ -131,6 +131,25 @@ def test_the_choice_is_remembered(pod: Pod, registry: Registry, mirror: Registry
     assert pod.run("pull", "podchoice").stderr.startswith(f'Resolved "podchoice" as an alias ({file})\n')
 
 
+def test_info(pod: Pod) -> None:
+    text = 'unqualified-search-registries = ["a.b"]\n[[registry]]\nlocation = "x.y"\ninsecure = true\n'
+    mirror = '[[registry.mirror]]\nlocation = "m.n/o"\npull-from-mirror = "digest-only"\n'
+    path = configure(pod, f'{text}{mirror}[[registry]]\nprefix = "*.foo.bar"\n')
+    told = pod.run("info").stdout
+    assert pod.run("info", "--format", "{{.Registries.search}}").out == "[a.b]"
+    podman = program("podman")
+    environment = {**pod.environment, "CONTAINERS_REGISTRIES_CONF": path}
+    said = pod.execute([podman, "info"], env=environment, check=False).stdout if not pod.rootless else told
+    assert section(told) == section(said) != []
+
+
+def section(told: str) -> list[str]:
+    """Return the lines on registries, without the quotes that either puts around what needs none."""
+    lines = told.replace("'", "").replace('"', "").splitlines()
+    start = lines.index("registries:")
+    return lines[start : next(i for i, line in enumerate(lines) if i > start and not line.startswith(" "))]
+
+
 def test_credential_helpers_of_the_configuration(pod: Pod, registry: Registry) -> None:
     helper = os.path.join(pod.home, "docker-credential-podtest")
     Path(helper).write_text('#!/bin/sh\ncat >"$HOME/$1"\n[ $1 != get ] || echo \'{"Username": "me", "Secret": "x"}\'\n')
