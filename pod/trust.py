@@ -29,6 +29,17 @@ def signatures(config: Config) -> str:
     return f"{config.home}/.local/share/containers/sigstore" if config.rootless else "/var/lib/containers/sigstore"
 
 
+def policy_to_change(config: Config) -> tuple[str, bytes | None]:
+    """Return the policy file that this user changes, and what is in it so far, None for nothing.
+
+    It is the one that counts; an ordinary user's own begins as what the system's says.
+    """
+    path = policy.find(policy_files(config))
+    raw = policy.read(path) if path else None
+    own, system = policy_files(config)
+    return (own if config.rootless or path == own else system), raw
+
+
 def load(config: Config, options: RegistryOptions, signature_policy: str = "") -> Trust:
     """Return what decides whether an image may come in.
 

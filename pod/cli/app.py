@@ -82,8 +82,9 @@ class LazyGroup(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         """Return the real thing, for a call and for completion."""
         name = args[0]
-        if ctx.parent is None and name in table.GROUPS:
-            return name, subgroup(name), args[1:]
+        path = " ".join([*ctx.command_path.split()[1:], name])
+        if path in table.GROUPS:
+            return name, subgroup(path), args[1:]
         group = "" if ctx.parent is None else str(ctx.info_name)
         name = table.ALIASES.get((group, name), name)
         entry = self.entries.get(name)
@@ -133,7 +134,7 @@ def root_group() -> LazyGroup:
     group = LazyGroup(
         name="pod", params=[option for option in options if option.name != "help"], context_settings=HELP_FLAGS
     )
-    groups = {name: ("", summary) for name, (summary, _) in table.GROUPS.items()}
+    groups = {name: ("", summary) for name, (summary, _) in table.GROUPS.items() if " " not in name}
     group.entries = dict(sorted({**table.COMMANDS, **groups}.items()))
     group.summary = "Manage containers and images"
     return group
@@ -141,7 +142,7 @@ def root_group() -> LazyGroup:
 
 def subgroup(name: str) -> LazyGroup:
     """Return one of the groups below."""
-    group = LazyGroup(name=name, context_settings=HELP_FLAGS)
+    group = LazyGroup(name=name.split()[-1], context_settings=HELP_FLAGS)
     group.summary, group.entries = table.GROUPS[name]
     return group
 

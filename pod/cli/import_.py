@@ -32,6 +32,10 @@ def main(
     ] = "",
     os: Annotated[str, Option("--os", metavar="string", help="Set the OS of the imported image")] = "",
     quiet: Annotated[bool, Option("--quiet", "-q", help="Suppress output")] = False,
+    signature_policy: Annotated[
+        str,
+        Option("--signature-policy", metavar="string", help="Path of a signature policy file to use (policy.json)"),
+    ] = "",
     variant: Annotated[str, Option("--variant", metavar="string", help="Set the variant of the imported image")] = "",
 ) -> None:
     """Create a container image from the contents of the specified tarball (.tar, .tar.gz, .tar.xz, .tar.zst)."""
@@ -47,7 +51,7 @@ def main(
     wanted = registries.platform(arch=arch, os=os, variant=variant)
     chunks = opened(path)
     engine = open_engine(write=True)
-    trust.load(engine.config, registries.options(engine.config)).check_tarball()
+    trust.load(engine.config, registries.options(engine.config), signature_policy).check_tarball()
     with display(quiet=quiet) as shown:
         image = importer.import_tar(
             engine.store,

@@ -50,6 +50,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "wait": ("wait", "Block on one or more containers"),
 }
 
+# A group below another has the names of both, and an entry without a module in that one.
 GROUPS: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
     "container": (
         "Manage containers",
@@ -111,7 +112,15 @@ GROUPS: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
             "save": COMMANDS["save"],
             "search": COMMANDS["search"],
             "tag": COMMANDS["tag"],
+            "trust": ("", "Manage container image trust policy"),
             "untag": COMMANDS["untag"],
+        },
+    ),
+    "image trust": (
+        "Manage container image trust policy",
+        {
+            "set": ("image_trust_set", "Set default trust policy or a new trust policy for a registry"),
+            "show": ("image_trust_show", "Display trust policy for the system"),
         },
     ),
     "generate": (
@@ -201,4 +210,7 @@ def find(words: list[str]) -> tuple[str, int] | None:
     if len(words) < 2:
         return None
     entry = group[1].get(ALIASES.get((words[0], words[1]), words[1]))
-    return (entry[0], 2) if entry else None
+    if entry is None or entry[0]:
+        return (entry[0], 2) if entry else None
+    below = GROUPS[f"{words[0]} {words[1]}"][1].get(words[2]) if len(words) > 2 else None
+    return (below[0], 3) if below else None

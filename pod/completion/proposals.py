@@ -101,8 +101,9 @@ def _awaiting(word: str, known: dict[str, Flag]) -> Flag | None:
 def _after_global(words: list[str], current: str, known: dict[str, Flag]) -> Proposals:
     if not words:
         return _flags(known, current, "") if current.startswith("-") else Proposals(_commands(""))
-    if words[0] in table.GROUPS and len(words) == 1:
-        return Proposals([]) if current.startswith("-") else Proposals(_commands(words[0]))
+    group = " ".join(words)
+    if group in table.GROUPS:
+        return Proposals([]) if current.startswith("-") else Proposals(_commands(group))
     found = table.find(words)
     if found is None:
         return Proposals([])
@@ -113,7 +114,7 @@ def _after_global(words: list[str], current: str, known: dict[str, Flag]) -> Pro
 def _commands(group: str) -> list[tuple[str, str]]:
     if group:
         return [(name, line) for name, (_, line) in table.GROUPS[group][1].items() if line]
-    groups = [(name, line) for name, (line, _) in table.GROUPS.items()]
+    groups = [(name, line) for name, (line, _) in table.GROUPS.items() if " " not in name]
     return [*groups, *((name, line) for name, (_, line) in table.COMMANDS.items()), ("help", "Help about any command")]
 
 

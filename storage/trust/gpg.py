@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from storage.trust.errors import PolicyError, RejectedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
 MAX_SIGNED = 4 << 20
 _TIMEOUT_SECONDS = 60
@@ -82,12 +82,12 @@ def keyring(keys: Sequence[bytes]) -> Iterator[Keyring]:
         yield Keyring(home, frozenset(imported))
 
 
-def owners(path: str, environment: Mapping[str, str] | None = None) -> list[str]:
-    """List the addresses (or names) of the owners of the keys in a file; none if it is no file of keys."""
+def owners(keys: bytes) -> list[str]:
+    """List the addresses (or names) of the owners of keys; none for what are no keys, or without gpg."""
     try:
-        with open(path, "rb") as file, tempfile.TemporaryDirectory(prefix="pod-trust-") as home:
-            result = _run(home, ("--with-colons", "--show-keys"), file.read(MAX_SIGNED), status=False)
-    except (OSError, PolicyError):
+        with tempfile.TemporaryDirectory(prefix="pod-trust-", ignore_cleanup_errors=True) as home:
+            result = _run(home, ("--with-colons", "--show-keys"), keys, status=False)
+    except PolicyError:
         return []
     found = []
     for line in result.stdout.decode("utf-8", "replace").splitlines():

@@ -43,7 +43,7 @@ class Keys:
 
     def read(self) -> list[bytes]:
         """Give the content of each. Raises PolicyError for a file that cannot be read."""
-        return [_read_file(path) for path in self.paths] + list(self.data)
+        return [read(path) for path in self.paths] + list(self.data)
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ ACCEPT_ANYTHING = Policy((AcceptAnything(),))
 
 def load(path: str) -> Policy:
     """Read a policy file. Raises PolicyError."""
-    return parse(_read_file(path), path)
+    return parse(read(path), path)
 
 
 def parse(raw: bytes, path: str = "policy.json") -> Policy:
@@ -129,7 +129,8 @@ def find(candidates: Sequence[str]) -> str | None:
     return next((path for path in candidates if os.path.lexists(path)), None)
 
 
-def _read_file(path: str) -> bytes:
+def read(path: str) -> bytes:
+    """Give what is in a file of limited size. Raises PolicyError."""
     try:
         with open(path, "rb") as file:
             raw = file.read(MAX_SIZE + 1)

@@ -44,6 +44,14 @@ class Registries:
         found = self._first(reference, lambda section: section.staging or section.lookaside)
         return found or f"file://{self.builtin}"
 
+    def store(self, scope: str) -> str:
+        """Give the URL of signatures that is configured for a scope of docker ("": for all), "" if there is none."""
+        while scope:
+            if scope in self.docker:
+                return self.docker[scope].lookaside
+            scope = scope.rpartition("/")[0]
+        return self.default.lookaside
+
     def uses_attachments(self, reference: Reference) -> bool:
         """Tell whether signatures of sigstore are attached to the image at its registry."""
         return bool(self._first(reference, lambda section: section.attachments, unsaid=None))

@@ -30,7 +30,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 COMMANDS = [[name] for name in table.COMMANDS] + [
-    [group, name] for group, (_, commands) in table.GROUPS.items() for name in commands
+    [*group.split(), name]
+    for group, (_, commands) in table.GROUPS.items()
+    for name, (module, _) in commands.items()
+    if module
 ]
 
 
@@ -176,6 +179,9 @@ def test_aliases_stand_for_commands() -> None:
         (["container", "ls"], ("ps", 2)),
         (["image", "rm", "x"], ("rmi", 2)),
         (["image"], None),
+        (["image", "trust", "show", "x"], ("image_trust_show", 3)),
+        (["image", "trust"], None),
+        (["image", "trust", "x"], None),
         (["nosuch"], None),
         ([], None),
     ],

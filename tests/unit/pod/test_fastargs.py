@@ -197,7 +197,7 @@ def test_random_lines(args: list[str], interspersed: bool) -> None:
 
 MODULES = sorted(
     {module for module, _ in table.COMMANDS.values()}
-    | {module for _, commands in table.GROUPS.values() for module, _ in commands.values()}
+    | {module for _, commands in table.GROUPS.values() for module, _ in commands.values() if module}
 )
 
 
