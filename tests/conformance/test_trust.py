@@ -13,9 +13,8 @@ import pytest
 
 from storage.errors import StorageError
 from storage.reference import parse
-from storage.registry.client import RegistryClient
 from storage.registry.options import RegistryOptions
-from storage.registry.origin import RegistryOrigin
+from storage.registry.origin import Clients, RegistryOrigin
 from storage.source import locate
 from storage.trust import editing, policy
 from storage.trust.verification import Trust
@@ -64,14 +63,14 @@ class Bench:
         found = policy.parse(json.dumps(document).encode())
         trust = Trust(found, OPTIONS, (str(self.directory / "d"),))
         reference = parse(name or self.name)
-        client = RegistryClient(reference.domain, OPTIONS)
+        clients = Clients(OPTIONS)
         try:
-            locate(RegistryOrigin(client, reference), None, trust)
+            locate(RegistryOrigin(clients, reference), None, trust)
             ours = ""
         except StorageError as error:
             ours = str(error)
         finally:
-            client.close()
+            clients.close()
         return theirs, ours
 
     def signed(self, key: str, **identity: str) -> dict[str, Any]:
@@ -147,7 +146,14 @@ def test_podman_reads_what_set_writes_and_shows_the_same(tmp_path: Path, bench: 
     (tmp_path / "bin/gpg2").symlink_to(program("gpg"))
     environment = {**os.environ, "PATH": f"{tmp_path}/bin:{os.environ['PATH']}"}
     places = ["--policypath", str(path), "--registrypath", str(tmp_path / "d")]
-    podman = [program("podman"), "--root", f"{tmp_path}/root", "--runroot", f"{bench.gpg.home}/run", "--storage-driver=vfs"]
+    podman = [
+        program("podman"),
+        "--root",
+        f"{tmp_path}/root",
+        "--runroot",
+        f"{bench.gpg.home}/run",
+        "--storage-driver=vfs",
+    ]
     pod = [runtime_command.removesuffix("-runtime"), "--root", f"{tmp_path}/pod", "--runroot", f"{tmp_path}/pod-run"]
     for flags in (["--json"], [], ["--noheading"]):
         theirs, ours = (
