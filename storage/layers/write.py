@@ -8,6 +8,7 @@ image-spec, layer.md (whiteouts).
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 20
 _SMALL = 1 << 16
+_MAX_OPEN = 256
 _OPEN = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _TYPES = {
     stat.S_IFREG: b"0",
@@ -103,23 +105,57 @@ def one_of(parent: int, name: bytes, written: bytes, options: WriteOptions | Non
 
 
 def _directory(writing: _Writing, descriptor: int, prefix: bytes) -> Iterator[bytes]:
-    """Yield the entries of an open directory, which is closed at the end; deep trees need no deep stack."""
-    stack = [(descriptor, iter(sorted(os.listdir(descriptor))), prefix)]
+    """Yield the entries of an open directory, which is closed at the end.
+
+    Deep trees need neither a deep stack nor many open files: what is far above is closed, and opened again from below.
+    """
+    stack = [_Level(descriptor, prefix)]
     try:
         while stack:
-            current, names, before = stack[-1]
-            name = next(names, None)
+            level = stack[-1]
+            name = next(level.names, None)
             if name is None:
-                os.close(current)
-                stack.pop()
+                if len(stack) > 1:
+                    stack[-2].open_again(level)
+                stack.pop().close()
                 continue
             raw = os.fsencode(name)
-            inner = yield from _entry(writing, current, raw, before + raw)
+            inner = yield from _entry(writing, level.descriptor, raw, level.prefix + raw)
             if inner >= 0:
-                stack.append((inner, iter(sorted(os.listdir(inner))), before + raw + b"/"))
+                stack.append(_Level(inner, level.prefix + raw + b"/"))
+                if len(stack) > _MAX_OPEN:
+                    stack[-_MAX_OPEN - 1].close()
     finally:
-        for left, _, _ in stack:
-            os.close(left)
+        for level in stack:
+            level.close()
+
+
+class _Level:
+    """A directory on the way down to what is being written."""
+
+    def __init__(self, descriptor: int, prefix: bytes) -> None:
+        self.descriptor = descriptor
+        self.prefix = prefix
+        self.names = iter(sorted(os.listdir(descriptor)))
+        self._identity = _identity(descriptor)
+
+    def close(self) -> None:
+        """Close the directory, if it is open."""
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
+
+    def open_again(self, below: _Level) -> None:
+        """Open it from a directory in it, unless it is open; raises OSError if that was moved elsewhere since."""
+        if self.descriptor < 0:
+            self.descriptor = os.open(b"..", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=below.descriptor)
+            if _identity(self.descriptor) != self._identity:
+                raise OSError(errno.ESTALE, "a directory was moved while it was read", os.fsdecode(below.prefix))
+
+
+def _identity(descriptor: int) -> tuple[int, int]:
+    found = os.fstat(descriptor)
+    return found.st_dev, found.st_ino
 
 
 def _entry(writing: _Writing, parent: int, name: bytes, written: bytes) -> Generator[bytes, None, int]:
