@@ -33,7 +33,8 @@ def test_few_directories_are_open(deep: Path) -> None:
         data.append(chunk)
         most = max(most, len(os.listdir("/proc/self/fd")) - before)
     os.close(root)
-    names = tarfile.open(fileobj=io.BytesIO(b"".join(data))).getnames()
+    with tarfile.open(fileobj=io.BytesIO(b"".join(data))) as archive:
+        names = archive.getnames()
     assert names == sorted(names)
     assert len(names) == 60
     assert most <= 6
