@@ -98,7 +98,7 @@ def load(settings: Settings) -> Config:
         home=home,
         user=environ.value("USER"),
     )
-    config.image_stores = said.image_stores
+    config.image_stores = storage_conf.image_stores_asked(settings.storage_opt) or said.image_stores
     config.layers = storage_conf.layers_asked(settings.storage_opt) or said.layers
     tables = containers_conf.load(rootless=rootless, home=home, cache=config.runroot)
     config.containers, config.engine, config.network = tables

@@ -24,6 +24,7 @@ class Engine:
         self.config = config
         self.store = opened
         opened.short_names = self._short_names
+        opened.additional = config.image_stores
 
     @property
     def connection(self) -> sqlite3.Connection:

@@ -80,6 +80,16 @@ def layers_asked(options: list[str] | None) -> str:
     return chosen
 
 
+def image_stores_asked(options: list[str] | None) -> list[str]:
+    """Return the further stores that `--storage-opt imagestore=DIR` or STORAGE_OPTS name."""
+    found = []
+    for option in options if options is not None else environ.value("STORAGE_OPTS").split(","):
+        name, _, value = option.partition("=")
+        if name.rpartition(".")[2] in ("imagestore", "additionalimagestore"):
+            found += [path for path in value.split(",") if path]
+    return found
+
+
 def _of(said: dict[str, Any]) -> StorageConf:
     found = StorageConf(said["graphroot"], said["runroot"], said["image_stores"])
     found.layers = said["layers"]

@@ -35,6 +35,10 @@ def sweep(engine: Engine, *, measure: bool = False) -> int:
     """
     for step in (_sweep_networks, _sweep_containers, _sweep_volumes, _sweep_sessions):
         _try(step, engine)
+    if engine.config.image_stores:
+        from storage import additional
+
+        _try(additional.drop_unused, engine.store)
     freed = 0
     if measure:
         freed = gc.measured_sweep(engine.store)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from storage.copies import link_tree
+from storage.layers import ids
 from storage.layers.complete import complete
 from storage.layers.erofs.mounting import Opened
 from storage.layers.rebuild import rebuild_tar
@@ -132,8 +133,8 @@ def _is_opaque(fd: int) -> bool:
 def _copy(store: Store, layer: Layer, key: str, lowers: Sequence[str]) -> None:
     source = store.layer_path(layer.key)
     with store.staging() as staging:
-        if store.lower(layer.key).endswith(INDEX):
-            _unpack(source, staging.path, lowers)
+        if os.path.islink(source) or store.lower(layer.key).endswith(INDEX):
+            _unpack(source, staging.path, lowers, rootless=ids.is_limited())
             publish_layer(store, staging, replace(layer, key=key))
             return
         try:
@@ -145,9 +146,10 @@ def _copy(store: Store, layer: Layer, key: str, lowers: Sequence[str]) -> None:
         publish_layer(store, staging, replace(layer, key=key))
 
 
-def _unpack(source: str, target: str, lowers: Sequence[str]) -> None:
-    """Make files of a layer that is not unpacked: an index cannot say what it takes from other layers."""
-    worker = fork_unpack(lambda: rebuild_tar(source), target, options=UnpackOptions(lowers=tuple(lowers)))
+def _unpack(source: str, target: str, lowers: Sequence[str], *, rootless: bool) -> None:
+    """Unpack a layer anew: an index cannot say what it takes from others, and other stores get no links from us."""
+    options = UnpackOptions(rootless=rootless, lowers=tuple(lowers))
+    worker = fork_unpack(lambda: rebuild_tar(source), target, options=options)
     try:
         worker.result()
     finally:

@@ -52,6 +52,11 @@ def find(store: Store, *, deep: bool = False, unused_seconds: float | None = Non
         _collect(found, part)
     if unused_seconds is not None:
         _collect(found, _unused(store, time.time() - unused_seconds))
+    if store.additional:
+        from storage import additional
+
+        for other in additional.stores(store):
+            found += [Damage(f"read-only {one.kind}", one.subject, one.text) for one in find(other, deep=deep)]
     return found
 
 

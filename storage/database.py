@@ -136,6 +136,25 @@ def translated(error: sqlite.Error, attempt: str) -> StorageError:
     return StorageError(f"{attempt}: {text}")
 
 
+def connect_foreign(path: str) -> Connection:
+    """Open a database that is never to be written to, nor anything beside it: it may be on a read-only medium.
+
+    Where its owner has written what is not in the file itself yet, that is read too.
+    """
+    quoted = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    try:
+        in_use = posix.stat(f"{path}-wal").st_size > 0
+    except OSError:
+        in_use = False
+    how = "mode=ro&readonly_shm=1" if in_use else "immutable=1"
+    try:
+        connection = sqlite.connect(f"file:{quoted}?{how}", timeout=BUSY_SECONDS, isolation_level=None, uri=True)
+        connection.execute("PRAGMA schema_version")
+    except sqlite.Error as error:
+        raise translated(error, f"open database {path}") from error
+    return connection
+
+
 def _open(path: str) -> Connection:
     connection = sqlite.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
     # The journal mode is kept in the file: only the first opener changes it.

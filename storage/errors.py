@@ -23,6 +23,10 @@ class ImageInUseError(StorageError):
     """The image is used by a container or carries further names."""
 
 
+class ReadOnlyImageError(StorageError):
+    """The image is in a store that is only read."""
+
+
 class CorruptError(StorageError):
     """Bytes differ from what a digest, a size or a specification promises."""
 

@@ -35,6 +35,7 @@ class Image:
         "media_type",
         "names",
         "os",
+        "readonly",
         "size",
     )
 
@@ -44,6 +45,7 @@ class Image:
         self.names = tuple(names)
         self.digests = tuple(digests)  # of the manifest, and of the index that led to it
         self.layers = tuple(layers)  # diffIDs
+        self.readonly = False  # in a further store, which is only read
 
     @property
     def repo_digests(self) -> tuple[str, ...]:
@@ -76,7 +78,14 @@ def find(store: Store, text: str) -> tuple[str, str | None]:
             return row[0], text
         from storage import finding
 
-        return finding.find(store, text)
+        try:
+            return finding.find(store, text)
+        except ImageNotFoundError:
+            if not store.additional:
+                raise
+            from storage import additional
+
+            return additional.find(store, text)
     except database.Error as error:
         raise database.translated(error, "read database") from error
 
@@ -85,11 +94,20 @@ def load(store: Store, image_id: str) -> Image:
     """Read an image by its full ID."""
     connection = store.connection
     row = connection.execute(f"SELECT {_COLUMNS} FROM image WHERE id = ?", (image_id,)).fetchone()
+    if row is None and store.additional:
+        from storage import additional
+
+        return additional.load(store, image_id)
     if row is None:
         raise not_known(image_id)
+    names = _column(connection, "SELECT name FROM name WHERE image = ? ORDER BY name", image_id)
+    if not names and store.additional:
+        from storage import additional
+
+        names = additional.names(store, image_id)
     return Image(
         row,
-        _column(connection, "SELECT name FROM name WHERE image = ? ORDER BY name", image_id),
+        names,
         _column(connection, "SELECT digest FROM image_digest WHERE image = ? ORDER BY digest", image_id),
         _column(connection, "SELECT diff_id FROM image_layer WHERE image = ? ORDER BY position", image_id),
     )
@@ -102,7 +120,12 @@ def list_images(store: Store) -> list[Image]:
     digests = _grouped(connection, "SELECT image, digest FROM image_digest ORDER BY digest")
     layers = _grouped(connection, "SELECT image, diff_id FROM image_layer ORDER BY image, position")
     rows = connection.execute(f"SELECT {_COLUMNS} FROM image ORDER BY created DESC, id").fetchall()
-    return [Image(row, names.get(row[0], ()), digests.get(row[0], ()), layers.get(row[0], ())) for row in rows]
+    found = [Image(row, names.get(row[0], ()), digests.get(row[0], ()), layers.get(row[0], ())) for row in rows]
+    if store.additional:
+        from storage import additional
+
+        return additional.listed(store, found)
+    return found
 
 
 def tag(store: Store, image_id: str, name: str) -> None:
@@ -176,7 +199,12 @@ def remove(
 
     `name` is what `find` gave: None if the user meant the image by its ID, which needs `force` if it has several names.
     An image that is pinned raises ImageInUseError, with force too: who may remove the owners does it before.
+    One that is in a store that is only read raises ReadOnlyImageError.
     """
+    if store.additional:
+        from storage import additional
+
+        additional.check_removable(store, image_id, name)
     with database.transaction(store.connection) as connection:
         if connection.execute("SELECT 1 FROM image WHERE id = ?", (image_id,)).fetchone() is None:
             raise not_known(image_id)
@@ -205,6 +233,10 @@ def prune(store: Store, *, all: bool = False, keep: Iterable[str] = ()) -> list[
         store.connection, f"SELECT id FROM image WHERE id NOT IN (SELECT image FROM pin) {condition} ORDER BY created"
     )
     kept = set(keep)
+    if store.additional:
+        from storage import additional
+
+        kept.update(additional.adopted(store))
     removed = []
     for image_id in candidates:
         if image_id not in kept:

@@ -67,6 +67,10 @@ def find_layer(store: Store, key: str) -> Layer | None:
     row = store.connection.execute(
         "SELECT diff_id, size, entries, implied, pending_links, durable, boot_id FROM layer WHERE key = ?", (key,)
     ).fetchone()
+    if row is None and store.additional:
+        from storage import additional
+
+        return find_layer(store, key) if additional.adopt_layer(store, key) else None
     if row is None:
         return None
     whole = bool(store.lower(key))

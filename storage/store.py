@@ -10,6 +10,8 @@
     staging/<random>/     work not yet visible; the directory itself is flocked by its owner
     trash/<random>/       what is being deleted
 
+A layer of a further store that is only read (storage/additional.py) is a symbolic link to its directory there.
+
 A directory enters and leaves layers/ by rename, inside a write transaction, so that row and directory change under one
 lock: the row is written after the directory came, in the same transaction, and deleted in a transaction before the one
 in which the directory goes. A crash at any instant leaves at worst a directory without a row: the collector finds it.
@@ -26,7 +28,7 @@ from storage.errors import CorruptError, NoSpaceError, StorageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from sqlite3 import Connection
     from types import TracebackType
 
@@ -116,6 +118,13 @@ CREATE TABLE manifest_list_member (
 ) WITHOUT ROWID;
 CREATE TRIGGER name_leaves_list AFTER INSERT ON name BEGIN DELETE FROM manifest_list_name WHERE name = NEW.name; END;
 """,
+    # Images that are really in a store that is only read: storage/additional.py.
+    """
+CREATE TABLE adopted (
+    image TEXT PRIMARY KEY REFERENCES image (id) ON DELETE CASCADE,
+    since REAL NOT NULL
+) WITHOUT ROWID;
+""",
 )
 
 # What a layer that is not unpacked consists of.
@@ -132,11 +141,14 @@ class Store:
     store alone cannot tell.
     """
 
-    __slots__ = ("connection", "keeps", "root", "short_names")
+    __slots__ = ("additional", "connection", "keeps", "opened", "readonly", "root", "short_names")
 
-    def __init__(self, root: str, connection: Connection) -> None:
+    def __init__(self, root: str, connection: Connection, *, readonly: bool = False) -> None:
         self.root = root
         self.connection = connection
+        self.readonly = readonly
+        self.additional: Sequence[str] = ()  # roots of further stores to read, and these once they are open
+        self.opened: list[Store] | None = None
         self.keeps = False  # new layers are not to be unpacked, where the kernel can do without (storage/keeping.py)
         self.short_names: Callable[[str], Iterable[str]] | None = None
 
@@ -209,13 +221,13 @@ def open_store(root: str, *, readonly: bool = False) -> Store:
         return empty(root)
     present = database.version(connection, PACKAGE)
     if present == len(SCHEMA):
-        return Store(root, connection)
+        return Store(root, connection, readonly=True)
     connection.close()
     if present == 0:
         _check_new(root)
         return empty(root)
     open_store(root).close()
-    return Store(root, database.connect(path, readonly=True))
+    return Store(root, database.connect(path, readonly=True), readonly=True)
 
 
 def create(root: str, connection: Connection) -> Store:
@@ -379,4 +391,4 @@ def empty(root: str) -> Store:
     """Give a store without anything in it, in memory: what a reader sees before the first writer came."""
     connection = database.connect(":memory:", readonly=False)
     database.migrate(connection, PACKAGE, SCHEMA)
-    return Store(root, connection)
+    return Store(root, connection, readonly=True)

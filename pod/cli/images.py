@@ -71,11 +71,18 @@ def main(
         titles = [("REPOSITORY", "Repository"), ("TAG", "Tag"), *([("DIGEST", "Digest")] if digests else [])]
         titles += [("IMAGE ID", "ID"), ("CREATED", "Created"), ("SIZE", "Size")]
         titles += [("HISTORY", "History")] if history else []
+        titles += [("R/O", "ReadOnly")] if any(row.image.readonly for row in rows) else []
         output.print_table(
             [title for title, _ in titles],
-            [[str(value()) if callable(value := row[field]) else value for _, field in titles] for row in rows],
+            [[_cell(row[field]) for _, field in titles] for row in rows],
             noheading=noheading,
         )
+
+
+def _cell(value: Any) -> str:
+    if callable(value):
+        return str(value())
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 class Row(dict[str, "Any"]):
@@ -117,7 +124,7 @@ def row(store: Store, image: Image, name: str, *, no_trunc: bool) -> Row:
         "Labels": lambda: labels(image),
         "Containers": lambda: used(store, image),
         "Dangling": not image.names,
-        "ReadOnly": False,
+        "ReadOnly": image.readonly,
         "History": ", ".join(reversed(image.names)),
     }
     return result
@@ -138,6 +145,7 @@ def json_object(row: Row) -> dict[str, Any]:
         "VirtualSize": image.size,
         "Labels": labels(image) or None,
         "Containers": row["Containers"](),
+        **({"ReadOnly": True} if image.readonly else {}),
         **({} if image.names else {"Dangling": True}),
         "Names": list(image.names),
         "Digest": image.digest,

@@ -36,7 +36,7 @@ def main(
     engine = open_engine(write=True)
     removed: list[Removed] = []
     errors: list[StorageError | PodError] = []
-    for text in images or [image.id for image in list_images(engine.store)]:
+    for text in images or [image.id for image in list_images(engine.store) if not image.readonly]:
         try:
             removed.append(remove(engine, text, force=force, all_names=all))
         except ImageNotFoundError as error:

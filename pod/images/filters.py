@@ -43,7 +43,7 @@ def _test(store: Store, key: str, value: str, *, negated: bool) -> Test:
         "intermediate": lambda _, value: _is(value, lambda image: False),
         "label": lambda _, value: lambda image: has_label(image, value),
         "manifest": lambda _, value: _is(value, lambda image: False),
-        "readonly": lambda _, value: _is(value, lambda image: False),
+        "readonly": lambda _, value: _is(value, lambda image: image.readonly),
         "reference": lambda _, value: lambda image: any(matches(name, value) for name in image.names),
         "until": lambda _, value: _until(value),
     }

@@ -10,7 +10,7 @@ import os
 import stat
 
 from storage.errors import CorruptError, StorageError
-from storage.layers import expected, headerlog
+from storage.layers import expected, headerlog, ids
 from storage.layers.expected import Expected
 from storage.layers.rebuild import rebuild_tar
 from storage.layers.tar import BLOCK_DEVICE, CHARACTER, DIRECTORY, FIFO, LINK, REGULAR, SYMLINK, shown
@@ -78,7 +78,9 @@ class _Comparison:
         self._contents = contents
         self._incomplete = incomplete
         self._completed = completed
-        self._owned, self._rootless = _id_ranges()
+        self._rootless = ids.is_limited()
+        # Whoever is not root even of a namespace has all files as his own.
+        self._owned = ids.mapped() if os.geteuid() == 0 else []
         self._opaque = {self._canonical(path) for path in contents.opaque}
         self._whiteouts = {self._canonical(path) for path in contents.whiteouts}
         self._entries: dict[bytes, Expected] = {}
@@ -251,14 +253,3 @@ def _content(one: Expected, status: os.stat_result, fd: int, last: bytes) -> str
 
 def _is_whiteout(status: os.stat_result) -> bool:
     return stat.S_ISCHR(status.st_mode) and not status.st_rdev
-
-
-def _id_ranges() -> tuple[list[tuple[int, int]], bool]:
-    """Give the IDs that files have as their tar says (first, count), and whether a user namespace limits them.
-
-    Whoever is not root even of a namespace has all files as his own.
-    """
-    with open("/proc/self/uid_map", encoding="ascii") as file:
-        ranges = [(int(line.split()[0]), int(line.split()[2])) for line in file]
-    rootless = os.geteuid() != 0 or ranges != [(0, 4294967295)]
-    return ranges if os.geteuid() == 0 else [], rootless

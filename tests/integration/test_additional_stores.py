@@ -1,0 +1,127 @@
+"""Further stores that are only read: listed, inspected, run from, stood upon, never written to, not to be removed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.fixtures import images
+from tests.fixtures.command import Pod
+from tests.fixtures.registry import Registry
+
+CHAIN = images.layer(images.entry("opt", mode=0o711, type=b"5"))
+UPPER = images.layer(images.entry("opt/file", b"content"), images.entry("etc/.wh.group", b""))
+
+
+@pytest.fixture
+def shared(box: Pod, registry: Registry) -> Iterator[Pod]:
+    """`pod` with an empty store of its own and a further one, `shared`, on a medium that nobody can write to."""
+    name = registry.push("chained", "1", images.busybox(CHAIN, UPPER, Labels={"a": "b"}))
+    box.run("pull", "--quiet", name)
+    box.run("images")
+    place = os.path.join(box.directory, "shared")
+    os.rename(box.root, place)
+    if os.getuid() == 0:
+        subprocess.run(["mount", "--bind", place, place], check=True)
+        subprocess.run(["mount", "-o", "remount,bind,ro", place], check=True)
+    try:
+        yield replace(box, options=[*box.options, "--storage-opt", f"overlay.imagestore={place}"])
+    finally:
+        box.remove_containers()
+        if os.getuid() == 0:
+            subprocess.run(["umount", "--lazy", place], check=True)
+
+
+def tree(path: str) -> list[tuple[str, int, int]]:
+    """Return what lies below a path, with what any change would change."""
+    return sorted((str(one), one.lstat().st_ctime_ns, one.lstat().st_nlink) for one in Path(path).rglob("*"))
+
+
+def test_images_of_a_further_store_are_used_and_stay(shared: Pod, busybox: str, registry: Registry) -> None:
+    chained = f"{registry.address}/chained:1"
+    before = tree(f"{shared.directory}/shared")
+    header, *lines = shared.run("images").stdout.splitlines()
+    assert header.split()[-1] == "R/O"
+    assert sorted(line.split()[-1] for line in lines) == ["true", "true"]
+    assert shared.run("images", "--filter", "readonly=false", "--quiet").out == ""
+    assert [one["ReadOnly"] for one in json.loads(shared.run("images", "--format", "json").out)] == [True, True]
+    (inspected,) = json.loads(shared.run("image", "inspect", chained).out)
+    assert (inspected["RepoTags"], inspected["Labels"]) == ([chained], {"a": "b"})
+    assert shared.run("image", "exists", "busybox").code == 0
+    assert shared.run("history", chained).code == 0
+    script = "stat -c %a /opt; cat /opt/file; test ! -e /etc/group"
+    assert shared.run("run", "--rm", "--pull", "never", chained, "sh", "-c", script).out == "711\ncontent"
+    shared.run("run", "--name", "one", "--pull", "never", chained, "sh", "-c", "echo mine >/opt/mine; cat /opt/file")
+    assert len(shared.run("images", "--noheading").stdout.splitlines()) == 2
+    for words in (("rmi", chained), ("rmi", "--force", chained), ("rmi", inspected["Id"])):
+        failed = shared.run(*words, check=False)
+        assert (failed.code, failed.stderr) == (125, f'Error: cannot remove read-only image "{inspected["Id"]}"\n')
+    shared.run("commit", "--quiet", "one", "localhost/made")
+    assert shared.run("run", "--rm", "localhost/made", "cat", "/opt/mine", "/opt/file").out == "mine\ncontent"
+    shared.run("tag", chained, "localhost/tagged")
+    rows = {line.split()[0]: line.split()[-1] for line in shared.run("images", "--noheading").stdout.splitlines()}
+    assert rows["localhost/tagged"] == rows["localhost/made"] == "false"
+    assert rows[chained.rpartition(":")[0]] == "true"
+    assert shared.run("system", "check").out == ""
+    if not shared.rootless:
+        assert shared.run("run", "--rm", "--uidmap", "0:100000:65536", chained, "cat", "/opt/file").out == "content"
+    shared.run("rm", "one")
+    assert "localhost/tagged" in shared.run("rmi", "localhost/tagged", "localhost/made").out
+    assert shared.run("image", "prune", "--all", "--force").out == ""
+    assert len(shared.run("images", "--noheading").stdout.splitlines()) == 2
+    assert tree(f"{shared.directory}/shared") == before
+
+
+def test_layers_of_a_further_store_are_not_fetched(shared: Pod, registry: Registry) -> None:
+    """What a pull finds there it uses; without that store the image is whole again after another pull."""
+    name = registry.push("on-top", "1", images.busybox(CHAIN, UPPER, images.layer(images.entry("own", b"own"))))
+    before = tree(f"{shared.directory}/shared")
+    shared.run("pull", "--quiet", name)
+    links = [path for path in Path(shared.root, "layers").iterdir() if path.is_symlink()]
+    assert len(links) >= 3
+    assert shared.run("run", "--rm", name, "cat", "/own", "/opt/file").out == "owncontent"
+    assert tree(f"{shared.directory}/shared") == before
+    alone = replace(shared, options=shared.options[:-2])
+    for link in links:
+        target = os.readlink(link)
+        link.unlink()
+        link.symlink_to(f"{target}.gone")
+    assert "is missing" in alone.run("run", "--rm", name, "true", check=False).stderr
+    alone.run("pull", "--quiet", name)
+    assert alone.run("run", "--rm", name, "cat", "/own", "/opt/file").out == "owncontent"
+    assert alone.run("system", "check").out == ""
+
+
+@pytest.mark.root
+def test_damage_in_a_further_store_is_told(shared: Pod) -> None:
+    place = f"{shared.directory}/shared"
+    subprocess.run(["mount", "-o", "remount,bind,rw", place], check=True)
+    damaged = next(Path(place, "layers").glob("*/diff/opt/file"))
+    damaged.chmod(0o600)
+    told = shared.run("system", "check", check=False)
+    assert told.code == 125
+    assert "Damaged read-only layer " in told.stdout
+    assert "opt/file: has mode 600 instead of 644" in told.stdout
+
+
+def test_stores_that_storage_conf_names(shared: Pod, busybox: str) -> None:
+    conf = os.path.join(shared.home, "storage.conf")
+    own = os.path.join(shared.home, "own")
+    Path(conf).write_text(
+        f'[storage]\ndriver = "overlay"\ngraphroot = "{own}"\n[storage.options]\n'
+        f'additionalimagestores = ["{shared.home}/none", "{shared.directory}/shared"]\n'
+    )
+    plain = replace(shared, options=["--runroot", shared.runroot])
+    env = {**shared.environment, "CONTAINERS_STORAGE_CONF": conf}
+    assert plain.run("images", "--format", "{{.ReadOnly}}", env=env).out.split() == ["true", "true"]
+    assert plain.run("run", "--rm", "--pull", "never", busybox, "echo", "x", env=env).out == "x"
+    plain.run("system", "reset", "--force", env=env)
+    assert not os.path.exists(f"{own}/pod")
+    shutil.rmtree(own, ignore_errors=True)
