@@ -9,6 +9,7 @@ from pod import events, registries_conf, short_names, trust
 from pod.errors import PodError
 from storage import images, reference, transfer
 from storage.errors import ImageNotFoundError, RegistryError, StorageError
+from storage.interrupts import InterruptedByError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -109,8 +110,10 @@ class Pull:
                 return name, self._fetch(name, shown.progress)
             except StorageError as error:
                 failures.append(error)
-        failure = failures[0]
-        if len(failures) > 1:
+                if isinstance(error, InterruptedByError):
+                    break
+        failure = failures[-1]
+        if len(failures) > 1 and not isinstance(failure, InterruptedByError):
             told = "\n * ".join(str(one) for one in failures)
             failure = StorageError(f"{len(failures)} errors occurred while pulling:\n * {told}")
         fields: dict[str, str | int] = {"Error": str(failure)}
@@ -166,7 +169,7 @@ class Pull:
     def stored(self, text: str) -> Image | None:
         """Return the image of this name in the store if it is there and for the platform asked for."""
         try:
-            image = images.resolve(self.engine.store, text.removeprefix("docker://"))
+            image = images.resolve(self.engine.store, str(source(text)) if text.startswith("docker://") else text)
         except ImageNotFoundError:
             return None
         wanted = self.platform

@@ -175,7 +175,13 @@ class RegistryClient:
             return self._get(repository, f"manifests/{tag_or_digest}", {"Accept": _ACCEPT}, what)
 
         raw, answer = self._transport.fetch(open_answer, documents.MAX_DOCUMENT, what)
-        return raw, answer.headers.get("Content-Type", "")
+        content_type = answer.headers.get("Content-Type", "")
+        if content_type.partition(";")[0].strip().lower() == "text/html":
+            raise AnswerError(
+                f"{what}: the answer is a web page, not a manifest",
+                hint="a proxy, or a page to sign in at, may stand between here and the registry",
+            )
+        return raw, content_type
 
     def _next_page(self, here: str, following: str, what: str) -> str:
         try:

@@ -104,7 +104,10 @@ def from_answer(status: int, body: bytes, url: str) -> StorageError:
     if code in _NOT_FOUND or (status == HTTPStatus.NOT_FOUND and code in ("", "UNKNOWN")):
         return ImageNotFoundError(text or "not found")
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        return AnswerError(text or "toomanyrequests: too many requests to the registry")
+        return AnswerError(
+            text or "toomanyrequests: too many requests to the registry",
+            hint="try again later; some registries allow more to those who log in with `pod login`",
+        )
     try:
         phrase = HTTPStatus(status).phrase
     except ValueError:

@@ -19,7 +19,7 @@ from storage.chunked import tarsplit, toc
 from storage.errors import StorageError
 from storage.layers.rebuild import rebuild_tar
 from storage.layers.unpacking import UnpackOptions, unpack
-from storage.registry import challenges, failures
+from storage.registry import challenges, configuration_files, failures
 from tests.fixtures.images import entry, gzip, link, tar
 
 _DIGEST = f"sha256:{64 * 'a'}"
@@ -129,6 +129,16 @@ def name(data: bytes) -> None:
     assert reference.parse(str(parsed)) == parsed
 
 
+def registries(data: bytes) -> None:
+    """Read a registries.conf, and ask it where images are."""
+    with tempfile.NamedTemporaryFile(prefix="pod-fuzz-", dir=os.environ.get("TMPDIR", "/dev/shm")) as file:
+        file.write(data)
+        file.flush()
+        configuration = configuration_files.load(file.name, [])
+    for text in ("example.com/foo/image:latest", f"a.example.com:5000/x@{_DIGEST}"):
+        assert configuration.endpoints(reference.parse(text))
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "layer": layer,
     "entries": entries,
@@ -140,6 +150,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "challenge": challenge,
     "answer": answer,
     "name": name,
+    "registries": registries,
 }
 
 SEEDS: dict[str, list[bytes]] = {
@@ -153,6 +164,13 @@ SEEDS: dict[str, list[bytes]] = {
     "challenge": [b'Bearer realm="https://a/token",service="s",scope="repository:a:pull", Basic realm="x"'],
     "answer": [b'{"errors":[{"code":"MANIFEST_UNKNOWN","message":"m","detail":{"a":1}}]}', b"<html>"],
     "name": [b"busybox", b"localhost:5000/a/b:tag@" + _DIGEST.encode(), b"[::1]:5000/a"],
+    "registries": [
+        b"unqualified-search-registries = ['a.b']\nshort-name-mode = 'disabled'\ncredential-helpers = ['x']\n"
+        b"[[registry]]\nprefix = '*.example.com'\ninsecure = true\n[[registry]]\nprefix = 'example.com/foo'\n"
+        b"location = 'b.c/d'\nblocked = false\n[[registry.mirror]]\nlocation = 'm.n'\npull-from-mirror = 'all'\n"
+        b"[aliases]\nx = 'a.b/x'\n",
+        b"[registries.search]\nregistries = ['a.b']\n[registries.block]\nregistries = ['c.d']\n",
+    ],
 }
 
 

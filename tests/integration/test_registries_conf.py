@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.fixtures import images
+from tests.fakes.actions import silent
+from tests.fakes.registry import FakeRegistry
+from tests.fixtures import images, leaks
 from tests.fixtures.command import Pod
 from tests.fixtures.engines import program
 from tests.fixtures.registry import Registry, serve
@@ -106,6 +109,20 @@ def test_short_names(pod: Pod, registry: Registry, mirror: Registry) -> None:
         f'Error: loading registries configuration "{path}": toml: '
     )
     pod.run("rmi", "podtest")
+
+
+def test_an_interrupt_is_for_all_that_would_be_tried(pod: Pod, mirror: Registry) -> None:
+    mirror.push("podslow", "latest", SMALL)
+    with FakeRegistry() as slow:
+        slow.script("/v2/", silent())
+        configure(pod, f'unqualified-search-registries = ["{slow.domain}", "{mirror.address}"]\n')
+        pulling = pod.start("pull", "podslow")
+        assert leaks.wait_until_clean(lambda: [] if slow.requests else ["not asked"], timeout=10) == []
+        pulling.send_signal(signal.SIGINT)
+        _, told = pulling.communicate(timeout=20)
+    assert pulling.returncode == 130
+    assert told.count(b"Trying to pull") == 1
+    assert pod.run("images", "-q").out == ""
 
 
 def test_the_choice_is_remembered(pod: Pod, registry: Registry, mirror: Registry) -> None:

@@ -15,6 +15,7 @@ import pytest
 from storage import credential_helpers, credentials
 from storage.credentials import Credentials
 from storage.errors import RegistryError, StorageError
+from storage.registry.configuration import AUTH_FILES
 
 
 def entry(user: str, password: str = "secret") -> dict[str, str]:
@@ -41,7 +42,8 @@ case $1 in
 get) name=$(echo "$line" | tr / _); cat "{tmp_path}/secret-$name" 2>/dev/null ||
     {{ echo "credentials not found in native keychain"; exit 1; }} ;;
 store) echo "$line" >"{tmp_path}/stored" ;;
-erase) echo "$line" >"{tmp_path}/erased" ;;
+erase) echo "$line" >>"{tmp_path}/erased" ;;
+list) echo '{{"a.b": "user", "https://c.d": "user"}}' ;;
 esac
 """
     )
@@ -243,6 +245,35 @@ def test_helpers_store_and_erase(tmp_path: Path, helpers: dict[str, str]) -> Non
     (tmp_path / "secret-a.b").write_text(json.dumps({"Username": "user", "Secret": "password"}))
     assert credentials.remove(path, "a.b", environment=helpers)
     assert (tmp_path / "erased").read_text().strip() == "a.b"
+
+
+def test_helpers_for_all_registries(tmp_path: Path, helpers: dict[str, str]) -> None:
+    path = write(tmp_path / "auth.json", {"auths": {"a.b": entry("file"), "c.d": entry("file")}})
+    (tmp_path / "secret-a.b").write_text(json.dumps({"Username": "helper", "Secret": "x"}))
+
+    def user(key: str, *names: str) -> str:
+        found = credentials.lookup([path], key, environment=helpers, helpers=names)
+        return found.username if found is not None else ""
+
+    assert user("a.b/x", "store", AUTH_FILES) == "helper"
+    assert user("c.d", "store", AUTH_FILES) == "file"
+    assert user("a.b", AUTH_FILES, "store") == "file"
+    assert user("c.d", "store") == ""
+    assert user("c.d", "failing", AUTH_FILES) == "file"
+    with pytest.raises(RegistryError, match="keyring is locked"):
+        user("e.f", "failing", AUTH_FILES)
+    # Where one cannot keep them, the next does.
+    named = ("failing", AUTH_FILES, "store")
+    assert credentials.store(path, "g.h", "me", "x", environment=helpers, helpers=named) == path
+    assert credentials.store(path, "g.h", "me", "x", environment=helpers, helpers=("store",)) == (
+        "credential helper: store"
+    )
+    assert credentials.store(path, "g.h/ns", "me", "x", environment=helpers, helpers=("store", AUTH_FILES)) == path
+    assert credentials.remove(path, "a.b", environment=helpers, helpers=("store", AUTH_FILES))
+    assert (tmp_path / "erased").read_text().split() == ["a.b"]
+    credentials.remove_all(path, environment=helpers, helpers=("store", AUTH_FILES))
+    assert json.loads(Path(path).read_text())["auths"] == {}
+    assert (tmp_path / "erased").read_text().split() == ["a.b", "a.b", "https://c.d"]
 
 
 def test_helpers_that_misbehave(tmp_path: Path, helpers: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:

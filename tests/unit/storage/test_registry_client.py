@@ -198,6 +198,12 @@ def test_rate_limit(registry: FakeRegistry, client: RegistryClient) -> None:
     assert len(registry.seen("/manifests/")) == 12
 
 
+def test_a_web_page_is_no_manifest(registry: FakeRegistry, client: RegistryClient) -> None:
+    registry.script("/manifests/", actions.answer(200, b"<html>", {"Content-Type": "text/html; charset=utf-8"}))
+    with pytest.raises(RegistryError, match=r"reading manifest latest in .*: the answer is a web page, not a manifest"):
+        client.manifest("a/b", "latest")
+
+
 def test_retry_after_is_waited_for(registry: FakeRegistry, client: RegistryClient) -> None:
     registry.script("/manifests/", actions.too_many("1"))
     start = time.monotonic()

@@ -13,7 +13,7 @@ from storage.reference import parse
 from storage.registry.configuration import BlockedError, Configuration, Mirror, Registry
 from storage.registry.options import RegistryOptions
 from storage.registry.origin import Clients, RegistryOrigin
-from tests.fakes.actions import broken_after, status
+from tests.fakes.actions import answer, broken_after, status
 from tests.fakes.registry import Basic, FakeRegistry, basic
 
 QUICK = RegistryOptions(retries=0, retry_delay=0.01, connect_timeout=5, read_timeout=5)
@@ -74,6 +74,11 @@ def test_a_mirror_that_has_it_not_is_passed_over(mirror: FakeRegistry, main: Fak
         "manifest unknown",
         f'Trying to access "{main.domain}/real/x:1"',
     ]
+
+
+def test_a_mirror_that_answers_with_a_web_page_is_passed_over(mirror: FakeRegistry, main: FakeRegistry) -> None:
+    mirror.script("/manifests/", answer(200, b"<html>Sign in", {"Content-Type": "text/html"}))
+    assert layer(origin(options(mirror, main)))[1] == b"layer" * 100
 
 
 def test_a_blob_that_breaks_off_at_the_mirror_goes_on_at_the_registry(mirror: FakeRegistry, main: FakeRegistry) -> None:
