@@ -19,7 +19,7 @@ import sys
 import tarfile
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -68,12 +68,22 @@ class Engine:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: medians by engine, in seconds unless `unit` says MB, and what ratios are aimed at."""
+    """One line of the table: medians by engine, in seconds unless `unit` says otherwise, and what ratios are aimed at.
+
+    `ranges` has the lowest and the highest of what a median is of, where that is worth telling.
+    """
 
     title: str
     medians: dict[str, float]
     aims: dict[str, float]
     unit: str = "s"
+    ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+    @staticmethod
+    def of(title: str, values: dict[str, list[float]], unit: str) -> Row:
+        """Return the line for what was measured of each engine."""
+        medians = {name: statistics.median(measured) for name, measured in values.items()}
+        return Row(title, medians, {}, unit, {name: (min(one), max(one)) for name, one in values.items()})
 
     def shown(self, name: str) -> str:
         """Return the median of an engine with its unit, nothing if it was not measured."""
@@ -284,5 +294,6 @@ def report(rows: list[Row], *, as_json: bool) -> None:
             word = "takes" if row.unit == "s" else "has"
             note = f"   pod {word} {row.ratio(name):.2f} of it" if name != "pod" else ""
             aim = f" (aim: {row.aims[name]:.2f})" if name in row.aims else ""
-            print(f"  {name:8} {row.shown(name):>10}{note}{aim}")
+            spread = " ({:.2f} to {:.2f})".format(*row.ranges[name]) if name in row.ranges else ""
+            print(f"  {name:8} {row.shown(name):>10}{spread}{note}{aim}")
     print(f"load {os.getloadavg()[0]:.2f} on {os.cpu_count()} processors, Linux {os.uname().release}")

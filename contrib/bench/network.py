@@ -74,13 +74,16 @@ def iperf_archive(place: str) -> str | None:
     if program is None:
         return None
     linked = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout.split()
-    path = os.path.join(place, "iperf.tar")
-    shutil.copy(os.path.join(place, "busybox.tar"), path)
-    with tarfile.open(path, "a") as archive:
-        for name in [program, *(word for word in linked if word.startswith("/"))]:
+    archive_path = os.path.join(place, "iperf.tar")
+    shutil.copy(os.path.join(place, "busybox.tar"), archive_path)
+    with tarfile.open(archive_path, "a") as archive:
+        libraries = [word for word in linked if word.startswith("/")]
+        # What glibc loads when a thread is to be ended.
+        beside = {os.path.join(os.path.dirname(path), "libgcc_s.so.1") for path in libraries}
+        for name in [program, *libraries, *filter(os.path.exists, sorted(beside - {*libraries}))]:
             archive.add(os.path.realpath(name), name.lstrip("/"))
-    os.chmod(path, 0o644)
-    return path
+    os.chmod(archive_path, 0o644)
+    return archive_path
 
 
 def output(engine: Engine, *arguments: str) -> str:
@@ -105,15 +108,7 @@ def throughput(hosts: dict[str, list[str]], installed: list[Engine], archive: st
                 for way, target in (("bridge", [address]), ("published port", ["198.51.100.1", "-p", PUBLISHED])):
                     speed = gigabits([*hosts[engine.name], "iperf3", "-c", *target])
                     found[way].setdefault(engine.name, []).append(speed)
-    return [
-        Row(
-            f"TCP from the host, {way}",
-            {name: statistics.median(values) for name, values in by_name.items()},
-            {},
-            "Gbit/s",
-        )
-        for way, by_name in found.items()
-    ]
+    return [Row.of(f"TCP from the host, {way}", by_name, "Gbit/s") for way, by_name in found.items()]
 
 
 def gigabits(command: list[str]) -> float:

@@ -25,7 +25,8 @@ PYTHON = "3.13"
 CACHE = os.environ.get("POD_TEST_CACHE", "/var/cache/pod-tests")
 PACKAGES = (
     "systemd systemd-sysv dbus dbus-user-session libpam-systemd passt uidmap iproute2 nftables python3 procps "
-    "openssh-server podman crun runc criu busybox-static catatonit kmod libseccomp2 golang-github-containers-common"
+    "openssh-server podman crun runc criu busybox-static catatonit kmod libseccomp2 golang-github-containers-common "
+    "iperf3"
 ).split()
 # The kernel of Debian's cloud images: small, and its modules are those that a virtual machine can use. Its package is
 # unpacked only, for its scripts would spend half a minute on an initial RAM disk that is not used.

@@ -100,9 +100,10 @@ class Machine:
         """Write a file."""
         self.shell(user, f"cat > {shlex.quote(path)}", input=content)
 
-    def interact(self, user: str) -> int:
-        """Give the caller's terminal a login shell in the machine."""
-        return subprocess.run([*self._ssh(user), "-t"], check=False).returncode
+    def interact(self, user: str, *command: str) -> int:
+        """Give the caller's standard streams to a command in the machine, or his terminal to a login shell there."""
+        words = ["--", shlex.join(command)] if command else ["-t"]
+        return subprocess.run([*self._ssh(user), *words], check=False).returncode
 
     def boot_id(self) -> str:
         """Return what the kernel calls this boot."""

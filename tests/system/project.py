@@ -49,10 +49,10 @@ def install(machine: Machine, image: Image) -> None:
 
 
 def _copy_sources(target: str) -> None:
+    ignored = shutil.ignore_patterns("__pycache__")
     for name in PACKAGES:
-        ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(os.path.join(SOURCE, name), os.path.join(target, name), ignore=ignored)
-    os.mkdir(os.path.join(target, "contrib"))
+    shutil.copytree(os.path.join(SOURCE, "contrib/bench"), os.path.join(target, "contrib/bench"), ignore=ignored)
     for name in ("contrib/launcher", "pyproject.toml"):
         shutil.copy2(os.path.join(SOURCE, name), os.path.join(target, name))
 
