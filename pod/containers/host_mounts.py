@@ -61,15 +61,20 @@ def unmount(engine: Engine, container: Container, *, force: bool) -> None:
 
 
 def release(config: Config, container_id: str) -> None:
-    """Unmount what is to be deleted; never raises."""
+    """Unmount what is to be deleted. Raises PodError if the kernel refuses that."""
     place = path(config, container_id)
     while os.path.isdir(place):
         try:
             if not is_mount(place):
                 return
             syscalls.umount2(place, kernel.MNT_DETACH)
-        except OSError:
-            return
+        except FileNotFoundError:
+            return  # somebody else has just deleted it
+        except OSError as error:
+            raise PodError(
+                f"unmounting container {container_id}: {(error.strerror or '').lower()}",
+                hint=f"as who has mounted it: umount {place}; the next command removes the rest",
+            ) from error
 
 
 def _attach(engine: Engine, container: Container, place: str) -> None:

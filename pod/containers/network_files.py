@@ -19,14 +19,17 @@ if TYPE_CHECKING:
     from pod.state import Container
 
 
-def update(engine: Engine, container: Container, reach: Reach) -> None:
-    """Bring the files that a container has mounted up to date; they stay the same files."""
+def update(engine: Engine, container: Container, reach: Reach, before: str = "") -> None:
+    """Bring the files that a container has mounted up to date; they stay the same files.
+
+    `before` is the name that it had until now, if it has another one.
+    """
     directory = f"{engine.config.container_dir(container.id)}/files"
     scratch = f"{engine.config.monitor_dir(container.id)}/files.{posix.getpid()}"
     posix.mkdir(scratch, 0o700)  # gone with the rest at the container's next start, if we are killed
     try:
         files.write(scratch, container.config, engine.config.containers, name=container.name, reach=reach)  # type: ignore[arg-type]
-        own = list(dict.fromkeys([container.config["hostname"], container.name]))
+        own = list(dict.fromkeys([container.config["hostname"], before or container.name]))
         _change(f"{directory}/hosts", f"{scratch}/hosts", lambda now, wanted: hosts.renewed(now, wanted, own))
         _change(f"{directory}/resolv.conf", f"{scratch}/resolv.conf", _resolv_conf)
     finally:

@@ -15,7 +15,7 @@ from pod.networks.wiring import Wiring
 from runtime import process
 from runtime.errors import OCIRuntimeError
 from runtime.monitor import names
-from runtime.monitor.network import Network
+from runtime.monitor.network import Network, take_lock
 from runtime.netlink.namespace import carry_out
 
 TYPE_CHECKING = False
@@ -222,6 +222,19 @@ class Connector:
             wiring.close()
             wiring.network.places = ended
             wiring.network.end(wait=True)
+
+    def rename(self) -> None:
+        """Have a container that runs found on its networks by its names of now; the caller holds its lock."""
+        held = take_lock(self.directory.encode("utf-8", "surrogateescape"))
+        try:
+            for place in self.places:
+                path = standing.path(self.directory, place.network.name, self.container)
+                entry = names.read(path)
+                if entry is not None and entry.is_alive():
+                    entry.names = [*self.names, *place.place["aliases"]]
+                    names.write(path, entry)
+        finally:
+            posix.close(held)
 
     def _wiring(self, pid: int, start_time: int, namespace: str) -> Wiring:
         wiring = Wiring(self.directory, self.container, self.names, (pid, start_time), namespace)

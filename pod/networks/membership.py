@@ -103,6 +103,16 @@ def adjust(engine: Engine, container: Container, seen: Status, places: list[Atta
     network_files.update(engine, container, connector.reach)
 
 
+def rename(engine: Engine, container: Container, before: str) -> None:
+    """Have a container, if it runs, known by its name in place of the one before; the caller holds its lock."""
+    seen = observe(engine.config, container.id)
+    if not seen.pid:
+        return
+    connector = connecting.of(engine, container)
+    connector.rename()
+    network_files.update(engine, container, connector.reach, before)
+
+
 def _tell_monitor(engine: Engine, container: Container, connector: Connector) -> None:
     """Have the container's monitor look at its networks, and answer the names that are there."""
     directory = engine.config.monitor_dir(container.id)

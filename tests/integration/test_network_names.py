@@ -126,6 +126,23 @@ def test_names_come_and_go_within_a_second(mine: Pod, busybox: str) -> None:
         mine.run("rm", "-f", "-t", "0", "late")
 
 
+def test_a_renamed_container_has_its_new_name_alone(mine: Pod, busybox: str) -> None:
+    for name, options in (("ask", ()), ("web", ("--network-alias=www", "--restart=always"))):
+        mine.run("run", "-d", "--name", name, "--network", "mine", *options, busybox, "sleep", "100")
+    there, address = inside(mine, "ask"), mine.run("exec", "web", "hostname", "-i").out
+    before = mine.run("exec", "web", "cat", "/etc/hosts").out
+    mine.run("rename", "web", "shop")
+    for name in ("shop", "www"):
+        assert short(there, name) == [address]
+    assert short(there, "-x", address) == ["shop."]
+    assert told(dig(there, "web"))[0] == "NXDOMAIN"
+    assert mine.run("exec", "shop", "cat", "/etc/hosts").out == before.replace("web", "shop")
+    mine.run("rename", "ask", "web")  # the name is free
+    assert len(short(there, "web")) == 1
+    mine.run("restart", "-t", "0", "shop")
+    assert (len(short(there, "shop")), len(short(there, "web"))) == (1, 1)
+
+
 def test_all_else_is_passed_on_unchanged(mine: Pod, host: TestHost, upstream: str, busybox: str) -> None:
     mine.run("run", "-d", "--name", "ask", "--network", "mine", f"--dns={upstream}", busybox, "sleep", "100")
     there = inside(mine, "ask")
