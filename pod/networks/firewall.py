@@ -190,3 +190,21 @@ def add(netlink: Netlink, elements: list[Element], standing: Callable[[], list[E
     except FileNotFoundError:
         load(standing())
         nftables.add(netlink, TABLE, elements)
+    _redirect(netlink, elements)
+
+
+def _redirect(netlink: Netlink, elements: Iterable[Element]) -> None:
+    """Have published UDP ports lead to their containers of now also for who has used them before."""
+    for name, key, value in elements:
+        size = 4 if "4" in name else 16
+        address, rest = (key[:size], key[size:]) if name.endswith("_at") else (b"", key)
+        if not value or rest[0] != _PROTOCOLS["udp"]:
+            continue
+        from runtime.netlink import conntrack
+
+        family = _socket.AF_INET if size == 4 else _socket.AF_INET6
+        target = value[:size], int.from_bytes(value[size : size + 2], "big")
+        try:
+            conntrack.redirect(netlink, family, rest[0], address, int.from_bytes(rest[4:6], "big"), target)
+        except OSError:
+            return  # a kernel that does not tell of connections

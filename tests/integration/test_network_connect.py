@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import textwrap
 import time
 from typing import Any
 
@@ -113,6 +115,81 @@ def test_published_ports_move_to_the_next_network(net: OnHost, host: TestHost, b
     assert fetch(host, HOST) == "web"
     net.run("rm", "-f", "-t", "0", "web")
     net.run("run", "--rm", "-p", "8080:80", busybox, "true")
+    net.run("network", "rm", "one", "two")
+
+
+def talk(where: list[str], code: str) -> subprocess.Popen[str]:
+    """Start Python somewhere, which has said a line when this returns."""
+    argv = [*where, "/usr/bin/python3", "-c", textwrap.dedent(code)]
+    process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    process.stdout.readline()
+    return process
+
+
+def serve_datagrams(net: OnHost, name: str) -> subprocess.Popen[str]:
+    """Answer datagrams to port 53 of a container with its name."""
+    code = """
+        import socket
+        end = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        end.bind(("", 53))
+        print(flush=True)
+        while True:
+            end.sendto(b"%s", end.recvfrom(100)[1])
+    """
+    pid = net.run("inspect", "-f", "{{.State.Pid}}", name).out
+    return talk(["nsenter", f"--net=/proc/{pid}/ns/net"], code.replace("%s", name))
+
+
+def test_who_used_a_udp_port_before_is_passed_on_to_where_it_leads_now(
+    net: OnHost, host: TestHost, busybox: str
+) -> None:
+    client = talk(
+        host.world.prefix,
+        f"""
+        import socket, sys
+        end = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        end.settimeout(1)
+        end.connect(("{HOST}", 5353))
+        print(flush=True)
+        for _ in sys.stdin:
+            try:
+                end.send(b"?")
+                print(end.recv(100).decode(), flush=True)
+            except OSError:
+                print("nobody", flush=True)
+        """,
+    )
+    servers: list[subprocess.Popen[str]] = []
+
+    def ask() -> str:
+        assert client.stdin is not None
+        assert client.stdout is not None
+        client.stdin.write("\n")
+        client.stdin.flush()
+        return client.stdout.readline().strip()
+
+    for name in ("one", "two"):
+        net.run("network", "create", name)
+    try:
+        assert ask() == "nobody"
+        for name in ("web", "next"):  # the second one has another address
+            net.run("run", "-d", "--name", name, "--network", "one", "-p", "5353:53/udp", busybox, "sleep", "100")
+            servers.append(serve_datagrams(net, name))
+            assert ask() == name
+            net.run("stop", "-t", "0", name)
+            assert ask() == "nobody"
+        net.run("start", "web")
+        servers.append(serve_datagrams(net, "web"))
+        assert ask() == "web"
+        net.run("network", "connect", "two", "web")
+        net.run("network", "disconnect", "one", "web")
+        assert ask() == "web"
+    finally:
+        for process in (client, *servers):
+            process.kill()
+            process.communicate()
+    net.run("rm", "-f", "-t", "0", "web", "next")
     net.run("network", "rm", "one", "two")
 
 
