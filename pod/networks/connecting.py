@@ -188,27 +188,28 @@ class Connector:
         wiring.close()
         return wiring.network
 
-    def adjust(self, pid: int, start_time: int) -> None:
+    def adjust(self, pid: int, start_time: int, monitor: int) -> None:
         """Have a container that runs connected to its places and to no others; what is as it should be stays.
 
-        To be called by who holds the container's lock. Nothing happens if the process has ended meanwhile. Raises
-        OCIRuntimeError; then what was to be added is not.
+        `monitor` is the process of that. To be called by who holds the container's lock. Nothing happens if the
+        container's process has ended meanwhile. Raises OCIRuntimeError; then what was to be added is not.
         """
         if not self.shared:
-            self._adjust_here(pid, start_time)
+            self._adjust_here(pid, start_time, monitor)
             return
         from pod.networks import shared
 
         world = self._way_out() is not None
         try:
             # If there is no namespace, everybody has just ended.
-            if shared.inside(self.directory, lambda: self._adjust_here(pid, start_time), world=world) and self.ports:
+            done = shared.inside(self.directory, lambda: self._adjust_here(pid, start_time, monitor), world=world)
+            if done and self.ports:
                 self._tell()
         except OSError as error:
             raise _translated(error) from error
 
-    def _adjust_here(self, pid: int, start_time: int) -> None:
-        wiring = self._wiring(pid, start_time, f"/proc/{pid}/ns/net")
+    def _adjust_here(self, pid: int, start_time: int, monitor: int) -> None:
+        wiring = self._wiring(pid, start_time, _namespace(pid, monitor))
         ended: dict[bytes, Place] = {}
         try:
             wiring.lock()
@@ -281,6 +282,25 @@ class Connector:
             (place, firewall.of_ports(self.ports, map(firewall.pack, place.addresses)) if place is first else [])
             for place in self.places
         ]
+
+
+def _namespace(pid: int, monitor: int) -> str:
+    """Return the path of the network namespace of a container's process.
+
+    An ordinary user's process that waits to be started lets nobody at it: the monitor has the namespace until then.
+    """
+    path = f"/proc/{pid}/ns/net"
+    try:
+        posix.stat(path)
+    except PermissionError:
+        here = posix.stat("/proc/self/ns/net")  # that of the bridges, which the monitor has as well
+        held = f"/proc/{monitor}/fd"
+        for fd in posix.listdir(held):
+            if posix.readlink(f"{held}/{fd}").startswith("net:"):
+                there = posix.stat(f"{held}/{fd}")
+                if (there.st_dev, there.st_ino) != (here.st_dev, here.st_ino):
+                    return f"{held}/{fd}"
+    return path
 
 
 def _translated(error: BaseException) -> BaseException:

@@ -98,7 +98,7 @@ def adjust(engine: Engine, container: Container, seen: Status, places: list[Atta
         return  # it has just ended
     if not engine.config.rootless:
         forwarding.announce(connector.places)
-    connector.adjust(seen.pid, start_time)
+    connector.adjust(seen.pid, start_time, seen.monitor_pid)
     _tell_monitor(engine, container, connector)
     network_files.update(engine, container, connector.reach)
 

@@ -199,8 +199,6 @@ def make(
     _take_over(loop, container)
     if config.connect is not None:
         _connect(loop, container, config.connect)
-    if container.network is not None:
-        posix.close(container.network)
     return container
 
 
@@ -276,6 +274,8 @@ def _start(config: MonitorConfig, loop: Loop, container: Container) -> None:
     try:
         if container.start is not None:
             container.start()
+        if container.network is not None:
+            posix.close(container.network)  # until now commands could find it here only (see pod.networks.connecting)
     except BaseException as error:
         ending.tell(loop.sync, describe(error))
         ending.abort(loop)

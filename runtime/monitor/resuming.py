@@ -133,6 +133,8 @@ def _start(
     loop.events.reach(MADE)
     if container.start is not None:
         container.start()
+    if container.network is not None:
+        posix.close(container.network)
     loop.events.reach(STARTED)
     loop.status = None
     if loop.stdin_ends:

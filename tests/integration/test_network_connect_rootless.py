@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.fixtures.command import Pod
-from tests.fixtures.nethost import WORLD, TestHost, eventually_equal
+from tests.fixtures.nethost import HOST, WORLD, TestHost, eventually_equal
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
@@ -52,6 +52,23 @@ def test_a_running_container_is_connected_and_disconnected(net: Pod, busybox: st
     assert "eth" not in net.run("exec", "client", "ip", "link").out
     net.run("rm", "-f", "-t", "0", "client", "web")
     net.run("network", "rm", "mine")
+
+
+def test_a_container_that_waits_to_be_started_changes_networks(net: Pod, host: TestHost, busybox: str) -> None:
+    for name in ("one", "two"):
+        net.run("network", "create", name)
+    net.run("run", "-d", "--name", "client", "--network", "two", busybox, "sleep", "100")
+    net.run("create", "--name", "web", "--hostname", "web", "--network", "one", "-p", "8080:80", busybox, *SERVE)
+    net.run("init", "web")
+    net.run("network", "connect", "--alias", "www", "two", "web")
+    net.run("network", "disconnect", "one", "web")
+    net.run("start", "web")
+    published = f"busybox wget -q -O - http://{HOST}:8080/ || true"
+    assert eventually_equal(lambda: host.world.run("sh", "-c", published).strip(), "web") == "web"
+    assert net.run("exec", "client", *FETCH, "http://www/").out == "web"
+    assert net.run("exec", "web", "nslookup", "client").code == 0
+    net.run("rm", "-f", "-t", "0", "client", "web")
+    net.run("network", "rm", "one", "two")
 
 
 def test_reload_puts_the_firewall_back(net: Pod, busybox: str) -> None:

@@ -427,6 +427,23 @@ def test_containers_that_run_change_networks_and_their_ports_follow(net: Pod, ho
     assert net.run("exec", "client", "nslookup", "web", check=False).code != 0
 
 
+def test_without_a_firewall(net: Pod, host: TestHost, busybox: str) -> None:
+    settings = os.path.join(net.directory, "own.conf")
+    write(settings, '[network]\nfirewall_driver = "none"\n')
+    net.environment["CONTAINERS_CONF"] = settings
+    serve(net, "web", busybox, "--network", "bridge", "-p", "8080:80")
+    assert eventually_equal(lambda: attempt(host.world, HOST), "web") == "web"
+    assert f"[::ffff:{WORLD}]" in net.run("logs", "web").stderr
+    with server(host.world):
+        assert net.run("exec", "web", *FETCH, f"http://{WORLD}:8000/").out == "served"
+    net.run("network", "create", "mine")
+    net.run("network", "connect", "mine", "web")
+    net.run("network", "disconnect", "podman", "web")
+    assert attempt(host.world, HOST) == "web"
+    assert "elements" not in net.run("unshare", "--rootless-netns", "/usr/sbin/nft", "list", "ruleset").out
+    net.run("network", "reload", "--all")
+
+
 def test_a_command_in_the_namespace(net: Pod, host: TestHost, busybox: str) -> None:
     with server(host.world):
         assert net.run("unshare", "--rootless-netns", "busybox", *FETCH, f"http://{WORLD}:8000/").out == "served"
