@@ -113,6 +113,7 @@ def _connect(socket_path: str) -> _UnixConnection:
     try:
         connection.connect()
     except OSError as error:
+        connection.close()
         raise _unreachable(socket_path, error) from error
     return connection
 
@@ -138,6 +139,8 @@ def _body(answer: http.client.HTTPResponse, name: str) -> Iterator[bytes]:
             yield data
     except (OSError, http.client.HTTPException) as error:
         raise StorageError(f"docker-daemon:{name}: the daemon hung up: {error}") from error
+    if answer.length:  # of what is not sent in chunks http.client itself does not miss the rest
+        raise StorageError(f"docker-daemon:{name}: the daemon hung up {answer.length} bytes before the end")
 
 
 def _message(answer: http.client.HTTPResponse) -> str:
