@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""`save` and `load` of a Debian image of one layer, 180 MB: pod beside podman and docker, through archives of both kinds.
+"""`save` and `load` of a Debian image of one layer, 180 MB: pod beside podman and docker, by archives of both kinds.
 
 Each run has a fresh file system. The image is bench/a at 127.0.0.1:5055 or $POD_BENCH_REGISTRY, as for pull.py.
 """
