@@ -112,6 +112,7 @@ GROUPS: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
             "save": COMMANDS["save"],
             "search": COMMANDS["search"],
             "tag": COMMANDS["tag"],
+            "sign": ("image_sign", "Sign an image"),
             "trust": ("", "Manage container image trust policy"),
             "untag": COMMANDS["untag"],
         },

@@ -17,6 +17,7 @@ from storage.registry.options import RegistryOptions
 from storage.registry.origin import Clients, RegistryOrigin
 from storage.source import locate
 from storage.trust import editing, policy
+from storage.trust import signing as our_signing
 from storage.trust.verification import Trust
 from tests.fixtures import signing
 from tests.fixtures.engines import program
@@ -95,6 +96,13 @@ def test_signatures_of_skopeo(bench: Bench) -> None:
     theirs, ours = bench.verdicts(bench.signed("mallory"))
     assert theirs.startswith("Source image rejected: Invalid GPG signature")
     assert ours.startswith("Source image rejected: Signature by key ")
+
+
+def test_skopeo_takes_our_signatures(bench: Bench) -> None:
+    environment = {**os.environ, "GNUPGHOME": bench.gpg.home}
+    made = our_signing.sign(bench.digest, parse(bench.name), "alice", creator="pod 1", environment=environment)
+    our_signing.write(f"{bench.directory}/lookaside", parse(bench.name), bench.digest, made)
+    assert bench.verdicts(bench.signed("alice")) == ("", "")
 
 
 @pytest.mark.parametrize(

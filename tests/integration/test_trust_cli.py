@@ -168,6 +168,64 @@ def test_a_stored_image_does_not_run_under_a_name_that_is_rejected(box: Pod) -> 
     box.run("run", "--rm", "localhost/other:1", "true")
 
 
+def test_sign(pod: Pod, registry: Registry) -> None:
+    name = registry.push_index("signed", "1", {"linux/amd64": image("a"), "linux/arm64": image("b")})
+    with signing.gpg() as gpg:
+        key = Path(pod.home, "alice")
+        key.write_bytes(gpg.make_key("alice"))
+        for path in (Path(gpg.home), *Path(gpg.home).rglob("*")):
+            os.chown(path, pod.user.uid, pod.user.gid)
+        home = {"GNUPGHOME": gpg.home}
+        signatures, configured = f"{pod.home}/signatures", f"{pod.home}/.local/share/containers/sigstore"
+        os.mkdir(signatures)
+        os.chown(signatures, pod.user.uid, pod.user.gid)
+        pod.run("image", "sign", "--sign-by", "alice", "--all", "-d", signatures, name, env=home)
+        pod.run("image", "sign", "--sign-by", "alice", "--directory", signatures, f"docker://{name}", env=home)
+        pod.run("image", "sign", "--sign-by", "alice", "-d", signatures, name, env=home)
+        if pod.rootless:
+            pod.run("image", "sign", "--sign-by=alice@example.com", name, env=home)
+            assert len(os.listdir(configured)) == 1
+        unknown = pod.run("image", "sign", "--sign-by", "nobody", "-d", signatures, name, env=home, check=False)
+        assert unknown.stderr.startswith("Error: creating signature: ")
+    found = sorted(os.path.relpath(path, signatures) for path in Path(signatures).rglob("*") if path.is_file())
+    assert sorted(path.rpartition("/")[2] for path in found) == ["signature-1"] * 3 + ["signature-2"]
+    settings = f"{pod.home}/.config/containers/registries.d"
+    os.makedirs(settings)
+    Path(settings, "a.yaml").write_text(f"default-docker: {{lookaside: 'file://{signatures}'}}\n")
+    own_policy(pod, {"default": [{"type": "signedBy", "keyType": "GPGKeys", "keyPath": str(key)}]})
+    pod.run("pull", "-q", name)
+    other = push(registry, "unsigned")
+    assert failure(pod, "pull", other).endswith("A signature was required, but no signature exists")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("a.io/x",), "please provide an identity"),
+        (("--sign-by", "x", "oci:/x"), "cannot determine canonical Docker reference for destination oci:/x"),
+        (("--sign-by", "x", "-d", "/nonexistent", "a.io/x"), "stat /nonexistent: no such file or directory"),
+        (("--sign-by", "x", "--authfile", "/nonexistent", "a.io/x"), "stat /nonexistent: no such file or directory"),
+        (
+            ("--sign-by", "x", "--cert-dir", "/nonexistent", "a.io/x"),
+            "certificate directory /nonexistent: no such directory",
+        ),
+    ],
+)
+def test_what_is_not_signed(pod: Pod, arguments: tuple[str, ...], message: str) -> None:
+    assert failure(pod, "image", "sign", *arguments) == message
+
+
+def test_only_indexes_have_several_manifests_to_sign(pod: Pod, registry: Registry) -> None:
+    name = push(registry, "single")
+    message = failure(pod, "image", "sign", "--sign-by", "x", "--all", name)
+    assert message.startswith(f"{name} is not a multi-architecture image (manifest type application/vnd.")
+
+
+def image(content: str) -> Image:
+    """Return a small image."""
+    return Image(layers=[layer(entry("x", content.encode()))])
+
+
 def push(registry: Registry, repository: str) -> str:
     """Push a small image and return its name."""
-    return registry.push(repository, "1", Image(layers=[layer(entry("x", b"x"))]))
+    return registry.push(repository, "1", image("x"))
