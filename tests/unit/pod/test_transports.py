@@ -75,7 +75,7 @@ def test_any_text_is_read_or_refused(rest: str, transport: str) -> None:
     except (PodError, StorageError):
         return
     if place.number is None and transport in ("oci", "oci-archive", "dir"):
-        assert str(place) == f"{transport}:{rest}".removesuffix(":" if transport != "dir" else "\0")
+        assert str(place) == f"{transport}:{rest if transport == 'dir' else rest.removesuffix(':')}"
 
 
 def test_the_socket_of_the_daemon(monkeypatch: pytest.MonkeyPatch) -> None:
