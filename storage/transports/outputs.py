@@ -54,19 +54,28 @@ class FileOutput:
     def finish(self) -> None:
         """Give the file its name."""
         try:
-            if not self._named:
-                beside = self._beside()
-                # With a directory fd, which is of no use here, Python calls linkat(2), the one that follows.
-                os.link(f"/proc/self/fd/{self._fd}", beside, src_dir_fd=self._fd, follow_symlinks=True)
-                self._named = beside
             umask = os.umask(0o022)
             os.umask(umask)
             os.fchmod(self._fd, 0o666 & ~umask)
-            os.rename(self._named, self._path)
+            if not self._named and not self._link(self._path):
+                beside = self._beside()
+                self._link(beside)
+                self._named = beside
+            if self._named:
+                os.rename(self._named, self._path)
         except OSError as error:
             raise _cannot_create(self._path, error) from error
         self._named = ""
         self.discard()
+
+    def _link(self, path: str) -> bool:
+        """Give the file a name; False if another has it, which only a rename can replace."""
+        try:
+            # With a directory fd, which is of no use here, Python calls linkat(2), the one that follows.
+            os.link(f"/proc/self/fd/{self._fd}", path, src_dir_fd=self._fd, follow_symlinks=True)
+        except FileExistsError:
+            return False
+        return True
 
     def discard(self) -> None:
         """Close the file; what has no name is gone."""

@@ -35,6 +35,9 @@ ENDS: dict[str, list[tuple[list[str], int]]] = {
     "prune": [(PRISTINE, 2), (["/old:1"], 1), (["/other:1"], 1), ([], 0)],
     "tag": [([*PRISTINE, "localhost/name:1"], 2), (PRISTINE, 2)],
     "commit": [(PRISTINE, 2), ([*PRISTINE, "localhost/made:1"], 3)],
+    "save": [(PRISTINE, 2)],
+    "load": [(PRISTINE, 2), ([*PRISTINE, "localhost/loaded:1"], 3)],
+    "mend": [(PRISTINE, 2)],
     "sync": [(PRISTINE, 2)],
     "sweep": [(PRISTINE, 2)],
 }
@@ -106,6 +109,8 @@ def test_every_step(subject: Subject, work: str, fault: str) -> None:
         assert_sound(work, outcome, where)
         struck += outcome["struck"] != ""
         assert outcome["code"] in ((0, 1, -9) if fault == "kill" else (0, 1)), where
+        if outcome["code"] == 0 and work == "save":
+            assert outcome["found"]["saved"] == ["whole"], where
         if outcome["code"] == 0:
             assert state(outcome) == ENDS[work][-1], where
     print(f"{work}, {fault}: {struck} of {whole['steps']} steps struck")
@@ -116,6 +121,7 @@ def assert_sound(work: str, outcome: Any, where: str) -> None:
     found = outcome["found"]
     assert found["damage"] == [], where
     assert found["left"] == [], where
+    assert found["saved"] in ([], ["whole"]), where
     assert state(outcome) in ENDS[work], where
 
 
