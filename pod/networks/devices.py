@@ -56,6 +56,8 @@ def bridge(links: Netlink, network: Network) -> route.Link:
             route.address(link.index, packed, prefix, _broadcast(packed, prefix)) for packed, prefix in gateways
         ]
         _all(links, addresses)
+        if any(len(packed) == 16 for packed, _ in gateways):
+            _all(links, [route.loopback_from(link.index)])  # for published ports at ::1
     if "vlan" in network.options:
         _all(links, [route.filter_vlans(link.index)])
     return link

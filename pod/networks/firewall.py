@@ -97,7 +97,8 @@ def load(elements: Iterable[Element] = (), more: str = "") -> None:
     if not program:
         raise NoFirewallError("network: nft is not installed", hint="install the package nftables")
     anew = f"table inet {TABLE}\ndelete table inet {TABLE}\n"  # the first makes it, so that the second finds one
-    script = anew + TEXT + "".join(f"add element inet {TABLE} {text(element)}\n" for element in elements) + more
+    added = "".join(f"add element inet {TABLE} {text(element)}\n" for element in elements)
+    script = anew + TEXT + added + _loopback() + more
     try:
         subprocess.run(
             [program, "-f", "-"], input=script.encode("utf-8", "surrogateescape"), capture_output=True, check=True
@@ -105,6 +106,19 @@ def load(elements: Iterable[Element] = (), more: str = "") -> None:
     except subprocess.CalledProcessError as error:
         reason = error.stderr.decode("utf-8", "replace").strip().partition("\n")[0]
         raise NoFirewallError(f"network: nft: {reason}") from error
+
+
+def _loopback() -> str:
+    """Return a rule that has published ports refused at ::1 where answers from there would never come.
+
+    With br_netfilter, addresses are translated before IPv6 sees a bridge's packet, and it takes none to ::1 from there.
+    """
+    try:
+        with open("/proc/sys/net/bridge/bridge-nf-call-ip6tables", encoding="ascii") as file:
+            is_deaf = file.read().strip() != "0"
+    except FileNotFoundError:
+        is_deaf = False
+    return f"insert rule inet {TABLE} output ip6 daddr ::1 return\n" if is_deaf else ""
 
 
 def text(element: Element) -> str:

@@ -47,8 +47,10 @@ _IFA_F_NODAD = 2
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_PREFSRC, _RTA_TABLE = 1, 4, 5, 6, 7, 15
 _FRA_FWMARK, _FRA_TABLE, _FRA_FWMASK, _FR_ACT_TO_TBL = 10, 15, 16, 1
 _FRA_IP_PROTO, _FRA_SPORT_RANGE = 22, 23
-_RT_TABLE_UNSPEC, _RT_TABLE_MAIN, _RTPROT_STATIC, _RTN_UNICAST, _RTN_LOCAL, _RTN_BLACKHOLE = 0, 254, 4, 1, 2, 6
+_RT_TABLE_UNSPEC, _RT_TABLE_MAIN, _RT_TABLE_LOCAL, _RTPROT_STATIC = 0, 254, 255, 4
+_RTN_UNICAST, _RTN_LOCAL, _RTN_BLACKHOLE = 1, 2, 6
 _RT_SCOPE_UNIVERSE, _RT_SCOPE_LINK, _RT_SCOPE_HOST = 0, 253, 254
+_LAST = 2048  # a metric
 LONGEST_NAME = 15  # of a device: IFNAMSIZ - 1
 
 
@@ -302,4 +304,17 @@ def local_route(family: int, index: int, table: int, source: bytes = b"") -> Mes
     body = struct.pack("=BBBBBBBBI", family, 0, 0, 0, _RT_TABLE_UNSPEC, _RTPROT_STATIC, _RT_SCOPE_HOST, _RTN_LOCAL, 0)
     body += number(_RTA_TABLE, table) + number(_RTA_OIF, index)
     body += attribute(_RTA_PREFSRC, source) if source else b""
+    return RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, body
+
+
+def loopback_from(index: int) -> Message:
+    """Return the message that has answers to ::1 taken from a device, after connection tracking made them that.
+
+    IPv6 has no route_localnet: who comes from a device with a loopback address as destination is looked for on that
+    device alone. What has such an address on the wire is dropped all the same. The host's own way to ::1 comes first.
+    """
+    body = struct.pack(
+        "=BBBBBBBBI", AF_INET6, 128, 0, 0, _RT_TABLE_LOCAL, _RTPROT_STATIC, _RT_SCOPE_UNIVERSE, _RTN_LOCAL, 0
+    )
+    body += attribute(_RTA_DST, b"\0" * 15 + b"\1") + number(_RTA_OIF, index) + number(_RTA_PRIORITY, _LAST)
     return RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, body

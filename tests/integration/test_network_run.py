@@ -15,6 +15,8 @@ pytestmark = [
     pytest.mark.parametrize("mode", ["root"], indirect=True),
 ]
 SERVE = ("sh", "-c", "hostname > /tmp/index.html; exec httpd -f -p 80 -h /tmp")
+# Present if the kernel has br_netfilter, and of each network namespace.
+BRIDGE_CALLS = "/proc/sys/net/bridge/bridge-nf-call-ip6tables"
 
 
 def fetch(host: TestHost, address: str, port: int = 8080) -> str:
@@ -69,6 +71,30 @@ def test_ipv6(net: Pod, host: TestHost, busybox: str) -> None:
     assert eventually_equal(lambda: fetch(host, f"[{HOST6}]"), "web") == "web"
     net.run("rm", "-f", "-t", "0", "web")
     net.run("network", "rm", "six")
+
+
+def test_ports_at_the_ipv6_loopback_address(net: Pod, host: TestHost, busybox: str) -> None:
+    net.run("network", "create", "--ipv6", "six")
+    if os.path.exists(BRIDGE_CALLS):
+        host.run("sysctl", "-w", "net.bridge.bridge-nf-call-ip6tables=1")
+    options = ("--network", "six", "-p", "8080:80", "-p", "[::1]:8081:80")
+    net.run("run", "-d", "--name", "web", "--hostname", "web", *options, busybox, *SERVE)
+    assert eventually_equal(lambda: attempt(host), "web") == "web"
+    assert fetch(host, f"[{HOST6}]") == "web"
+    if os.path.exists(BRIDGE_CALLS):
+        for port in (8080, 8081):
+            with pytest.raises(AssertionError, match="Connection refused"):
+                fetch(host, "[::1]", port)
+        host.run("sysctl", "-w", "net.bridge.bridge-nf-call-ip6tables=0")
+        net.run("network", "reload", "web")
+        net.run("network", "reload", "--all")
+    for port in (8080, 8081):
+        assert fetch(host, "[::1]", port) == "web"
+    with pytest.raises(AssertionError, match="Connection refused"):
+        fetch(host, f"[{HOST6}]", 8081)
+    net.run("rm", "-f", "-t", "0", "web")
+    net.run("network", "rm", "six")
+    assert "pod" not in host.run("ip", "-6", "route", "show", "table", "local")
 
 
 def test_an_internal_network_leads_nowhere_else(net: Pod, host: TestHost, busybox: str) -> None:
