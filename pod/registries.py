@@ -35,9 +35,18 @@ def own_auth_file(config: Config) -> str:
 
 def auth_files(config: Config) -> tuple[str, ...]:
     """Return where credentials may be, in the order of containers-auth.json(5)."""
-    docker = current.config or os.environ.get("DOCKER_CONFIG") or f"{config.home}/.docker"
-    files = (runtime_auth_file(config), own_auth_file(config), f"{docker}/config.json", f"{config.home}/.dockercfg")
+    named = docker_auth_file()
+    if named:
+        return (named,)
+    usual = (f"{config.home}/.docker/config.json", f"{config.home}/.dockercfg")
+    files = (runtime_auth_file(config), own_auth_file(config), *usual)
     return tuple(path for path in files if path is not None)
+
+
+def docker_auth_file() -> str:
+    """Return docker's file if the user says where docker's files are, by `--config` or the environment."""
+    directory = current.config or os.environ.get("DOCKER_CONFIG")
+    return f"{directory}/config.json" if directory else ""
 
 
 def named_auth_file(authfile: str) -> str | None:

@@ -52,6 +52,8 @@ def main(
     from storage import credentials
 
     config = configuration.load(current)
+    if not compat_auth_file and not registries.named_auth_file(authfile):
+        compat_auth_file = registries.docker_auth_file()
     options = registries.options(
         config, authfile=authfile, compat_auth_file=compat_auth_file, cert_dir=cert_dir, tls_verify=tls_verify
     )

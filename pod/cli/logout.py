@@ -40,6 +40,8 @@ def main(
     if all and registry:
         raise PodError("--all takes no arguments")
     config = configuration.load(current)
+    if not compat_auth_file and not registries.named_auth_file(authfile):
+        compat_auth_file = registries.docker_auth_file()
     options = registries.options(config, authfile=authfile, compat_auth_file=compat_auth_file)
     helpers = options.configuration.credential_helpers
     ours = (registries.runtime_auth_file(config), registries.own_auth_file(config))

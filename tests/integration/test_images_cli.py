@@ -286,6 +286,19 @@ def test_login_for_docker_and_with_a_secret(pod: Pod, script: ScriptedRegistry) 
         assert pod.run("login", "-u", "a", "-p", "b", key, check=False).code == 125
 
 
+def test_login_where_docker_keeps_its_files(pod: Pod, script: ScriptedRegistry) -> None:
+    script.credentials = ("user", "secret")
+    reference = script.add("private", "latest", images.busybox())
+    directory = os.path.join(pod.home, "docker")
+    environment = {"DOCKER_CONFIG": directory}
+    told = pod.run("login", "-v", "-u", "user", "-p", "secret", script.address, env=environment)
+    assert told.stdout == f"Used:  {directory}/config.json\nLogin Succeeded!\n"
+    assert pod.run("pull", reference, check=False).code == 125
+    pod.run("--config", directory, "pull", "-q", reference)
+    pod.run("--config", directory, "logout", script.address)
+    assert pod.run("login", "--get-login", script.address, env=environment, check=False).code == 125
+
+
 def test_login_with_prompts(pod: Pod, script: ScriptedRegistry) -> None:
     script.credentials = ("user", "secret")
     terminal = pod.spawn("login", script.address)
