@@ -168,6 +168,7 @@ class _Puller:
                 image_id = _publish(store, source, names, fetcher.fetch)
         finally:
             gc.sweep(store)
+        _remember(store, source)
         if fetcher.published:
             from storage import durability
 
@@ -189,6 +190,15 @@ def _publish(
         else:
             break
     return image.id
+
+
+def _remember(store: Store, source: Source) -> None:
+    """Note where the blobs were, for pushes."""
+    if source.origin.transport == "docker":
+        from storage import places
+        from storage.reference import parse
+
+        places.record(store, [one.digest for one in source.manifest.layers], parse(source.origin.scope))
 
 
 def _new_image(source: Source, layers: tuple[tuple[str, str], ...]) -> NewImage:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import http.client
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import requests.adapters
 import urllib3.exceptions
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import ssl
 
     from requests import PreparedRequest, Response
+
+    from storage.registry.transport import Body
 
 FAILURES = (OSError, urllib3.exceptions.HTTPError, http.client.HTTPException, UnicodeError)
 """What sending a request or reading its answer may raise (requests' own exceptions are OSErrors)."""
@@ -51,6 +53,6 @@ class Adapter(requests.adapters.HTTPAdapter):
             return self.send(request, stream=True, timeout=timeout, verify=verify, proxies=proxies)
 
 
-def prepare(method: str, url: str, headers: dict[str, str], body: str | None) -> PreparedRequest:
+def prepare(method: str, url: str, headers: dict[str, str], body: Body | None) -> PreparedRequest:
     """Make a request with just these headers."""
-    return requests.Request(method, url, headers=headers, data=body).prepare()
+    return requests.Request(method, url, headers=headers, data=cast("Any", body)).prepare()

@@ -16,10 +16,10 @@ from storage.registry.addresses import host_of, is_loopback, origin
 from storage.registry.blobs import stream
 from storage.registry.failures import MAX_ERROR_BODY, AnswerError, ConnectionFailedError, from_answer, prefixed
 from storage.registry.tokens import Authorizer
-from storage.registry.transport import Transport, discard
+from storage.registry.transport import Transport, Upload, discard
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from requests import Response
 
@@ -193,30 +193,75 @@ class RegistryClient:
         raise RegistryError(f"{what}: the address of the next page is not at this registry")
 
     def _get(self, repository: str, path: str, headers: dict[str, str], what: str) -> Response:
-        """Send a GET below /v2/REPOSITORY/ (or to a full URL) with authorization; raise for error answers."""
+        return self.request("GET", repository, path, what=what, headers=headers)
+
+    def request(
+        self,
+        method: str,
+        repository: str,
+        path: str,
+        *,
+        what: str,
+        headers: dict[str, str] | None = None,
+        body: bytes | Upload | None = None,
+        scope: str | None = None,
+        accepted: Sequence[int] = (),
+        once: bool = False,
+    ) -> Response:
+        """Send a request below /v2/REPOSITORY/ (or to a full URL) with authorization; raise for error answers.
+
+        Authorization goes to the registry itself only. `what` begins the message of an error, `scope` is by default to
+        pull, `accepted` are error statuses that the caller sees to. An Upload, or what is to be sent `once`, is not
+        repeated when it breaks off; and an Upload not when the token expired, but ConnectionFailedError of kind broken
+        says so: the caller finds out how much arrived.
+        """
         check_repository(repository)
         self._ping()
         url = path if path.startswith(("http://", "https://")) else f"{repository}/{path}"
-        return self._authorized(url, f"repository:{repository}:pull", self._authorizer(repository), headers, what)
+        return self._authorized(
+            url,
+            scope or f"repository:{repository}:pull",
+            self._authorizer(repository),
+            headers or {},
+            what,
+            method=method,
+            body=body,
+            accepted=accepted,
+            once=once,
+        )
 
     def _authorized(
-        self, path: str, scope: str, authorizer: Authorizer, headers: dict[str, str], what: str
+        self,
+        path: str,
+        scope: str,
+        authorizer: Authorizer,
+        headers: dict[str, str],
+        what: str,
+        *,
+        method: str = "GET",
+        body: bytes | Upload | None = None,
+        accepted: Sequence[int] = (),
+        once: bool = False,
     ) -> Response:
-        """Send a GET below /v2/, or to a full URL, with authorization for a scope; raise for error answers."""
+        """Send a request below /v2/, or to a full URL, with authorization for a scope; else as `request`."""
         base = self._base_url()
         url = path if path.startswith(("http://", "https://")) else f"{base}/v2/{path}"
+        send = partial(self._transport.send, method, url, headers=headers, body=body)
+        upload = isinstance(body, Upload)
         try:
-            header = authorizer.header(scope)
-            answer = self._transport.send("GET", url, headers=headers, authorization=header)
+            header = authorizer.header(scope) if origin(url) == origin(base) else None
+            answer = send(authorization=header, repeat=not (upload or once))
             if answer.status_code == HTTPStatus.UNAUTHORIZED and origin(answer.url) == origin(base):
                 offered = challenges.parse(answer.raw.headers.getlist("WWW-Authenticate"))
                 again = authorizer.renew(scope, header, offered)
                 if again is not None:
                     discard(answer)
-                    answer = self._transport.send("GET", url, headers=headers, authorization=again)
-            if answer.status_code >= HTTPStatus.BAD_REQUEST:
-                body = self._transport.read_all(answer, MAX_ERROR_BODY, what)
-                raise from_answer(answer.status_code, body, answer.url)
+                    if upload:
+                        raise ConnectionFailedError("the token expired", kind="broken")
+                    answer = send(authorization=again, repeat=not once)
+            if answer.status_code >= HTTPStatus.BAD_REQUEST and answer.status_code not in accepted:
+                text = self._transport.read_all(answer, MAX_ERROR_BODY, what)
+                raise from_answer(answer.status_code, text, answer.url, method)
         except StorageError as error:
             raise prefixed(error, what) from None
         return answer

@@ -93,7 +93,7 @@ def _classify_tls(error: ssl.SSLError, proxied: str) -> tuple[str, str, str]:
     return "tls", f"{proxied}tls: {reason or 'handshake failed'}", ""
 
 
-def from_answer(status: int, body: bytes, url: str) -> StorageError:
+def from_answer(status: int, body: bytes, url: str, method: str = "Get") -> StorageError:
     """Translate an error answer by the code in its body (distribution-spec, error codes), else by its status."""
     code, message = _first_error(body)
     text = _line(code, message)
@@ -113,7 +113,9 @@ def from_answer(status: int, body: bytes, url: str) -> StorageError:
     except ValueError:
         phrase = "unknown status"
     tail = f": {text}" if text else ""
-    return AnswerError(f'Get "{shown(url)}": received unexpected HTTP status: {status} {phrase}{tail}')
+    return AnswerError(
+        f'{method.capitalize()} "{shown(url)}": received unexpected HTTP status: {status} {phrase}{tail}'
+    )
 
 
 def _first_error(body: bytes) -> tuple[str, str]:

@@ -97,15 +97,15 @@ class Authorizer:
         self._check(realm)
         asked = time.monotonic()
         query = [("service", challenge.parameters["service"])] if challenge.parameters.get("service") else []
-        if scope:
-            query.append(("scope", scope))
         headers: dict[str, str] = {}
         if credentials is not None and credentials.identity_token:
+            query += [("scope", scope)] if scope else []
             form = [("grant_type", "refresh_token"), ("refresh_token", credentials.identity_token)]
             body = urlencode([*query, *form, ("client_id", _CLIENT_ID)])
             headers["Content-Type"] = "application/x-www-form-urlencoded"
             answer = self._transport.send("POST", realm, headers=headers, body=body, check=self._check)
         else:
+            query += [("scope", one) for one in scope.split()]
             if credentials is not None:
                 query.insert(0, ("account", credentials.username))
             authorization = _basic(credentials) if credentials is not None else None

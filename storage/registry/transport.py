@@ -28,6 +28,23 @@ _SMALL_BODY = 4 << 10
 Check = Callable[[str], None]
 
 
+class Upload:
+    """A body of known length, which can be read from the beginning as often as it has to be sent."""
+
+    def __init__(self, open_chunks: Callable[[], Iterator[bytes]], length: int) -> None:
+        self._open_chunks = open_chunks
+        self._length = length
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._open_chunks()
+
+
+Body = str | bytes | Upload
+
+
 class Transport:
     """Connections of one command to one registry and to where it sends us; for one thread of one process."""
 
@@ -43,13 +60,15 @@ class Transport:
         *,
         headers: dict[str, str] | None = None,
         authorization: str | None = None,
-        body: str | None = None,
+        body: Body | None = None,
         check: Check | None = None,
         repeat_broken: bool = True,
+        repeat: bool = True,
     ) -> Response:
         """Send a request, follow redirects, repeat after what passes; give the answer, whatever its status.
 
         `check` is asked about each address of a redirect and raises to refuse it. The answer must be closed.
+        Without `repeat` it is sent once: the caller finds out first how much of it arrived.
         Raises ConnectionFailedError or RegistryError.
         """
         limit = self._options.retries
@@ -60,12 +79,12 @@ class Transport:
             try:
                 answer = self._follow(method, url, dict(headers or {}), authorization, body, check)
                 status = answer.status_code
-                if status not in backoff.RETRIED or attempt >= backoff.tries(status, limit):
+                if not repeat or status not in backoff.RETRIED or attempt >= backoff.tries(status, limit):
                     return answer
                 asked = answer.headers.get("Retry-After")
                 discard(answer)
             except ConnectionFailedError as error:
-                if not (repeat_broken and error.is_passing) or attempt >= limit:
+                if not (repeat and repeat_broken and error.is_passing) or attempt >= limit:
                     raise
             time.sleep(backoff.delay(attempt, self._options.retry_delay, asked, status))
             attempt += 1
@@ -111,7 +130,7 @@ class Transport:
         url: str,
         headers: dict[str, str],
         authorization: str | None,
-        body: str | None,
+        body: Body | None,
         check: Check | None,
     ) -> Response:
         headers = {"User-Agent": self._options.user_agent, "Accept-Encoding": "identity", **headers}
@@ -131,11 +150,12 @@ class Transport:
                 # Once dropped they stay dropped, also when a later redirect leads back.
                 headers.pop("Authorization", None)
                 if body is not None:
-                    raise RegistryError(f"{shown(url)}: refusing to send a secret on to {shown(target)}")
+                    what = "a secret" if isinstance(body, str) else "an upload"
+                    raise RegistryError(f"{shown(url)}: refusing to send {what} on to {shown(target)}")
             current = target
         raise RegistryError(f"{shown(url)}: stopped after {MAX_REDIRECTS} redirects")
 
-    def _exchange(self, method: str, url: str, headers: dict[str, str], body: str | None) -> Response:
+    def _exchange(self, method: str, url: str, headers: dict[str, str], body: Body | None) -> Response:
         from storage.registry.adapter import FAILURES, prepare
 
         options = self._options

@@ -148,3 +148,13 @@ def after(action: Callable[[], None], then: Action = normally) -> Action:
         then(exchange)
 
     return act
+
+
+def forgetting(registry: FakeRegistry, kept: int) -> Action:
+    """Keep only so many bytes of an upload, and hang up without an answer."""
+
+    def act(exchange: Exchange) -> None:
+        del registry.uploads[exchange.request.path.rpartition("/")[2]][kept:]
+        exchange.hang_up()
+
+    return act

@@ -126,6 +126,9 @@ class Basic:
         return 'Basic realm="Registry, of tests"'
 
 
+CATALOG = "registry:catalog:*"
+
+
 @dataclass
 class Bearer:
     """Asks for tokens from `realm` (by default the same server, /token), valid for one scope until revoked.
@@ -146,7 +149,11 @@ class Bearer:
     def allows(self, request: Request) -> bool:
         """Look the token up; the ping is not allowed with a token of another scope, as everywhere."""
         token = (request.headers.get("Authorization") or "").removeprefix("Bearer ")
-        return token in self.tokens and (request.path == "/v2/" or self.tokens[token] == self._scope(request))
+        if token not in self.tokens or request.path == "/v2/":
+            return token in self.tokens
+        if request.path == "/v2/_catalog":
+            return self.tokens[token] == CATALOG
+        return may(self.tokens[token], repository_of(request.path), action_of(request.method))
 
     def challenge(self, request: Request) -> str:
         """Give the header of a Bearer challenge."""
@@ -168,7 +175,7 @@ class Bearer:
         if not good:
             return error(401, "UNAUTHORIZED", "incorrect username or password")
         token = f"token-{len(self.registry.requests)}-{time.monotonic_ns()}"
-        self.tokens[token] = fields.get("scope", [""])[0]
+        self.tokens[token] = " ".join(fields.get("scope", [""]))
         document: dict[str, Any] = {self.key: token}
         if self.lifetime is not None:
             document["expires_in"] = self.lifetime
@@ -176,9 +183,9 @@ class Bearer:
 
     def _scope(self, request: Request) -> str:
         if request.path == "/v2/_catalog":
-            return "registry:catalog:*"
-        parts = request.path.split("/")
-        return f"repository:{'/'.join(parts[2:-2])}:pull"
+            return CATALOG
+        actions = "pull" if action_of(request.method) == "pull" else "pull,push"
+        return f"repository:{repository_of(request.path)}:{actions}"
 
 
 class FakeRegistry:
@@ -187,10 +194,15 @@ class FakeRegistry:
     def __init__(self, *, certificate: tuple[str, str] | None = None, client_authority: str | None = None) -> None:
         self.requests: list[Request] = []
         self.blobs: dict[str, bytes] = {}
+        self.owners: dict[str, set[str]] = {}
         self.manifests: dict[tuple[str, str], tuple[bytes, str]] = {}
         self.auth: Auth | None = None
         self.tag_page = 100
         self.index: list[dict[str, Any]] | None = None
+        self.uploads: dict[str, bytearray] = {}
+        self.located = "{path}?_state=a%2Fb"
+        self.least_piece = 0
+        self.mounts = True
         self._scripts: list[tuple[str, list[Action]]] = []
         self._lock = threading.Lock()
         self._released = threading.Event()
@@ -240,6 +252,8 @@ class FakeRegistry:
             "layers": [self._descriptor(documents.OCI_LAYER, layer) for layer in layers],
             **(changes or {}),
         }
+        for one in [manifest["config"], *manifest["layers"]]:
+            self.owners.setdefault(one["digest"], set()).add(repository)
         return self.add_manifest(repository, tag, json.dumps(manifest).encode(), str(manifest["mediaType"]))
 
     def script(self, text: str, *actions: Action) -> None:
@@ -280,10 +294,16 @@ class FakeRegistry:
             return self._listed("/v2/_catalog", "repositories", names, request.query)
         if request.path == "/v2/":
             return Answer(200, {"Content-Type": "application/json"}, b"{}")
+        if "/blobs/uploads/" in request.path:
+            return self._upload(request, *request.path.removeprefix("/v2/").split("/blobs/uploads/"))
         *names, kind, name = ["", *request.path.removeprefix("/v2/").split("/")]
         repository = "/".join(names).lstrip("/")
+        if kind == "manifests" and request.method == "PUT":
+            return self._put_manifest(request, repository, name)
         if kind == "manifests":
             return self._manifest(repository, name)
+        if kind == "blobs" and request.method == "HEAD" and repository not in self.owners.get(name, {repository}):
+            return error(404, "BLOB_UNKNOWN", "blob unknown to registry")
         if kind == "blobs":
             return self._blob(name, request.headers.get("Range"))
         if kind == "tags":
@@ -309,6 +329,68 @@ class FakeRegistry:
             return Answer(416, {"Content-Range": f"bytes */{len(data)}"})
         part = data[start:end]
         return Answer(206, {"Content-Range": f"bytes {start}-{start + len(part) - 1}/{len(data)}"}, part)
+
+    def _upload(self, request: Request, repository: str, name: str) -> Answer:
+        if request.method == "POST":
+            return self._begin_upload(request, repository)
+        if name not in self.uploads:
+            return error(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry")
+        arrived = self.uploads[name]
+        if request.query.get("_state") != ["a/b"] and "{path}?" in self.located:
+            return error(400, "BLOB_UPLOAD_INVALID", "the query of the location is lost")
+        if request.method == "DELETE":
+            del self.uploads[name]
+            return Answer(204)
+        if request.method == "GET":
+            return self._state(204, request.path, arrived)
+        expected = request.headers.get("Content-Range", f"{len(arrived)}-").partition("-")[0]
+        if int(expected) != len(arrived):
+            return self._state(416, request.path, arrived)
+        arrived += request.body
+        if request.method == "PATCH":
+            return self._state(202, request.path, arrived)
+        digest = request.query["digest"][0]
+        if documents.digest_of(bytes(arrived), digest.partition(":")[0]) != digest:
+            return error(400, "DIGEST_INVALID", "provided digest did not match uploaded content")
+        self.blobs[digest] = bytes(arrived)
+        self.owners.setdefault(digest, set()).add(repository)
+        del self.uploads[name]
+        return Answer(201, {"Location": f"/v2/{repository}/blobs/{digest}"})
+
+    def _begin_upload(self, request: Request, repository: str) -> Answer:
+        digest, source = (request.query.get(name, [""])[0] for name in ("mount", "from"))
+        if digest and self.mounts and source in self.owners.get(digest, ()) and self._may_pull(request, source):
+            self.owners[digest].add(repository)
+            return Answer(201, {"Location": f"/v2/{repository}/blobs/{digest}"})
+        name = f"upload-{len(self.requests)}"
+        self.uploads[name] = bytearray()
+        answer = self._state(202, f"/v2/{repository}/blobs/uploads/{name}", self.uploads[name])
+        if self.least_piece:
+            answer.headers["OCI-Chunk-Min-Length"] = str(self.least_piece)
+        return answer
+
+    def _may_pull(self, request: Request, repository: str) -> bool:
+        token = (request.headers.get("Authorization") or "").removeprefix("Bearer ")
+        return not isinstance(self.auth, Bearer) or may(self.auth.tokens[token], repository, "pull")
+
+    def _state(self, status: int, path: str, arrived: bytearray) -> Answer:
+        location = self.located.replace("{path}", path).replace("{url}", self.url)
+        return Answer(status, {"Location": location, "Range": f"0-{max(len(arrived) - 1, 0)}"})
+
+    def _put_manifest(self, request: Request, repository: str, name: str) -> Answer:
+        document = json.loads(request.body)
+        parts = [*document.get("layers", ()), *([document["config"]] if "config" in document else [])]
+        missing = [one["digest"] for one in parts if repository not in self.owners.get(one["digest"], ())]
+        missing += [
+            one["digest"] for one in document.get("manifests", ()) if (repository, one["digest"]) not in self.manifests
+        ]
+        if missing:
+            return error(404, "MANIFEST_BLOB_UNKNOWN", f"blob unknown to registry: {missing}")
+        digest = documents.digest_of(request.body)
+        if ":" in name and name != digest:
+            return error(400, "DIGEST_INVALID", "not the digest of the manifest")
+        self.add_manifest(repository, name, request.body, request.headers.get("Content-Type", ""))
+        return Answer(201, {"Location": f"/v2/{repository}/manifests/{digest}", "Docker-Content-Digest": digest})
 
     def _tags(self, repository: str, query: dict[str, list[str]]) -> Answer:
         tags = sorted(tag for name, tag in self.manifests if name == repository and ":" not in tag)
@@ -364,10 +446,29 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.server.registry.handle(self, body)
 
-    do_HEAD = do_POST = do_PUT = do_GET
+    do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_GET
 
     def log_message(self, format: str, *args: object) -> None:
         """Print nothing."""
+
+
+def repository_of(path: str) -> str:
+    """Give the repository that a request is about."""
+    for kind in ("/blobs/", "/manifests/", "/tags/"):
+        if kind in path:
+            return path.removeprefix("/v2/").partition(kind)[0]
+    return ""
+
+
+def action_of(method: str) -> str:
+    """Give the action that a request needs."""
+    return "pull" if method in ("GET", "HEAD") else "push"
+
+
+def may(scopes: str, repository: str, action: str) -> bool:
+    """Tell whether a token's scopes allow an action."""
+    granted = [one.split(":") for one in scopes.split()]
+    return any(one[:2] == ["repository", repository] and action in one[2].split(",") for one in granted)
 
 
 def basic(user: str, password: str) -> str:
