@@ -52,6 +52,8 @@ def main(
         from pod.images.filters import chosen
 
         found = chosen(store, found, filter)
+    else:
+        found += lists_as_images(store)
     rows = [row for one in found for row in named_rows(store, one, no_trunc=no_trunc)]
     if image:
         rows = wanted_rows(store, rows, image)
@@ -83,6 +85,19 @@ def _cell(value: Any) -> str:
     if callable(value):
         return str(value())
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def lists_as_images(store: Store) -> list[Image]:
+    """Return the lists of manifests as what `images` shows of them: names, and the size of their document."""
+    from storage import lists
+    from storage.images import Image
+
+    found = []
+    for one in lists.every(store):
+        raw, digest = one.raw, one.digest
+        row = (one.id, digest, one.document["mediaType"], raw, b"{}", len(raw), one.created, "", "")
+        found.append(Image(row, one.names, [digest], []))
+    return found
 
 
 class Row(dict[str, "Any"]):

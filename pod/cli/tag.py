@@ -16,11 +16,12 @@ def main(
     """Adds one or more additional names to locally-stored image."""
     from pod import events
     from pod.engine import open_engine
-    from storage import images
+    from storage import images, lists
 
     full = [images.tag_name(name) for name in names]
     engine = open_engine(write=True)
-    image_id, _ = images.find(engine.store, image)
+    list_id = lists.find_id(engine.store, image)
+    image_id = list_id or images.find(engine.store, image)[0]
     for name in full:
-        images.tag(engine.store, image_id, name)
+        (lists.tag if list_id else images.tag)(engine.store, image_id, name)
         events.record(engine.config, "image", "tag", id=image_id, name=name)

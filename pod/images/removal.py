@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 from pod import events
 from pod.errors import PodError
-from storage import images, reserve
+from pod.images import mounts
+from storage import images, lists, reserve
 from storage.errors import ImageInUseError
 
 if TYPE_CHECKING:
+    from pod.config import Config
     from pod.engine import Engine
     from storage.images import Removed
 
@@ -20,7 +22,12 @@ def remove(engine: Engine, text: str, *, force: bool, all_names: bool = False) -
     With `force`, containers of the image are stopped and removed before it. An ID means an image with several names
     only with `force` or `all_names`.
     """
+    list_id = lists.find_id(engine.store, text)
+    if list_id is not None:
+        return lists.remove(engine.store, list_id)
     image_id, name = images.find(engine.store, text)
+    if name is None or len(images.load(engine.store, image_id).names) == 1:
+        _release(engine.config, image_id, force=force)
     removed = _remove(engine, image_id, name, force=force, all_names=all_names)
     for one in removed.untagged:
         events.record(engine.config, "image", "untag", id=image_id, name=one)
@@ -31,7 +38,7 @@ def remove(engine: Engine, text: str, *, force: bool, all_names: bool = False) -
 
 def prune(engine: Engine, *, all: bool, keep: set[str]) -> list[Removed]:
     """Remove the images that nothing uses (with `all`), or that have no name; `keep` are to stay in any case."""
-    found = images.prune(engine.store, all=all, keep=keep)
+    found = images.prune(engine.store, all=all, keep=keep | mounts.mounted(engine.config))
     for removed in found:
         if removed.deleted:
             events.record(engine.config, "image", "remove", id=removed.deleted, name=removed.deleted)
@@ -39,6 +46,14 @@ def prune(engine: Engine, *, all: bool, keep: set[str]) -> list[Removed]:
         reclaimed = sum(removed.freed for removed in found)
         events.record(engine.config, "image", "prune", attributes={"reclaimed": str(reclaimed)})
     return found
+
+
+def _release(config: Config, image_id: str, *, force: bool) -> None:
+    """See that an image that is to go is not mounted on the host."""
+    if mounts.is_mounted(config, image_id):
+        if not force:
+            raise PodError(f"image {image_id} is mounted", hint=f"pod image unmount {image_id}")
+        mounts.unmount(config, image_id, force=True)
 
 
 def _remove(engine: Engine, image_id: str, name: str | None, *, force: bool, all_names: bool) -> Removed:

@@ -62,4 +62,11 @@ FLAGS = {
         " "
     ),
     "choice": (" --cidfile --filter -f --latest -l "),
+    "access": (" --authfile --cert-dir --creds --retry --retry-delay --tls-verify "),
+    "outgoing": (
+        " --compression-format --compression-level --encrypt-layer --encryption-key --force-compression --format -f"
+        " --remove-signatures --sign-by --sign-by-sigstore --sign-by-sigstore-private-key --sign-passphrase-file"
+        " "
+    ),
+    "member": (" --annotation --arch --features --os --os-features --os-version --variant "),
 }

@@ -1,0 +1,130 @@
+"""Lists of manifests: what is added to them, and what they say of it (podman-manifest(1))."""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pod.errors import PodError
+from pod.images import transports
+from storage import documents, images, lists, platform, reference
+from storage.errors import ImageNotFoundError
+from storage.registry.origin import Clients, RegistryOrigin
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pod.config import Config
+    from pod.engine import Engine
+    from storage.lists import ManifestList
+    from storage.registry.options import RegistryOptions
+    from storage.transports.protocols import Origin
+
+_DOCKER = "docker://"
+_STORE = "containers-storage:"
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What is said of a member otherwise than it says itself; what is empty stays."""
+
+    annotations: Mapping[str, str] | None = None
+    architecture: str = ""
+    os: str = ""
+    variant: str = ""
+    os_version: str = ""
+    features: tuple[str, ...] = ()
+    os_features: tuple[str, ...] = ()
+
+    def apply(self, member: dict[str, Any]) -> None:
+        """Write into a member's descriptor."""
+        said = {
+            "architecture": self.architecture,
+            "os": self.os,
+            "os.version": self.os_version,
+            "os.features": list(self.os_features),
+            "variant": self.variant,
+            "features": list(self.features),
+        }
+        changed = {name: value for name, value in said.items() if value}
+        if changed:
+            member["platform"] = {**member.get("platform", {}), **changed}
+        if self.annotations:
+            member["annotations"] = {**member.get("annotations", {}), **self.annotations}
+
+
+def add(engine: Engine, list_id: str, text: str, options: RegistryOptions, *, all: bool, changes: Changes) -> list[str]:
+    """Add an image to a list, from the store or from where a transport leads; return the digests of what was added.
+
+    Of a list, the image for this machine is added, or with `all` all of them.
+    """
+    found = _found(engine, text, options, all=all)
+
+    def put(target: ManifestList) -> None:
+        for member, source in found:
+            changes.apply(member)
+            lists.put(target, member, source)
+
+    lists.change(engine.store, list_id, put)
+    return [member["digest"] for member, _ in found]
+
+
+def origin_of(config: Config, options: RegistryOptions, source: str, stack: ExitStack) -> Origin:
+    """Open what a member's source names; what has to be closed with it is left to the stack."""
+    if source.startswith(_DOCKER):
+        return RegistryOrigin(Clients(options), reference.normalize(source.removeprefix(_DOCKER)))
+    return stack.enter_context(transports.opened(config, transports.parse(source))).origin
+
+
+def _found(engine: Engine, text: str, options: RegistryOptions, *, all: bool) -> list[tuple[dict[str, Any], str]]:
+    """List what a text stands for: descriptors, each with its source."""
+    local = text.removeprefix(_STORE)
+    if local != text or not (text.startswith(_DOCKER) or transports.is_named(text)):
+        list_id = lists.find_id(engine.store, local)
+        if list_id is not None:
+            return _of_list(lists.load(engine.connection, list_id), text, all=all)
+        try:
+            return [_of_image(images.resolve(engine.store, local))]
+        except ImageNotFoundError:
+            if local != text:
+                raise
+    named = transports.is_named(text)
+    source = text if named else f"{_DOCKER}{reference.normalize(text.removeprefix(_DOCKER))}"
+    with ExitStack() as stack:
+        origin = origin_of(engine.config, options, source, stack)
+        stack.callback(origin.close)
+        return [(member, source) for member in _of_origin(origin, all=all)]
+
+
+def _of_list(found: ManifestList, text: str, *, all: bool) -> list[tuple[dict[str, Any], str]]:
+    if not all:
+        raise PodError(f"{text} is a manifest list", hint="add its images with --all")
+    return [(dict(one), found.sources[one["digest"]]) for one in found.members]
+
+
+def _of_image(image: images.Image) -> tuple[dict[str, Any], str]:
+    member = {"mediaType": image.media_type, "digest": image.digest, "size": len(image.manifest)}
+    member["platform"] = _platform(json.loads(image.config))
+    return member, f"{lists.LOCAL}{image.id}"
+
+
+def _of_origin(origin: Origin, *, all: bool) -> list[dict[str, Any]]:
+    raw, content_type, digest = origin.manifest()
+    document = documents.parse_manifest(raw, content_type)
+    if isinstance(document, documents.Index):
+        entries: list[dict[str, Any]] = json.loads(raw)["manifests"]
+        if all:
+            return entries
+        chosen = platform.choose(document, platform.host()).digest
+        return [one for one in entries if one["digest"] == chosen][:1]
+    member: dict[str, Any] = {"mediaType": document.media_type, "digest": digest, "size": len(raw)}
+    if document.config.media_type in (documents.OCI_CONFIG, documents.DOCKER_CONFIG):
+        member["platform"] = _platform(documents.parse_config(origin.blob(document.config)).document)
+    return [member]
+
+
+def _platform(config: dict[str, Any]) -> dict[str, Any]:
+    names = ("architecture", "os", "os.version", "os.features", "variant")
+    return {name: config[name] for name in names if config.get(name)}

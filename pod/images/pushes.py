@@ -1,0 +1,126 @@
+"""Getting images and lists of them out: to a registry, or to where else a transport leads."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pod import events
+from pod.errors import PodError
+from pod.images import transports
+from pod.images.lists import origin_of
+from storage import images, lists, outgoing, reference
+from storage.documents import OCI_INDEX
+from storage.push import Pusher
+from storage.push_list import push_list
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pod.cli.progress import Silence
+    from pod.engine import Engine
+    from pod.images.transports import Place
+    from storage.lists import ManifestList
+    from storage.outgoing import Request, Sent
+    from storage.reference import Reference
+    from storage.registry.options import RegistryOptions
+    from storage.transports.protocols import Destination
+
+    Send = Callable[[images.Image, Request], Sent]
+
+
+class Push:
+    """What one command says about pushing."""
+
+    def __init__(self, engine: Engine, options: RegistryOptions, request: Request) -> None:
+        self.engine = engine
+        self.options = options
+        self.request = request
+
+    def any(self, text: str, target: Reference | Place, shown: Silence, *, all: bool) -> str:
+        """Copy what a text names, an image or a list; return the digest of its manifest there."""
+        list_id = lists.find_id(self.engine.store, text)
+        if list_id is not None:
+            return self.list(lists.load(self.engine.connection, list_id), target, shown, all=all)
+        return self.image(images.resolve(self.engine.store, text), target, shown)
+
+    def image(self, image: images.Image, target: Reference | Place, shown: Silence) -> str:
+        """Copy an image."""
+        with ExitStack() as stack:
+            destination, send = self._open(stack, target, image.names, shown)
+            sent = send(image, self.request)
+            destination.finish(sent.raw, sent.media_type)
+        shown.end(image.id)
+        events.record(self.engine.config, "image", "push", id=image.id, name=str(target))
+        return sent.digest
+
+    def list(self, found: ManifestList, target: Reference | Place, shown: Silence, *, all: bool) -> str:
+        """Copy a list, and (with `all`) its members."""
+        with ExitStack() as stack:
+            destination, send = self._open(stack, target, (), shown)
+            if OCI_INDEX not in destination.manifest_types:
+                raise PodError(f"{target}: a list of manifests cannot be written there")
+            digest = push_list(
+                self.engine.store,
+                found,
+                destination,
+                send,
+                self.request,
+                open_origin=lambda source: origin_of(self.engine.config, self.options, source, stack),
+                all=all,
+                progress=shown.progress,
+            )
+        events.record(self.engine.config, "image", "push", id=found.id, name=str(target))
+        return digest
+
+    def _open(
+        self, stack: ExitStack, target: Reference | Place, names: tuple[str, ...], shown: Silence
+    ) -> tuple[Destination, Send]:
+        """Open a destination, and give what sends the blobs of an image there."""
+        store, progress = self.engine.store, shown.progress
+        if not isinstance(target, transports.Place):
+            pusher = Pusher(store, target, self.options, progress)
+            stack.callback(pusher.destination.close)
+            return pusher.destination, pusher.send
+        destination = stack.enter_context(transports.destination(target, names))
+        # As podman, whose store has tars.
+        plain = target.transport == "dir" and self.request.compression is None
+
+        def send(image: images.Image, request: Request) -> Sent:
+            request = replace(request, compression="none") if plain else request
+            return outgoing.send_image(store, image, destination, request, progress)
+
+        return destination, send
+
+
+def request(
+    format: str = "",
+    compression: str = "",
+    level: int | None = None,
+    force: bool | None = None,
+    *,
+    compress: bool = False,
+) -> Request:
+    """Return what the flags ask for. Raises PodError for what there is not."""
+    if format == "v2s1":
+        raise PodError("manifests of schema version 1 are no longer written", hint="choose --format v2s2 or oci")
+    if format not in ("", "oci", "v2s2"):
+        raise PodError(f"unknown format \"{format}\". Choose one of the supported formats: 'oci' or 'v2s2'")
+    if compression == "zstd:chunked":
+        raise PodError(
+            "compression format zstd:chunked is not written", hint="choose zstd: whoever reads one reads both"
+        )
+    if compression not in ("", "gzip", "zstd"):
+        raise PodError(f'cannot find compressor for "{compression}"', hint="choose gzip or zstd")
+    return outgoing.Request(format or None, compression or ("gzip" if compress else None), level, force)
+
+
+def target(image: str, destination: str = "") -> Reference | Place:
+    """Return where an image is to go: by default to where its name says."""
+    text = destination or image
+    if transports.is_named(text):
+        return transports.parse(text)
+    if not destination and len(text) >= 12 and not text.strip("0123456789abcdef"):
+        raise PodError(f"{image}: an ID names no registry", hint="name the destination, too: REGISTRY/REPOSITORY:TAG")
+    return reference.normalize(text.removeprefix("docker://"))

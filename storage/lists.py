@@ -1,0 +1,183 @@
+"""Lists of manifests (OCI indexes, docker's manifest lists) that users make: kept in the database, members by digest.
+
+A list has an ID of its own and names like an image; a name is either's. Where a member comes from is kept beside its
+descriptor: `image:` and an ID of the store, or a text that names a transport.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from storage import database, documents, images
+from storage.errors import BadReferenceError, ImageNotFoundError, StorageError
+from storage.manifests import dump
+from storage.reference import normalize
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from sqlite3 import Connection
+
+    from storage.store import Store
+
+LOCAL = "image:"
+
+
+@dataclass(frozen=True)
+class ManifestList:
+    """A list: its document, its names, and where its members come from by digest."""
+
+    id: str
+    document: dict[str, Any]
+    created: float
+    names: tuple[str, ...]
+    sources: dict[str, str]
+
+    @property
+    def raw(self) -> bytes:
+        """The document's bytes."""
+        return dump(self.document)
+
+    @property
+    def digest(self) -> str:
+        """The digest of these."""
+        return documents.digest_of(self.raw)
+
+    @property
+    def members(self) -> list[dict[str, Any]]:
+        """The descriptors of the members, in order."""
+        members: list[dict[str, Any]] = self.document["manifests"]
+        return members
+
+
+class NotListError(StorageError):
+    """The name or ID is that of an image."""
+
+
+def create(store: Store, name: str, *, amend: bool = False) -> str:
+    """Make an empty list of this name (localhost, where it names no registry); with `amend` take the one there is.
+
+    Returns its ID. Raises StorageError if something has the name already.
+    """
+    full = images.tag_name(name)
+    document = {"schemaVersion": 2, "mediaType": documents.OCI_INDEX, "manifests": []}
+    with database.transaction(store.connection) as connection:
+        for table, column in (("manifest_list_name", "list"), ("name", "image")):
+            row = connection.execute(f"SELECT {column} FROM {table} WHERE name = ?", (full,)).fetchone()
+            if row is None:
+                continue
+            if amend and column == "list":
+                return str(row[0])
+            raise StorageError(
+                f'creating image to hold manifest list: image name "{full}" is already associated with image '
+                f'"{row[0]}": that name is already in use'
+            )
+        new = os.urandom(32).hex()
+        connection.execute("INSERT INTO manifest_list VALUES (?, ?, ?)", (new, dump(document), time.time()))
+        connection.execute("INSERT INTO manifest_list_name VALUES (?, ?)", (full, new))
+    return new
+
+
+def find(store: Store, text: str) -> ManifestList:
+    """Find a list by its name or the beginning of its ID.
+
+    Raises NotListError for what is an image, ImageNotFoundError for what is nothing.
+    """
+    found = find_id(store, text)
+    if found is None:
+        image_id, name = images.find(store, text)
+        raise NotListError(f"{name or image_id}: image is not a manifest list")
+    return load(store.connection, found)
+
+
+def find_id(store: Store, text: str) -> str | None:
+    """Find the ID of a list by its name or the beginning of its ID; None if no list is meant."""
+    connection = store.connection
+    for name in _names(text):
+        row = connection.execute("SELECT list FROM manifest_list_name WHERE name = ?", (name,)).fetchone()
+        if row is not None:
+            return str(row[0])
+    beginning = text.removeprefix("sha256:")
+    if len(beginning) < 4 or beginning.strip("0123456789abcdef"):
+        return None
+    query = "SELECT id FROM manifest_list WHERE id >= ?1 AND id < ?1 || 'g' LIMIT 2"
+    rows = connection.execute(query, (beginning,)).fetchall()
+    return str(rows[0][0]) if len(rows) == 1 else None
+
+
+def load(connection: Connection, list_id: str) -> ManifestList:
+    """Read a list by its full ID."""
+    row = connection.execute("SELECT document, created FROM manifest_list WHERE id = ?", (list_id,)).fetchone()
+    if row is None:
+        raise ImageNotFoundError(f"{list_id}: image not known")
+    names = connection.execute("SELECT name FROM manifest_list_name WHERE list = ? ORDER BY name", (list_id,))
+    found = tuple(str(one[0]) for one in names)
+    sources = connection.execute("SELECT digest, source FROM manifest_list_member WHERE list = ?", (list_id,))
+    return ManifestList(list_id, json.loads(row[0]), row[1], found, dict(sources.fetchall()))
+
+
+def every(store: Store) -> list[ManifestList]:
+    """Read all lists, the newest first."""
+    rows = store.connection.execute("SELECT id FROM manifest_list ORDER BY created DESC, id").fetchall()
+    return [load(store.connection, row[0]) for row in rows]
+
+
+def change(store: Store, list_id: str, action: Callable[[ManifestList], None]) -> ManifestList:
+    """Change a list's document and sources in one transaction; `action` does it, and may raise."""
+    with database.transaction(store.connection) as connection:
+        found = load(connection, list_id)
+        action(found)
+        connection.execute("UPDATE manifest_list SET document = ? WHERE id = ?", (found.raw, list_id))
+        connection.execute("DELETE FROM manifest_list_member WHERE list = ?", (list_id,))
+        present = {one["digest"] for one in found.members}
+        rows = [(list_id, digest, source) for digest, source in found.sources.items() if digest in present]
+        connection.executemany("INSERT INTO manifest_list_member VALUES (?, ?, ?)", rows)
+    return found
+
+
+def put(found: ManifestList, member: dict[str, Any], source: str) -> None:
+    """Add a member to a list that is being changed, or replace the one of the same digest."""
+    kept = [one for one in found.members if one["digest"] != member["digest"]]
+    found.document["manifests"] = [*kept, member]
+    found.sources[member["digest"]] = source
+
+
+def member(found: ManifestList, digest: str) -> dict[str, Any]:
+    """Find a member by its digest."""
+    for one in found.members:
+        if one["digest"] == digest:
+            return one
+    raise StorageError(f'no image instance matching digest "{digest}" was found in the list or index')
+
+
+def remove(store: Store, list_id: str) -> images.Removed:
+    """Delete a list and its names; the images that it names stay."""
+    with database.transaction(store.connection) as connection:
+        found = load(connection, list_id)
+        connection.execute("DELETE FROM manifest_list WHERE id = ?", (list_id,))
+    return images.Removed(found.names, list_id)
+
+
+def tag(store: Store, list_id: str, name: str) -> None:
+    """Give a list a further name, which an image may lose by that."""
+    full = images.tag_name(name)
+    with database.transaction(store.connection) as connection:
+        load(connection, list_id)
+        connection.execute("DELETE FROM name WHERE name = ?", (full,))
+        connection.execute("INSERT OR REPLACE INTO manifest_list_name VALUES (?, ?)", (full, list_id))
+
+
+def _names(text: str) -> list[str]:
+    """Give the full names that a text may mean, the likeliest first."""
+    names = [text]
+    for domain in ("localhost", "docker.io"):
+        try:
+            full = str(normalize(text, default_domain=domain))
+        except BadReferenceError:
+            return []
+        if full not in names:
+            names.append(full)
+    return names
