@@ -2,7 +2,8 @@
 
 gzip is one member (RFC 1952) without time or name, its deflate stream made of blocks that are compressed each by
 itself, as pigz does. Through isal where it is installed, four times as fast as zlib. zstd is one frame of zstandard's
-own multi-threaded compressor, whose output does not depend on the number of threads.
+own multi-threaded compressor, whose output does not depend on the number of threads. zstd:chunked, where each file
+is a frame that can be fetched alone, is written by storage/chunked/writer.py.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ _BLOCK = 1 << 20
 _GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 # An empty final block with fixed codes (RFC 1951).
 _LAST_BLOCK = b"\x03\x00"
-_LEVELS = {"gzip": range(1, 10), "zstd": range(1, 23)}
+_LEVELS = {"gzip": range(1, 10), "zstd": range(1, 23), "zstd:chunked": range(1, 23)}
+_KNOWN = (("gzip", "zlib"), ("gzip", "isal"), ("zstd", "zstandard"), ("zstd:chunked", "zstandard"))
 _ISAL_LEVEL = 2
 _ZLIB_LEVEL = 4
 _ZSTD_LEVEL = 3
@@ -44,7 +46,7 @@ class Recipe:
 
 
 def recipe(kind: str, level: int | None = None) -> Recipe:
-    """Give the recipe for gzip or zstd; a level that is asked for is zlib's or zstd's, not isal's.
+    """Give the recipe for gzip, zstd or zstd:chunked; a level that is asked for is zlib's or zstd's, not isal's.
 
     Raises StorageError for another kind or a level that there is not.
     """
@@ -52,7 +54,7 @@ def recipe(kind: str, level: int | None = None) -> Recipe:
         raise StorageError(f'invalid compression format: unknown compressor "{kind}"')
     if level is not None and level not in _LEVELS[kind]:
         raise StorageError(f"invalid compression level {level}: {kind} has {_LEVELS[kind][0]} to {_LEVELS[kind][-1]}")
-    if kind == "zstd":
+    if kind != "gzip":
         return Recipe(kind, "zstandard", level or _ZSTD_LEVEL)
     if level is None and _has_isal():
         return Recipe(kind, "isal", _ISAL_LEVEL)
@@ -61,16 +63,19 @@ def recipe(kind: str, level: int | None = None) -> Recipe:
 
 def parse(text: str) -> Recipe | None:
     """Read a recipe as the store keeps it; None for one that cannot be followed here."""
-    kind, _, rest = text.partition(":")
-    library, _, level = rest.partition(":")
-    known = (kind, library) in (("gzip", "zlib"), ("gzip", "isal"), ("zstd", "zstandard"))
-    if not known or not level.isdigit() or (library == "isal" and not _has_isal()):
+    kind, library, level = (["", "", *text.rsplit(":", 2)])[-3:]
+    if (kind, library) not in _KNOWN or not level.isdigit() or (library == "isal" and not _has_isal()):
         return None
     return Recipe(kind, library, int(level))
 
 
-def compress(chunks: Iterator[bytes], recipe: Recipe) -> Iterator[bytes]:
-    """Yield the compressed stream of a tar. Starts threads, which end with the iterator."""
+def compress(chunks: Iterator[bytes], recipe: Recipe, annotations: dict[str, str] | None = None) -> Iterator[bytes]:
+    """Yield the compressed stream of a tar. Starts threads, which end with the iterator.
+
+    At its end `annotations` has what the blob's descriptor must say of it.
+    """
+    if recipe.kind == "zstd:chunked":
+        return _chunked(chunks, recipe.level, {} if annotations is None else annotations)
     blocks = _blocks(chunks)
     return _zstd(blocks, recipe.level) if recipe.kind == "zstd" else _gzip(blocks, _deflater(recipe))
 
@@ -139,6 +144,14 @@ def _gzip(blocks: Iterator[bytes], deflate: Callable[[bytes], bytes]) -> Iterato
         while pending:
             yield pending.popleft().result()
     yield _LAST_BLOCK + struct.pack("<II", checksum, length & 0xFFFFFFFF)
+
+
+def _chunked(chunks: Iterator[bytes], level: int, annotations: dict[str, str]) -> Iterator[bytes]:
+    from storage.chunked.writer import Chunked
+
+    blob = Chunked(chunks, level)
+    yield from blob.chunks()
+    annotations.update(blob.annotations)
 
 
 def _zstd(blocks: Iterator[bytes], level: int) -> Iterator[bytes]:

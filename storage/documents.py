@@ -122,7 +122,8 @@ def compression_of(media_type: str) -> str:
 
 
 def layer_type(compression: str, *, oci: bool = True) -> str:
-    """Give the media type of a layer that is compressed so."""
+    """Give the media type of a layer that is compressed so; zstd:chunked is a kind of zstd."""
+    compression = compression.removesuffix(":chunked")
     if compression == "none":
         return OCI_LAYER if oci else DOCKER_LAYER
     return f"{OCI_LAYER}+{compression}" if oci else f"{DOCKER_LAYER}.{compression}"

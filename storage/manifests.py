@@ -29,7 +29,7 @@ class Family:
 
         Docker's has no zstd. Raises StorageError for what does not go together.
         """
-        zstd = compression == "zstd"
+        zstd = compression in ("zstd", "zstd:chunked")
         if format is not None and format not in _FORMATS:
             raise StorageError(
                 f'unknown format "{format}". Choose on of the supported formats: "oci", "v2s1", or "v2s2"'
@@ -83,8 +83,9 @@ def _layer(old: dict[str, Any], one: Descriptor, family: Family) -> dict[str, An
     written: dict[str, Any] = {"mediaType": media_type, "digest": one.digest, "size": one.size}
     if one.urls:
         written["urls"] = list(one.urls)
-    if old.get("digest") == one.digest and old.get("annotations") and family.is_oci:
-        written["annotations"] = old["annotations"]
+    annotations = old.get("annotations") if old.get("digest") == one.digest else one.annotations
+    if annotations and family.is_oci:
+        written["annotations"] = annotations
     return written
 
 

@@ -61,9 +61,9 @@ def copy_out(
 ) -> str:
     """Write an image to a destination and finish it; give the digest of the manifest that it has there.
 
-    `format` is oci or v2s2, by default that of the image. `compression` is none, gzip or zstd, by default that of each
-    layer (gzip for layers that never were compressed). `force`, the default if a compression is named, compresses
-    again what could go out compressed otherwise. `original` reads a blob from where it once was.
+    `format` is oci or v2s2, by default that of the image. `compression` is none, gzip, zstd or zstd:chunked, by default
+    that of each layer (gzip for layers that never were compressed). `force`, the default if a compression is named,
+    compresses again what could go out compressed otherwise. `original` reads a blob from where it once was.
     Raises StorageError, CorruptError if a layer of the store is damaged.
     """
     request = Request(format, compression, level, force, original)
@@ -250,10 +250,10 @@ class _Sender:
 
     def _record(self, jobs: dict[str, Job]) -> None:
         """Remember how blobs were made, unless their layers went meanwhile."""
-        made = [(job, job.made) for job in jobs.values() if job.made is not None]
+        made = [job for job in jobs.values() if job.made is not None]
         if made:
             with database.transaction(self._store.connection) as connection:
-                for job, recipe in made:
+                for job in made:
                     connection.execute(
                         "INSERT INTO layer_blob (digest, diff_id, size, media_type, recipe)"
                         " SELECT ?1, ?2, ?3, ?4, ?5 WHERE EXISTS (SELECT 1 FROM layer WHERE diff_id = ?2)"
@@ -263,7 +263,7 @@ class _Sender:
                             job.diff_id,
                             job.descriptor.size,
                             job.descriptor.media_type,
-                            str(recipe),
+                            job.remembered,
                         ),
                     )
 

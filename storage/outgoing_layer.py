@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -51,13 +52,22 @@ class Job:
     def look_up(self, store: Store) -> None:
         """Read which blobs of the layer are known."""
         query = "SELECT media_type, digest, size, recipe FROM layer_blob WHERE diff_id = ? ORDER BY digest"
-        rows = store.connection.execute(query, (self.diff_id,)).fetchall()
-        self.blobs = [(Descriptor(row[0], row[1], row[2]), row[3]) for row in rows]
+        self.blobs = []
+        for media_type, digest, size, text in store.connection.execute(query, (self.diff_id,)):
+            made, _, annotations = text.partition(" ")
+            found = json.loads(annotations) if annotations else {}
+            self.blobs.append((Descriptor(media_type, digest, size, annotations=found), made))
 
     @property
     def is_as_pulled(self) -> bool:
         """Tell whether the manifest's blob was seen elsewhere, and is not only the tar of a commit."""
         return any(one.digest == self.own.digest for one, _ in self.blobs)
+
+    @property
+    def remembered(self) -> str:
+        """What the store keeps of how the blob was made: the recipe, and the annotations that go with the blob."""
+        annotations = json.dumps(self.descriptor.annotations, separators=(",", ":")) if self.made is not None else ""
+        return f"{self.made} {annotations}" if self.descriptor.annotations else str(self.made)
 
     def begin(self, process: worker.Worker, spool: str) -> None:
         """Note the process that is at it."""
@@ -77,7 +87,8 @@ class Job:
         """Take the result: the blob, and whether the destination has it already."""
         assert self._worker is not None
         values = self._worker.values()
-        self.sent = Descriptor(values["media_type"], values["digest"], values["size"])
+        annotations = values["annotations"]
+        self.sent = Descriptor(values["media_type"], values["digest"], values["size"], annotations=annotations)
         self.made = compressing.parse(values["recipe"])
         return self.sent, values["delivered"]
 
@@ -141,8 +152,9 @@ class Wish:
             return kind == self.kind(job)
         if not self.forced:
             return True
-        exact = self.level is None or made == str(compressing.recipe(self.compression, self.level))
-        return kind == self.compression and exact
+        if self.level is not None:
+            return made == str(compressing.recipe(self.compression, self.level))
+        return kind == self.compression or made.startswith(f"{self.compression}:")
 
 
 def fork_job(job: Job, work: Work, progress: Callable[[int], None]) -> worker.Worker:
@@ -154,9 +166,10 @@ def fork_job(job: Job, work: Work, progress: Callable[[int], None]) -> worker.Wo
 
 
 def _run(job: Job, work: Work, report: Callable[[int], None]) -> dict[str, Any]:
-    silent = _nothing if work.destination is not None else report
+    shared = work.destination is not None
     try:
-        descriptor, made = _make(job, work, silent)
+        # Where it is sent from here, too, that is the other half of the work.
+        descriptor, made = _make(job, work, (lambda total: report(total // 2)) if shared else report)
     except OSError as error:
         raise translated(error, f"write {work.path}") from error
     delivered = work.destination is not None
@@ -169,6 +182,7 @@ def _run(job: Job, work: Work, report: Callable[[int], None]) -> dict[str, Any]:
         "media_type": descriptor.media_type,
         "digest": descriptor.digest,
         "size": descriptor.size,
+        "annotations": descriptor.annotations,
         "recipe": str(made) if made is not None else "",
         "delivered": delivered,
     }
@@ -189,8 +203,9 @@ def _make(job: Job, work: Work, report: Callable[[int], None]) -> tuple[Descript
 
 
 def _compress(job: Job, path: str, recipe: Recipe, report: Callable[[int], None]) -> Descriptor:
-    digest, size = _spool(path, compressing.compress(_verified(job, report), recipe))
-    return Descriptor(documents.layer_type(recipe.kind), digest, size)
+    annotations: dict[str, str] = {}
+    digest, size = _spool(path, compressing.compress(_verified(job, report), recipe, annotations))
+    return Descriptor(documents.layer_type(recipe.kind), digest, size, annotations=annotations)
 
 
 def _verified(job: Job, report: Callable[[int], None]) -> Iterator[bytes]:
@@ -243,10 +258,6 @@ def _send(
         for chunk in spooled(path, offset):
             yield chunk
             sent += len(chunk)
-            report(sent * size // blob.size)
+            report((size + sent * size // blob.size) // 2)
 
     destination.send_blob(blob, open_at)
-
-
-def _nothing(_: int) -> None:
-    pass

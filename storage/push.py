@@ -65,8 +65,9 @@ class Pusher:
 
     def send(self, image: Image, request: Request) -> Sent:
         """Send all blobs of an image, and remember where they are now; its manifest is left to the caller."""
-        self._places = places.of_image(self._store, image.id)
-        asked = replace(request, original=self._original)
+        originals = Originals(self._store, image, self._options, self._reference.domain)
+        self._places = originals.places
+        asked = replace(request, original=originals)
         sent = send_image(self._store, image, self.destination, asked, self._progress)
         places.record(self._store, [one.digest for _, one in sent.layers], self._reference)
         return sent
@@ -76,9 +77,22 @@ class Pusher:
             return []
         return [repository for domain, repository in self._places.get(digest, ()) if domain == self._reference.domain]
 
-    def _original(self, blob: Descriptor) -> Iterator[bytes]:
-        """Read a blob from a repository that had it; called in a layer's own process."""
-        for domain, repository in self._places.get(blob.digest, ()):
+
+class Originals:
+    """Reads the blobs of an image's layers from the repositories in which they were seen.
+
+    Made where the database may be asked; called in the processes of layers. Credentials and such of the command are for
+    `domain` alone.
+    """
+
+    def __init__(self, store: Store, image: Image, options: RegistryOptions, domain: str = "") -> None:
+        self.places = places.of_image(store, image.id)
+        self._options = options
+        self._domain = domain
+
+    def __call__(self, blob: Descriptor) -> Iterator[bytes]:
+        """Yield a blob, unverified. Raises RegistryError if it is nowhere to be had."""
+        for domain, repository in self.places.get(blob.digest, ()):
             origin = RegistryOrigin(Clients(self._options_for(domain)), normalize(f"{domain}/{repository}"))
             try:
                 chunks = origin.open_blob(blob)
@@ -94,8 +108,7 @@ class Pusher:
         raise RegistryError(f"blob {blob.digest}: not to be had where it was seen")
 
     def _options_for(self, domain: str) -> RegistryOptions:
-        """What the user said of the registry that is pushed to does not hold for others."""
-        if domain == self._reference.domain:
+        if domain == self._domain:
             return self._options
         return replace(
             self._options,

@@ -12,7 +12,7 @@ from pod.images import transports
 from pod.images.lists import origin_of
 from storage import images, lists, outgoing, reference
 from storage.documents import OCI_INDEX
-from storage.push import Pusher
+from storage.push import Originals, Pusher
 from storage.push_list import push_list
 
 if TYPE_CHECKING:
@@ -88,7 +88,8 @@ class Push:
         plain = target.transport == "dir" and self.request.compression is None
 
         def send(image: images.Image, request: Request) -> Sent:
-            request = replace(request, compression="none") if plain else request
+            originals = Originals(store, image, self.options)
+            request = replace(request, compression="none" if plain else request.compression, original=originals)
             return outgoing.send_image(store, image, destination, request, progress)
 
         return destination, send
@@ -107,12 +108,8 @@ def request(
         raise PodError("manifests of schema version 1 are no longer written", hint="choose --format v2s2 or oci")
     if format not in ("", "oci", "v2s2"):
         raise PodError(f"unknown format \"{format}\". Choose one of the supported formats: 'oci' or 'v2s2'")
-    if compression == "zstd:chunked":
-        raise PodError(
-            "compression format zstd:chunked is not written", hint="choose zstd: whoever reads one reads both"
-        )
-    if compression not in ("", "gzip", "zstd"):
-        raise PodError(f'cannot find compressor for "{compression}"', hint="choose gzip or zstd")
+    if compression not in ("", "gzip", "zstd", "zstd:chunked"):
+        raise PodError(f'cannot find compressor for "{compression}"', hint="choose gzip, zstd or zstd:chunked")
     return outgoing.Request(format or None, compression or ("gzip" if compress else None), level, force)
 
 

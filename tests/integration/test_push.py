@@ -87,7 +87,8 @@ def test_a_committed_image_is_compressed_once(box: Pod, busybox: str, other: Reg
     assert {one["mediaType"][-4:] for one in remote(f"{other.address}/once:zstd")[0]["layers"]} == {"zstd"}
     box.run("push", "-q", "--format=v2s2", name, f"{other.address}/once:docker")
     assert "docker" in remote(f"{other.address}/once:docker")[0]["mediaType"]
-    for tag in ("1", "zstd", "docker"):
+    box.run("push", "-q", "--compression-format=zstd:chunked", name, f"{other.address}/once:chunked")
+    for tag in ("1", "zstd", "docker", "chunked"):
         assert reading(f"{other.address}/once:{tag}")
     box.run("rmi", name)
 
@@ -225,6 +226,9 @@ def test_lists(pod: Pod, registry: Registry, other: Registry, place: Path) -> No
     assert document["manifests"][1]["annotations"] == {"a": "b", "c": "d"}
     assert document["manifests"][1]["platform"]["variant"] == "v9"
     assert document["annotations"] == {"x": "y", "of": "list"}
+    assert ["localhost/list", "1", made[:12]] in [line.split()[:3] for line in pod.run("images").out.splitlines()]
+    pod.run("tag", "list:1", "also:2")
+    assert pod.run("image", "exists", "also:2").code == 0
     pushed(pod, other, place)
     pod.run("manifest", "remove", "list:1", second["digest"])
     assert (
@@ -233,7 +237,10 @@ def test_lists(pod: Pod, registry: Registry, other: Registry, place: Path) -> No
     assert pod.run("manifest", "exists", "list:1").code == 0
     assert pod.run("manifest", "exists", "no", check=False).code == 1
     assert pod.run("manifest", "exists", local, check=False).stderr.endswith("image is not a manifest list\n")
-    assert pod.run("manifest", "rm", "list:1").out == f"Untagged: localhost/list:1\nDeleted: {made}"
+    gone = f"Untagged: localhost/also:2\nUntagged: localhost/list:1\nDeleted: {made}"
+    assert pod.run("manifest", "rm", "list:1").out == gone
+    again = pod.run("manifest", "create", "again").out
+    assert pod.run("rmi", "again").out == f"Untagged: localhost/again:latest\nDeleted: {again}"
     assert pod.run("manifest", "rm", "nosuch:1", check=False).code == 1
     pod.run("manifest", "rm", "--ignore", "nosuch:1")
 

@@ -18,7 +18,8 @@ def declare(
     target: Target,
     *,
     compression_format: Annotated[
-        str, Option("--compression-format", metavar="string", help="Compression format to use: gzip or zstd")
+        str,
+        Option("--compression-format", metavar="string", help="Compression format to use (gzip, zstd, zstd:chunked)"),
     ] = "",
     compression_level: Annotated[
         int | None, Option("--compression-level", metavar="int", help="Compression level to use")

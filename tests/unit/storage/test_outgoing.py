@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import zstandard
 
 from storage import compressing, database, documents, images, transfer
 from storage.compressing import Recipe, compress, recipe
+from storage.compression import inflate
 from storage.documents import DOCKER_MANIFEST, OCI_MANIFEST, Descriptor
 from storage.errors import CorruptError, StorageError
 from storage.outgoing import copy_out
@@ -107,11 +107,12 @@ def digest_of(data: bytes) -> str:
 def inflated(blob: bytes) -> bytes:
     if blob[:2] == b"\x1f\x8b":
         return gzip.decompress(blob)
-    return zstandard.ZstdDecompressor().decompressobj().decompress(blob)
+    return b"".join(inflate(pieces(blob)))
 
 
 @pytest.mark.parametrize(
-    "one", [recipe("gzip"), Recipe("gzip", "zlib", 4), recipe("gzip", 9), recipe("zstd"), recipe("zstd", 1)]
+    "one",
+    [recipe("gzip"), Recipe("gzip", "zlib", 4), recipe("gzip", 9), recipe("zstd"), recipe("zstd", 1)],
 )
 @pytest.mark.parametrize("size", [0, 1, 1 << 20, 3_500_000])
 def test_compressing_gives_the_same_however_it_is_fed(one: Recipe, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,6 +171,7 @@ def test_what_once_was_somewhere_is_asked_for_there(store: Store) -> None:
     ("oci", "wishes", "media_type", "layer"),
     [
         (True, {"compression": "zstd"}, OCI_MANIFEST, documents.layer_type("zstd")),
+        (True, {"compression": "zstd:chunked"}, OCI_MANIFEST, documents.layer_type("zstd")),
         (True, {"compression": "zstd", "level": 1}, OCI_MANIFEST, documents.layer_type("zstd")),
         (True, {"compression": "none"}, OCI_MANIFEST, documents.layer_type("none")),
         (True, {"format": "v2s2"}, DOCKER_MANIFEST, documents.layer_type("gzip", oci=False)),
@@ -189,6 +191,23 @@ def test_families_and_compressions(
     assert digest_of(there.named[0]) == digest
     assert [kind for kind, _ in there.layers()] == [layer, layer]
     assert isinstance(documents.parse_manifest(*there.named), documents.Manifest)
+
+
+def test_chunked_layers_say_where_their_tables_are(store: Store) -> None:
+    image = pulled(store, layers=TARS)
+    there = Memory()
+    digest = copy_out(store, image, there, compression="zstd:chunked")
+    assert [inflated(blob) for _, blob in there.layers()] == TARS
+    assert there.named is not None
+    for one in json.loads(there.named[0])["layers"]:
+        assert one["annotations"]["io.github.containers.zstd-chunked.manifest-checksum"]
+    written = list(there.written)
+    assert copy_out(store, image, there, compression="zstd:chunked") == digest
+    assert copy_out(store, image, there, compression="zstd") == digest
+    assert there.written == written
+    # What is not there any more is made again, the same.
+    again = Memory()
+    assert copy_out(store, image, again, compression="zstd:chunked") == digest
 
 
 def test_a_destination_of_plain_layers(store: Store) -> None:
