@@ -19,6 +19,7 @@ class Asked:
     def __init__(self) -> None:
         self.registry: dict[str, Any] = {}
         self.request: dict[str, Any] = {}
+        self.sign_by = ""
 
 
 def main(
@@ -49,7 +50,7 @@ def main(
     request = pushes.request(**asked.request, compress=compress)
     target = pushes.target(image, destination)
     engine = open_engine(write=True)
-    push = pushes.Push(engine, registries.options(engine.config, **asked.registry), request)
+    push = pushes.Push(engine, registries.options(engine.config, **asked.registry), request, asked.sign_by)
     with display(quiet=quiet) as shown:
         digest = push.any(image, target, shown, all=all)
     write_digest(digestfile, digest)

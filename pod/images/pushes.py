@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pod import events
 from pod.errors import PodError
-from pod.images import transports
+from pod.images import signing, transports
 from pod.images.lists import origin_of
 from storage import images, lists, outgoing, reference
 from storage.documents import OCI_INDEX
@@ -33,10 +33,11 @@ if TYPE_CHECKING:
 class Push:
     """What one command says about pushing."""
 
-    def __init__(self, engine: Engine, options: RegistryOptions, request: Request) -> None:
+    def __init__(self, engine: Engine, options: RegistryOptions, request: Request, sign_by: str = "") -> None:
         self.engine = engine
         self.options = options
         self.request = request
+        self.sign_by = sign_by
 
     def any(self, text: str, target: Reference | Place, shown: Silence, *, all: bool) -> str:
         """Copy what a text names, an image or a list; return the digest of its manifest there."""
@@ -46,17 +47,22 @@ class Push:
         return self.image(images.resolve(self.engine.store, text), target, shown)
 
     def image(self, image: images.Image, target: Reference | Place, shown: Silence) -> str:
-        """Copy an image."""
+        """Copy an image, and sign it there."""
+        sign = signing.signer(self.engine.config, target, self.sign_by) if self.sign_by else None
         with ExitStack() as stack:
             destination, send = self._open(stack, target, image.names, shown)
             sent = send(image, self.request)
             destination.finish(sent.raw, sent.media_type)
+        if sign is not None:
+            sign(sent.digest)
         shown.end(image.id)
         events.record(self.engine.config, "image", "push", id=image.id, name=str(target))
         return sent.digest
 
     def list(self, found: ManifestList, target: Reference | Place, shown: Silence, *, all: bool) -> str:
         """Copy a list, and (with `all`) its members."""
+        if self.sign_by:
+            raise PodError("--sign-by: lists are signed where they are", hint="push it, then: pod image sign --all")
         with ExitStack() as stack:
             destination, send = self._open(stack, target, (), shown)
             if OCI_INDEX not in destination.manifest_types:

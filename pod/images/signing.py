@@ -13,9 +13,10 @@ from storage.registry.origin import Clients, RegistryOrigin
 from storage.trust import registries_d, signing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from pod.config import Config
+    from pod.images.transports import Place
     from storage.reference import Reference
     from storage.registry.options import RegistryOptions
     from storage.transports.protocols import Origin
@@ -27,8 +28,7 @@ def sign(config: Config, text: str, options: RegistryOptions, *, key: str, direc
     `directory` is where signatures go, "" for where registries.d says.
     """
     name = named(text)
-    settings = registries_d.load(trust.registries_d(config), trust.signatures(config))
-    base = directory or signing.local_directory(settings.staging(name))
+    base = directory or _directory(config, name)
     clients = Clients(options)
     try:
         for digest in _digests(RegistryOrigin(clients, name), text, each=each):
@@ -36,6 +36,25 @@ def sign(config: Config, text: str, options: RegistryOptions, *, key: str, direc
             signing.write(base, name, digest, made)
     finally:
         clients.close()
+
+
+def signer(config: Config, target: Reference | Place, key: str) -> Callable[[str], None]:
+    """Return what signs the manifest of a digest that was written to a target. Raises PodError where that cannot be."""
+    if isinstance(target, transports.Place):
+        raise PodError(f"cannot determine canonical Docker reference for destination {target}")
+    base = _directory(config, target)
+
+    def sign_digest(digest: str) -> None:
+        made = signing.sign(digest, target, key, creator=f"pod {__version__}", environment=os.environ)
+        signing.write(base, target, digest, made)
+
+    return sign_digest
+
+
+def _directory(config: Config, name: Reference) -> str:
+    """Return where registries.d says that signatures go."""
+    settings = registries_d.load(trust.registries_d(config), trust.signatures(config))
+    return signing.local_directory(settings.staging(name))
 
 
 def named(text: str) -> Reference:

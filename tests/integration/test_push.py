@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.fixtures import images
+from tests.fixtures import images, signing
 from tests.fixtures.command import Pod
 from tests.fixtures.registry import Registry, serve
 
@@ -134,7 +134,7 @@ def test_flags_of_push(box: Pod, busybox: str, other: Registry, place: Path) -> 
         (["--compression-level", "77", "--compression-format", "gzip"], "invalid compression level 77"),
         (["--encryption-key", "jwe:x"], "--encryption-key"),
         (["--encrypt-layer", "0"], "--encrypt-layer"),
-        (["--sign-by", "me"], "--sign-by"),
+        (["--sign-by", "no-such-key", "--retry=0"], "connection refused"),
         (["--sign-by-sigstore", "file"], "--sign-by-sigstore"),
         (["--sign-by-sigstore-private-key", "file"], "--sign-by-sigstore-private-key"),
         (["--sign-passphrase-file", "file"], "--sign-passphrase-file"),
@@ -147,6 +147,25 @@ def test_what_push_refuses(box: Pod, busybox: str, arguments: list[str], message
     assert failed.code == 125
     assert message in failed.stderr.splitlines()[-1] + failed.stderr.splitlines()[-2 % len(failed.stderr.splitlines())]
     assert "Traceback" not in failed.stderr
+
+
+def test_push_signs(box: Pod, busybox: str, other: Registry, place: Path) -> None:
+    target = f"{other.address}/signed:1"
+    settings = Path(box.home, ".config/containers/registries.d")
+    settings.mkdir(parents=True)
+    (settings / "a.yaml").write_text(f"default-docker: {{lookaside: 'file://{place}'}}\n")
+    with signing.gpg() as gpg:
+        gpg.make_key("alice")
+        for path in (Path(gpg.home), *Path(gpg.home).rglob("*")):
+            os.chown(path, box.user.uid, box.user.gid)
+        home = {"GNUPGHOME": gpg.home}
+        box.run("push", "-q", "--sign-by", "alice", busybox, target, env=home)
+        failed = box.run("push", "-q", "--sign-by", "nobody", busybox, target, env=home, check=False)
+        assert failed.stderr.startswith("Error: creating signature: ")
+    digest = remote(target)[1].replace(":", "=")
+    assert [path.parent.name for path in place.rglob("signature-1")] == [f"signed@{digest}"]
+    failed = box.run("push", "-q", "--sign-by", "alice", busybox, f"oci:{place}/x", check=False)
+    assert "cannot determine canonical Docker reference" in failed.stderr
 
 
 def test_push_of_what_is_not_there(box: Pod) -> None:

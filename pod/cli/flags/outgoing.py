@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         """Whatever takes what the flags say."""
 
         request: dict[str, Any]  # arguments for pushes.request
+        sign_by: str  # a key of gpg
 
 
 def declare(
@@ -42,7 +43,7 @@ def declare(
         bool, Option("--remove-signatures", help="Discard any pre-existing signatures in the image")
     ] = False,
     sign_by: Annotated[
-        str, Option("--sign-by", metavar="string", help="Add a signature with the specified key (not supported)")
+        str, Option("--sign-by", metavar="string", help="Add a signature at the destination using the specified key")
     ] = "",
     sign_by_sigstore: Annotated[
         str, Option("--sign-by-sigstore", metavar="PATH", help="Sign with sigstore as a file says (not supported)")
@@ -59,21 +60,19 @@ def declare(
     from pod.errors import PodError
 
     signing = {
-        "--sign-by": sign_by,
         "--sign-by-sigstore": sign_by_sigstore,
         "--sign-by-sigstore-private-key": sign_by_sigstore_private_key,
         "--sign-passphrase-file": sign_passphrase_file,
     }
     for flag, value in signing.items():
         if value:
-            raise PodError(
-                f"{flag}: signing is not supported", hint="sign what was pushed: skopeo copy --sign-by, or cosign sign"
-            )
+            raise PodError(f"{flag}: signing with sigstore is not supported", hint="sign what was pushed: cosign sign")
     if encryption_key or encrypt_layer:
         raise PodError(
             f"{'--encryption-key' if encryption_key else '--encrypt-layer'}: encrypting images is not supported",
             hint="encrypt what was pushed into another one: skopeo copy --encryption-key",
         )
+    target.sign_by = sign_by
     target.request = {
         "format": format,
         "compression": compression_format,
