@@ -66,6 +66,9 @@ class Engine:
         self.run("import", archive, IMAGE)
 
 
+KEPT = "pod-erofs"
+
+
 @dataclass(frozen=True)
 class Row:
     """One line of the table: medians by engine, in seconds unless `unit` says otherwise, and what ratios are aimed at.
@@ -133,10 +136,12 @@ def find_pod() -> str:
     return found
 
 
-def pod(place: str, user: str | None = None) -> Engine:
-    """Return pod with a store in `place`."""
-    own = _directory(place, "pod", user)
-    return Engine("pod", [find_pod(), "--root", f"{own}/root", "--runroot", f"{own}/run"], _environment(own), user)
+def pod(place: str, user: str | None = None, *, kept: bool = False) -> Engine:
+    """Return pod with a store in `place`; `kept` is with layers as EROFS, under another name."""
+    name = KEPT if kept else "pod"
+    own = _directory(place, name, user)
+    environment = _environment(own) | ({"STORAGE_OPTS": "overlay.pod_layers=erofs"} if kept else {})
+    return Engine(name, [find_pod(), "--root", f"{own}/root", "--runroot", f"{own}/run"], environment, user)
 
 
 def podman(place: str, user: str | None = None) -> Engine | None:
