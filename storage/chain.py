@@ -22,7 +22,7 @@ from storage.layers.rebuild import rebuild_tar
 from storage.layers.unpacking import LayerResult, UnpackOptions
 from storage.layers.worker import fork_unpack
 from storage.publish import Layer, find_layer, publish_layer
-from storage.store import INDEX, translated
+from storage.store import INDEX, TAR, translated
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -132,28 +132,42 @@ def _is_opaque(fd: int) -> bool:
 
 def _copy(store: Store, layer: Layer, key: str, lowers: Sequence[str]) -> None:
     source = store.layer_path(layer.key)
+    is_kept, is_foreign = store.lower(layer.key).endswith(INDEX), os.path.islink(source)
     with store.staging() as staging:
-        if os.path.islink(source) or store.lower(layer.key).endswith(INDEX):
-            _unpack(source, staging.path, lowers, rootless=ids.is_limited())
-            publish_layer(store, staging, replace(layer, key=key))
-            return
         try:
-            for name in os.listdir(source):
-                link_tree(f"{source}/{name}", f"{staging.path}/{name}")
-            complete(f"{staging.path}/diff", _result(layer), tuple(lowers))
+            if is_kept or is_foreign:
+                _make_anew(source, staging.path, lowers, keep=is_kept)
+                if not is_foreign:
+                    _link_tar(source, staging.path)
+            else:
+                for name in os.listdir(source):
+                    link_tree(f"{source}/{name}", f"{staging.path}/{name}")
+                complete(f"{staging.path}/diff", _result(layer), tuple(lowers))
         except OSError as error:
             raise translated(error, f"copy layer {layer.key}") from error
         publish_layer(store, staging, replace(layer, key=key))
 
 
-def _unpack(source: str, target: str, lowers: Sequence[str], *, rootless: bool) -> None:
-    """Unpack a layer anew: an index cannot say what it takes from others, and other stores get no links from us."""
-    options = UnpackOptions(rootless=rootless, lowers=tuple(lowers))
+def _make_anew(source: str, target: str, lowers: Sequence[str], *, keep: bool) -> None:
+    """Make a layer anew from its tar: an index says other things then, and other stores get no links from us.
+
+    One that has hard links into lower layers is unpacked, for no index can say those.
+    """
+    options = UnpackOptions(rootless=ids.is_limited(), lowers=tuple(lowers), keep=keep)
     worker = fork_unpack(lambda: rebuild_tar(source), target, options=options)
     try:
         worker.result()
     finally:
         worker.kill()
+
+
+def _link_tar(source: str, target: str) -> None:
+    """Have the tar once only, if it was kept."""
+    try:
+        os.unlink(f"{target}/{TAR}")
+    except FileNotFoundError:
+        return
+    os.link(f"{source}/{TAR}", f"{target}/{TAR}")
 
 
 def _result(layer: Layer) -> LayerResult:

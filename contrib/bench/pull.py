@@ -91,7 +91,7 @@ def main() -> None:
                 kept = medians.pop(engines.KEPT, None)
                 rows.append(Row(f"pull {TITLES.get(image, image)}, {options.tag}, {who}", medians, AIM))
                 if kept is not None:
-                    others = {"directories": medians.pop("pod"), **medians}
+                    others = {"directories" if name == "pod" else name: value for name, value in medians.items()}
                     title = f"the same, the layers kept as EROFS ({image})"
                     rows.append(Row(title, {"pod": kept, **others}, AIM_KEPT))
     engines.report(rows, as_json=options.json)

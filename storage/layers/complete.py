@@ -71,26 +71,50 @@ def _hides(tree: Tree, path: bytes) -> bool:
     return False
 
 
-def _inherit(tree: Tree, path: bytes, below: list[Tree]) -> None:
+class Inherited:
+    """What a directory has in the layers below: its status, and its extended attributes but for overlayfs's own."""
+
+    def __init__(self, fd: int, name: bytes, status: os.stat_result) -> None:
+        self.status = status
+        self.path = b"/proc/self/fd/%d/%s" % (fd, name)
+
+    def xattrs(self) -> dict[bytes, bytes]:
+        """Read the attributes."""
+        names = _inheritable(self.path)
+        return {os.fsencode(name): os.getxattr(self.path, name, follow_symlinks=False) for name in names}
+
+
+def inherited(below: list[Tree], path: bytes) -> Inherited | None:
+    """Return what the layers below have at this path (the top one first); None if they show no directory there."""
     found = _find(below, path)
     if found is None:
+        return None
+    status = os.stat(found[1], dir_fd=found[0], follow_symlinks=False)
+    return Inherited(*found, status) if stat.S_ISDIR(status.st_mode) else None
+
+
+def _inherit(tree: Tree, path: bytes, below: list[Tree]) -> None:
+    found = inherited(below, path)
+    if found is None:
         return
-    lower_fd, name = found
-    status = os.stat(name, dir_fd=lower_fd, follow_symlinks=False)
-    if not stat.S_ISDIR(status.st_mode):
-        return
+    status = found.status
+    name = path.rpartition(b"/")[2]
     fd = tree.open(path.rpartition(b"/")[0])
     os.chown(name, status.st_uid, status.st_gid, dir_fd=fd, follow_symlinks=False)
     os.chmod(name, stat.S_IMODE(status.st_mode), dir_fd=fd)
-    _copy_xattrs(b"/proc/self/fd/%d/%s" % (lower_fd, name), b"/proc/self/fd/%d/%s" % (fd, name))
+    _copy_xattrs(found.path, b"/proc/self/fd/%d/%s" % (fd, name))
     os.utime(name, ns=(status.st_atime_ns, status.st_mtime_ns), dir_fd=fd, follow_symlinks=False)
 
 
 def _copy_xattrs(source: bytes, destination: int | bytes) -> None:
-    for name in os.listxattr(source, follow_symlinks=False):
-        if not name.startswith(("trusted.overlay.", "user.overlay.", "security.selinux", "system.")):
-            value = os.getxattr(source, name, follow_symlinks=False)
-            os.setxattr(destination, name, value, follow_symlinks=isinstance(destination, int))
+    for name in _inheritable(source):
+        value = os.getxattr(source, name, follow_symlinks=False)
+        os.setxattr(destination, name, value, follow_symlinks=isinstance(destination, int))
+
+
+def _inheritable(path: bytes) -> list[str]:
+    foreign = ("trusted.overlay.", "user.overlay.", "security.selinux", "system.")
+    return [name for name in os.listxattr(path, follow_symlinks=False) if not name.startswith(foreign)]
 
 
 def _link_all(tree: Tree, pending: dict[bytes, bytes], below: list[Tree]) -> None:

@@ -255,7 +255,7 @@ def _keep(staging: str, options: UnpackOptions, producer: _Producer, expected_di
             raise
         _check_diff_id(producer, expected_diff_id)
         if fits:
-            keeping.finish()
+            keeping.finish(options.lowers)
             return _kept(keeping, producer)
     except UnfitError:
         pass

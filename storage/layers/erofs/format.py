@@ -131,7 +131,7 @@ def xattr_body(attributes: dict[bytes, bytes]) -> bytes:
     for name, value in attributes.items():
         prefix = name[: name.index(b".") + 1]
         rest = name[len(prefix) :]
-        if len(value) > 0xFFFF:
+        if len(value) > 0xFFFF or prefix not in _XATTR_PREFIXES:
             raise UnfitError
         entry = _XATTR.pack(len(rest), _XATTR_PREFIXES[prefix], len(value)) + rest + value
         parts.append(entry + bytes(-len(entry) % 4))

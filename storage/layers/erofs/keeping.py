@@ -6,11 +6,13 @@ import os
 from typing import BinaryIO
 
 from storage.errors import CorruptError
+from storage.layers.complete import inherited
 from storage.layers.erofs import index
 from storage.layers.erofs.apply import Builder
 from storage.layers.erofs.format import UnfitError
 from storage.layers.stream import Stream, write_all
-from storage.layers.tar import Reader
+from storage.layers.tar import Reader, bounded_time
+from storage.layers.tree import Tree
 from storage.store import INDEX, TAR
 
 TYPE_CHECKING = False
@@ -48,7 +50,7 @@ class Keeping:
 
     def run(self, pieces: Iterator[bytes]) -> None:
         """Write the stream down, and take in what it says."""
-        with open(self._tar, "xb", buffering=0) as file:
+        with open(self._tar, "xb", buffering=0, opener=_privately) as file:
             stream = Stream(pieces, _writer(file))
             reader = Reader(stream)
             try:
@@ -58,17 +60,37 @@ class Keeping:
                 raise
             self.largest_uid, self.largest_gid = reader.largest_uid, reader.largest_gid
 
-    def finish(self) -> None:
-        """Write the index."""
+    def finish(self, lowers: tuple[str, ...]) -> None:
+        """Write the index; what the tar only implies is taken from `lowers`, the layers below as directories."""
         builder = self._builder
+        if lowers:
+            self._inherit(lowers)
         builder.finish()
         if builder.pending_links:
             raise UnfitError  # Their data is in another layer.
-        with open(self._index, "xb") as file:
+        with open(self._index, "xb", opener=_privately) as file:
             index.write(file, builder.nodes.root, os.path.getsize(self._tar))
         if builder.nodes.root.opaque:
             # The file says it too, so that a recipe can be made without mounting anything.
             os.setxattr(self._index, _OPAQUE, b"y")
+
+    def _inherit(self, lowers: tuple[str, ...]) -> None:
+        below = [Tree(lower) for lower in lowers]
+        try:
+            for path in self._builder.implied():
+                found = inherited(below, path)
+                if found is not None:
+                    node, status = self._builder.nodes.find(path), found.status
+                    node.mode, node.uid, node.gid = status.st_mode, status.st_uid, status.st_gid
+                    node.mtime = bounded_time(status.st_mtime_ns)
+                    node.xattrs = found.xattrs()
+        finally:
+            for tree in below:
+                tree.close()
+
+
+def _privately(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CLOEXEC, 0o600)
 
 
 def _writer(file: BinaryIO) -> Callable[[bytes], None]:
