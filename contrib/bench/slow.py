@@ -60,7 +60,7 @@ def main() -> None:
         reference = f"127.0.0.1:{listener.getsockname()[1]}/bench/a:gzip"
         medians = pull.measure(pull.NAMES, None, reference, options.runs)
         title = f"pull at {RATE >> 20} MiB/s a connection, 68 MB in one layer"
-        engines.report([Row(title, medians)], as_json=options.json)
+        engines.report([Row(title, medians, {})], as_json=options.json)
     finally:
         ended.set()
         server.join()

@@ -140,7 +140,7 @@ def test_truncated_layer(pod: Pod, script: ScriptedRegistry) -> None:
     image = images.busybox()
     reference = script.add("busybox", "latest", image)
     script.truncated.add(image.layers[0].blob.digest)
-    refuse(pod, "pull", reference, timeout=90)
+    refuse(pod, "pull", "--retry-delay", "100ms", reference, timeout=90)
     script.truncated.clear()
     pod.run("pull", "-q", reference)
 

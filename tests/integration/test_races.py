@@ -53,7 +53,7 @@ def test_start_and_remove_at_once(box: Pod, busybox: str) -> None:
 
 
 def test_replace_at_once_leaves_one(box: Pod, busybox: str) -> None:
-    line = ("run", "--detach", "--replace", "--name", "one", busybox, *SLEEP)
+    line = ("run", "--detach", "--replace", "--stop-timeout", "1", "--name", "one", busybox, *SLEEP)
     results = together(box, line, line, line)
     assert any(code == 0 for code, _, _ in results), results
     assert not any("already in use" in err for _, _, err in results), results
