@@ -177,6 +177,17 @@ def test_paused_container_is_not_probed(box: Pod, busybox: str) -> None:
     eventually(lambda: health(box, "c")["Log"][-1]["Start"] != before)
 
 
+def test_what_a_killed_pause_has_left_stops_no_check(box: Pod, busybox: str) -> None:
+    """Such a file says that the container may be paused; the kernel's, which it names, that it is not."""
+    box.run(*"run -d --name c --health-interval 200ms --health-cmd true".split(), busybox, "sleep", "100")
+    eventually(lambda: status(box, "c") == "healthy")
+    [monitor] = Path(box.directory, "runroot").glob("containers/*/monitor")
+    (monitor.parent / "paused").write_text("/proc/sys/kernel/ostype FROZEN\n")
+    before = health(box, "c")["Log"][-1]["Start"]
+    eventually(lambda: all(entry["Start"] > before for entry in health(box, "c")["Log"]))
+    (monitor.parent / "paused").unlink()
+
+
 def test_log_elsewhere(box: Pod, busybox: str) -> None:
     place = Path(box.home) / "checks"
     place.mkdir()
