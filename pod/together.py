@@ -12,14 +12,21 @@ _READER = ("pod.engine", "pod.errors")
 _WRITER = (*_READER, "pod.sweep")
 _MONITOR = (*_READING, *_WRITER, "runtime.monitor.spawn")
 _CREATING = ("pod.cli.flags.general", "pod.cli.creating")
+_STARTING = (*_WRITER, *_CREATING, "pod.cli.terminal", "pod.containers.launch")
+_MAKING = ("runtime.preparation", "runtime.cgroups")
 
 TOGETHER = {
     "pod.__main__": ((), _READING),
-    "pod.cli.run": (_READING, (*_WRITER, *_CREATING, "pod.cli.terminal", "pod.containers.launch")),
+    "pod.cli.run": (_READING, (*_STARTING, "pod.containers.seccomp_profile")),
     "pod.cli.exec": (_READING, (*_WRITER, "pod.cli.each", "pod.cli.terminal", "pod.containers.execs")),
     "pod.cli.start": (_READING, (*_WRITER, "pod.cli.each", "pod.cli.terminal", "pod.containers.launch")),
     "pod.cli.ps": (_READING, (*_READER, "pod.cli.output", "pod.containers.listing")),
     "pod.cli.inspect": (_READING, (*_READER, "pod.cli.output", "pod.containers.inspect")),
-    "runtime.create": (_MONITOR, ("runtime.preparation", "runtime.cgroups")),
-    "runtime.exec": (_MONITOR, ("runtime.preparation", "runtime.cgroups")),
+    "pod.cli.attaching": ((*_READING, *_STARTING), ("pod.cli.session", "pod.containers.attach", "pod.containers.stop")),
+    "runtime.create": (_MONITOR, (*_MAKING, "runtime.start", "runtime.schema", "runtime.seccomp")),
+    "runtime.exec": (_MONITOR, _MAKING),
+    "runtime.cgroups.v1": (
+        (*_MONITOR, "runtime.create"),
+        ("runtime.cgroups.v1_settings", "runtime.cgroups.device_rules", "runtime.cgroups.v2"),
+    ),
 }

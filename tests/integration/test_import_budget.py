@@ -49,6 +49,7 @@ def test_budget(box: Pod, busybox: str, name: str) -> None:
 
 def _arguments(image: str) -> dict[str, list[str]]:
     return {
+        "attaching": ["run", "--rm", image, "true"],
         "exec": ["exec", "c", "true"],
         "inspect": ["inspect", "c"],
         "logs": ["logs", "--tail", "10", "c"],

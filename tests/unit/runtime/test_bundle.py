@@ -192,3 +192,29 @@ def test_an_error_in_what_is_imported_together_is_told(installed: Installed) -> 
     (installed.library / "pod/__main__.py").write_text(main)
     installed.launch()
     assert installed.run() == "it fails False\nfirst second Loader"
+
+
+def test_only_what_is_read_is_kept(installed: Installed) -> None:
+    """The command line is declared by annotations and described by docstrings; elsewhere they tell readers only."""
+    text = '"""Told."""\nclass C:\n    """Told."""\ndef f(a: int) -> str:\n    """Told."""\n'
+    text += "WORD = repr([__doc__, C.__doc__, f.__doc__, f.__annotations__])\n"
+    installed.word.write_text(text)
+    (installed.library / "pod/cli").mkdir()
+    (installed.library / "pod/cli/__init__.py").write_text(text)
+    (installed.library / "pod/__main__.py").write_text(
+        "def main():\n    from pod import cli\n    from runtime import word\n    print(word.WORD, cli.WORD)\n"
+    )
+    installed.launch()
+    kept = "['Told.', 'Told.', 'Told.', {'a': <class 'int'>, 'return': <class 'str'>}]"
+    assert installed.run() == f"[None, None, None, {{}}] {kept}"
+
+
+def test_a_package_that_fails_after_its_modules_is_not_there(installed: Installed) -> None:
+    (installed.library / "storage/wide/__init__.py").write_text(
+        "from storage.wide import second\nimport sys\nif hasattr(sys, 'fails'):\n    raise OSError('it fails')\n"
+    )
+    main = "import sys\ndef main():\n    sys.fails = True\n    try:\n        import pod.group\n    except OSError:\n"
+    main += "        print('storage.wide' in sys.modules)\n    del sys.fails\n    import pod.group\n"
+    (installed.library / "pod/__main__.py").write_text(main)
+    installed.launch()
+    assert installed.run().splitlines() == ["False", "first second pod.first Loader"]
