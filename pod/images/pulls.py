@@ -86,20 +86,24 @@ class Pull:
     def resolve(self, text: str) -> short_names.Resolved:
         """Return what to pull for a text: a short name that an image of the store has means that one's.
 
-        Raises PodError, or StorageError for what is no name.
+        For another platform it does not, for then that image is perhaps not what is meant. Raises PodError, or
+        StorageError for what is no name.
         """
         name = source(text)
         if text.startswith("docker://") or reference.has_domain(text):
             return short_names.Resolved((name,))
-        try:
-            _, known = images.find(self.engine.store, text)
-        except StorageError:
-            return short_names.resolve(
-                text, self.options.configuration, aliases_file=self._aliases_file, choose=self.choose
-            )
-        if known is None:
-            raise PodError(f"pull policy is {self.policy} but image has been referred to by ID ({text})")
-        return short_names.Resolved((reference.parse(known),))
+        if self.platform is None:
+            try:
+                _, known = images.find(self.engine.store, text)
+            except StorageError:
+                pass
+            else:
+                if known is None:
+                    raise PodError(f"pull policy is {self.policy} but image has been referred to by ID ({text})")
+                return short_names.Resolved((reference.parse(known),))
+        return short_names.resolve(
+            text, self.options.configuration, aliases_file=self._aliases_file, choose=self.choose
+        )
 
     def _first(self, text: str, candidates: Sequence[Reference], shown: Shown) -> tuple[Reference, Image]:
         """Fetch the first of several that there is."""

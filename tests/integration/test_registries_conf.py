@@ -99,6 +99,8 @@ def test_short_names(pod: Pod, registry: Registry, mirror: Registry) -> None:
     # What a name means in the store, it means also for pulling.
     assert pod.run("pull", "podtest").stderr.startswith(f"Trying to pull {mirror.address}/podtest:latest...")
     assert pod.run("run", "--rm", "podalias:1").out == "aliased"
+    other = pod.run("pull", "--arch", "arm64", "podtest").stderr
+    assert other.startswith(f'Resolving "podtest" using unqualified-search registries ({path})\n')
     configure(pod, 'short-name-mode = "enforcing"\n', "registries.conf.d/b.conf")
     refused = pod.run("pull", "-q", "podnone", check=False)
     assert refused.stderr.startswith("Error: short-name resolution enforced but cannot prompt without a TTY\n")
@@ -154,10 +156,12 @@ def test_info(pod: Pod) -> None:
     path = configure(pod, f'{text}{mirror}[[registry]]\nprefix = "*.foo.bar"\n')
     told = pod.run("info").stdout
     assert pod.run("info", "--format", "{{.Registries.search}}").out == "[a.b]"
-    podman = program("podman")
+    assert {"  search:", "  - a.b", "  x.y:", "    Insecure: true"} <= set(section(told))
+    if pod.rootless:
+        return
     environment = {**pod.environment, "CONTAINERS_REGISTRIES_CONF": path}
-    said = pod.execute([podman, "info"], env=environment, check=False).stdout if not pod.rootless else told
-    assert section(told) == section(said) != []
+    said = pod.execute([program("podman"), "info"], env=environment, check=False).stdout
+    assert section(told) == section(said)
 
 
 def section(told: str) -> list[str]:
@@ -204,13 +208,12 @@ BAD = {
 @pytest.mark.parametrize("text", BAD)
 def test_bad_configurations(pod: Pod, text: str) -> None:
     path = configure(pod, text)
-    for options in ([], ["--registries-conf", path]):
-        refused = pod.run(*options, *BAD[text], check=False)
-        assert refused.code == 125
-        assert "Traceback" not in refused.stderr
-    podman = program("podman")
-    if pod.rootless or podman is None:
+    refused = pod.run(*([] if pod.rootless else ["--registries-conf", path]), *BAD[text], check=False)
+    assert refused.code == 125
+    assert refused.stderr.startswith("Error: ") or "\nError: " in refused.stderr
+    if pod.rootless:
         return
+    podman = program("podman")
     environment = {**pod.environment, "CONTAINERS_REGISTRIES_CONF": path}
     said = subprocess.run(
         [podman, *BAD[text]], capture_output=True, text=True, check=False, env=environment, timeout=60
