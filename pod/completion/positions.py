@@ -38,6 +38,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "rm": ("container",),
     "rmi": ("image",),
     "run": ("image", ""),
+    "save": ("image",),
     "network_connect": ("network", "container"),
     "network_create": ("",),
     "network_disconnect": ("network", "container"),

@@ -6,12 +6,16 @@ import os
 import stat
 from typing import TYPE_CHECKING, Protocol
 
+from storage.compression import inflate
 from storage.errors import CorruptError, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CHUNK = 256 << 10
+# No archive of images, and no layer, is inflated beyond both.
+_BOMB_SIZE = 16 << 30
+_BOMB_RATIO = 1000
 
 
 class Files(Protocol):
@@ -115,6 +119,23 @@ def read(files: Files, name: str, limit: int) -> bytes:
         if len(data) == size:
             return data
     raise CorruptError(f"{files.path}: {name}: larger than {limit >> 20} MiB")
+
+
+def inflated(chunks: Iterator[bytes], path: str) -> Iterator[bytes]:
+    """Inflate what it may be compressed with; StorageError for a bomb. `path` is for messages."""
+    received = written = 0
+
+    def counted() -> Iterator[bytes]:
+        nonlocal received
+        for chunk in chunks:
+            received += len(chunk)
+            yield chunk
+
+    for piece in inflate(counted()):
+        written += len(piece)
+        if written > max(_BOMB_SIZE, _BOMB_RATIO * received):
+            raise StorageError(f"{path}: {received} bytes inflate to more than {written}")
+        yield piece
 
 
 def cannot_open(path: str, error: OSError) -> StorageError:

@@ -12,9 +12,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from storage import documents, reference
-from storage.compression import inflate
 from storage.errors import CorruptError
-from storage.transports.files import read
+from storage.transports.files import inflated, read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -69,7 +68,7 @@ def _config(files: Files, chain: list[tuple[str, dict[str, Any]]], layers: tuple
 
 def _diff_id(files: Files, name: str) -> str:
     hasher = hashlib.sha256()
-    for piece in inflate(files.chunks(name)):
+    for piece in inflated(files.chunks(name), files.path):
         hasher.update(piece)
     return f"sha256:{hasher.hexdigest()}"
 

@@ -6,20 +6,17 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from storage.compression import inflate, kind
+from storage.compression import kind
 from storage.errors import StorageError
 from storage.layers.stream import write_all
 from storage.store import translated
 from storage.transports.archive import Archive
-from storage.transports.files import cannot_open
+from storage.transports.files import cannot_open, inflated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _CHUNK = 1 << 20
-# No archive of images is inflated beyond both.
-_BOMB_SIZE = 16 << 30
-_BOMB_RATIO = 1000
 
 
 def open_archive(path: str, directory: str) -> Archive:
@@ -53,18 +50,7 @@ def spooled(chunks: Iterator[bytes], path: str, directory: str) -> Archive:
     """Write what comes, inflated, to a file without a name below `directory`; it goes with the last who has it open."""
     fd = nameless(directory)
     try:
-        received = written = 0
-
-        def counted() -> Iterator[bytes]:
-            nonlocal received
-            for chunk in chunks:
-                received += len(chunk)
-                yield chunk
-
-        for piece in inflate(counted()):
-            written += len(piece)
-            if written > max(_BOMB_SIZE, _BOMB_RATIO * received):
-                raise StorageError(f"{path}: {received} bytes inflate to more than {written}")
+        for piece in inflated(chunks, path):
             try:
                 write_all(fd, memoryview(piece))
             except OSError as error:

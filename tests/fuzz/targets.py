@@ -20,6 +20,11 @@ from storage.errors import StorageError
 from storage.layers.rebuild import rebuild_tar
 from storage.layers.unpacking import UnpackOptions, unpack
 from storage.registry import challenges, configuration_files, failures
+from storage.registry.options import RegistryOptions
+from storage.source import locate
+from storage.transports import docker_archive
+from storage.transports.archive import Archive
+from storage.trust.verification import accept_anything
 from tests.fixtures.images import entry, gzip, link, tar
 
 _DIGEST = f"sha256:{64 * 'a'}"
@@ -55,6 +60,18 @@ _TAR = tar(
     entry(f"long/{120 * 'n'}", b"x"),
     entry("usr/.wh.gone", b""),
     entry("opaque/.wh..wh..opq", b""),
+)
+_TRUST = accept_anything(RegistryOptions())
+_ARCHIVE = tar(
+    entry("c.json", json.dumps(_CONFIG).encode()),
+    entry("l.tar", b"x"),
+    entry("k.tar", type=b"2", linkname="l.tar"),
+    entry("manifest.json", b'[{"Config":"c.json","RepoTags":["a:b"],"Layers":["k.tar"]}]'),
+)
+_OLD_ARCHIVE = tar(
+    entry(f"{64 * 'a'}/json", b'{"id":"a","os":"linux"}'),
+    entry(f"{64 * 'a'}/layer.tar", b"x"),
+    entry("repositories", json.dumps({"a": {"b": 64 * "a"}}).encode()),
 )
 
 
@@ -113,6 +130,21 @@ def config(data: bytes) -> None:
     documents.parse_config(data)
 
 
+def archive(data: bytes) -> None:
+    """Read all images of one of docker's archives, new or old."""
+    file = os.memfd_create("fuzz")
+    os.write(file, data)
+    files = Archive(file, "fuzz")
+    try:
+        for item in docker_archive.items(files):
+            origin = docker_archive.DockerArchiveOrigin(files, item)
+            found = locate(origin, None, _TRUST)
+            for _, layer_found in found.layers:
+                assert sum(map(len, origin.open_blob(layer_found))) == layer_found.size
+    finally:
+        files.close()
+
+
 def challenge(data: bytes) -> None:
     """Read a WWW-Authenticate header."""
     challenges.parse([data.decode("latin-1")])
@@ -145,6 +177,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "inflate": inflate,
     "manifest": manifest,
     "config": config,
+    "archive": archive,
     "table": table,
     "tar_split": tar_split,
     "challenge": challenge,
@@ -159,6 +192,7 @@ SEEDS: dict[str, list[bytes]] = {
     "inflate": [gzip(b"content"), b"\x28\xb5\x2f\xfd\x04\x00\x09\x00\x00a\x99\xe9\xd8\x51", b"BZh9", b"\xfd7zXZ\x00"],
     "manifest": [json.dumps(_MANIFEST).encode(), json.dumps(_INDEX).encode()],
     "config": [json.dumps(_CONFIG).encode()],
+    "archive": [_ARCHIVE, _OLD_ARCHIVE],
     "table": [json.dumps(_TABLE).encode()],
     "tar_split": [b'{"type":2,"payload":"YWE=","position":0}\n{"type":1,"name":"a","size":3,"payload":"AAA="}\n'],
     "challenge": [b'Bearer realm="https://a/token",service="s",scope="repository:a:pull", Basic realm="x"'],

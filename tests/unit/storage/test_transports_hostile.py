@@ -18,7 +18,7 @@ from storage.documents import Descriptor
 from storage.errors import CorruptError, StorageError
 from storage.registry.options import RegistryOptions
 from storage.source import locate
-from storage.transports import docker_archive, oci, spool
+from storage.transports import docker_archive, files, oci
 from storage.transports.archive import Archive
 from storage.transports.directory import DirectoryOrigin
 from storage.transports.docker_archive import DockerArchiveOrigin
@@ -174,8 +174,8 @@ def test_sparse_members(tmp_path: Path) -> None:
 
 
 def test_a_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spool, "_BOMB_SIZE", 1 << 20)
-    monkeypatch.setattr(spool, "_BOMB_RATIO", 100)
+    monkeypatch.setattr(files, "_BOMB_SIZE", 1 << 20)
+    monkeypatch.setattr(files, "_BOMB_RATIO", 100)
     with pytest.raises(StorageError, match="inflate to more than"):
         spooled(iter((images.gzip(bytes(64 << 20)),)), "x", str(tmp_path))
     assert os.listdir(tmp_path) == []
