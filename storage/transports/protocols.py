@@ -19,7 +19,7 @@ class Origin(Protocol):
 
     @property
     def scope(self) -> str:
-        """What is named within the transport, as in policy.json: docker.io/library/busybox:latest, /a/directory:tag."""
+        """What is named within the transport, as in policy.json: docker.io/library/busybox:latest, /a/directory."""
 
     def manifest(self, digest: str | None = None) -> tuple[bytes, str, str]:
         """Give raw bytes, content type ("" if unknown) and digest of what is named, or of a part of it by its digest.

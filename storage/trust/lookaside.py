@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urlsplit
 
 from storage.trust.errors import PolicyError
+from storage.trust.strict_json import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,14 +26,17 @@ MAX_SIGNATURE = 4 << 20
 
 def read(base: str, reference: Reference, digest: str, options: RegistryOptions) -> Iterator[bytes]:
     """Yield the signatures of a manifest. Raises PolicyError, or RegistryError for a web server."""
-    url = urlsplit(base)
+    try:
+        url = urlsplit(base)
+    except ValueError:
+        raise PolicyError(f"invalid signature storage URL {shown(base)}") from None
     place = f"{url.path}/{directory(reference, digest)}"
     if url.scheme == "file":
         yield from read_directory(unquote(place))
     elif url.scheme in ("http", "https"):
         yield from _download(f"{url.scheme}://{url.netloc}{quote(place, safe='/:@=%')}", url.netloc, options)
     else:
-        raise PolicyError(f"Unsupported scheme when reading signature from {base}")
+        raise PolicyError(f"Unsupported scheme when reading signature from {shown(base)}")
 
 
 def directory(reference: Reference, digest: str) -> str:
@@ -53,6 +57,8 @@ def read_directory(path: str) -> Iterator[bytes]:
             return
         except OSError as error:
             raise PolicyError(f"open {name}: {(error.strerror or str(error)).lower()}") from None
+        except ValueError:
+            raise PolicyError(f"no path of signatures: {shown(path)}") from None
         if len(raw) > MAX_SIGNATURE:
             raise PolicyError(f"{name}: larger than {MAX_SIGNATURE >> 20} MiB")
         yield raw

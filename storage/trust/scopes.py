@@ -23,7 +23,7 @@ def of(transport: str, name: str) -> list[str]:
     if transport in _REGISTRIES:
         return of_reference(parse(name)) if name and not name.startswith(_ALGORITHMS) else []
     if transport in _DIRECTORIES:
-        return of_path(name, tagged=transport != "dir") if name else []
+        return of_path(name) if name else []
     return []
 
 
@@ -43,13 +43,13 @@ def of_reference(reference: Reference) -> list[str]:
     return found
 
 
-def of_path(name: str, *, tagged: bool) -> list[str]:
-    """List a path without links (before it PATH:TAG, if it may have a tag) and those above it, without the root."""
-    directory, colon, tag = name.rpartition(":") if tagged else ("", "", "")
-    if "/" in tag or not directory:
-        directory, colon = name, ""
-    path = os.path.realpath(directory)
-    found = [f"{path}:{tag}"] if colon else []
+def of_path(name: str) -> list[str]:
+    """List a path without links and those above it, without the root.
+
+    A scope PATH:TAG of a layout never matches, as in podman: an image without a tag may be the same one.
+    """
+    path = os.path.realpath(name)
+    found = []
     while path != "/":
         found.append(path)
         path = os.path.dirname(path)

@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 
+from pod import config
+from pod.images import transports
+from pod.settings import Settings
 from storage.errors import StorageError
 from storage.reference import parse
 from storage.registry.options import RegistryOptions
@@ -103,6 +106,23 @@ def test_skopeo_takes_our_signatures(bench: Bench) -> None:
     made = our_signing.sign(bench.digest, parse(bench.name), "alice", creator="pod 1", environment=environment)
     our_signing.write(f"{bench.directory}/lookaside", parse(bench.name), bench.digest, made)
     assert bench.verdicts(bench.signed("alice")) == ("", "")
+
+
+def test_signatures_in_a_directory(bench: Bench) -> None:
+    place, identity = f"dir:{bench.directory}/signed", ("--sign-identity", "q.io/a:7")
+    signed = ("copy", "--src-tls-verify=false", "--sign-by", "alice@example.com", *identity)
+    bench.skopeo(*signed, f"docker://{bench.name}", place)
+    for repository, message in (("q.io/a", ""), ("q.io/b", "Signature for identity q.io/a:7 is not accepted")):
+        found = policy.parse(
+            json.dumps(bench.signed("alice", type="exactRepository", dockerRepository=repository)).encode()
+        )
+        trust = Trust(found, OPTIONS)
+        with transports.opened(config.load(Settings()), transports.parse(place)) as image:
+            if not message:
+                locate(image.origin, None, trust)
+                continue
+            with pytest.raises(StorageError, match=f"^Source image rejected: {message}$"):
+                locate(image.origin, None, trust)
 
 
 @pytest.mark.parametrize(

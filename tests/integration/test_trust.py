@@ -315,7 +315,7 @@ def test_lookaside_on_a_web_server(place: Place, gpg: Gpg, keys: dict[str, str],
 
 
 def test_lookaside_that_fails_is_no_empty_list(place: Place, keys: dict[str, str]) -> None:
-    for base in ("ftp://example.com/x", "http://127.0.0.1:1"):
+    for base in ("ftp://example.com/x", "http://127.0.0.1:1", "http://[x", "http:///x", '"file:///\\u0000"'):
         with pytest.raises(StorageError):
             place.locate(place.trust(signed_by(keys["alice"]), base=base))
     os.makedirs(os.path.join(place.lookaside, f"a/b@{place.digest.replace(':', '=')}", "signature-1"))
