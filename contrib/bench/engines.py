@@ -296,7 +296,7 @@ def report(rows: list[Row], *, as_json: bool) -> None:
     for row in rows:
         print(row.title)
         for name in row.medians:
-            word = "takes" if row.unit == "s" else "has"
+            word = "takes" if row.unit.startswith("s") else "has"
             note = f"   pod {word} {row.ratio(name):.2f} of it" if name != "pod" else ""
             aim = f" (aim: {row.aims[name]:.2f})" if name in row.aims else ""
             spread = " ({:.2f} to {:.2f})".format(*row.ranges[name]) if name in row.ranges else ""

@@ -15,7 +15,7 @@ import subprocess
 import tarfile
 import time
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import engines
 from engines import Engine, Row
@@ -95,7 +95,8 @@ def output(engine: Engine, *arguments: str) -> str:
 def throughput(hosts: dict[str, list[str]], installed: list[Engine], archive: str, runs: int) -> list[Row]:
     """Measure from the host to a container: by its address on the bridge, and by its published port."""
     servers = {}
-    found: dict[str, dict[str, list[float]]] = {"bridge": {}, "published port": {}}
+    speeds: dict[str, dict[str, list[float]]] = {}
+    costs: dict[str, dict[str, list[float]]] = {}
     with ExitStack() as started:
         for engine in installed:
             engine.run("import", archive, IPERF)
@@ -106,18 +107,34 @@ def throughput(hosts: dict[str, list[str]], installed: list[Engine], archive: st
             for engine in installed:
                 address = output(engine, "inspect", "-f", "{{.NetworkSettings.IPAddress}}", servers[engine.name])
                 for way, target in (("bridge", [address]), ("published port", ["198.51.100.1", "-p", PUBLISHED])):
-                    speed = gigabits([*hosts[engine.name], "iperf3", "-c", *target])
-                    found[way].setdefault(engine.name, []).append(speed)
-    return [Row.of(f"TCP from the host, {way}", by_name, "Gbit/s") for way, by_name in found.items()]
+                    flow = measured([*hosts[engine.name], "iperf3", "-c", *target])
+                    speeds.setdefault(way, {}).setdefault(engine.name, []).append(flow.speed)
+                    costs.setdefault(way, {}).setdefault(engine.name, []).append(flow.cost)
+    title = "TCP from the host, {}"
+    rows = [Row.of(title.format(way), by_name, "Gbit/s") for way, by_name in speeds.items()]
+    return rows + [Row.of(f"{title.format(way)}, processor time", by_name, "s/GB") for way, by_name in costs.items()]
 
 
-def gigabits(command: list[str]) -> float:
-    """Run a client of iperf3 and return what the server received, in Gbit/s."""
-    for _ in range(50):  # the server may not listen yet
+@dataclass(frozen=True)
+class Flow:
+    """What was measured of a connection: Gbit/s that the server received, and processor seconds of both ends per GB.
+
+    The latter hardly depends on what else the machine does.
+    """
+
+    speed: float
+    cost: float
+
+
+def measured(command: list[str]) -> Flow:
+    """Run a client of iperf3, whose server may not listen yet."""
+    for _ in range(50):
         done = subprocess.run([*command, "-t", str(SECONDS), "-J"], stdout=subprocess.PIPE, text=True)
         document = json.loads(done.stdout)
         if "error" not in document:
-            return float(document["end"]["sum_received"]["bits_per_second"]) / 1e9
+            end, used = document["end"]["sum_received"], document["end"]["cpu_utilization_percent"]
+            busy = (used["host_total"] + used["remote_total"]) / 100 * end["seconds"]
+            return Flow(end["bits_per_second"] / 1e9, busy / (end["bytes"] / 1e9))
         time.sleep(0.1)
     raise SystemExit(f"{' '.join(command)}: {document['error']}")
 

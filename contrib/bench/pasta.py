@@ -21,7 +21,7 @@ import network
 from engines import Engine, Row
 
 RUN = ["run", "--rm"]
-WAYS = (
+WAYS: tuple[tuple[str, list[str], dict[str, float]], ...] = (
     ("run --rm --network pasta", ["--network", "pasta"], {"podman": 0.50}),
     ("the same with a published port", ["--network", "pasta", "-p", "18080:80"], {"podman": 0.50}),
     ("the same on a bridge", ["--network", "bridge", "-p", "18080:80"], {}),
@@ -51,7 +51,7 @@ def throughput(installed: list[Engine], archive: str, runs: int) -> list[Row]:
                     ("TCP to a published port of the host", ["iperf3", "-c", address, *port]),
                     ("TCP from a container to the host", [*inside, "iperf3", "-c", HOST]),
                 ):
-                    speeds.setdefault(way, {}).setdefault(engine.name, []).append(network.gigabits(command))
+                    speeds.setdefault(way, {}).setdefault(engine.name, []).append(network.measured(command).speed)
     return [Row.of(way, by_name, "Gbit/s") for way, by_name in speeds.items()]
 
 
