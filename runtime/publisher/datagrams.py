@@ -1,6 +1,7 @@
 """UDP to published ports: a socket for each client, which gets its answers from the address that it wrote to.
 
-Who has been silent for a while is forgotten, as podman does it after 90 seconds.
+Who has been silent for a while is forgotten, as podman does it after 90 seconds. If the container moves to another
+network, the next datagram goes there.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from runtime.publisher.serve import Events
-    from runtime.publisher.target import Target
+    from runtime.publisher.target import Known, Target
 
     # A control message that says to, or from, which address of the host a datagram goes (ip(7), ipv6(7)).
     Local = tuple[int, int, bytes]
@@ -33,11 +34,12 @@ _AT_ONCE = 64
 class Session:
     """A client's socket to the container."""
 
-    __slots__ = ("client", "end", "heard_at", "local")
+    __slots__ = ("client", "end", "heard_at", "known", "local")
 
-    def __init__(self, client: tuple[Any, ...], local: list[Local], end: socket) -> None:
+    def __init__(self, client: tuple[Any, ...], local: list[Local], known: Known, end: socket) -> None:
         self.client = client
         self.local = local
+        self.known = known  # where the container was when this was made
         self.end = end
         self.heard_at = time.monotonic()
 
@@ -72,11 +74,15 @@ class Listener:
 
     def _session(self, client: tuple[Any, ...], local: list[Local]) -> Session:
         key = (client, *local)
+        known = self._target.known()
         session = self._sessions.get(key)
+        if session is not None and session.known is not known:
+            self._end_session(key)
+            session = None
         if session is None:
             if len(self._sessions) >= _MOST:
                 self._end_session(min(self._sessions, key=lambda one: self._sessions[one].heard_at))
-            session = Session(client, local, self._target.reach(SOCK_DGRAM, client))
+            session = Session(client, local, known, self._target.reach(SOCK_DGRAM, client))
             self._sessions[key] = session
             self._by_fd[session.end.fileno()] = key
             self._events.watch(session.end.fileno(), select.EPOLLIN, self._answer)

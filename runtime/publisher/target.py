@@ -77,6 +77,10 @@ class Target:
         self._place = place
         self._port = port
 
+    def known(self) -> Known:
+        """Return what is known of the container, the same object as long as that is the same; OSError."""
+        return self._place.known()
+
     def reach(self, kind: int, client: tuple[Any, ...]) -> socket:
         """Return a socket that is connected, or about to be, on behalf of a client (its socket address); OSError."""
         host, port = client[0].removeprefix(_MAPPED), client[1]

@@ -250,14 +250,33 @@ def test_datagrams_of_several_clients(publish: Publish) -> None:
 def test_it_follows_a_container_that_moves(publish: Publish, place: bytes) -> None:
     address, _ = publish(ECHO)
     for addresses, known in (([], False), (["127.0.0.1"], True), (["127.0.0.2"], False)):
-        with open(place + b".new", "wb") as file:
-            file.write(marshal.dumps((addresses, []), 2))
-        os.rename(place + b".new", place)
+        move(place, *addresses)
         if known:
             assert ask(address) == b"word"
         else:
             with pytest.raises(ConnectionResetError):
                 ask(address)
+
+
+def test_datagrams_follow_a_container_that_moves(publish: Publish, place: bytes) -> None:
+    address, _ = publish(ECHO, socket.SOCK_DGRAM)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as end:
+        end.connect(address)
+        for where, answered in (("127.0.0.2", False), ("127.0.0.1", True), ("127.0.0.2", False)):
+            move(place, where)
+            end.settimeout(5 if answered else 0.2)
+            end.send(b"word")
+            try:
+                assert (end.recv(10), answered) == (b"word!", True)
+            except TimeoutError:
+                assert not answered
+
+
+def move(place: bytes, *addresses: str) -> None:
+    """Tell that the container is elsewhere."""
+    with open(place + b".new", "wb") as file:
+        file.write(marshal.dumps((list(addresses), []), 2))
+    os.rename(place + b".new", place)
 
 
 def test_it_dies_with_who_started_it(inside: int, server: object, place: bytes) -> None:
