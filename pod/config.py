@@ -40,6 +40,7 @@ class Config:
         "graphroot",
         "home",
         "image_stores",
+        "layer_limit",
         "layers",
         "network",
         "rootless",
@@ -58,6 +59,7 @@ class Config:
         self.home = home
         self.user = user
         self.image_stores: list[str] = []  # roots of further stores, to be read only
+        self.layer_limit = 0  # what a new layer may inflate to, in bytes; 0: see storage.layers.unpacking
         self.layers = ""  # how new layers are to be kept: see pod.storage_conf
         self.containers: dict[str, Any] = {}
         self.engine: dict[str, Any] = {}
@@ -100,6 +102,7 @@ def load(settings: Settings) -> Config:
     )
     config.image_stores = storage_conf.image_stores_asked(settings.storage_opt) or said.image_stores
     config.layers = storage_conf.layers_asked(settings.storage_opt) or said.layers
+    config.layer_limit = storage_conf.layer_limit_asked(settings.storage_opt) or said.layer_limit
     tables = containers_conf.load(rootless=rootless, home=home, cache=config.runroot)
     config.containers, config.engine, config.network = tables
     if config.network:

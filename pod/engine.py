@@ -65,6 +65,7 @@ def open_engine(*, write: bool, sweep: bool = True) -> Engine:
     _make_directories(config)
     engine = Engine(config, store.open_store(config.graphroot))
     engine.store.keeps = config.layers == "erofs"
+    engine.store.layer_limit = config.layer_limit
     state.migrate(engine.connection)
     if sweep:
         sweeping.sweep(engine)

@@ -1,12 +1,15 @@
 """storage.conf: where the store lies, which other stores are read, and how layers are kept.
 
-Source: containers-storage.conf(5). As podman does, `--root` sets the whole file aside. Two things are pod's own:
+Source: containers-storage.conf(5). As podman does, `--root` sets the whole file aside. Three things are pod's own:
 
     graphroot, runroot     the same file serves podman, whose store is another: ours is the directory `pod` in them.
                            The places that podman's packages name are no wish of the user, and change nothing.
     pod_layers             in [storage.options.overlay], or in --storage-opt or STORAGE_OPTS: `directories`, or `erofs`
                            to keep layers packed (storage/layers/erofs). It is no driver, for podman would refuse to
                            start; of a key that it does not know it only warns.
+
+    pod_max_layer_size     in the same table or options: what a layer may inflate to (8g); without it, 16 GiB or a
+                           thousand times its compressed size, whichever is more.
 
 What else the file says is of podman's drivers. It is parsed only when it changed, as containers.conf is.
 """
@@ -16,7 +19,7 @@ from __future__ import annotations
 import posix
 
 from pod import environ
-from pod.errors import ConfigError
+from pod.errors import ConfigError, PodError
 from runtime import jsontext
 
 TYPE_CHECKING = False
@@ -31,13 +34,14 @@ DIRECTORIES, EROFS = "directories", "erofs"
 class StorageConf:
     """What the files say; empty for what they do not."""
 
-    __slots__ = ("graphroot", "image_stores", "layers", "runroot")
+    __slots__ = ("graphroot", "image_stores", "layer_limit", "layers", "runroot")
 
     def __init__(self, graphroot: str = "", runroot: str = "", image_stores: list[str] | None = None) -> None:
         self.graphroot = graphroot
         self.runroot = runroot
         self.image_stores = image_stores or []  # roots of further stores, to be read only
         self.layers = ""  # DIRECTORIES or EROFS
+        self.layer_limit = 0  # bytes
 
 
 def load(*, rootless: bool, home: str, uid: int, cache: str) -> StorageConf:
@@ -71,12 +75,23 @@ def load(*, rootless: bool, home: str, uid: int, cache: str) -> StorageConf:
 
 def layers_asked(options: list[str] | None) -> str:
     """Return how layers are to be kept by `--storage-opt` or STORAGE_OPTS; empty if they do not say."""
-    given = options if options is not None else environ.value("STORAGE_OPTS").split(",")
+    chosen = _asked(options, "pod_layers")
+    return chosen and _checked(chosen, "storage option pod_layers")
+
+
+def layer_limit_asked(options: list[str] | None) -> int:
+    """Return what a layer may inflate to by `--storage-opt` or STORAGE_OPTS, in bytes; 0 if they do not say."""
+    chosen = _asked(options, "pod_max_layer_size")
+    return _size(chosen, "storage option pod_max_layer_size") if chosen else 0
+
+
+def _asked(options: list[str] | None, wanted: str) -> str:
+    """Return the last value of an option."""
     chosen = ""
-    for option in given:
+    for option in options if options is not None else environ.value("STORAGE_OPTS").split(","):
         name, _, value = option.partition("=")
-        if name.rpartition(".")[2] == "pod_layers":
-            chosen = _checked(value, "storage option pod_layers")
+        if name.rpartition(".")[2] == wanted:
+            chosen = value
     return chosen
 
 
@@ -92,7 +107,7 @@ def image_stores_asked(options: list[str] | None) -> list[str]:
 
 def _of(said: dict[str, Any]) -> StorageConf:
     found = StorageConf(said["graphroot"], said["runroot"], said["image_stores"])
-    found.layers = said["layers"]
+    found.layers, found.layer_limit = said["layers"], said["layer_limit"]
     return found
 
 
@@ -118,7 +133,7 @@ def _files(*, rootless: bool, home: str) -> tuple[str, ...]:
 
 def _read(paths: list[str], *, rootless: bool, home: str, uid: int) -> dict[str, Any]:
     """Merge the files, the first one first; of the system's a user without rights of root takes what is for all."""
-    said: dict[str, Any] = {"graphroot": "", "runroot": "", "image_stores": [], "layers": ""}
+    said: dict[str, Any] = {"graphroot": "", "runroot": "", "image_stores": [], "layers": "", "layer_limit": 0}
     for path in paths:
         table = _table(path)
         everyones = rootless and path in _SYSTEM
@@ -135,9 +150,11 @@ def _read(paths: list[str], *, rootless: bool, home: str, uid: int) -> dict[str,
         said["image_stores"] = said["image_stores"] or [_expanded(store, home, uid) for store in stores]
         layers = _text(overlay, "pod_layers", path)
         said["layers"] = said["layers"] or (layers and _checked(layers, f"{path}: pod_layers"))
+        limit = overlay.get("pod_max_layer_size", "")
+        said["layer_limit"] = said["layer_limit"] or (limit and _size(str(limit), f"{path}: pod_max_layer_size"))
         if everyones:
             break
-    return said
+    return {**said, "layer_limit": said["layer_limit"] or 0}
 
 
 def _table(path: str) -> dict[str, Any]:
@@ -177,6 +194,15 @@ def _expanded(path: str, home: str, uid: int) -> str:
 def _ours(path: str) -> str:
     path = path.rstrip("/")
     return f"{path}/pod" if path and path not in _PACKAGED else ""
+
+
+def _size(text: str, what: str) -> int:
+    from pod.values import parse_size
+
+    try:
+        return parse_size(text)
+    except PodError as error:
+        raise ConfigError(f"{what}: {error}", hint=error.hint) from None
 
 
 def _checked(layers: str, what: str) -> str:

@@ -13,7 +13,11 @@ if TYPE_CHECKING:
 
 
 def options_for(store: Store, options: UnpackOptions, note: Callable[[str], None] | None = None) -> UnpackOptions:
-    """Say in the options how layers are to be unpacked; `note` tells the user if it is not as he wished."""
+    """Say in the options how layers are to be unpacked, and how large they may be.
+
+    `note` tells the user if it is not as he wished.
+    """
+    options = replace(options, limit=store.layer_limit)
     if not store.keeps:
         return options
     from storage.layers.erofs import mounting

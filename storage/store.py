@@ -141,7 +141,7 @@ class Store:
     store alone cannot tell.
     """
 
-    __slots__ = ("additional", "connection", "keeps", "opened", "readonly", "root", "short_names")
+    __slots__ = ("additional", "connection", "keeps", "layer_limit", "opened", "readonly", "root", "short_names")
 
     def __init__(self, root: str, connection: Connection, *, readonly: bool = False) -> None:
         self.root = root
@@ -150,6 +150,7 @@ class Store:
         self.additional: Sequence[str] = ()  # roots of further stores to read, and these once they are open
         self.opened: list[Store] | None = None
         self.keeps = False  # new layers are not to be unpacked, where the kernel can do without (storage/keeping.py)
+        self.layer_limit = 0  # what a new layer may inflate to, in bytes; 0: what no real one exceeds
         self.short_names: Callable[[str], Iterable[str]] | None = None
 
     @property

@@ -52,6 +52,8 @@ class UnpackOptions:
     defer_links: bool = False
     # Let the worker write in these directories too, besides the staging directory.
     writable: tuple[str, ...] = ()
+    # What it may inflate to, in bytes; 0: what no real layer exceeds.
+    limit: int = 0
     # The tar is no layer: names that begin with `.wh.` are names as all others.
     plain: bool = False
     # Keep the tar, with an index, instead of unpacking it; unless it has something that no index can tell.
@@ -81,11 +83,17 @@ class _Producer:
     """Receives and inflates in a thread of its own, a bounded number of pieces ahead."""
 
     def __init__(
-        self, chunks: Iterator[bytes], digest: str | None, size: int | None, progress: Callable[[int], None]
+        self,
+        chunks: Iterator[bytes],
+        digest: str | None,
+        size: int | None,
+        progress: Callable[[int], None],
+        limit: int = 0,
     ) -> None:
         self._chunks = chunks
         self._expected_digest, self._expected_size = digest, size
         self._progress = progress
+        self._limit = limit
         self._queue: queue.Queue[bytes | BaseException | None] = queue.Queue(_QUEUE)
         self._stopped = self._ended = False
         self._blob_hash = _hasher(digest)
@@ -145,8 +153,11 @@ class _Producer:
             for piece in inflate(source):
                 self._diff_hash.update(piece)
                 self.inflated += len(piece)
-                if self.inflated > max(_BOMB_SIZE, _BOMB_RATIO * (self._expected_size or self.received)):
-                    raise StorageError(f"unpack layer: {self.received} bytes inflate to more than {self.inflated}")
+                if self.inflated > (self._limit or max(_BOMB_SIZE, _BOMB_RATIO * self._blob_size)):
+                    raise StorageError(
+                        f"unpack layer: {self.received} bytes inflate to more than {self._limit or self.inflated}",
+                        hint="if it is no attack, set pod_max_layer_size in storage.conf, or --storage-opt, to more",
+                    )
                 self._queue.put(piece)
                 if self._stopped:
                     return
@@ -158,6 +169,10 @@ class _Producer:
                 pass
             self._verify()
             raise
+
+    @property
+    def _blob_size(self) -> int:
+        return self._expected_size or self.received
 
     def _received(self) -> Iterator[bytes]:
         for chunk in self._chunks:
@@ -213,7 +228,7 @@ def unpack(
         run = _keep if options.keep else _unpack
         if confine:
             landlock.confine(staging, *options.writable)
-        producer = _Producer(chunks, expected_digest, expected_size, progress or _no_progress)
+        producer = _Producer(chunks, expected_digest, expected_size, progress or _no_progress, options.limit)
         try:
             return run(staging, options, producer, expected_diff_id)
         finally:

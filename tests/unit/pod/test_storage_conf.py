@@ -77,6 +77,15 @@ def test_options_of_the_command_line_go_before_those_of_the_environment(monkeypa
     assert storage_conf.layers_asked(["pod_layers=erofs", "overlay.pod_layers=directories"]) == "directories"
 
 
+def test_the_largest_layer(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (home / "system.conf").write_text('[storage.options.overlay]\npod_max_layer_size = "1.5g"\n')
+    assert loaded(home).layer_limit == 3 << 29
+    assert storage_conf.layer_limit_asked(["overlay.pod_max_layer_size=1k", "pod_max_layer_size=2k"]) == 2048
+    monkeypatch.setenv("STORAGE_OPTS", "pod_max_layer_size=lots")
+    with pytest.raises(ConfigError, match="pod_max_layer_size: invalid size: 'lots'"):
+        storage_conf.layer_limit_asked(None)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -85,6 +94,7 @@ def test_options_of_the_command_line_go_before_those_of_the_environment(monkeypa
         ("[storage]\ngraphroot = 1", "graphroot is not a text"),
         ('[storage.options]\nadditionalimagestores = "/x"', "not a list of paths"),
         ('[storage.options.overlay]\npod_layers = "zip"', '"zip" is unknown'),
+        ("[storage.options.overlay]\npod_max_layer_size = true", "invalid size"),
     ],
 )
 def test_files_that_are_none(home: Path, text: str, message: str) -> None:

@@ -10,6 +10,7 @@ import signal
 import stat
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,12 @@ def test_decompression_bomb(staging: str, monkeypatch: pytest.MonkeyPatch) -> No
     bomb = gzip.compress(header(size=1 << 30) + bytes(64 << 20))
     with pytest.raises(StorageError, match="inflate to more than"):
         unpack(pieces(bomb), staging, options=OPTIONS)
+
+
+def test_a_limit_of_the_users_own(staging: str) -> None:
+    with pytest.raises(StorageError, match=r"inflate to more than 1000$") as raised:
+        unpack(pieces(BLOB), staging, options=replace(OPTIONS, limit=1000), **EXPECTED)
+    assert "pod_max_layer_size" in raised.value.hint
 
 
 def test_errors_of_the_source_pass(staging: str) -> None:
