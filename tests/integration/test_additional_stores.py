@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +26,10 @@ def shared(box: Pod, registry: Registry) -> Iterator[Pod]:
     """`pod` with an empty store of its own and a further one, `shared`, on a medium that nobody can write to."""
     name = registry.push("chained", "1", images.busybox(CHAIN, UPPER, Labels={"a": "b"}))
     box.run("pull", "--quiet", name)
-    box.run("images")
+    deadline = time.monotonic() + 20
+    while os.path.exists(f"{box.root}/pod.db-wal"):  # What makes layers durable in the background still writes.
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
     place = os.path.join(box.directory, "shared")
     os.rename(box.root, place)
     if os.getuid() == 0:
