@@ -21,7 +21,7 @@ def main(
     full = [images.tag_name(name) for name in names]
     engine = open_engine(write=True)
     list_id = lists.find_id(engine.store, image)
-    image_id = list_id or images.find(engine.store, image)[0]
+    image_id = list_id or images.resolve(engine.store, image).id
     for name in full:
         (lists.tag if list_id else images.tag)(engine.store, image_id, name)
         events.record(engine.config, "image", "tag", id=image_id, name=name)

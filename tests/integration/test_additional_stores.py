@@ -60,6 +60,9 @@ def test_images_of_a_further_store_are_used_and_stay(shared: Pod, busybox: str, 
     assert (inspected["RepoTags"], inspected["Labels"]) == ([chained], {"a": "b"})
     assert shared.run("image", "exists", "busybox").code == 0
     assert shared.run("history", chained).code == 0
+    shared.run("tag", chained, "localhost/first")
+    assert shared.run("rmi", "localhost/first").out.startswith("Untagged: localhost/first:latest\nDeleted: ")
+    shared.run("save", "--quiet", "--output", f"{shared.home}/saved", chained)
     script = "stat -c %a /opt; cat /opt/file; test ! -e /etc/group"
     assert shared.run("run", "--rm", "--pull", "never", chained, "sh", "-c", script).out == "711\ncontent"
     shared.run("run", "--name", "one", "--pull", "never", chained, "sh", "-c", "echo mine >/opt/mine; cat /opt/file")
