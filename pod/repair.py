@@ -93,9 +93,9 @@ def _containers(engine: Engine) -> Iterator[Damage]:
             yield Damage(CONTAINER, container.id, f"its image {container.image} is missing")
         elif container.image and (container.id, container.image) not in pins:
             yield Damage(PIN, container.id, f"image {container.image} is not kept for this container")
-        if time.time() - container.created > _YOUNG_SECONDS and not os.path.isdir(
-            engine.config.container_dir(container.id)
-        ):
+        is_old = time.time() - container.created > _YOUNG_SECONDS
+        is_gone = is_old and not os.path.isdir(engine.config.container_dir(container.id))
+        if is_gone and container.id in state.container_ids(connection):  # still: its row goes first
             yield Damage(CONTAINER, container.id, "its directory is missing")
 
 

@@ -9,6 +9,7 @@ import json
 import os
 import stat
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -48,8 +49,10 @@ def check(store: Store, *, deep: bool = False) -> list[str]:
 def find(store: Store, *, deep: bool = False, unused_seconds: float | None = None) -> list[Damage]:
     """Find all damage. Layers that no image has count as such after `unused_seconds`, if they are given."""
     found: list[Damage] = []
-    for part in (_database(store), _images(store), _names(store), _layers(store, deep=deep)):
-        _collect(found, part)
+    with _moment(store):
+        for part in (_database(store), _images(store), _names(store)):
+            _collect(found, part)
+    _collect(found, _layers(store, deep=deep))
     if unused_seconds is not None:
         _collect(found, _unused(store, time.time() - unused_seconds))
     if store.additional:
@@ -70,6 +73,17 @@ def layer_is_whole(store: Store, key: str) -> bool:
     if store.lower(key).endswith(INDEX) and packed.damage(path):
         return False
     return not verify.content_damage(path, row[0])
+
+
+@contextmanager
+def _moment(store: Store) -> Iterator[None]:
+    """See all rows as they are at one moment, whatever others write meanwhile."""
+    store.connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        if store.connection.in_transaction:
+            store.connection.execute("ROLLBACK")
 
 
 def _collect(found: list[Damage], part: Iterator[Damage]) -> None:
@@ -132,22 +146,31 @@ def _names(store: Store) -> Iterator[Damage]:
 
 
 def _layers(store: Store, *, deep: bool) -> Iterator[Damage]:
-    rows = store.connection.execute("SELECT key, diff_id, pending_links FROM layer").fetchall()
+    connection = store.connection
+    rows = connection.execute("SELECT key, diff_id, pending_links FROM layer").fetchall()
     for key, diff_id, pending_links in rows:
-        path = store.layer_path(key)
-        lower = store.lower(key)
-        if not lower:
-            yield Damage(LAYER, key, "its directory is missing")
-        elif "." not in key:
-            # What it lacks of its parents is in the copy that stands above them (storage/chain.py).
-            own = f"sha256:{key}" == diff_id
-            if lower.endswith(INDEX):
-                damage = packed.damage(path)
-            else:
-                damage = verify.tree_damage(path, incomplete=bool(pending_links) and own, completed=not own)
+        damage = _layer(store, key, diff_id, incomplete=bool(pending_links), deep=deep)
+        # If somebody removed it meanwhile, its row went before its files.
+        if damage and connection.execute("SELECT 1 FROM layer WHERE key = ?", (key,)).fetchone() is not None:
             yield from (Damage(LAYER, key, line) for line in damage)
-            if deep and (line := verify.content_damage(path, diff_id)) and not damage:
-                yield Damage(LAYER, key, line)
+
+
+def _layer(store: Store, key: str, diff_id: str, *, incomplete: bool, deep: bool) -> list[str]:
+    path = store.layer_path(key)
+    lower = store.lower(key)
+    if not lower:
+        return ["its directory is missing"]
+    if "." in key:
+        return []
+    # What it lacks of its parents is in the copy that stands above them (storage/chain.py).
+    own = f"sha256:{key}" == diff_id
+    if lower.endswith(INDEX):
+        damage = packed.damage(path)
+    else:
+        damage = verify.tree_damage(path, incomplete=incomplete and own, completed=not own)
+    if deep and not damage and (line := verify.content_damage(path, diff_id)):
+        return [line]
+    return damage
 
 
 def _unused(store: Store, before: float) -> Iterator[Damage]:

@@ -85,6 +85,7 @@ class Soak:
             (2, ["images"]),
             (1, ["ps", "--all"]),
             (1, ["system", "df"]),
+            (1, ["system", "check", "--quick"]),
         ]
         return chance.choices([words for _, words in choices], [weight for weight, _ in choices])[0]
 
@@ -109,7 +110,7 @@ class Soak:
         killed = words[0] == "run" and process.returncode == 137 and not lines  # by `rm --force` or `rmi --force`
         unexpected = [line for line in lines if not any(re.fullmatch(one, line) for one in EXPECTED[words[0]])]
         if unexpected or not (lines or killed):
-            self.failures.append(f"{' '.join(words)}: exit {process.returncode}: {error.decode()}")
+            self.failures.append(f"{' '.join(words)}: exit {process.returncode}: {(out + error).decode()}")
         self.refused[words[0]] += 1
 
 
