@@ -16,9 +16,10 @@ from pod import registries, state, trust
 from pod.containers.status import observe
 from pod.errors import PodError
 from pod.images import removal
-from storage import check, database, images, reference
+from storage import check, database, documents, images, places, reference
 from storage.check import Damage
 from storage.errors import StorageError
+from storage.registry.known import KnownImageOrigin
 from storage.registry.origin import Clients, RegistryOrigin
 from storage.repair import Repairer
 
@@ -120,10 +121,11 @@ def _running(engine: Engine) -> dict[str, str]:
 
 
 def _origins(engine: Engine, image_id: str, digest: str) -> Iterator[RegistryOrigin]:
-    """Give every repository that an image has a name in."""
+    """Give every repository that an image has a name in, then those that its layers were seen in."""
     options = registries.options(engine.config)
     seen = set()
-    for name in images.load(engine.store, image_id).names:
+    image = images.load(engine.store, image_id)
+    for name in image.names:
         try:
             found = reference.parse(name)
         except StorageError:
@@ -131,6 +133,11 @@ def _origins(engine: Engine, image_id: str, digest: str) -> Iterator[RegistryOri
         if found.domain != "localhost" and found.name not in seen:
             seen.add(found.name)
             yield RegistryOrigin(Clients(options), found.with_digest(digest))
+    whole = documents.digest_of(image.config) == f"sha256:{image_id}" and digest == image.digest
+    for where in dict.fromkeys(one for found in places.of_image(engine.store, image_id).values() for one in found):
+        repository = reference.Reference(*where)
+        if whole and repository.name not in seen:
+            yield KnownImageOrigin(Clients(options), repository.with_digest(digest), image)
 
 
 def _remove(engine: Engine, damage: Sequence[Damage], keep: set[str], *, force: bool) -> tuple[list[str], list[str]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
 from pathlib import Path
 
@@ -119,15 +118,20 @@ def test_damaged_rows_are_mended(box: Pod, image: str) -> None:
 def test_what_cannot_be_mended_is_told_and_removed_by_force(box: Pod, image: str, registry: Registry) -> None:
     box.run("run", "--detach", "--name", "two", image, "sleep", "600")
     with_name = box.run("commit", "--quiet", "one", "localhost/made").out
-    shutil.rmtree(f"{box.root}/layers/{KEY}") if not box.rootless else box.run(
-        "unshare", "rm", "-rf", f"{box.root}/layers/{KEY}"
-    )
+    gone = ["rm", "-rf", f"{box.root}/layers/{KEY}"]
+    box.execute(box.argv("unshare", *gone) if box.rootless else gone)
     told = check(box, "--repair")
     assert told.code == 125
     assert f"Could not repair layer {KEY}: container two is running on it: stop it first" in told.stdout
     assert told.stderr.startswith("Error: damage in local storage still present after repair attempt\n")
     box.run("rm", "--force", "--time", "0", "two")
     assert "fetched from" in check(box, "--repair").stdout
+    # Of an image without a name at a registry it is known where its layers were seen.
+    box.run("rm", "one")
+    box.run("rmi", image)
+    box.execute(box.argv("unshare", *gone) if box.rootless else gone)
+    assert f"Repaired layer {KEY}: fetched from " in check(box, "--repair").stdout
+    box.run("pull", "--quiet", image)
     # A layer of a name that no registry has: nothing brings it back.
     (own,) = {layer for layer in os.listdir(f"{box.root}/layers") if layer != KEY} - set(
         box.run("image", "inspect", "--format", "{{range .RootFS.Layers}}{{.}} {{end}}", image)
@@ -141,7 +145,7 @@ def test_what_cannot_be_mended_is_told_and_removed_by_force(box: Pod, image: str
     )
     told = check(box, "--repair")
     assert told.code == 125
-    assert f"Could not repair image {with_name}: no registry is known to have it" in told.stdout
+    assert f"Could not repair image {with_name}: " in told.stdout
     forced = check(box, "--repair", "--force")
     assert forced.code == 0, forced
     assert f"Deleted damaged image: {with_name}\nDeleted damaged container: " in forced.stdout
