@@ -30,6 +30,7 @@ _SIGCHLD = 17
 _FORK = kernel.CLONE_VM | _SIGCHLD
 _FORK_INTO_CGROUP = kernel.CLONE_INTO_CGROUP | kernel.CLONE_VM
 _SIGKILL = 9
+_LIBRARY_SIGNALS = (32, 33)
 _AT_FDCWD = -100
 _JOIN_SESSION = 1  # KEYCTL_JOIN_SESSION_KEYRING
 _SET_MODE_FILTER = 1  # SECCOMP_SET_MODE_FILTER
@@ -84,7 +85,7 @@ def passes(config: dict[str, Any], seccomp: Filter) -> bool:
 def prepare_command(arguments: list[str], environment: dict[str, str], interval: int) -> bytes:
     """Return the program that runs a command on the host, in the same way."""
     program = Steps()
-    _name(program)
+    _begin(program)
     _repeat(program)
     program.add("clone", _FORK, mode=FORK, doing="fork")
     program.add("prctl", kernel.PR_SET_PDEATHSIG, _SIGKILL)
@@ -102,9 +103,12 @@ def _repeat(program: Steps) -> None:
     program.add("faccessat", DIRECTORY, program.text("paused"), posix.F_OK, mode=UNLESS)
 
 
-def _name(program: Steps) -> None:
-    """Set the name that `ps` and `top` show."""
+def _begin(program: Steps) -> None:
+    """Set the name that `ps` and `top` show, and the signals that posix_spawn(3) leaves ignored for the C library."""
     program.add("prctl", _PR_SET_NAME, program.text("pod-health"))
+    default = program.data(bytes(32))
+    for number in _LIBRARY_SIGNALS:
+        program.add("rt_sigaction", number, default, 0, 8)
 
 
 def _image(program: Steps, name: str, interval: int) -> bytes:
@@ -136,7 +140,7 @@ class _Builder:
     def build(self, inherited: Inherited) -> None:
         """Write down all of them."""
         program = self.program
-        _name(program)
+        _begin(program)
         self._set_oom_score()
         program.add("prctl", kernel.PR_SET_DUMPABLE, 0)
         places, unified = self._open_cgroups()

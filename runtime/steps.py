@@ -335,6 +335,7 @@ _NUMBERS = {
     "openat": (257, 56),
     "faccessat": (269, 48),
     "clock_gettime": (228, 113),
+    "rt_sigaction": (13, 134),
 }
 _STEP = 80
 _HEADER = 112

@@ -77,14 +77,18 @@ def test_output_between_checks_belongs_to_none(box: Pod, busybox: str) -> None:
     assert health(box, "c")["Log"][0]["Output"].startswith("said\n")
 
 
-def test_probe_is_as_confined_as_exec(box: Pod, busybox: str) -> None:
-    show = (
-        "id; pwd; umask; env | sort; grep -E '^(Cap|NoNew|Seccomp|Groups|Uid)' /proc/self/status; cat /proc/self/cgroup"
-    )
+@pytest.mark.parametrize("denied", ["", "clone3"])
+def test_probe_is_as_confined_as_exec(box: Pod, busybox: str, denied: str) -> None:
+    """Also where its filter lets the program not do what that does each time, so that each probe loads it."""
+    profile = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": [denied], "action": "SCMP_ACT_ERRNO"}]}
+    Path(box.home, "profile").write_text(json.dumps(profile))
+    options = ["--security-opt", f"seccomp={box.home}/profile"] if denied else []
+    show = "id; pwd; umask; env | sort; cat /proc/self/cgroup"
+    show += "; grep -E '^(Cap|NoNew|Seccomp|Groups|Uid|Sig[BIC])' /proc/self/status; cat /proc/self/timerslack_ns"
     show += "; ulimit -n; ulimit -c; ls /proc/self/fd | tr '\\n' ' '; readlink /proc/$$/exe"
     box.run(*"run -d --name c --user 7:8 --group-add 9 --workdir /tmp --cap-add NET_RAW --ulimit core=77:88".split(),
             *"--env A=b --security-opt no-new-privileges --health-max-log-size 0 --health-interval 100s".split(),
-            "--health-cmd", show, busybox, "sleep", "100")  # fmt: skip
+            "--health-cmd", show, *options, busybox, "sleep", "100")  # fmt: skip
     eventually(lambda: health(box, "c")["Log"])
     entry = health(box, "c")["Log"][0]
     assert entry["ExitCode"] == 0
