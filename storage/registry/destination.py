@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from storage import documents
 from storage.errors import RegistryError, StorageError
+from storage.registry import referrers
 from storage.registry.failures import prefixed
 from storage.registry.transport import discard
 from storage.registry.uploads import Session, Uploader
@@ -123,6 +124,11 @@ class RegistryDestination:
         discard(answer)
         if answer.status_code not in (HTTPStatus.CREATED, HTTPStatus.OK, HTTPStatus.ACCEPTED):
             raise RegistryError(f"{what}: unexpected answer: HTTP status {answer.status_code}")
+        subject = referrers.subject_of(raw)
+        if subject is not None and not answer.headers.get("OCI-Subject"):
+            index = referrers.added(self._client, self._repository, subject, raw, media_type)
+            if index is not None:
+                self._put(index, documents.OCI_INDEX, referrers.tag_of(subject))
 
 
 def _nowhere(_: str) -> Sequence[str]:

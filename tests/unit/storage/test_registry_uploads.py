@@ -16,7 +16,7 @@ from storage.registry import uploads
 from storage.registry.client import RegistryClient
 from storage.registry.destination import RegistryDestination
 from storage.registry.options import RegistryOptions
-from tests.fakes.actions import after, answer, forgetting, hung_up, redirect, status, too_many
+from tests.fakes.actions import after, answer, forgetting, headers, hung_up, redirect, status, too_many
 from tests.fakes.registry import Action, Basic, Bearer, FakeRegistry
 
 LARGE = random.Random(2).randbytes(3 << 20)
@@ -196,6 +196,27 @@ def test_uploads_elsewhere_get_no_credentials(registry: FakeRegistry) -> None:
         place(registry).send_blob(descriptor(SMALL), Source(SMALL))
         assert elsewhere.blobs[digest_of(SMALL)] == SMALL
         assert [one.headers.get("Authorization") for one in elsewhere.requests] == [None]
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_referrers_are_listed_by_somebody(registry: FakeRegistry, known: bool) -> None:
+    subject = "sha256:" + "5" * 64
+    tag = ("a/b", "sha256-" + "5" * 64)
+    manifests = [
+        json.dumps({"artifactType": f"x/{number}", "subject": {"digest": subject}, "annotations": {"a": "b"}}).encode()
+        for number in (1, 2)
+    ]
+    if known:
+        registry.script("/manifests/", headers(OCI_Subject=subject), headers(OCI_Subject=subject))
+    for raw in (*manifests, *([] if known else [manifests[0]])):
+        place(registry, "a/b:one").finish(raw, documents.OCI_MANIFEST)
+    if known:
+        assert tag not in registry.manifests
+        return
+    listed = json.loads(registry.manifests[tag][0])["manifests"]
+    assert [one["digest"] for one in listed] == [digest_of(raw) for raw in manifests]
+    assert [one["artifactType"] for one in listed] == ["x/1", "x/2"]
+    assert listed[0]["annotations"] == {"a": "b"}
 
 
 def test_manifests_by_tag_and_digest(registry: FakeRegistry) -> None:
