@@ -9,6 +9,7 @@ from pod import state
 from pod.containers import runtimes
 from pod.containers.remove import remove_container, remove_tree
 from pod.containers.salvage import salvage
+from pod.images import mounts
 from runtime.errors import OCIRuntimeError
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ _GRAPHROOT = (
 _RUNROOT = (
     "containers",
     "exec",
+    "images",
     "mounts",
     "networks",
     "volumes",
@@ -78,6 +80,8 @@ def reset(engine: Engine) -> None:
 
 
 def _delete_all(config: Config) -> None:
+    for image_id in mounts.mounted(config):
+        mounts.unmount(config, image_id, force=True)
     for root, names in ((config.graphroot, _GRAPHROOT), (config.runroot, _RUNROOT)):
         for name in names:
             _delete(f"{root}/{name}")

@@ -26,6 +26,7 @@ def main(
     from pod.engine import open_engine
     from pod.errors import PodError
     from pod.images.removal import remove
+    from storage import lists
     from storage.errors import ImageNotFoundError, StorageError
     from storage.images import list_images
 
@@ -36,7 +37,8 @@ def main(
     engine = open_engine(write=True)
     removed: list[Removed] = []
     errors: list[StorageError | PodError] = []
-    for text in images or [image.id for image in list_images(engine.store) if not image.readonly]:
+    everything = [one.id for one in lists.every(engine.store)] if all else []
+    for text in images or [*everything, *[image.id for image in list_images(engine.store) if not image.readonly]]:
         try:
             removed.append(remove(engine, text, force=force, all_names=all))
         except ImageNotFoundError as error:

@@ -62,6 +62,14 @@ def test_mount(box: Pod, busybox: str, child: str) -> None:
     assert not os.path.exists(os.path.dirname(first))
 
 
+def test_a_reset_unmounts(pod: Pod, busybox: str) -> None:
+    pod.run("pull", "-q", busybox)
+    inside(pod, f"POD image mount {busybox}; POD system reset --force")
+    assert not os.path.exists(os.path.join(pod.runroot, "images"))
+    with open("/proc/self/mounts") as file:
+        assert pod.runroot not in file.read()
+
+
 def test_what_image_mount_refuses(box: Pod) -> None:
     for arguments in (["mount", "--all", "x"], ["unmount", "--all", "x"], ["unmount"], ["mount", "--format", "x"]):
         assert box.run("image", *arguments, check=False).code == 125

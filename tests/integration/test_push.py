@@ -260,6 +260,8 @@ def test_lists(pod: Pod, registry: Registry, other: Registry, place: Path) -> No
     assert pod.run("manifest", "rm", "list:1").out == gone
     again = pod.run("manifest", "create", "again").out
     assert pod.run("rmi", "again").out == f"Untagged: localhost/again:latest\nDeleted: {again}"
+    last = pod.run("manifest", "create", "last").out
+    assert f"Deleted: {last}" in pod.run("rmi", "--all").out.splitlines()
     assert pod.run("manifest", "rm", "nosuch:1", check=False).code == 1
     pod.run("manifest", "rm", "--ignore", "nosuch:1")
 
