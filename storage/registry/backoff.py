@@ -10,6 +10,8 @@ TOO_MANY_REQUESTS = 429
 MAX_DELAY = 60.0
 _RATE_LIMIT_TRIES = 5
 _PROGRESS = 1 << 20
+# Not the module's own generator: a thread that waits here must not disturb who counts on that one's numbers.
+_JITTER = random.Random()
 
 
 def tries(status: int, retries: int) -> int:
@@ -23,7 +25,7 @@ def delay(attempt: int, base: float, retry_after: str | None = None, status: int
     if asked is not None:
         return min(max(asked, 0.0), MAX_DELAY)
     start = base * 2 if status == TOO_MANY_REQUESTS else base
-    return min(start * 2.0 ** min(attempt, 10) * random.uniform(1.0, 1.5), MAX_DELAY)
+    return min(start * 2.0 ** min(attempt, 10) * _JITTER.uniform(1.0, 1.5), MAX_DELAY)
 
 
 def _seconds(retry_after: str) -> float | None:
