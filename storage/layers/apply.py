@@ -160,6 +160,7 @@ class Applier:
                 exists, late_mode = True, entry.mode
             else:
                 fd = self._make_way(parent, name)
+                path = self._path(parent, name)  # another one, if what went was a link that led there
                 os.mkdir(name, entry.mode & 0o777, dir_fd=fd)
         if entry.uid or entry.gid or exists:
             self._chown(name or b".", entry, fd)

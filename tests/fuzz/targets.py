@@ -17,6 +17,7 @@ import zstandard
 from storage import compression, documents, platform, reference
 from storage.chunked import tarsplit, toc
 from storage.errors import StorageError
+from storage.layers.erofs.verify import damage
 from storage.layers.rebuild import rebuild_tar
 from storage.layers.unpacking import UnpackOptions, unpack
 from storage.registry import challenges, configuration_files, failures
@@ -90,10 +91,21 @@ def layer(data: bytes) -> None:
         assert beside == ["layer"], beside
 
 
+def kept(data: bytes) -> None:
+    """Make an index of a tar, for the kernel to read; what does not fit into one is unpacked."""
+    parent = tempfile.mkdtemp(prefix="pod-fuzz-", dir=os.environ.get("TMPDIR", "/dev/shm"))
+    try:
+        with contextlib.suppress(StorageError):
+            unpack(_pieces(_checked(data)), parent, options=UnpackOptions(keep=True, defer_links=True))
+            assert damage(parent) == [] or os.path.isdir(f"{parent}/diff")
+            assert b"".join(rebuild_tar(parent)) == b"".join(compression.inflate(_pieces(_checked(data))))
+    finally:
+        shutil.rmtree(parent)
+
+
 def entries(data: bytes) -> None:
     """Unpack a layer whose headers have the right checksums, or few inputs would get past them."""
-    blocks = [data[start : start + 512].ljust(512, b"\0") for start in range(0, len(data), 512)]
-    layer(b"".join(_with_checksum(block) if block[257:262] == b"ustar" else block for block in blocks))
+    layer(_checked(data))
 
 
 def inflate(data: bytes) -> None:
@@ -174,6 +186,7 @@ def registries(data: bytes) -> None:
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "layer": layer,
     "entries": entries,
+    "kept": kept,
     "inflate": inflate,
     "manifest": manifest,
     "config": config,
@@ -189,6 +202,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
 SEEDS: dict[str, list[bytes]] = {
     "layer": [_TAR, gzip(_TAR)],
     "entries": [_TAR],
+    "kept": [_TAR, gzip(_TAR)],
     "inflate": [gzip(b"content"), b"\x28\xb5\x2f\xfd\x04\x00\x09\x00\x00a\x99\xe9\xd8\x51", b"BZh9", b"\xfd7zXZ\x00"],
     "manifest": [json.dumps(_MANIFEST).encode(), json.dumps(_INDEX).encode()],
     "config": [json.dumps(_CONFIG).encode()],
@@ -217,6 +231,13 @@ def run(target: str, data: bytes) -> None:
 def _pieces(data: bytes) -> Iterator[bytes]:
     for start in range(0, len(data), 1000):
         yield data[start : start + 1000]
+
+
+def _checked(data: bytes) -> bytes:
+    if data[257:262] != b"ustar":
+        return data
+    blocks = [data[start : start + 512].ljust(512, b"\0") for start in range(0, len(data), 512)]
+    return b"".join(_with_checksum(block) if block[257:262] == b"ustar" else block for block in blocks)
 
 
 def _with_checksum(header: bytes) -> bytes:

@@ -71,13 +71,14 @@ class Builder:
             directory = self.nodes.find(parent, self._missing)
             kind = entry.kind
             if kind == DIRECTORY:
-                self._directory(entry, directory, name)
+                self._directory(entry, parent, directory, name)
             elif not name:
                 raise CorruptError("unpack layer: the root is not a directory")
             elif kind == LINK:
                 self._link(entry, parent, directory, name)
             else:
-                self._put(directory, name, self._node(entry, stream.offset))
+                node = self._node(entry, stream.offset)
+                self._put(self._make_way(parent, directory, name), name, node)
 
     # -- entries -------------------------------------------------------------------------------------------
 
@@ -149,12 +150,12 @@ class Builder:
         if self._text > _MAX_TEXT:
             raise UnfitError
 
-    def _directory(self, entry: Entry, parent: Node, name: bytes) -> None:
-        assert parent.children is not None
-        node = parent.children.get(name) if name else parent
+    def _directory(self, entry: Entry, parent: bytes, directory: Node, name: bytes) -> None:
+        assert directory.children is not None
+        node = directory.children.get(name) if name else directory
         if node is None or node.children is None:
             node = self._new(stat.S_IFDIR, entry)
-            self._put(parent, name, node)
+            self._put(self._make_way(parent, directory, name), name, node)
         node.mode = stat.S_IFDIR | entry.mode
         node.uid, node.gid, node.mtime = entry.uid, entry.gid, entry.mtime
         node.xattrs = self._xattrs(entry, keep_user=True)
@@ -169,20 +170,23 @@ class Builder:
             if len(name) > NAME_MAX:
                 raise CorruptError(f"unpack layer: the name `{shown(name)}` is too long")
             self._hold(len(name) + 1)
-        else:
-            self._make_way(parent, name, previous)
-            if node.children is not None and (parent, name) in self._hiding:
-                node.opaque = True
+        elif previous.is_whiteout:
+            self._hiding.add((parent, name))
+        if node.children is not None and (parent, name) in self._hiding:
+            node.opaque = True
         children[name] = node
 
-    def _make_way(self, parent: Node, name: bytes, previous: Node) -> None:
-        if previous.is_whiteout:
-            self._hiding.add((parent, name))
-        elif previous.children is not None:
-            self._hiding.discard((parent, name))
-            self.nodes.forget()
-        elif previous.link:
-            self.nodes.forget()
+    def _make_way(self, parent: bytes, directory: Node, name: bytes) -> Node:
+        """Remove a directory or a link that an entry replaces; return where it goes now."""
+        assert directory.children is not None
+        previous = directory.children.get(name)
+        if previous is None or not (previous.link or previous.children is not None):
+            return directory
+        if previous.children is not None:
+            self._hiding.discard((directory, name))
+        del directory.children[name]
+        self.nodes.forget()
+        return self.nodes.find(parent, self._missing)  # another one, if what went was a link that led there
 
     def _link(self, entry: Entry, parent: bytes, directory: Node, name: bytes) -> None:
         target = tar.clean(entry.link)
@@ -214,7 +218,7 @@ class Builder:
         if found.children is not None:
             message = "[Errno 1] Operation not permitted"
             raise CorruptError(f"unpack layer: cannot link `{shown(path)}` to `{shown(target)}`: {message}")
-        self._put(directory, name, found)
+        self._put(self._make_way(path.rpartition(b"/")[0], directory, name), name, found)
         return True
 
     # -- whiteouts -----------------------------------------------------------------------------------------
@@ -309,10 +313,10 @@ class Builder:
 
     def _stands(self, path: bytes, directory: Node) -> bool:
         """Tell whether the directory that a path led into is still there."""
-        try:
-            return self.nodes.find(path.rpartition(b"/")[0]) is directory
-        except NotThereError:
-            return False
+        node: Node | None = self.nodes.root
+        for name in path.split(b"/")[:-1]:
+            node = node.children.get(name) if node is not None and node.children is not None else None
+        return node is directory
 
     def _exists(self, directory: Node, name: bytes) -> bool:
         assert directory.children is not None

@@ -7,6 +7,7 @@ import random
 import stat
 import subprocess
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from storage.layers.erofs import apply, format, index, mounting
 from storage.layers.erofs.nodes import Nodes
 from storage.layers.erofs.verify import damage
 from storage.layers.rebuild import rebuild_tar
+from storage.layers.unpacking import LayerResult, UnpackOptions, unpack
 from storage.store import INDEX, TAR
 from tests.fixtures import unpacked
 from tests.fixtures.tars import archive, directory, file, gnu_long, header, link, padded, pax, symlink
@@ -176,6 +178,87 @@ def test_a_real_tree_is_the_same_as_unpacked(tmp_path: Path, staging: Path) -> N
         assert (one.st_mode, one.st_uid, one.st_mtime_ns) == (other.st_mode, other.st_uid, other.st_mtime_ns)
         if stat.S_ISREG(one.st_mode):
             assert (kept / name).read_bytes() == (plain / name).read_bytes()
+
+
+def _part(choice: random.Random) -> bytes:
+    """Make any entry: few names, so that they meet."""
+    name = b"/".join(choice.choice([b"a", b"b", b"c", b"d"]) for _ in range(choice.choice([1, 1, 2, 2, 3, 4])))
+    above, _, last = name.rpartition(b"/")
+    above += b"/" * bool(above)
+    parts = [
+        file(name, choice.randbytes(choice.choice([0, 1, 600])), mode=choice.choice([0o644, 0o4755]), uid=7),
+        directory(name, mode=choice.choice([0o755, 0o1777]), gid=9),
+        symlink(name, choice.choice([b"a", b"/b", b"../c", b"a/b", b"..", b"x"])),
+        link(name, choice.choice([b"a", b"a/b", b"c", b"d/c/a", b".wh..wh.plnk/a"])),
+        file(above + b".wh." + last),
+        file(above + b".wh..wh..opq"),
+        header(name, kind=b"6"),
+        pax((b"SCHILY.xattr.user.x", b"1"), (b"SCHILY.xattr.trusted.y", b"2")) + directory(name),
+        file(b".wh..wh.plnk/a", b"leftover"),
+    ]
+    return choice.choice(parts)
+
+
+def _shown(layer: _Layer, path: bytes = b"") -> Iterator[tuple[object, ...]]:
+    """Describe a tree, but for times that nobody gave."""
+    full = os.path.join(os.fsencode(layer.directory), path or b".")
+    status = os.lstat(full)
+    own = (path, status.st_mode, status.st_uid, status.st_gid)
+    names = [name for name in os.listxattr(full, follow_symlinks=False) if not name.startswith("security.")]
+    own += ({name: os.getxattr(full, name, follow_symlinks=False) for name in names},)
+    if not stat.S_ISDIR(status.st_mode):
+        is_file, is_link = stat.S_ISREG(status.st_mode), stat.S_ISLNK(status.st_mode)
+        yield (
+            *own,
+            status.st_nlink,
+            Path(os.fsdecode(full)).read_bytes() if is_file else is_link and os.readlink(full),
+        )
+        return
+    yield (*own, 0 if path.decode() in (*layer.result.implied, "") else status.st_mtime_ns)
+    for name in sorted(os.listdir(full)):
+        yield from _shown(layer, path + b"/" + name if path else name)
+
+
+@dataclass
+class _Layer:
+    result: LayerResult
+    directory: str
+
+
+def _seen(place: Path, data: bytes, *, keep: bool) -> object:
+    place.mkdir()
+    try:
+        result = unpack(iter([data]), str(place), options=UnpackOptions(keep=keep, defer_links=True))
+    except CorruptError as error:
+        return str(error).partition(":")[0]
+    lower = place / INDEX if (place / INDEX).exists() else place / "diff"
+    with mounting.Opened([str(lower)]) as (path,):
+        return list(_shown(_Layer(result, path))), result.implied, sorted(result.pending_links), result.entries
+
+
+@pytest.mark.usefixtures("staging")
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [symlink(b"b", b".."), file(b"b/b", b"in the place of the link that led here")],
+        [symlink(b"a", b"."), directory(b"a/a", mode=0o1777)],
+        [link(b"a/c/a", b"b/d"), file(b"a"), symlink(b"a", b"a")],
+        [file(b".wh.a"), file(b"a", b"x"), directory(b"a")],
+        [file(b".wh.a"), directory(b"a"), file(b"a", b"x"), directory(b"a")],
+    ],
+)
+def test_entries_that_replace_their_own_way(tmp_path: Path, parts: list[bytes]) -> None:
+    data = archive(*parts)
+    assert _seen(tmp_path / "a", data, keep=True) == _seen(tmp_path / "b", data, keep=False)
+
+
+@pytest.mark.usefixtures("staging")
+def test_any_tar_is_the_same_tree_as_unpacked(tmp_path: Path) -> None:
+    for seed in range(150):
+        choice = random.Random(seed)
+        data = archive(*(_part(choice) for _ in range(choice.randrange(1, 14))))
+        kept = _seen(tmp_path / f"kept{seed}", data, keep=True)
+        assert kept == _seen(tmp_path / f"plain{seed}", data, keep=False), seed
 
 
 def test_damage_is_found(staging: Path) -> None:
