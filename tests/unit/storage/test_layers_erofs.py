@@ -203,16 +203,12 @@ def _shown(layer: _Layer, path: bytes = b"") -> Iterator[tuple[object, ...]]:
     """Describe a tree, but for times that nobody gave."""
     full = os.path.join(os.fsencode(layer.directory), path or b".")
     status = os.lstat(full)
-    own = (path, status.st_mode, status.st_uid, status.st_gid)
     names = [name for name in os.listxattr(full, follow_symlinks=False) if not name.startswith("security.")]
-    own += ({name: os.getxattr(full, name, follow_symlinks=False) for name in names},)
+    attributes = {name: os.getxattr(full, name, follow_symlinks=False) for name in names}
+    own = (path, status.st_mode, status.st_uid, status.st_gid, attributes)
     if not stat.S_ISDIR(status.st_mode):
-        is_file, is_link = stat.S_ISREG(status.st_mode), stat.S_ISLNK(status.st_mode)
-        yield (
-            *own,
-            status.st_nlink,
-            Path(os.fsdecode(full)).read_bytes() if is_file else is_link and os.readlink(full),
-        )
+        content = Path(os.fsdecode(full)).read_bytes() if stat.S_ISREG(status.st_mode) else b""
+        yield (*own, status.st_nlink, content, stat.S_ISLNK(status.st_mode) and os.readlink(full))
         return
     yield (*own, 0 if path.decode() in (*layer.result.implied, "") else status.st_mtime_ns)
     for name in sorted(os.listdir(full)):
