@@ -41,6 +41,8 @@ class Resolved:
 def resolve(text: str, configuration: Configuration, *, aliases_file: str, choose: Choose | None) -> Resolved:
     """Return what to pull for a name: itself, its alias, or the name at each of the search registries.
 
+    Where no file has a list of these (podman refuses then), docker.io is the one.
+
     `choose` asks the user for one of several; None where nobody can be asked. Raises PodError if there is nothing to
     pull, or the mode does not allow to choose; BadConfigurationError for a damaged file of aliases.
     """
@@ -53,6 +55,9 @@ def resolve(text: str, configuration: Configuration, *, aliases_file: str, choos
         found = (_with_version(alias.value, name),)
         return Resolved(found, f'Resolved "{short}" as an alias ({alias.origin})')
     candidates = tuple(_at(registry, text) for registry in configuration.search)
+    if not candidates and not configuration.says_search:
+        why = "no registries.conf says which registries to search"
+        return Resolved((reference.normalize(text),), f'Resolving "{short}" at {reference.DOCKER_DOMAIN}: {why}')
     if not candidates:
         raise _nowhere(text, configuration)
     described = f'Resolving "{short}" using unqualified-search registries ({configuration.search_origin})'
@@ -116,10 +121,6 @@ def _with_version(value: Reference, name: Reference) -> Reference:
 
 def _nowhere(text: str, configuration: Configuration) -> PodError:
     hint = f"name the image in full, for example docker.io/{reference.parse(text).path}"
-    if not configuration.search_origin:
-        return PodError(
-            f'short-name "{text}" did not resolve to an alias and no containers-registries.conf(5) was found', hint=hint
-        )
     return PodError(
         f'short-name "{text}" did not resolve to an alias and no unqualified-search registries are defined in '
         f'"{configuration.search_origin}"',

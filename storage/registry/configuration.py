@@ -113,12 +113,13 @@ class Alias:
 class Configuration:
     """All files together. `search_origin` is the file with the search registries, empty if there is no file at all.
 
-    `places` tells in messages where settings may be.
+    `says_search` tells whether a file has a list of them, be it empty; `places`, where in messages settings may be.
     """
 
     registries: tuple[Registry, ...] = ()
     search: tuple[str, ...] = ()
     search_origin: str = ""
+    says_search: bool = False
     credential_helpers: tuple[str, ...] = (AUTH_FILES,)
     short_name_mode: str = PERMISSIVE
     aliases: dict[str, Alias] = field(default_factory=dict)

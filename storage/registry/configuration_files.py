@@ -55,6 +55,7 @@ def load(main: str, drop_ins: Sequence[str], *, places: str = "", must_exist: bo
     search: tuple[str, ...] = ()
     helpers: tuple[str, ...] = ()
     origin = mode = ""
+    says_search = False
     for path in (main, *drop_ins):
         document = _document(path, must_exist=must_exist and path == main)
         if document is None:
@@ -65,6 +66,7 @@ def load(main: str, drop_ins: Sequence[str], *, places: str = "", must_exist: bo
             raise _of_file(path, str(error)) from None
         registries |= {one.prefix: one for one in said.registries}
         aliases |= said.aliases
+        says_search = says_search or said.search is not None
         if said.search is not None or (path == main and not origin):
             search, origin = said.search or (), path
         helpers = helpers if said.credential_helpers is None else said.credential_helpers
@@ -73,6 +75,7 @@ def load(main: str, drop_ins: Sequence[str], *, places: str = "", must_exist: bo
         registries=tuple(registries[prefix] for prefix in sorted(registries)),
         search=search,
         search_origin=origin,
+        says_search=says_search,
         credential_helpers=helpers or (AUTH_FILES,),
         short_name_mode=mode or PERMISSIVE,
         aliases=aliases,

@@ -24,7 +24,7 @@ def settings(
 ) -> Configuration:
     """Make a configuration with these aliases; an empty one is taken back."""
     made = {name: Alias(parse(value) if value else None, "FILE") for name, value in (aliases or {}).items()}
-    return Configuration(search=search, search_origin="FILE", short_name_mode=mode, aliases=made)
+    return Configuration(search=search, search_origin="FILE", says_search=True, short_name_mode=mode, aliases=made)
 
 
 def resolved(text: str, configuration: Configuration, path: Path, choice: int | None = None) -> list[str]:
@@ -89,8 +89,11 @@ def test_nowhere_to_look(tmp_path: Path) -> None:
     with pytest.raises(PodError, match='short-name "x:1" did not resolve to an alias and no unqualified-search') as one:
         resolved("x:1", settings(search=()), tmp_path)
     assert str(one.value).endswith('registries are defined in "FILE"')
-    with pytest.raises(PodError, match=r'short-name "x" did not .* no containers-registries.conf\(5\) was found'):
-        resolved("x", Configuration(), tmp_path)
+
+
+def test_docker_io_where_nothing_is_said(tmp_path: Path) -> None:
+    assert resolved("x", Configuration(), tmp_path) == ["docker.io/library/x:latest"]
+    assert resolved("a/x:1", Configuration(search_origin="FILE"), tmp_path) == ["docker.io/a/x:1"]
 
 
 def test_a_damaged_file_of_aliases_is_named(tmp_path: Path) -> None:
