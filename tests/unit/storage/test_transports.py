@@ -124,6 +124,27 @@ def test_a_layout_gets_one_image_after_the_other(tmp_path: Path, opened: Any) ->
             layout(files, **choice)
 
 
+def test_images_for_several_platforms(tmp_path: Path, opened: Any) -> None:
+    entries = []
+    path = str(tmp_path / "layout")
+    for image, architecture in ((ONE, "amd64"), (TWO, "arm64")):
+        put(OciDestination(FolderLayout(path), architecture), image)
+        files = opened(path)
+        named = oci.choose(oci.listed(files), path, name=architecture)
+        platform = {"os": "linux", "architecture": architecture}
+        entries.append(
+            {"mediaType": named.media_type, "digest": named.digest, "size": named.size, "platform": platform}
+        )
+    index = json.dumps({"schemaVersion": 2, "mediaType": documents.OCI_INDEX, "manifests": entries}).encode()
+    destination = OciDestination(FolderLayout(path), "all")
+    destination.finish(index, documents.OCI_INDEX)
+    origin = layout(opened(path), name="all")
+    for image, architecture in ((ONE, "amd64"), (TWO, "arm64")):
+        source = locate(origin, documents.Platform("linux", architecture), TRUST)
+        assert source.config.raw == image.config().read()
+        assert source.digests[-1] == images.digest(index)
+
+
 def test_an_archive_of_a_layout(tmp_path: Path, opened: Any) -> None:
     path = tmp_path / "archive"
     put(OciDestination(ArchiveLayout(FileOutput(str(path))), "one"), ONE)
