@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pod import events
-from pod.errors import PodError
+from pod.errors import ContainerNotFoundError, PodError
 from pod.images import mounts
 from storage import images, lists, reserve
 from storage.errors import ImageInUseError
@@ -71,5 +71,8 @@ def _remove(engine: Engine, image_id: str, name: str | None, *, force: bool, all
     from pod.state import find_container
 
     for owner in owners:
-        remove_container(engine, find_container(engine.connection, owner), force=True, volumes=False)
+        try:
+            remove_container(engine, find_container(engine.connection, owner), force=True, volumes=False)
+        except ContainerNotFoundError:
+            continue  # somebody else removed it meanwhile
     return reserve.removing(engine.store, lambda: images.remove(engine.store, image_id, name=name, force=force))

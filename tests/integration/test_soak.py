@@ -29,10 +29,11 @@ MOST_FAILURES = 10
 GONE = r"Error: (.*: )?\S+: image not known"
 USED = r"Error: (.*: )?image used by \S+: image is in use by a container.*"
 NO_CONTAINER = r"Error: no container with (name or ID|ID or name) .*: no such container"
+ENDED = r"Error: the monitor of the container ended without telling an exit code"  # `rm --force` ends monitors, too
 SEVERAL = r"Error: (.*: )?unable to delete image \S+ by ID with more than one tag .*"
 EXPECTED = {
     "pull": (),
-    "run": (GONE, NO_CONTAINER),
+    "run": (GONE, NO_CONTAINER, ENDED),
     "create": (GONE,),
     "tag": (GONE,),
     "untag": (GONE, r"Error: .*: tag not known"),
@@ -107,7 +108,8 @@ class Soak:
             if words[0] == "run" and not out.startswith(b"own "):
                 self.failures.append(f"{words}: printed {out!r}")
             return
-        lines = [line for line in error.decode().splitlines() if not line.startswith("hint: ")]
+        # Before an error there may be what tells of a pull.
+        lines = [line for line in error.decode().splitlines() if line.startswith(("Error: ", "Traceback"))]
         killed = words[0] == "run" and process.returncode == 137 and not lines  # by `rm --force` or `rmi --force`
         unexpected = [line for line in lines if not any(re.fullmatch(one, line) for one in EXPECTED[words[0]])]
         if unexpected or not (lines or killed):
@@ -146,6 +148,7 @@ def test_random_commands_at_one_store(pod: Pod, references: list[str], request: 
     print(
         f"\n{SECONDS:.0f} s: {soak.done.total()} commands {dict(soak.done)}, refused {dict(soak.refused)}, {slowest=}"
     )
+    print("\n".join(soak.failures))
     assert soak.failures == []
     checked = pod.run("system", "check", check=False)
     assert (checked.code, checked.stdout) == (0, "")
