@@ -21,7 +21,7 @@ from storage.layers.erofs.mounting import Opened
 from storage.layers.rebuild import rebuild_tar
 from storage.layers.unpacking import LayerResult, UnpackOptions
 from storage.layers.worker import fork_unpack
-from storage.publish import Layer, find_layer, publish_layer
+from storage.publish import Layer, LayerGoneError, find_layer, publish_layer
 from storage.store import INDEX, TAR, translated
 
 if TYPE_CHECKING:
@@ -57,13 +57,21 @@ def chain_ids(diff_ids: Sequence[str]) -> list[str]:
 
 
 def keys(store: Store, diff_ids: Sequence[str]) -> tuple[str, ...]:
-    """Give the key of each layer in the image that consists of these, all of them present; make copies as needed."""
+    """Give the key of each layer in the image that consists of these; make copies as needed.
+
+    Raises LayerGoneError if one is not there (any more).
+    """
     found: list[str] = []
     lowers: list[str] = []
     for diff_id, chain_id in zip(diff_ids, chain_ids(diff_ids), strict=True):
-        key = _key(store, diff_id, chain_id, lowers)
+        try:
+            key = _key(store, diff_id, chain_id, lowers)
+        except FileNotFoundError as error:
+            raise LayerGoneError(f"a layer below {diff_id} was removed meanwhile") from error
         found.append(key)
         lowers.insert(0, store.lower(key))
+        if not lowers[0]:
+            raise LayerGoneError(f"layer {key} was removed meanwhile")
     return tuple(found)
 
 
@@ -143,6 +151,8 @@ def _copy(store: Store, layer: Layer, key: str, lowers: Sequence[str]) -> None:
                 for name in os.listdir(source):
                     link_tree(f"{source}/{name}", f"{staging.path}/{name}")
                 complete(f"{staging.path}/diff", _result(layer), tuple(lowers))
+        except FileNotFoundError:
+            raise  # removed meanwhile
         except OSError as error:
             raise translated(error, f"copy layer {layer.key}") from error
         publish_layer(store, staging, replace(layer, key=key))

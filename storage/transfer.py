@@ -181,8 +181,8 @@ def _publish(
 ) -> str:
     """Fetch and record; once more if an `rmi` removed a layer that was there when the fetch was planned."""
     for attempt in range(_ATTEMPTS):
-        image = _new_image(source, fetch())
         try:
+            image = _new_image(source, fetch())
             publish_image(store, image, names)
         except LayerGoneError:
             if attempt == _ATTEMPTS - 1:

@@ -18,7 +18,7 @@ from storage.keeping import options_for
 from storage.layers.erofs import mounting
 from storage.layers.erofs.mounting import Opened
 from storage.layers.unpacking import UnpackOptions, unpack
-from storage.publish import Layer, NewImage, find_layer, publish_image, publish_layer
+from storage.publish import Layer, LayerGoneError, NewImage, find_layer, publish_image, publish_layer
 from storage.rootfs import lowers
 from storage.source import seconds
 from storage.store import INDEX, TAR, Store, open_store
@@ -290,6 +290,15 @@ def test_remapped_layers_keep_everything_but_the_owners(either: Store) -> None:
     assert found["dir/file"].st_ino == found["dir/again"].st_ino
     assert os.getxattr(f"{shifted}/big", "security.capability") == capability
     assert check(store, deep=True) == []
+
+
+def test_layers_that_go_meanwhile_are_told_from_other_failures(store: Store) -> None:
+    upper = fixtures.layer(fixtures.entry("usr/bin/other", b"x"))
+    add(store, BASE)
+    add(store, upper)
+    store.discard(store.layer_path(BASE.diff_id))
+    with pytest.raises(LayerGoneError, match="removed meanwhile"):
+        chain.keys(store, [BASE.diff_id, upper.diff_id])
 
 
 # -- durability and damage -------------------------------------------------------------------------------------
