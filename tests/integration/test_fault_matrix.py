@@ -35,6 +35,7 @@ ENDS: dict[str, list[tuple[list[str], int]]] = {
     "prune": [(PRISTINE, 2), (["/old:1"], 1), (["/other:1"], 1), ([], 0)],
     "tag": [([*PRISTINE, "localhost/name:1"], 2), (PRISTINE, 2)],
     "commit": [(PRISTINE, 2), ([*PRISTINE, "localhost/made:1"], 3)],
+    "push": [(PRISTINE, 2)],
     "save": [(PRISTINE, 2)],
     "load": [(PRISTINE, 2), ([*PRISTINE, "localhost/loaded:1"], 3)],
     "mend": [(PRISTINE, 2)],
@@ -51,11 +52,13 @@ pytestmark = [
 class Subject:
     """The process in which the faults strike (tests/fixtures/fault_subject.py)."""
 
-    def __init__(self, directory: Path, domain: str) -> None:
+    def __init__(self, directory: Path, registry: FakeRegistry) -> None:
+        self._registry = registry
+        self._blobs: dict[str, bytes] = {}
         places = [str(directory / name) for name in ("store", "pristine")]
         code = f"import sys; sys.path.insert(0, {SOURCE!r}); from tests.fixtures.fault_subject import main; main()"
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-c", code, *places, domain],
+            [sys.executable, "-I", "-c", code, *places, registry.domain],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -67,7 +70,26 @@ class Subject:
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps({"work": work, "fault": fault, "at": at}) + "\n")
         self._process.stdin.flush()
-        return json.loads(self._process.stdout.readline())
+        answer = json.loads(self._process.stdout.readline())
+        if work == "push":
+            answer["pushed"] = self._pushed()
+        return answer
+
+    def _pushed(self) -> str:
+        """Look at what the registry has got, and forget it."""
+        found = self._registry.manifests.pop(("pushed", "1"), None)
+        whole = found is not None and all(
+            one["digest"] in self._registry.blobs
+            for document in [json.loads(found[0])]
+            for one in (document["config"], *document["layers"])
+        )
+        self._registry.blobs = dict(self._blobs)
+        return "whole" if whole else "nothing" if found is None else "damaged"
+
+    def prepared(self) -> None:
+        """Remember what the registry has before anything is pushed."""
+        assert self.do("prepare")["code"] == 0
+        self._blobs = dict(self._registry.blobs)
 
     def close(self) -> None:
         """End it."""
@@ -86,9 +108,8 @@ def subject(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subject]:
                 entry("usr/.wh.base" if name == "new" else "etc/more", b""),
             )
             registry.add_image(name, "1", [base, own])
-        made = Subject(directory, registry.domain)
-        answer = made.do("prepare")
-        assert answer["code"] == 0, answer["message"]
+        made = Subject(directory, registry)
+        made.prepared()
         yield made
         made.close()
 
@@ -109,6 +130,9 @@ def test_every_step(subject: Subject, work: str, fault: str) -> None:
         assert_sound(work, outcome, where)
         struck += outcome["struck"] != ""
         assert outcome["code"] in ((0, 1, -9) if fault == "kill" else (0, 1)), where
+        assert outcome.get("pushed") != "damaged", where
+        if outcome["code"] == 0 and work == "push":
+            assert outcome["pushed"] == "whole", where
         if outcome["code"] == 0 and work == "save":
             assert outcome["found"]["saved"] == ["whole"], where
         if outcome["code"] == 0:
