@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from storage import gc, images
+from storage.errors import ImageNotFoundError
 from storage.interrupts import Interrupts
 from storage.publish import LayerGoneError, NewImage, publish_image
 from storage.source import Source, created, locate
@@ -165,7 +166,7 @@ class _Puller:
         )
         try:
             with store.publishing():
-                image_id = _publish(store, source, names, fetcher.fetch)
+                image = _publish(store, source, names, fetcher.fetch)
         finally:
             gc.sweep(store)
         _remember(store, source)
@@ -173,23 +174,26 @@ class _Puller:
             from storage import durability
 
             durability.begin(store)
-        return images.load(store, image_id)
+        return image
 
 
 def _publish(
     store: Store, source: Source, names: Sequence[str], fetch: Callable[[], tuple[tuple[str, str], ...]]
-) -> str:
-    """Fetch and record; once more if an `rmi` removed a layer that was there when the fetch was planned."""
-    for attempt in range(_ATTEMPTS):
+) -> Image:
+    """Fetch and record; once more if an `rmi` removed a layer that was there at first, or the image at once."""
+    for _ in range(_ATTEMPTS - 1):
         try:
             image = _new_image(source, fetch())
             publish_image(store, image, names)
         except LayerGoneError:
-            if attempt == _ATTEMPTS - 1:
-                raise
-        else:
-            break
-    return image.id
+            continue
+        try:
+            return images.load(store, image.id)
+        except ImageNotFoundError:
+            continue
+    image = _new_image(source, fetch())
+    publish_image(store, image, names)
+    return images.load(store, image.id)
 
 
 def _remember(store: Store, source: Source) -> None:
