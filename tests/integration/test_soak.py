@@ -29,7 +29,8 @@ MOST_FAILURES = 10
 GONE = r"Error: (.*: )?\S+: image not known"
 USED = r"Error: (.*: )?image used by \S+: image is in use by a container.*"
 NO_CONTAINER = r"Error: no container with (name or ID|ID or name) .*: no such container"
-ENDED = r"Error: the monitor of the container ended without telling an exit code"  # `rm --force` ends monitors, too
+# `rm --force` ends what was about to start, and its monitor.
+ENDED = r"Error: (the monitor of the container ended without telling an exit code|cannot start container .* has ended)"
 SEVERAL = r"Error: (.*: )?unable to delete image \S+ by ID with more than one tag .*"
 EXPECTED = {
     "pull": (),
