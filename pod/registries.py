@@ -133,12 +133,12 @@ def platform(text: str = "", *, arch: str = "", os: str = "", variant: str = "")
 
 def duration(text: str) -> float:
     """Return the seconds of a Go duration such as 1m30s or 500ms."""
-    import re
+    from pod.times import parse_duration
 
-    units = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-    parts = re.findall(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)", text)
-    if text == "0":
-        return 0.0
-    if not parts or "".join(number + unit for number, unit in parts) != text.lstrip("+"):
+    try:
+        nanoseconds = parse_duration(text)
+    except ValueError:
+        nanoseconds = -1
+    if nanoseconds < 0:
         raise PodError(f'invalid duration "{text}"', hint="a duration is written 30s, 5m or 1h30m")
-    return sum(float(number) * units[unit] for number, unit in parts)
+    return nanoseconds / 1e9

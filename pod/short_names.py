@@ -54,10 +54,10 @@ def resolve(text: str, configuration: Configuration, *, aliases_file: str, choos
     if alias is not None and alias.value is not None:
         found = (_with_version(alias.value, name),)
         return Resolved(found, f'Resolved "{short}" as an alias ({alias.origin})')
-    candidates = tuple(_at(registry, text) for registry in configuration.search)
-    if not candidates and not configuration.says_search:
+    candidates = tuple(_at(registry, text) for registry in configuration.searched)
+    if not configuration.says_search:
         why = "no registries.conf says which registries to search"
-        return Resolved((reference.normalize(text),), f'Resolving "{short}" at {reference.DOCKER_DOMAIN}: {why}')
+        return Resolved(candidates, f'Resolving "{short}" at {reference.DOCKER_DOMAIN}: {why}')
     if not candidates:
         raise _nowhere(text, configuration)
     described = f'Resolving "{short}" using unqualified-search registries ({configuration.search_origin})'

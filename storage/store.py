@@ -2,9 +2,10 @@
 
     pod.db                the database; the tables here are storage's own
     lock                  flocked shared by whoever publishes layers, exclusive by the collector of unreferenced ones
-    layers/<key>/         diff/, headers.zst; or layer.tar, layer.erofs (storage/layers/erofs). The key is the hex of
-                          the diffID, or of the chain ID where a layer's tree depends on its parents (its tar has no
-                          entry for a directory that they give attributes)
+    layers/<key>/         diff/, headers.zst, of zstd:chunked layers files.zst (storage/chunked/known.py); or layer.tar,
+                          layer.erofs (storage/layers/erofs). The key is the hex of the diffID, or of the chain ID
+                          where a layer's tree depends on its parents (its tar has no entry for a directory that they
+                          give attributes)
     layers/<key>.<hash>/  the same with shifted owners (storage/remap.py)
     ingest/<hex>          a partial download, by blob digest; flocked while in use
     staging/<random>/     work not yet visible; the directory itself is flocked by its owner

@@ -103,20 +103,46 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         'pod image list --sort repository --format "table {{.ID}} {{.Repository}} {{.Tag}}"',
         "pod image list --filter dangling=true",
     ),
+    "image load": ("pod image load -i myimage.tar",),
+    "image mount": (
+        "pod image mount imgID",
+        "pod image mount imgID1 imgID2 imgID3",
+        "pod image mount --all",
+    ),
     "image prune": ("pod image prune",),
     "image pull": (
         "pod image pull imageName",
         "pod image pull fedora:latest",
     ),
+    "image push": ("pod image push imageID docker://registry.example.com/repository:tag",),
     "image rm": (
         "pod image rm imageID",
         "pod image rm --force alpine",
         "pod image rm c4dfb1609ee2 93fd78260bd1 c0ed59d05ff7",
     ),
+    "image save": ("pod image save -o myimage.tar imageID",),
+    "image search": ("pod image search --limit 3 quay.io/fedora",),
+    "image sign": (
+        "pod image sign --sign-by mykey imageID",
+        "pod image sign --sign-by mykey --directory ./mykeydir imageID",
+    ),
     "image tag": (
         "pod image tag 0e3bbc2 fedora:latest",
         "pod image tag imageID:latest myNewImage:newTag",
         "pod image tag httpd myregistryhost:5000/fedora/httpd:v2",
+    ),
+    "image tree": ("pod image tree alpine:latest",),
+    "image trust set": (
+        "pod image trust set -f /etc/pki/mykey.gpg registry.example.com",
+        "pod image trust set --type reject default",
+    ),
+    "image trust show": (
+        "pod image trust show",
+        "pod image trust show --raw",
+    ),
+    "image unmount": (
+        "pod image unmount imgID",
+        "pod image unmount --all",
     ),
     "image untag": (
         "pod image untag 0e3bbc2",
@@ -150,6 +176,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "pod kill 860a4b23",
         "pod kill --signal TERM ctrID",
     ),
+    "load": (
+        "pod load -i myimage.tar",
+        "pod load < myimage.tar.gz",
+    ),
     "login": (
         "pod login quay.io",
         "pod login --username ... --password ... quay.io",
@@ -167,6 +197,20 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "pod logs --follow=true --since 10m ctrID",
         "pod logs mywebserver mydbserver",
     ),
+    "manifest add": (
+        "pod manifest add mylist:v1.11 image:v1.11-amd64",
+        "pod manifest add --all mylist:v1.11 transport:imageName",
+    ),
+    "manifest annotate": ("pod manifest annotate --annotation left=right mylist:v1.11 sha256:15352d97781f…",),
+    "manifest create": (
+        "pod manifest create mylist:v1.11",
+        "pod manifest create mylist:v1.11 arch-specific-image-to-add",
+    ),
+    "manifest exists": ("pod manifest exists mylist || pod manifest create mylist",),
+    "manifest inspect": ("pod manifest inspect localhost/list",),
+    "manifest push": ("pod manifest push mylist:v1.11 docker://quay.io/myuser/image:v1.11",),
+    "manifest remove": ("pod manifest remove mylist:v1.11 sha256:15352d97781f…",),
+    "manifest rm": ("pod manifest rm mylist:v1.11",),
     "network connect": (
         "pod network connect backend web",
         "pod network connect --alias db --ip 10.89.7.9 backend postgres",
@@ -211,6 +255,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "pod pull imageName",
         "pod pull fedora:latest",
     ),
+    "push": (
+        "pod push imageID docker://registry.example.com/repository:tag",
+        "pod push imageID oci-archive:/path/to/layout:image:tag",
+    ),
     "rename": ("pod rename containerA newName",),
     "restart": (
         "pod restart ctrID",
@@ -234,15 +282,20 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "pod run -d --network backend --network-alias db -p 127.0.0.1:5432:5432 postgres",
         "pod run --volume /var/hostdir:/var/ctrdir -i -t fedora /bin/bash",
     ),
-    "secret create": ("pod secret create mysecret /path/to/secret",),
-    "secret inspect": ("pod secret inspect MYSECRET",),
-    "secret ls": ("pod secret ls",),
-    "secret rm": ("pod secret rm mysecret1 mysecret2",),
+    "save": (
+        "pod save --quiet -o myimage.tar imageID",
+        "pod save --format docker-dir -o ubuntu-dir ubuntu",
+        "pod save alpine:latest > alpine-all.tar",
+    ),
     "search": (
         "pod search --filter=is-official --limit 3 alpine",
         "pod search registry.fedoraproject.org/",
         'pod search --format "table {{.Index}} {{.Name}}" registry.fedoraproject.org/fedora',
     ),
+    "secret create": ("pod secret create mysecret /path/to/secret",),
+    "secret inspect": ("pod secret inspect MYSECRET",),
+    "secret ls": ("pod secret ls",),
+    "secret rm": ("pod secret rm mysecret1 mysecret2",),
     "start": (
         "pod start --latest",
         "pod start 860a4b231279 5421ab43b45",
@@ -257,6 +310,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "pod stop ctrID",
         "pod stop --latest",
         "pod stop --time 2 mywebserver 6e534f14da9d",
+    ),
+    "system check": (
+        "pod system check --quick",
+        "pod system check --repair",
     ),
     "system info": ("pod system info",),
     "system prune": ("pod system prune",),

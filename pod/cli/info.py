@@ -142,9 +142,8 @@ def pasta() -> dict[str, str]:
 
 def describe_store(engine: Engine, host: Any) -> dict[str, Any]:
     """Return what is known of the store."""
-    import os
-
     from pod.containers.listing import listed
+    from pod.images import transports
     from storage.images import list_images
 
     config = engine.config
@@ -170,7 +169,7 @@ def describe_store(engine: Engine, host: Any) -> dict[str, Any]:
             "Supports d_type": "true",
             "Using metacopy": "false",
         },
-        "imageCopyTmpDir": os.environ.get("TMPDIR") or "/var/tmp",
+        "imageCopyTmpDir": transports.temporary_directory(config),
         "imageStore": {"number": len(list_images(engine.store))},
         "runRoot": config.runroot,
         "volumePath": f"{config.graphroot}/volumes",

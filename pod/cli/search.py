@@ -77,7 +77,7 @@ def main(
     if list_tags:
         hits = search.tags(term, limit, options)
     else:
-        if "/" not in term and not options.configuration.search:
+        if "/" not in term and not options.configuration.searched:
             place = options.configuration.search_origin or options.configuration.places
             print(f"Warning: no unqualified-search registries are defined in {place}", file=sys.stderr)
         hits = search.search(term, filters, limit, options)

@@ -24,7 +24,7 @@ def main(
         bool, Option("--repair", "-r", help="Mend what is damaged, and remove images that cannot be mended")
     ] = False,
 ) -> None:
-    """Check storage for consistency and remove anything that looks damaged."""
+    """Check storage for consistency; with --repair, mend or remove what is damaged."""
     from pod import repair as repairing
     from pod.engine import open_engine, open_for_inspection
     from pod.errors import PodError

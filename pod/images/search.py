@@ -76,7 +76,7 @@ def search(term: str, filters: Filters, limit: int, options: RegistryOptions) ->
     Raises PodError if none has anything and one failed.
     """
     registry, slash, rest = term.partition("/")
-    registries = (registry,) if slash else options.configuration.search
+    registries = (registry,) if slash else options.configuration.searched
 
     def ask(registry: str) -> list[Found] | StorageError:
         try:

@@ -125,6 +125,11 @@ class Configuration:
     aliases: dict[str, Alias] = field(default_factory=dict)
     places: str = ""
 
+    @property
+    def searched(self) -> tuple[str, ...]:
+        """The registries that short names are looked for at: docker.io where no file has a list of them."""
+        return self.search if self.says_search else (references.DOCKER_DOMAIN,)
+
     def find(self, name: str) -> Registry | None:
         """Return the registry with the longest prefix of a full name."""
         matching = [one for one in self.registries if one.matched(name) is not None]

@@ -88,21 +88,16 @@ def test_a_committed_image_is_compressed_once(box: Pod, busybox: str, other: Reg
     box.run("push", "-q", "--format=v2s2", name, f"{other.address}/once:docker")
     assert "docker" in remote(f"{other.address}/once:docker")[0]["mediaType"]
     box.run("push", "-q", "--compression-format=zstd:chunked", name, f"{other.address}/once:chunked")
-    for tag in ("1", "zstd", "docker", "chunked"):
-        assert reading(f"{other.address}/once:{tag}")
     box.run("rmi", name)
 
 
-def reading(name: str) -> bool:
-    """Have skopeo read an image whole, where it is installed."""
-    if shutil.which("skopeo") is None:
-        return True
-    directory = f"/tmp/skopeo-{os.getpid()}"
-    try:
-        command = ["skopeo", "copy", "-q", "--src-tls-verify=false", f"docker://{name}", f"dir:{directory}"]
-        return subprocess.run(command, check=False, timeout=60).returncode == 0
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
+@pytest.mark.skipif(shutil.which("skopeo") is None, reason="skopeo is not installed")
+def test_skopeo_reads_what_was_pushed(box: Pod, busybox: str, other: Registry, tmp_path: Path) -> None:
+    for flag in ("--compression-format=gzip", "--compression-format=zstd:chunked", "--format=v2s2"):
+        name = f"{other.address}/read:{flag[-4:]}"
+        box.run("push", "-q", flag, busybox, name)
+        command = ["skopeo", "copy", "-q", "--src-tls-verify=false", f"docker://{name}", f"dir:{tmp_path}/{flag[-4:]}"]
+        subprocess.run(command, check=True, timeout=60)
 
 
 def test_flags_of_push(box: Pod, busybox: str, other: Registry, place: Path) -> None:
@@ -192,7 +187,7 @@ def test_killed_in_the_middle_it_goes_again(box: Pod, busybox: str, other: Regis
         process.send_signal(signal.SIGKILL)
         process.communicate()
     box.run("push", name, target)
-    assert reading(target)
+    assert remote(target)[0]["layers"]
     assert box.run("system", "check").code == 0
     box.run("rmi", name)
 
