@@ -71,11 +71,12 @@ def test_searching(pod: Pod, catalog: FakeRegistry, index: FakeRegistry) -> None
 
 
 def test_search_registries(pod: Pod, catalog: FakeRegistry, index: FakeRegistry) -> None:
-    told = pod.run("search", "app")
-    assert told.stdout == ""
-    assert told.stderr.startswith("Warning: no unqualified-search registries are defined in ")
     path = os.path.join(pod.home, ".config/containers/registries.conf")
     os.makedirs(os.path.dirname(path))
+    Path(path).write_text("unqualified-search-registries = []\n")
+    told = pod.run("search", "app")
+    assert told.stdout == ""
+    assert told.stderr == f"Warning: no unqualified-search registries are defined in {path}\n"
     Path(path).write_text(f'unqualified-search-registries = ["{catalog.domain}", "127.0.0.1:1", "{index.domain}"]\n')
     assert pod.run("search", "--limit", "1", "--format", "{{.Index}} {{.Name}}", "app").out.splitlines() == [
         f"{catalog.domain} {catalog.domain}/app",
