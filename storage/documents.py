@@ -206,7 +206,11 @@ def _document(raw: bytes, what: str) -> dict[str, Any]:
     if len(raw) > MAX_DOCUMENT:
         raise CorruptError(f"{what}: larger than {MAX_DOCUMENT >> 20} MiB")
     try:
-        return _object(json.loads(raw, parse_constant=_refuse_constant), what)
+        found = _object(json.loads(raw, parse_constant=_refuse_constant), what)
+        if b"\\u" in raw:
+            # Half a character cannot be stored or written: a ValueError here.
+            json.dumps(found, ensure_ascii=False).encode()
+        return found
     except RecursionError:
         raise CorruptError(f"{what}: not valid JSON: nested too deeply") from None
     except ValueError as error:

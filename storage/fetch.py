@@ -12,7 +12,7 @@ from storage.chunked import placement
 from storage.errors import CorruptError, NoSpaceError, StorageError
 from storage.ingest import Ingest, claim
 from storage.keeping import options_for
-from storage.layers.unpacking import UnpackOptions
+from storage.layers.unpacking import UnpackOptions, bounded
 from storage.layers.worker import fork_unpack
 from storage.publish import Layer, publish_layer
 
@@ -145,7 +145,7 @@ class Fetcher:
             job.worker = fork_unpack(
                 chunks,
                 job.staging.path,
-                options=self._options,
+                options=bounded(self._options, blob.size) if job.in_parts else self._options,
                 expected_digest=None if job.in_parts else blob.digest,
                 expected_size=None if job.in_parts else blob.size,
                 expected_diff_id=job.diff_id,

@@ -106,9 +106,9 @@ def _written(document: dict[str, Any], format: str | None) -> tuple[bytes, str]:
     if docker:
         for name in ("annotations", "subject", "artifactType"):
             document.pop(name, None)
-    for member in document["manifests"]:
+    for member in document["manifests"] or ():
         if docker:
             member.pop("annotations", None)
         else:
-            member.get("platform", {}).pop("features", None)
+            (member.get("platform") or {}).pop("features", None)
     return dump(document), document["mediaType"]

@@ -27,7 +27,7 @@ def main(
     store = open_engine(write=False).store
     found = images.resolve(store, image)
     lines = [f"Image ID: {found.id[:12]}", f"Tags:     [{' '.join(found.names)}]"]
-    lines += [f"Size:     {size(found.size)}"]
+    lines += [f"Size:     {output.human_size(found.size)}"]
     if not found.layers:
         lines.append("No Image Layers")
     elif whatrequires:
@@ -39,20 +39,14 @@ def main(
 
 def branches(nodes: Sequence[Node], indent: str = "") -> Iterator[str]:
     """Yield a line for each layer: one alone above another follows it, several are under it."""
+    from pod.cli.output import human_size
+
     pending = list(nodes)
     while pending:
         node = pending.pop(0)
         if len(node.above) == 1:
             pending.insert(0, node.above[0])
         tags = f" Top Layer of: [{' '.join(node.tags)}]" if node.tags else ""
-        yield f"{indent}{'├── ' if pending else '└── '}ID: {node.id[:12]} Size: {size(node.size)}{tags}"
+        yield f"{indent}{'├── ' if pending else '└── '}ID: {node.id[:12]} Size: {human_size(node.size)}{tags}"
         if len(node.above) > 1:
             yield from branches(node.above, indent + ("│   " if pending else "    "))
-
-
-def size(count: int) -> str:
-    """Return a size as this command prints it: 1.985MB."""
-    value, unit = float(count), 0
-    while value >= 1000 and unit < 5:
-        value, unit = value / 1000, unit + 1
-    return f"{value:.4g}{('B', 'kB', 'MB', 'GB', 'TB', 'PB')[unit]}"

@@ -50,9 +50,9 @@ class Changes:
         }
         changed = {name: value for name, value in said.items() if value}
         if changed:
-            member["platform"] = {**member.get("platform", {}), **changed}
+            member["platform"] = {**(member.get("platform") or {}), **changed}
         if self.annotations:
-            member["annotations"] = {**member.get("annotations", {}), **self.annotations}
+            member["annotations"] = {**(member.get("annotations") or {}), **self.annotations}
 
 
 def add(engine: Engine, list_id: str, text: str, options: RegistryOptions, *, all: bool, changes: Changes) -> list[str]:
@@ -114,7 +114,7 @@ def _of_origin(origin: Origin, *, all: bool) -> list[dict[str, Any]]:
     raw, content_type, digest = origin.manifest()
     document = documents.parse_manifest(raw, content_type)
     if isinstance(document, documents.Index):
-        entries: list[dict[str, Any]] = json.loads(raw)["manifests"]
+        entries: list[dict[str, Any]] = json.loads(raw)["manifests"] or []
         if all:
             return entries
         chosen = platform.choose(document, platform.host()).digest

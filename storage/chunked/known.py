@@ -7,6 +7,7 @@ the diffID of what is made of it.
 from __future__ import annotations
 
 import os
+import stat
 from typing import TYPE_CHECKING
 
 from storage.errors import CorruptError
@@ -85,18 +86,15 @@ class Contents:
 
     def _add(self, layer: str, wanted: set[bytes]) -> None:
         try:
-            data = _inflated(os.path.join(layer, NAME))
+            records = _records(_inflated(os.path.join(layer, NAME)))
+            found = {digest: name for digest, name in records if digest in wanted and digest not in self._places}
+            if not found:
+                return
             tree = Tree(os.path.join(layer, "diff"))
         except OSError:
             return
         self._trees.append(tree)
-        position = 0
-        while position < len(data):
-            end = data.find(b"\0", position + _DIGEST)
-            digest = data[position : position + _DIGEST]
-            if digest in wanted and digest not in self._places:
-                self._places[digest] = (tree, data[position + _DIGEST : end])
-            position = end + 1 if end >= 0 else len(data)
+        self._places |= {digest: (tree, name) for digest, name in found.items()}
 
     def _open(self, digest: bytes) -> int:
         tree, name = self._places[digest]
@@ -104,7 +102,18 @@ class Contents:
             self._current.forget()  # each keeps up to 256 directories open
         self._current = tree
         parent, _, last = name.rpartition(b"/")
-        return os.open(last, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=tree.open(parent))
+        directory = tree.open(parent)
+        # What the table calls a file may be a device, and to open one is an act already.
+        if not stat.S_ISREG(os.stat(last, dir_fd=directory, follow_symlinks=False).st_mode):
+            raise NotThereError
+        return os.open(last, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
+
+
+def _records(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    position = 0
+    while (end := data.find(b"\0", position + _DIGEST)) >= 0:
+        yield data[position : position + _DIGEST], data[position + _DIGEST : end]
+        position = end + 1
 
 
 def _inflated(path: str) -> bytes:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from storage.documents import check_digest
+from storage.documents import check_digest, check_digest_syntax
 from storage.errors import CorruptError
+from storage.layers.tar import clean
 
 if TYPE_CHECKING:
     from storage.chunked.placement import Tables
+
+
+# A table of 100,000 files has a third of that; lists of nothing would take all memory.
+_MAX_VALUES = 4_000_000
 
 
 class File(NamedTuple):
@@ -39,10 +45,12 @@ def read(compressed: bytes, tables: Tables, blob_size: int) -> Toc:
 
 def parse(text: bytes, blob_size: int) -> Toc:
     """Read the JSON of a table; CorruptError if it contradicts itself."""
+    if text.count(b"[") + text.count(b",") > _MAX_VALUES:
+        raise CorruptError("table of contents: too many values")
     try:
         # Reduced as they are read: the dictionaries of 100,000 entries would take 150 MB.
         document = json.loads(text, object_hook=_reduced)
-    except (ValueError, RecursionError) as error:
+    except (ValueError, RecursionError, CorruptError) as error:
         raise CorruptError(f"table of contents: {error}") from None
     if not isinstance(document, dict) or document.get("version") != 1 or not isinstance(document["entries"], list):
         raise CorruptError("table of contents: not of version 1")
@@ -81,7 +89,8 @@ def _reduced(entry: dict[str, Any]) -> object:
     numbers = [entry.get(key, 0) for key in ("size", "offset", "endOffset")]
     if not isinstance(name, str) or not isinstance(digest, str) or any(type(one) is not int for one in numbers):
         raise ValueError("a file's entry is malformed")
-    algorithm, _, digits = digest.partition(":")
-    if algorithm != "sha256" or len(digits) != 64:
+    clean(os.fsencode(name))  # for what it raises: a name that leads out, or that cannot be one
+    check_digest_syntax(digest)
+    if not digest.startswith("sha256:"):
         raise ValueError("a file's digest is not of sha256")
-    return File(name, bytes.fromhex(digits), *numbers)
+    return File(name, bytes.fromhex(digest[7:]), *numbers)

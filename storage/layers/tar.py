@@ -168,7 +168,6 @@ class Reader:
         self.stream = stream
         # How much of the present entry's data is still in the stream: its consumer sets it to 0.
         self.unread = 0
-        self.largest_uid = self.largest_gid = 0
         self._owners: dict[bytes, tuple[int, int, int]] = {}
         self._times: dict[bytes, int] = {}
         self._globals: list[tuple[bytes, bytes]] = []
@@ -366,15 +365,12 @@ class Reader:
         if entry.mtime < 0 or entry.atime > _MAX_TIME:
             entry.mtime, entry.atime = bounded_time(entry.mtime), bounded_time(entry.atime)
         if entry.uid or entry.gid:
-            self._note_owner(entry)
+            _check_owner(entry)
         self.unread = entry.size
         return entry.size
 
-    def _note_owner(self, entry: Entry) -> None:
-        # 2**32 - 1 means "leave it" to chown(2).
-        if not (0 <= entry.uid < 0xFFFFFFFF and 0 <= entry.gid < 0xFFFFFFFF):
-            raise CorruptError(f"read tar: `{shown(entry.name)}` has an impossible owner {entry.uid}:{entry.gid}")
-        if entry.uid > self.largest_uid:
-            self.largest_uid = entry.uid
-        if entry.gid > self.largest_gid:
-            self.largest_gid = entry.gid
+
+def _check_owner(entry: Entry) -> None:
+    # 2**32 - 1 means "leave it" to chown(2).
+    if not (0 <= entry.uid < 0xFFFFFFFF and 0 <= entry.gid < 0xFFFFFFFF):
+        raise CorruptError(f"read tar: `{shown(entry.name)}` has an impossible owner {entry.uid}:{entry.gid}")

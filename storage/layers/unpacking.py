@@ -73,8 +73,6 @@ class LayerResult:
     implied: tuple[str, ...] = ()
     # Hard links (path, target) whose targets are in lower layers; see `complete`.
     pending_links: tuple[tuple[str, str], ...] = ()
-    uid_max: int = 0
-    gid_max: int = 0
     # What the file system could not hold, for the user to know.
     notes: tuple[str, ...] = ()
 
@@ -153,7 +151,9 @@ class _Producer:
             for piece in inflate(source):
                 self._diff_hash.update(piece)
                 self.inflated += len(piece)
-                if self.inflated > (self._limit or max(_BOMB_SIZE, _BOMB_RATIO * self._blob_size)):
+                if self.inflated > (
+                    self._limit or max(_BOMB_SIZE, _BOMB_RATIO * (self._expected_size or self.received))
+                ):
                     raise StorageError(
                         f"unpack layer: {self.received} bytes inflate to more than {self._limit or self.inflated}",
                         hint="if it is no attack, set pod_max_layer_size in storage.conf, or --storage-opt, to more",
@@ -169,10 +169,6 @@ class _Producer:
                 pass
             self._verify()
             raise
-
-    @property
-    def _blob_size(self) -> int:
-        return self._expected_size or self.received
 
     def _received(self) -> Iterator[bytes]:
         for chunk in self._chunks:
@@ -195,6 +191,11 @@ class _Producer:
             raise CorruptError(f"{name}: received {more}{received} of {self._expected_size} bytes")
         if self._expected_digest is not None and self.blob_digest != self._expected_digest:
             raise CorruptError(f"{name}: received other bytes, of digest {self.blob_digest}")
+
+
+def bounded(options: UnpackOptions, blob_size: int) -> UnpackOptions:
+    """Give options with the limit that holds for a blob of this size: for when the tar itself is what is received."""
+    return replace(options, limit=options.limit or max(_BOMB_SIZE, _BOMB_RATIO * blob_size))
 
 
 def _hasher(digest: str | None) -> hashlib._Hash:
@@ -295,8 +296,6 @@ def _kept(keeping: Keeping, producer: _Producer) -> LayerResult:
         size=producer.inflated,
         entries=keeping.entries,
         implied=keeping.implied,
-        uid_max=keeping.largest_uid,
-        gid_max=keeping.largest_gid,
     )
 
 
@@ -386,8 +385,6 @@ class _Unpacking:
             entries=applier.ordinal + 1,
             implied=tuple(os.fsdecode(path) for path in applier.implied),
             pending_links=pending,
-            uid_max=reader.largest_uid,
-            gid_max=reader.largest_gid,
             notes=applier.notes,
         )
         if self._options.lowers or (pending and not self._options.defer_links):

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _ACCEPT = ", ".join(documents.ACCEPTED)
 _MAX_PAGE = 16 << 20
 _MAX_PAGES = 10_000
+_MAX_LIST = 64 << 20
 _FOREIGN = ("nondistributable", "foreign")
 
 
@@ -149,8 +150,12 @@ class RegistryClient:
 
     def _pages(self, get: Callable[[str], Response], path: str, key: str, what: str) -> Iterator[str]:
         """Yield the strings of a list that comes in pages, each of which names the next."""
+        size = 0
         for _ in range(_MAX_PAGES):
             body, answer = self._transport.fetch(partial(get, path), _MAX_PAGE, what)
+            size += len(body)
+            if size > _MAX_LIST:
+                raise RegistryError(f"{what}: more than {_MAX_LIST} bytes")
             yield from _page(body, key, what)
             following = answer.links.get("next", {}).get("url")
             if not following:

@@ -42,6 +42,7 @@ def added(client: RegistryClient, repository: str, subject: str, raw: bytes, med
         if not isinstance(documents.parse_manifest(present, content_type), documents.Index):
             raise CorruptError(f"the tag {tag_of(subject)} of {repository} is no index of referrers")
         index = json.loads(present)
+        index["manifests"] = index.get("manifests") or []
     entry = _entry(raw, media_type)
     if any(one["digest"] == entry["digest"] for one in index["manifests"]):
         return None

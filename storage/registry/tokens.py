@@ -136,7 +136,8 @@ def _read_token(status: int, body: bytes, realm: str, asked: float, credentials:
         raise RegistryError(f"token server {shown(realm)}: answer is not a JSON object") from None
     if not isinstance(text, str) or not _is_visible(text):
         raise RegistryError(f"token server {shown(realm)}: answer has no token")
-    seconds = float(lifetime) if isinstance(lifetime, int | float) and not isinstance(lifetime, bool) else _SHORTEST
+    known = isinstance(lifetime, int | float) and not isinstance(lifetime, bool)
+    seconds = float(min(lifetime, 1 << 31)) if known else _SHORTEST
     # A token is dropped a little early, so that it does not expire on its way.
     return Token(text, asked + max(seconds, _SHORTEST) - 5)
 

@@ -88,7 +88,7 @@ class DaemonOutput:
         for line in lines.splitlines():
             try:
                 told = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
             if isinstance(told, dict) and told.get("error"):
                 raise StorageError(f"docker-daemon: {told['error']}"[:1000])
@@ -144,9 +144,8 @@ def _body(answer: http.client.HTTPResponse, name: str) -> Iterator[bytes]:
 
 
 def _message(answer: http.client.HTTPResponse) -> str:
-    raw = answer.read(_MAX_ANSWER)
     try:
-        told = json.loads(raw)["message"]
-    except (ValueError, KeyError, TypeError):
+        told = json.loads(answer.read(_MAX_ANSWER))["message"]
+    except (ValueError, KeyError, TypeError, RecursionError, OSError, http.client.HTTPException):
         return f"{answer.status} {answer.reason}"
     return str(told)[:1000]

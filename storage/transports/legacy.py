@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from storage.transports.files import Files
 
 _MAX_LAYERS = 1000
+_MAX_JSON = 16 << 20
 _HEX = frozenset("0123456789abcdef")
 # What of a layer's json belongs to an image's config.
 _KEPT = ("architecture", "author", "config", "created", "docker_version", "os")
@@ -34,19 +35,24 @@ def images(files: Files) -> Iterator[tuple[Callable[[], bytes], tuple[str, ...],
             raise CorruptError(f"{files.path}: repositories: not an object of tags")
         for tag, top in tags.items():
             named.setdefault(_identifier(top), []).append(str(reference.parse(repository).with_tag(tag)))
+    room = _MAX_JSON
     for top, names in named.items():
-        chain = _chain(files, top)
+        chain = _chain(files, top, room)
+        room -= sum(files.size(f"{one}/json") for one, _ in chain)
         layers = tuple(f"{one}/layer.tar" for one, _ in chain)
         yield partial(_config, files, chain, layers), layers, tuple(names)
 
 
-def _chain(files: Files, top: str) -> list[tuple[str, dict[str, Any]]]:
-    """List the layers of an image from the bottom up, each with its json."""
+def _chain(files: Files, top: str, room: int) -> list[tuple[str, dict[str, Any]]]:
+    """List the layers of an image from the bottom up, each with its json; all of these together have so much room."""
     chain: list[tuple[str, dict[str, Any]]] = []
     current = top
     while current:
         if len(chain) >= _MAX_LAYERS or any(current == one for one, _ in chain):
             raise CorruptError(f"{files.path}: layer {top} has too many parents, or is one of its own")
+        room -= files.size(f"{current}/json")
+        if room < 0:
+            raise CorruptError(f"{files.path}: the layers of all images say more than {_MAX_JSON} bytes of themselves")
         document = _object(files, f"{current}/json")
         chain.append((current, document))
         parent = document.get("parent")

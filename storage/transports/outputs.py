@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import os
@@ -14,7 +15,7 @@ from storage.store import random_name, translated
 from storage.trees import remove_tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from storage.documents import Descriptor
 
@@ -131,8 +132,9 @@ class FolderOutput:
 
     def __init__(self, path: str, *, replace: bool = False) -> None:
         """Begin; `replace` is to put the new directory in place of one that is there."""
-        self.path = path.rstrip("/") or "/"
-        self._into = not replace and os.path.isdir(path) and bool(os.listdir(path))
+        self.path = os.path.realpath(path)
+        self._replace = replace
+        self._into = os.path.isdir(path) and (not replace or not os.listdir(path))
         self._written: list[str] = []
         self._made: list[str] = []
         parent, base = os.path.split(self.path)
@@ -162,18 +164,18 @@ class FolderOutput:
 
     def add(self, name: str, chunks: Iterator[bytes]) -> None:
         """Write a file; one that is there is replaced in one step."""
-        base = os.path.basename(name)
         temporary = f".{random_name()}"
         try:
             directory = self._directory(name, make=True)
             try:
-                self._write(directory, temporary, base, chunks)
+                self._write(directory, temporary, name, chunks)
             finally:
                 os.close(directory)
         except OSError as error:
             raise translated(error, f"write {self.path}/{name}") from error
 
-    def _write(self, directory: int, temporary: str, base: str, chunks: Iterator[bytes]) -> None:
+    def _write(self, directory: int, temporary: str, name: str, chunks: Iterator[bytes]) -> None:
+        base = os.path.basename(name)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         fd = os.open(temporary, flags, 0o644, dir_fd=directory)
         try:
@@ -187,7 +189,7 @@ class FolderOutput:
         finally:
             os.close(fd)
         if self._into and not existed:
-            self._written.append(os.readlink(f"/proc/self/fd/{directory}") + "/" + base)
+            self._written.append(name)
 
     def finish(self) -> None:
         """Make the directory visible."""
@@ -203,23 +205,30 @@ class FolderOutput:
 
     def discard(self) -> None:
         """Take back what was written."""
+        for names, remove in ((self._written, os.unlink), (self._made[::-1], os.rmdir)):
+            for name in names:
+                with contextlib.suppress(OSError):
+                    self._remove(name, remove)
+        self._written, self._made = [], []
         if self._root >= 0:
             os.close(self._root)
             self._root = -1
-        for path in self._written:
-            os.unlink(path)
-        for path in reversed(self._made):
-            os.rmdir(path)
-        self._written, self._made = [], []
         if self._work and not self._into:
             remove_tree(self._work)
         self._work = ""
+
+    def _remove(self, name: str, remove: Callable[..., None]) -> None:
+        directory = self._directory(name, make=False)
+        try:
+            remove(os.path.basename(name), dir_fd=directory)
+        finally:
+            os.close(directory)
 
     def _publish(self) -> None:
         try:
             os.rename(self._work, self.path)
         except OSError:
-            if not os.path.isdir(self.path):
+            if not self._replace or not os.path.isdir(self.path):
                 raise
             old = f"{self._work}.old"
             os.rename(self.path, old)
@@ -229,12 +238,13 @@ class FolderOutput:
     def _directory(self, name: str, *, make: bool) -> int:
         """Open the directory that a file is in; a link on the way is refused."""
         current = os.dup(self._root)
-        for part in name.split("/")[:-1]:
+        parts = name.split("/")[:-1]
+        for depth, part in enumerate(parts):
             try:
                 if make and not _exists(part, current):
                     os.mkdir(part, 0o755, dir_fd=current)
                     if self._into:
-                        self._made.append(os.readlink(f"/proc/self/fd/{current}") + "/" + part)
+                        self._made.append("/".join(parts[: depth + 1]))
                 below = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=current)
             finally:
                 os.close(current)

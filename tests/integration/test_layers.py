@@ -73,7 +73,6 @@ def test_owners_modes_and_capabilities(place: Path) -> None:
     assert stat.S_IMODE(os.stat(layer / "d/suid").st_mode) == 0o6755
     assert stat.S_IMODE(os.stat(layer / "p").st_mode) == 0o1600
     assert os.getxattr(layer / "d/ping", "security.capability") == CAPABILITY
-    assert (layer.result.uid_max, layer.result.gid_max) == (70_000, 80_000)
 
 
 @needs_root
@@ -217,10 +216,9 @@ def test_a_single_id(place: Path) -> None:
     with pytest.raises(StorageError, match="its owner 33:0"):
         unpack_mapped(place, 0, ROOTLESS)
     remove_tree(str(place / "staging"))
-    result = unpack_mapped(place, 0, ROOTLESS, ignore_chown_errors=True)
+    unpack_mapped(place, 0, ROOTLESS, ignore_chown_errors=True)
     diff = place / "staging/diff"
     assert ids(diff / "d/f") == (12345, 12345)
-    assert result.uid_max == 1000
     assert b"".join(rebuild_tar(str(place / "staging"))) == ROOTLESS
 
 

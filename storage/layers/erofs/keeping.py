@@ -30,7 +30,6 @@ class Keeping:
         self._index = os.path.join(staging, INDEX)
         self._tar = os.path.join(staging, TAR)
         self._builder = Builder()
-        self.largest_uid = self.largest_gid = 0
 
     @property
     def entries(self) -> int:
@@ -58,7 +57,6 @@ class Keeping:
             except UnfitError:
                 stream.drain()
                 raise
-            self.largest_uid, self.largest_gid = reader.largest_uid, reader.largest_gid
 
     def finish(self, lowers: tuple[str, ...]) -> None:
         """Write the index; what the tar only implies is taken from `lowers`, the layers below as directories."""

@@ -16,6 +16,7 @@ from storage.chunked import known, partial, placement, tarsplit, toc
 from storage.chunked.writer import Chunked
 from storage.documents import Descriptor
 from storage.errors import CorruptError, StorageError
+from storage.layers import unpacking
 from storage.reference import normalize
 from storage.registry.options import RegistryOptions
 from storage.store import Store, open_store
@@ -129,7 +130,20 @@ def test_little_gain_is_not_worth_it(tmp_path: Path) -> None:
     assert parts(registry, [], tmp_path) == registry.data, "as `whole` gives it"
 
 
-@pytest.mark.parametrize("change", ["gone", "link", "shorter", "directory"])
+def test_little_in_the_table_makes_no_large_layer(
+    store: Store, registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unpacking, "_BOMB_SIZE", 8 << 20)
+    monkeypatch.setattr(unpacking, "_BOMB_RATIO", 10)
+    zeros = bytes(3 << 20)
+    serve(registry, "1", tar(entry("usr"), entry("usr/0", zeros)))
+    pull(store, registry, "1")
+    serve(registry, "2", tar(entry("usr"), *(entry(f"usr/{n}", zeros) for n in range(4))))
+    with pytest.raises(StorageError, match="inflate to more than"):
+        pull(store, registry, "2")
+
+
+@pytest.mark.parametrize("change", ["gone", "link", "shorter", "directory", "pipe"])
 def test_a_file_that_is_not_what_was_remembered_is_fetched(old: str, tmp_path: Path, change: str) -> None:
     path = Path(old, "diff/usr/renamed")
     path.unlink()
@@ -139,6 +153,8 @@ def test_a_file_that_is_not_what_was_remembered_is_fetched(old: str, tmp_path: P
         path.write_bytes(BIG[1:])
     elif change == "directory":
         path.mkdir()
+    elif change == "pipe":
+        os.mkfifo(path)  # to open it would be noticed at its other end, as with a device
     registry = written(layer())
     assert parts(registry, [old], tmp_path) == registry.data
 
@@ -173,6 +189,10 @@ def test_nonsense_of_annotations_is_no_position(position: str) -> None:
         b'{"version":1,"entries":[{"type":"reg","name":"a","digest":"md5:%s"}]}' % (64 * b"0"),
         b'{"version":1,"entries":[{"type":"reg","name":"a","offset":5,"endOffset":4,"digest":"sha256:%s"}]}'
         % (64 * b"0"),
+        b'{"version":1,"entries":[{"type":"reg","name":"../a","endOffset":9,"digest":"sha256:%s"}]}' % (64 * b"0"),
+        b'{"version":1,"entries":[{"type":"reg","name":"\\ud800","endOffset":9,"digest":"sha256:%s"}]}' % (64 * b"0"),
+        b'{"version":1,"entries":[{"type":"reg","name":"a","endOffset":9,"digest":"sha256:%s"}]}' % (32 * b"0 "),
+        b'{"version":1,"entries":[%s[]]}' % (4_000_000 * b"[],"),
         b'{"version":1,"entries":[{"type":"reg","name":"a","endOffset":101,"digest":"sha256:%s"}]}' % (64 * b"0"),
     ],
 )

@@ -187,6 +187,7 @@ def test_config() -> None:
         {"rootfs": {"diff_ids": ["sha512:" + "a" * 128]}},
         {"rootfs": {"diff_ids": []}, "os": 1},
         {"rootfs": {"diff_ids": []}, "config": []},
+        {"rootfs": {"diff_ids": []}, "os": "\ud800"},
     ],
 )
 def test_bad_config(document: dict[str, Any]) -> None:

@@ -27,7 +27,7 @@ from storage.transports.docker_archive_destination import DockerArchiveWriter, S
 from storage.transports.files import Files, Folder
 from storage.transports.oci import OciOrigin
 from storage.transports.oci_destination import ArchiveLayout, FolderLayout, OciDestination
-from storage.transports.outputs import FileOutput, StreamOutput, file_output
+from storage.transports.outputs import FileOutput, FolderOutput, StreamOutput, file_output
 from storage.transports.protocols import Destination, Origin
 from storage.transports.spool import open_archive
 from storage.trust.verification import accept_anything
@@ -310,6 +310,43 @@ def test_a_layout_is_not_written_through_links(tmp_path: Path) -> None:
         put(destination, ONE)
     destination.close()
     assert os.listdir(tmp_path / "outside") == []
+
+
+def test_the_second_of_two_new_layouts_does_not_take_the_place_of_the_first(tmp_path: Path) -> None:
+    path = tmp_path / "layout"
+    first, second = (OciDestination(FolderLayout(str(path)), name) for name in ("one", "two"))
+    put(first, ONE)
+    with pytest.raises(StorageError, match="layout"):
+        put(second, ONE)
+    second.close()
+    assert [one["annotations"] for one in json.loads((path / "index.json").read_bytes())["manifests"]] != []
+    assert os.listdir(tmp_path) == ["layout"]
+
+
+@pytest.mark.parametrize("kind", [FolderLayout, None])
+def test_an_empty_directory_is_filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: Any) -> None:
+    (tmp_path / "here").mkdir(mode=0o700)
+    (tmp_path / "link").symlink_to("here")
+    monkeypatch.chdir(tmp_path / "here")
+    put(OciDestination(FolderLayout("."), "n") if kind else DirectoryDestination(str(tmp_path / "link")), ONE)
+    assert len(os.listdir(tmp_path / "here")) > 2
+    assert os.readlink(tmp_path / "link") == "here"
+    assert os.stat(tmp_path / "here").st_mode & 0o777 == 0o700
+
+
+def test_what_is_taken_back_is_not_looked_for_elsewhere(tmp_path: Path) -> None:
+    path, victim = tmp_path / "layout", tmp_path / "victim"
+    for one in (path, victim):
+        one.mkdir()
+        (one / "x").write_bytes(b"")
+    (victim / "oci-layout").write_bytes(b"kept")
+    output = FolderOutput(str(path))
+    output.add("oci-layout", iter([b"{}"]))
+    path.rename(tmp_path / "moved")
+    path.symlink_to(victim)
+    output.discard()
+    assert (victim / "oci-layout").read_bytes() == b"kept"
+    assert os.listdir(tmp_path / "moved") == ["x"]
 
 
 def test_streams(tmp_path: Path) -> None:
