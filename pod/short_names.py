@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pod.errors import PodError
-from storage import reference
+from storage import reference, replacing
 from storage.registry import configuration_files
 from storage.registry.configuration import DISABLED, ENFORCING
 
@@ -92,7 +92,7 @@ def remember(short: str, pulled: Reference, *, aliases_file: str) -> None:
             pairs = {name: str(alias.value or "") for name, alias in known.items()} | {short: value}
             # A JSON string of these is one of TOML, too.
             lines = [f"  {json.dumps(name)} = {json.dumps(pairs[name])}\n" for name in sorted(pairs)]
-            _replace(aliases_file, "".join(["[aliases]\n", *lines]))
+            replacing.replace(aliases_file, "".join(["[aliases]\n", *lines]).encode(), 0o600)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise PodError(f'recording short-name alias ("{short}"="{value}"): {aliases_file}: {reason}') from None
@@ -137,13 +137,3 @@ def _locked(aliases_file: str) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-def _replace(path: str, text: str) -> None:
-    temporary = f"{path}.new"
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(temporary)  # of one who died here; nobody else is at it, for we hold the lock
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with open(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-    os.rename(temporary, path)

@@ -8,6 +8,9 @@ from storage.trust import policy
 from storage.trust.verification import Trust
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
     from pod.config import Config
     from storage.registry.options import RegistryOptions
 
@@ -29,15 +32,19 @@ def signatures(config: Config) -> str:
     return f"{config.home}/.local/share/containers/sigstore" if config.rootless else "/var/lib/containers/sigstore"
 
 
-def policy_to_change(config: Config) -> tuple[str, bytes | None]:
-    """Return the policy file that this user changes, and what is in it so far, None for nothing.
+def change_policy(config: Config, scope: str, wanted: Sequence[dict[str, Any]], *, path: str = "") -> None:
+    """Require something else of a scope, in the file of this path or the one that counts. Raises PolicyError.
 
-    It is the one that counts; an ordinary user's own begins as what the system's says.
+    An ordinary user's own file begins as what the system's says.
     """
-    path = policy.find(policy_files(config))
-    raw = policy.read(path) if path else None
+    from storage.trust import editing
+
     own, system = policy_files(config)
-    return (own if config.rootless or path == own else system), raw
+    changed = path or (own if config.rootless or policy.find((own, system)) == own else system)
+    with editing.locked(changed):
+        source = policy.find((path,) if path else (own, system))
+        raw = policy.read(source) if source else None
+        editing.write(changed, editing.change(raw, scope, wanted, changed))
 
 
 def load(config: Config, options: RegistryOptions, signature_policy: str = "") -> Trust:

@@ -8,13 +8,12 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
-import fcntl
 import json
 import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from storage import credential_helpers
+from storage import credential_helpers, replacing
 from storage.errors import RegistryError, StorageError, UnauthorizedError
 from storage.registry.configuration import AUTH_FILES
 
@@ -309,39 +308,26 @@ def _auths(document: dict[str, Any], path: str) -> dict[str, Any]:
 
 
 def _write(path: str, document: dict[str, Any]) -> None:
-    """Replace the file in one step; a symbolic link stays one."""
-    target = os.path.realpath(path)
     content = document.get("auths", {}) if os.path.basename(path) == ".dockercfg" else document
-    temporary = f"{target}.new"
     try:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)  # of one who died here; nobody else is at it, for we hold the lock
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        with open(descriptor, "w") as file:
-            json.dump(content, file, indent="\t")
-            file.flush()
-            os.fsync(file.fileno())
-        os.rename(temporary, target)
+        replacing.replace(path, json.dumps(content, indent="\t").encode(), 0o600)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise RegistryError(f"writing auth file {path}: {(error.strerror or '').lower()}") from None
+        raise _cannot_write(path, error) from None
 
 
 @contextlib.contextmanager
 def _locked(path: str) -> Iterator[None]:
-    """Hold a lock on the file's directory, so that two logins at once do not lose one another's entry."""
-    directory = os.path.dirname(os.path.realpath(path))
-    try:
-        os.makedirs(directory, mode=0o700, exist_ok=True)
-        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError as error:
-        raise RegistryError(f"writing auth file {path}: {(error.strerror or '').lower()}") from None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    """Let two logins at once not lose one another's entry."""
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(replacing.locked(path))
+        except OSError as error:
+            raise _cannot_write(path, error) from None
         yield
-    finally:
-        os.close(descriptor)
+
+
+def _cannot_write(path: str, error: OSError) -> RegistryError:
+    return RegistryError(f"writing auth file {path}: {(error.strerror or '').lower()}")
 
 
 def _helpers(document: dict[str, Any]) -> dict[str, str]:

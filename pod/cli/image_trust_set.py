@@ -52,9 +52,5 @@ def main(
         raise PodError(f"at least one public key must be defined for type '{type}'", hint="--pubkeysfile names it")
     for key in keys:
         policy.read(key)
-    if policypath:
-        path, raw = policypath, policy.read(policypath) if policy.find([policypath]) else None
-    else:
-        path, raw = trust.policy_to_change(config.load(current))
     wanted = editing.requirements(_TYPES[type], keys)
-    editing.write(path, editing.change(raw, registry, wanted, path))
+    trust.change_policy(config.load(current), registry, wanted, path=policypath)

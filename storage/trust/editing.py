@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-import tempfile
 from typing import TYPE_CHECKING, Any
 
+from storage import replacing
 from storage.trust import policy
 from storage.trust.errors import PolicyError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     Requirements = Sequence[dict[str, Any]]
 
@@ -49,23 +50,25 @@ def change(raw: bytes | None, scope: str, wanted: Requirements, path: str) -> by
     return changed
 
 
+@contextlib.contextmanager
+def locked(path: str) -> Iterator[None]:
+    """Let two that change a policy at once not lose one another's change. Raises PolicyError."""
+    with contextlib.ExitStack() as stack:
+        try:
+            os.makedirs(os.path.dirname(os.path.realpath(path)), exist_ok=True)  # for all to read
+            stack.enter_context(replacing.locked(path))
+        except OSError as error:
+            raise _cannot_write(path, error) from None
+        yield
+
+
 def write(path: str, raw: bytes) -> None:
-    """Put a file in place of another in one step, also across a power cut; a link stays one. Raises PolicyError."""
-    target = os.path.realpath(path)
-    directory = os.path.dirname(target)
-    temporary = ""
+    """Put a policy in place of another (storage/replacing.py); the caller holds its lock. Raises PolicyError."""
     try:
-        os.makedirs(directory, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(prefix=".policy.json.", dir=directory)
-        with open(descriptor, "wb") as file:
-            file.write(raw)
-            os.fchmod(descriptor, 0o644)
-            file.flush()
-            os.fsync(descriptor)
-        os.rename(temporary, target)
-        temporary = ""
+        replacing.replace(path, raw, 0o644)
     except OSError as error:
-        raise PolicyError(f"open {path}: {(error.strerror or str(error)).lower()}") from None
-    finally:
-        if temporary:
-            os.unlink(temporary)
+        raise _cannot_write(path, error) from None
+
+
+def _cannot_write(path: str, error: OSError) -> PolicyError:
+    return PolicyError(f"open {path}: {(error.strerror or str(error)).lower()}")
