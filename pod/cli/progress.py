@@ -1,4 +1,4 @@
-"""How a pull goes on: bars on a terminal, lines elsewhere, on stderr; stdout is for the ID."""
+"""How the copying of images goes on: bars on a terminal, lines elsewhere, on stderr; stdout is for the ID."""
 
 from __future__ import annotations
 

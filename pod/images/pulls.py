@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from pod import events, registries_conf, short_names, trust
 from pod.errors import PodError
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pod.engine import Engine
+    from pod.images.showing import Shown
     from pod.short_names import Choose
     from storage.images import Image
     from storage.platform import Platform
@@ -24,20 +24,6 @@ if TYPE_CHECKING:
     from storage.trust.verification import Trust
 
 POLICIES = ("always", "missing", "never", "newer")
-
-
-class Shown(Protocol):
-    """Who shows how a pull goes on."""
-
-    @property
-    def progress(self) -> Progress:
-        """What storage is told to report to."""
-
-    def begin(self, name: str) -> None:
-        """Announce an image."""
-
-    def note(self, text: str) -> None:
-        """Tell something else."""
 
 
 class Pull:
@@ -80,7 +66,7 @@ class Pull:
         name, image = self._first(text, resolved.candidates, shown)
         events.record(self.engine.config, "image", "pull", id=image.id, name=str(name))
         if resolved.record:
-            self._remember(resolved.record, name)
+            self._remember(resolved.record, name, shown)
         return image
 
     def resolve(self, text: str) -> short_names.Resolved:
@@ -141,11 +127,11 @@ class Pull:
     def _aliases_file(self) -> str:
         return registries_conf.aliases_file(self.engine.config)
 
-    def _remember(self, short: str, name: Reference) -> None:
+    def _remember(self, short: str, name: Reference, shown: Shown) -> None:
         try:
             short_names.remember(short, name, aliases_file=self._aliases_file)
         except (PodError, StorageError) as error:
-            print(f"Warning: {error}", file=sys.stderr)  # the image is there
+            shown.note(f"Warning: {error}")  # the image is there
 
     def all_tags(self, text: str, progress: Progress | None) -> list[Image]:
         """Fetch every tag of a repository."""

@@ -18,8 +18,8 @@ from storage.push_list import push_list
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pod.cli.progress import Silence
     from pod.engine import Engine
+    from pod.images.showing import Shown
     from pod.images.transports import Place
     from storage.lists import ManifestList
     from storage.outgoing import Request, Sent
@@ -39,14 +39,14 @@ class Push:
         self.request = request
         self.sign_by = sign_by
 
-    def any(self, text: str, target: Reference | Place, shown: Silence, *, all: bool) -> str:
+    def any(self, text: str, target: Reference | Place, shown: Shown, *, all: bool) -> str:
         """Copy what a text names, an image or a list; return the digest of its manifest there."""
         list_id = lists.find_id(self.engine.store, text)
         if list_id is not None:
             return self.list(lists.load(self.engine.connection, list_id), target, shown, all=all)
         return self.image(images.resolve(self.engine.store, text), target, shown)
 
-    def image(self, image: images.Image, target: Reference | Place, shown: Silence) -> str:
+    def image(self, image: images.Image, target: Reference | Place, shown: Shown) -> str:
         """Copy an image, and sign it there."""
         sign = signing.signer(self.engine.config, target, self.sign_by) if self.sign_by else None
         with ExitStack() as stack:
@@ -59,7 +59,7 @@ class Push:
         events.record(self.engine.config, "image", "push", id=image.id, name=str(target))
         return sent.digest
 
-    def list(self, found: ManifestList, target: Reference | Place, shown: Silence, *, all: bool) -> str:
+    def list(self, found: ManifestList, target: Reference | Place, shown: Shown, *, all: bool) -> str:
         """Copy a list, and (with `all`) its members."""
         if self.sign_by:
             raise PodError("--sign-by: lists are signed where they are", hint="push it, then: pod image sign --all")
@@ -81,7 +81,7 @@ class Push:
         return digest
 
     def _open(
-        self, stack: ExitStack, target: Reference | Place, names: tuple[str, ...], shown: Silence
+        self, stack: ExitStack, target: Reference | Place, names: tuple[str, ...], shown: Shown
     ) -> tuple[Destination, Send]:
         """Open a destination, and give what sends the blobs of an image there."""
         store, progress = self.engine.store, shown.progress

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
-    from pod.cli.progress import Silence
     from pod.engine import Engine
+    from pod.images.showing import Shown
     from storage.images import Image
     from storage.transports.outputs import Output
     from storage.transports.protocols import Destination
@@ -71,7 +71,7 @@ class _Chosen:
 
 
 def save(
-    engine: Engine, texts: Sequence[str], asked: Saving, show: Callable[[], AbstractContextManager[Silence]]
+    engine: Engine, texts: Sequence[str], asked: Saving, show: Callable[[], AbstractContextManager[Shown]]
 ) -> None:
     """Write what the texts name; without `several` those after the first are further names of the first.
 
