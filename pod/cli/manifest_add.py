@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pod.cli import flags as groups
-from pod.cli.manifest_create import Asked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,6 +11,14 @@ if TYPE_CHECKING:
     from typer import Argument, Option
 
 SHARED = ("pod.cli.flags.access", "pod.cli.flags.member")
+
+
+class Asked:
+    """What the flags of the shared groups come to."""
+
+    def __init__(self) -> None:
+        self.registry: dict[str, Any] = {}
+        self.member: dict[str, Any] = {}
 
 
 def main(

@@ -18,7 +18,6 @@ class Asked:
 
     def __init__(self) -> None:
         self.registry: dict[str, Any] = {}
-        self.member: dict[str, Any] = {}
 
 
 def main(
@@ -35,19 +34,19 @@ def main(
 ) -> None:
     """Create manifest list or image index."""
     from pod import registries
-    from pod.cli.manifest_annotate import annotate_list, pairs
+    from pod.cli.flags.member import annotations_of
     from pod.engine import open_engine
-    from pod.images.lists import Changes, add
+    from pod.images.lists import Changes, add, annotate
     from storage import lists
 
     asked = Asked()
     groups.apply(SHARED, flags, asked)
-    annotations = pairs(annotation)
+    annotations = annotations_of(annotation)
     engine = open_engine(write=True)
     options = registries.options(engine.config, **asked.registry)
     made = lists.create(engine.store, list, amend=amend)
     if annotations:
-        annotate_list(engine, made, annotations)
+        annotate(engine, made, annotations)
     for image in images or ():
         add(engine, made, image, options, all=all, changes=Changes())
     print(made)

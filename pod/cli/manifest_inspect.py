@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pod.cli import flags as groups
-from pod.cli.manifest_create import Asked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,9 +10,15 @@ if TYPE_CHECKING:
 
     from typer import Argument
 
-    from storage.registry.options import RegistryOptions
 
 SHARED = ("pod.cli.flags.access",)
+
+
+class Asked:
+    """What the flags of the shared group come to."""
+
+    def __init__(self) -> None:
+        self.registry: dict[str, Any] = {}
 
 
 def main(list: Annotated[str, Argument(metavar="LIST")], **flags: Any) -> None:
@@ -21,6 +26,7 @@ def main(list: Annotated[str, Argument(metavar="LIST")], **flags: Any) -> None:
     from pod import registries
     from pod.cli import output
     from pod.engine import open_engine
+    from pod.images.lists import remote
     from storage import lists
     from storage.errors import ImageNotFoundError
 
@@ -33,20 +39,3 @@ def main(list: Annotated[str, Argument(metavar="LIST")], **flags: Any) -> None:
     except ImageNotFoundError:
         document = remote(registries.options(engine.config, **asked.registry), list)
     output.write(output.to_json(document, indent="    ") + "\n")
-
-
-def remote(options: RegistryOptions, text: str) -> Any:
-    """Return the manifest or index that a registry has under a name."""
-    import json
-
-    from storage import documents
-    from storage.reference import normalize
-    from storage.registry.origin import Clients, RegistryOrigin
-
-    origin = RegistryOrigin(Clients(options), normalize(text.removeprefix("docker://")))
-    try:
-        raw, content_type, _ = origin.manifest()
-    finally:
-        origin.close()
-    documents.parse_manifest(raw, content_type)
-    return json.loads(raw)

@@ -71,6 +71,46 @@ def add(engine: Engine, list_id: str, text: str, options: RegistryOptions, *, al
     return [member["digest"] for member, _ in found]
 
 
+def annotate(engine: Engine, list_id: str, annotations: Mapping[str, str]) -> None:
+    """Set annotations of a list itself."""
+
+    def change(found: ManifestList) -> None:
+        found.document["annotations"] = {**(found.document.get("annotations") or {}), **annotations}
+
+    lists.change(engine.store, list_id, change)
+
+
+def member_digest(engine: Engine, text: str) -> str:
+    """Return the digest of a member, which is named by it or by an image of the store."""
+    return text if text.startswith("sha256:") else images.resolve(engine.store, text).digest
+
+
+def take_out(engine: Engine, list_id: str, name: str, digest: str) -> None:
+    """Take a member out of a list. Raises PodError, with the list's name, if it has no such member."""
+
+    def change(found: ManifestList) -> None:
+        kept = [member for member in found.members if member["digest"] != digest]
+        if len(kept) == len(found.members):
+            raise PodError(
+                f'removing from manifest list {name}: no instance matching digest "{digest}" found in manifest list'
+            )
+        found.document["manifests"] = kept
+
+    lists.change(engine.store, list_id, change)
+
+
+def remote(options: RegistryOptions, text: str) -> dict[str, Any]:
+    """Return the manifest or index that a registry has under a name."""
+    origin = RegistryOrigin(Clients(options), reference.normalize(text.removeprefix(_DOCKER)))
+    try:
+        raw, content_type, _ = origin.manifest()
+    finally:
+        origin.close()
+    documents.parse_manifest(raw, content_type)
+    found: dict[str, Any] = json.loads(raw)
+    return found
+
+
 def origin_of(config: Config, options: RegistryOptions, source: str, stack: ExitStack) -> Origin:
     """Open what a member's source names; what has to be closed with it is left to the stack."""
     if source.startswith(_DOCKER):

@@ -40,13 +40,8 @@ def declare(
     ] = "",
 ) -> None:
     """Note what is asked for. Raises PodError for an annotation without a value."""
-    for one in annotation or ():
-        if "=" not in one:
-            from pod.errors import PodError
-
-            raise PodError(f"no value given for annotation {one}")
     target.member = {
-        "annotations": dict(one.split("=", 1) for one in annotation or ()),
+        "annotations": annotations_of(annotation),
         "architecture": arch,
         "os": os,
         "variant": variant,
@@ -54,3 +49,13 @@ def declare(
         "features": tuple(features or ()),
         "os_features": tuple(os_features or ()),
     }
+
+
+def annotations_of(texts: list[str] | None) -> dict[str, str]:
+    """Return annotations by key. Raises PodError for one without a value."""
+    from pod.errors import PodError
+
+    for one in texts or ():
+        if "=" not in one:
+            raise PodError(f"no value given for annotation {one}")
+    return dict(one.split("=", 1) for one in texts or ())
