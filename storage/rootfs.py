@@ -66,4 +66,4 @@ def _verify(store: Store, image: Image, suspect: list[tuple[str, str]]) -> None:
 
 def _damaged(image: Image, what: str) -> CorruptError:
     name = image.names[0] if image.names else image.id
-    return CorruptError(f"image {name}: {what}", hint="pod system check --repair mends it")
+    return CorruptError(f"image {name}: {what}", hint="pod system check --repair mends it, or pod pull")

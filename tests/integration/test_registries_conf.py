@@ -198,8 +198,7 @@ BAD = {
     ],
     'unqualified-search-registries = ["127.0.0.1:1"]\nshort-name-mode = ""\n[registries.search]\n'
     'registries = ["127.0.0.1:2"]\n': ["pull", "podnone"],
-    "": ["pull", "podnone"],
-    "# nothing\n": ["run", "podnone:1"],
+    "unqualified-search-registries = []\n": ["run", "podnone:1"],
     "# no registry\n": ["login"],
     '[[registry]]\nlocation = "127.0.0.1:1"\nblocked = true\n': ["pull", "-q", "127.0.0.1:1/x"],
 }

@@ -244,7 +244,7 @@ def test_lowers_are_top_first_and_there(store: Store) -> None:
     os.rmdir(paths[1])
     with pytest.raises(StorageError, match="missing") as failure:
         lowers(store, image)
-    assert failure.value.hint == "pod system check --repair mends it"
+    assert failure.value.hint == "pod system check --repair mends it, or pod pull"
 
 
 def test_layers_of_a_lost_boot_are_not_trusted(store: Store) -> None:
