@@ -44,6 +44,8 @@ def shell_of(store: Pod, name: str) -> pexpect.spawn[str]:
     assert script
     bare = {"bash": ["--norc", "--noprofile", "-i"], "zsh": ["-f", "-i"], "fish": ["--no-config", "-i"]}[name]
     environment = {**store.environment, "PATH": f"{store.home}/bin:/usr/bin:/bin", "TERM": "dumb", "PS1": PROMPT}
+    if name == "fish":
+        environment["XDG_RUNTIME_DIR"] = store.home  # else it leaves a directory in /tmp
     path = os.path.join(store.home, f"pod.{name}")
     with open(path, "w") as file:
         file.write(script)
