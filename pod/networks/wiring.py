@@ -111,9 +111,15 @@ class Wiring:
         nftables.remove(self._firewall, self.network.table, stale)
 
     def take_away(self, known: Place) -> None:
-        """Remove from the container what only its own namespace has; the rest goes when the network ends."""
+        """Remove the container's device; the rest goes when the network ends.
+
+        At once, while the file still tells of it: whoever is killed between the two leaves a device that is found.
+        """
         known.elements = []
-        if not known.links:
+        if known.links:
+            self.cut(known)
+            known.links = []
+        else:
             self._clear(known)
 
     def pass_on(self) -> None:
