@@ -104,9 +104,13 @@ def tell(networks: str, container: str, addresses: list[str], ranges: list[str])
     split = [each.partition("/") for each in ranges]
     known = (addresses, [(firewall.pack(network), int(prefix)) for network, _, prefix in split])
     path = _told(os.fsencode(directory(networks)), container.encode())
-    with open(path + b".new", "wb") as file:
-        file.write(marshal.dumps(known, _FORMAT))
-    os.rename(path + b".new", path)
+    held = shared.lock(os.fsencode(directory(networks)))  # else who settles takes the new file for a dead member's
+    try:
+        with open(path + b".new", "wb") as file:
+            file.write(marshal.dumps(known, _FORMAT))
+        os.rename(path + b".new", path)
+    finally:
+        posix.close(held)
 
 
 def _told(path: bytes, container: bytes) -> bytes:
