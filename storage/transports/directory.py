@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from storage import documents
-from storage.transports.files import read
+from storage.transports.files import read, read_blob
 from storage.transports.oci import sized
 
 if TYPE_CHECKING:
@@ -42,11 +42,7 @@ class DirectoryOrigin:
 
     def blob(self, descriptor: Descriptor) -> bytes:
         """Read a small blob."""
-        if descriptor.data is not None:
-            return descriptor.data
-        raw = read(self._files, blob_name(descriptor.digest), documents.MAX_DOCUMENT)
-        documents.check_digest(raw, descriptor.digest, "blob")
-        return raw
+        return read_blob(self._files, blob_name(descriptor.digest), descriptor)
 
     def open_blob(self, descriptor: Descriptor, *, offset: int = 0) -> Iterator[bytes]:
         """Read a blob."""

@@ -6,11 +6,14 @@ import os
 import stat
 from typing import TYPE_CHECKING, Protocol
 
+from storage import documents
 from storage.compression import inflate
 from storage.errors import CorruptError, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from storage.documents import Descriptor
 
 CHUNK = 256 << 10
 # No archive of images, and no layer, is inflated beyond both.
@@ -119,6 +122,15 @@ def read(files: Files, name: str, limit: int) -> bytes:
         if len(data) == size:
             return data
     raise CorruptError(f"{files.path}: {name}: larger than {limit >> 20} MiB")
+
+
+def read_blob(files: Files, name: str, descriptor: Descriptor) -> bytes:
+    """Read a small blob whole, verified, unless its descriptor has it; CorruptError if it is larger than a document."""
+    if descriptor.data is not None:
+        return descriptor.data
+    raw = read(files, name, documents.MAX_DOCUMENT)
+    documents.check_digest(raw, descriptor.digest, "blob")
+    return raw
 
 
 def inflated(chunks: Iterator[bytes], path: str) -> Iterator[bytes]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from storage import documents
 from storage.errors import CorruptError, ImageNotFoundError, StorageError
-from storage.transports.files import read
+from storage.transports.files import read, read_blob
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,11 +76,7 @@ class OciOrigin:
 
     def blob(self, descriptor: Descriptor) -> bytes:
         """Read a small blob."""
-        if descriptor.data is not None:
-            return descriptor.data
-        raw = read(self._files, blob_name(descriptor.digest), documents.MAX_DOCUMENT)
-        documents.check_digest(raw, descriptor.digest, "blob")
-        return raw
+        return read_blob(self._files, blob_name(descriptor.digest), descriptor)
 
     def open_blob(self, descriptor: Descriptor, *, offset: int = 0) -> Iterator[bytes]:
         """Read a blob."""
