@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pod import state, volumes
-from pod.containers import tree_size
 from pod.containers.status import observe
+from pod.containers.tree import size as tree_size
 from storage import images
 from storage.measuring import size_of
 from storage.sizes import sizes_of_images

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pod.config import Config
-    from pod.containers.logs import Line
+    from pod.containers.logs.reading import Line
 
 _PAUSE = 0.25  # Between two looks whether the container has ended.
 _SETTLED = 0.5  # As long as journald may take to let the last entries be read.
@@ -70,7 +70,7 @@ def lines(
     is_running: Callable[[], bool] | None = None,
 ) -> Iterator[Line]:
     """Give a container's output; with `is_running` what is added too, until it does not run any more."""
-    from pod.containers.logs import Line
+    from pod.containers.logs.reading import Line
 
     last: list[float] = []
 

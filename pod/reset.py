@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from pod import state
 from pod.containers import runtimes
+from pod.containers.remains.salvage import salvage
 from pod.containers.remove import remove_container, remove_tree
-from pod.containers.salvage import salvage
 from pod.images import mounts
 from runtime.errors import OCIRuntimeError
 

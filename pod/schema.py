@@ -6,7 +6,8 @@ Steps are only ever added: a database that an older version wrote is brought up 
 from __future__ import annotations
 
 from pod import secret_rows
-from pod.containers import dependencies, id_ranges
+from pod.containers import dependencies
+from pod.containers.namespaces import id_ranges
 from pod.networks import rows
 
 STEPS = (

@@ -150,7 +150,7 @@ def _is_abandoned(engine: Engine, identity: str, creator: str) -> bool:
     # With many at once this is asked n times by each of n commands: the answer of most comes first.
     if owner and owner[2] == boot_id() and process.is_alive(int(owner[0]), int(owner[1])):
         return False
-    from pod.containers import lost
+    from pod.containers.remains import lost
 
     seen = lost.seen(engine.config, identity)
     if seen.is_running or seen.monitor_pid:

@@ -17,11 +17,11 @@ _MAKING = ("runtime.preparation", "runtime.cgroups")
 
 TOGETHER = {
     "pod.__main__": ((), _READING),
-    "pod.cli.run": (_READING, (*_STARTING, "pod.containers.seccomp_profile")),
+    "pod.cli.run": (_READING, (*_STARTING, "pod.containers.security.seccomp_profile")),
     "pod.cli.exec": (_READING, (*_WRITER, "pod.cli.each", "pod.cli.terminal", "pod.containers.execs")),
     "pod.cli.start": (_READING, (*_WRITER, "pod.cli.each", "pod.cli.terminal", "pod.containers.launch")),
     "pod.cli.ps": (_READING, (*_READER, "pod.cli.output", "pod.containers.listing")),
-    "pod.cli.inspect": (_READING, (*_READER, "pod.cli.output", "pod.containers.inspect")),
+    "pod.cli.inspect": (_READING, (*_READER, "pod.cli.output", "pod.containers.inspect.document")),
     "pod.cli.attaching": ((*_READING, *_STARTING), ("pod.cli.session", "pod.containers.attach", "pod.containers.stop")),
     "runtime.create": (_MONITOR, (*_MAKING, "runtime.start", "runtime.schema", "runtime.seccomp")),
     "runtime.exec": (_MONITOR, _MAKING),

@@ -16,7 +16,7 @@ import engines
 from engines import Engine, Row
 
 sys.path.insert(0, engines.CLONE)
-from pod.containers.seccomp_profile import default_profile
+from pod.containers.security.seccomp_profile import default_profile
 from runtime import syscalls
 from runtime.kernel import CLONE_NEWNS, MS_PRIVATE, MS_REC
 from tests.fixtures import bundle

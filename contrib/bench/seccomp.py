@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 CLONE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, CLONE)
 
-from pod.containers.seccomp_profile import default_profile  # noqa: E402 - the clone's own
+from pod.containers.security.seccomp_profile import default_profile  # noqa: E402 - the clone's own
 from runtime import seccomp  # noqa: E402
 from runtime.seccomp.profile import AUDIT, MACHINES, parse_table  # noqa: E402
 from runtime.seccomp.tables import TABLES  # noqa: E402

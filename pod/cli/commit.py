@@ -46,7 +46,7 @@ def main(
     """Create new image based on the changed container."""
     from pod import state
     from pod.cli.progress import display
-    from pod.containers.commit import CommitOptions, commit
+    from pod.containers.tree.commit import CommitOptions, commit
     from pod.engine import open_engine
 
     options = CommitOptions(

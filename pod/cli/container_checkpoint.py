@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
     from typer import Argument, Option
 
-    from pod.containers.checkpoints import Report
+    from pod.containers.checkpoints.checkpoint import Report
 
 
 def main(
@@ -58,7 +58,8 @@ def main(
 ) -> int:
     """Checkpoint one or more containers."""
     from pod.cli import each
-    from pod.containers import checkpoint_archive, checkpoints
+    from pod.containers.checkpoints import archive as checkpoint_archive
+    from pod.containers.checkpoints import checkpoint as checkpoints
     from pod.containers.chooser import Choice
     from pod.engine import open_engine
     from pod.errors import PodError

@@ -21,8 +21,8 @@ def main(
 ) -> int:
     """Remove what ended containers leave behind, and those that were to be removed at their end."""
     from pod.cli import each
-    from pod.containers import cleanup
     from pod.containers.chooser import Choice
+    from pod.containers.remains import cleanup
     from pod.engine import open_engine
     from pod.errors import ContainerNotFoundError, PodError
 

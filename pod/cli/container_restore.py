@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
     from typer import Argument, Option
 
-    from pod.containers.checkpoints import Report
+    from pod.containers.checkpoints.checkpoint import Report
     from pod.containers.chooser import Choice
     from pod.containers.listing import Listed
     from pod.engine import Engine
@@ -58,7 +58,9 @@ def main(
     """Restore one or more containers from a checkpoint."""
     from pod.cli import each
     from pod.cli.container_checkpoint import show
-    from pod.containers import checkpoint_archive, checkpoint_import, checkpoints
+    from pod.containers.checkpoints import archive as checkpoint_archive
+    from pod.containers.checkpoints import checkpoint as checkpoints
+    from pod.containers.checkpoints import importing as checkpoint_import
     from pod.containers.chooser import Choice
     from pod.engine import open_engine
     from pod.errors import PodError
@@ -120,6 +122,6 @@ def _check_choice(choice: Choice, archive: str) -> None:
 
 
 def _was_saved(engine: Engine, one: Listed) -> bool:
-    from pod.containers import checkpointed
+    from pod.containers.checkpoints import checkpointed
 
     return not one.status.is_running and "checkpointed" in checkpointed.record_of(engine.config, one.container.id)

@@ -23,7 +23,7 @@ def main(
     """Copy files or folders between a container and the local filesystem."""
     import os
 
-    from pod.containers import cp
+    from pod.containers.copying import cp
     from pod.engine import open_engine
     from pod.errors import PodError
 

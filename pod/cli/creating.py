@@ -66,7 +66,7 @@ def create_container(engine: Engine, request: Request) -> Container:
     if request.replace and not request.name:
         raise PodError("cannot replace container without --name being set")
     if request.is_rootfs:
-        from pod.containers import foreign_rootfs
+        from pod.containers.rootfs import foreign as foreign_rootfs
 
         request.rootfs, said = foreign_rootfs.parse(request.reference)
         request.identity |= said

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
     from typer import Argument, Option
 
-    from pod.containers.diff import Change
+    from pod.containers.tree.diff import Change
     from pod.engine import Engine
 
 
@@ -60,7 +60,7 @@ def show(names: list[str], *, format: str, latest: bool, kind: str) -> None:
 def find(engine: Engine, names: list[str], kind: str) -> list[Change]:
     """Return the changes of what the first name means: a container, else an image. Raises PodError if there is none."""
     from pod import state
-    from pod.containers import diff
+    from pod.containers.tree import diff
     from pod.errors import ContainerNotFoundError, PodError
     from pod.images import changes_of
     from storage import images

@@ -19,7 +19,7 @@ def main(
     import os
 
     from pod import state
-    from pod.containers.export import export
+    from pod.containers.tree.export import export
     from pod.engine import open_engine
     from pod.errors import PodError
 

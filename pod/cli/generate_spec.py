@@ -24,7 +24,7 @@ def main(
 
     from pod import state
     from pod.cli import output
-    from pod.containers import specgen
+    from pod.containers.inspect import specgen
     from pod.engine import open_engine
 
     found = state.find_container(open_engine(write=False).connection, container)

@@ -15,7 +15,7 @@ def main(
 ) -> int:
     """Run the health check of a container."""
     from pod.cli import each
-    from pod.containers import health_run
+    from pod.containers.health import run as health_run
     from pod.engine import open_engine
 
     engine = open_engine(write=True)

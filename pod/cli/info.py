@@ -33,7 +33,7 @@ def describe(engine: Engine) -> dict[str, Any]:
     """Return what is known of host, store and program, with podman's names where they are true of pod."""
     from pod import host, registries_conf
     from pod.cli.version import describe as version
-    from pod.containers import log_options
+    from pod.containers.logs import options as log_options
     from pod.networks.create import DRIVERS
 
     return {
@@ -57,7 +57,8 @@ def describe_host(engine: Engine, host: Any) -> dict[str, Any]:
     from pod import events, systemd
     from pod.cli.version import architecture
     from pod.config import DEFAULT_CAPABILITIES
-    from pod.containers import log_options, runtimes
+    from pod.containers import runtimes
+    from pod.containers.logs import options as log_options
 
     machine = os.uname()
     return {

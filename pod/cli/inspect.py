@@ -93,7 +93,7 @@ def _for_template(described: dict[str, Any]) -> dict[str, Any]:
 def describe(engine: Engine, name: str, kind: str, *, size: bool) -> dict[str, Any] | None:
     """Return what is known of the object of this name, the first kind that has one."""
     from pod import state
-    from pod.containers import inspect
+    from pod.containers.inspect import document as inspect
     from pod.errors import ContainerNotFoundError, NoSuchVolumeError
     from storage.errors import ImageNotFoundError
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from typer import Argument, Option
 
-    from pod.containers.logs import Line
+    from pod.containers.logs.reading import Line
     from pod.engine import Engine
     from pod.state import Container
 
@@ -41,8 +41,8 @@ def main(
     Several logs are shown as one, by the time of their lines, each with the ID (or name) of its container.
     """
     from pod import state
-    from pod.containers import log_merging
     from pod.containers.chooser import Choice
+    from pod.containers.logs import merging as log_merging
     from pod.engine import open_engine
     from pod.times import parse_moment
 
@@ -70,7 +70,7 @@ def main(
 
 def _warn(engine: Engine, container: Container) -> None:
     """Say what a full disk has kept from the log and what the log itself cannot say yet."""
-    from pod.containers.logged import missing
+    from pod.containers.logs.logged import missing
 
     lost = missing(engine.config, container.id)
     if lost:

@@ -22,8 +22,8 @@ def main(
 ) -> int:
     """Mount a working container's root filesystem."""
     from pod.cli import each
-    from pod.containers import host_mounts
     from pod.containers.chooser import Choice
+    from pod.containers.tree import host_mounts
     from pod.errors import PodError
 
     if format not in ("", "json"):
@@ -54,7 +54,7 @@ def show(engine: Engine, format: str, *, no_trunc: bool) -> None:
     """List what is mounted."""
     from pod import state
     from pod.cli import output
-    from pod.containers import host_mounts
+    from pod.containers.tree import host_mounts
 
     config = engine.config
     mounted = [one for one in state.containers(engine.connection) if host_mounts.is_mounted(config, one.id)]

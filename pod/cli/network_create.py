@@ -54,7 +54,7 @@ def main(
     ] = None,
 ) -> None:
     """Create networks for containers and pods."""
-    from pod.containers.identities import is_address
+    from pod.containers.inside.identities import is_address
     from pod.engine import open_engine
     from pod.errors import UsageError
     from pod.networks import create

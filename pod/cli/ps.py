@@ -149,7 +149,7 @@ def _text(value: Any) -> str:
 def _cells(engine: Engine, items: list[Listed], *, no_trunc: bool) -> list[list[str]]:
     """Return what the usual columns have; there may be a thousand rows."""
     from pod.cli.output import age
-    from pod.containers.health import status as health
+    from pod.containers.health.checks import status as health
     from pod.containers.listing import ports, status_text
 
     rows = []

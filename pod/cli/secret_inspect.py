@@ -43,7 +43,7 @@ def main(
 def describe(engine: Engine, secret: Secret, *, show: bool) -> dict[str, Any]:
     """Return what is told of a secret; its data only if that is asked for."""
     from pod import secret_drivers
-    from pod.containers.inspect import moment
+    from pod.containers.inspect.document import moment
 
     described: dict[str, Any] = {
         "ID": secret.id,

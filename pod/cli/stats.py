@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
     from typer import Argument, Option
 
-    from pod.containers.usage import Usage
+    from pod.containers.resources.usage import Usage
     from pod.engine import Engine
     from pod.state import Container
 
@@ -52,7 +52,7 @@ def main(
     import sys
     import time
 
-    from pod.containers import usage
+    from pod.containers.resources import usage
     from pod.engine import open_engine
     from pod.errors import PodError
 

@@ -27,7 +27,8 @@ def main(
     import os
 
     from pod.cli import each, output
-    from pod.containers import chooser, top
+    from pod.containers import chooser
+    from pod.containers.processes import top
     from pod.engine import open_engine
     from pod.errors import PodError
 

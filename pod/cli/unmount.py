@@ -20,8 +20,8 @@ def main(
     """Unmounts working container's root filesystem."""
     from pod.cli import each
     from pod.cli.mount import opened
-    from pod.containers import host_mounts
     from pod.containers.chooser import Choice
+    from pod.containers.tree import host_mounts
 
     engine = opened("unmount")
     choice = Choice(containers, all=all, latest=latest)

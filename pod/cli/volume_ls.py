@@ -33,7 +33,7 @@ def main(
     if quiet:
         output.write("".join(f"{volume.name}\n" for volume in found))
     elif format:
-        from pod.containers.inspect import inspect_volume
+        from pod.containers.inspect.document import inspect_volume
 
         rows = [inspect_volume(engine, volume) for volume in found]
         output.print_rows(rows, format, entity="ls", headers={"Name": "VOLUME NAME"}, noheading=noheading)

@@ -1,1 +1,1 @@
-"""Containers: what they are created from, their life, and what is told of them."""
+"""Containers: what they are created from, their life, and lists of them; a folder for each further subject."""

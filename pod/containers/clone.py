@@ -10,8 +10,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from pod import names, state
-from pod.containers import cgroup_place, create, dependencies, limits, update
+from pod.containers import create, dependencies, update
 from pod.containers.remove import remove_container
+from pod.containers.resources import cgroup_place, limits
 from pod.errors import PodError
 from pod.networks import leases
 from runtime import jsontext
@@ -80,7 +81,7 @@ def _auto_ids(engine: Engine, config: dict[str, Any]) -> Any:
     mode = config["namespaces"]["user"]
     if mode.partition(":")[0] != "auto":
         return None
-    from pod.containers import userns
+    from pod.containers.namespaces import userns
 
     options = create.CreateOptions()
     options.image = images.load(engine.store, config["image"]) if config["image"] else None

@@ -9,11 +9,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, TypedDict
 
-    from pod.containers.health import HealthConfig
+    from pod.containers.health.checks import HealthConfig
     from pod.containers.restart import RestartPolicy
 
     class Namespaces(TypedDict):
-        """Which namespaces are its own ("private"), the host's, another's: see pod.containers.namespaces."""
+        """Which namespaces are its own ("private"), the host's, another's: see pod.containers.namespaces.choice."""
 
         network: str
         pid: str
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         gids: list[list[int]]
 
     class Identity(TypedDict):
-        """How the container's process and its surroundings look from inside: see pod.containers.accounts and files."""
+        """How the container's process and its surroundings look from inside: see pod.containers.inside."""
 
         umask: str
         timezone: str
@@ -107,7 +107,7 @@ if TYPE_CHECKING:
         pasta: list[str]  # options of the program
 
     class LogSettings(TypedDict):
-        """What --log-opt comes to; see log_options.py."""
+        """What --log-opt comes to; see logs.options."""
 
         path: str  # empty for the container's own directory
         max_size: int  # bytes; 0 for no limit

@@ -6,15 +6,12 @@ import posix
 import time
 
 from pod import events, names, state, values, volumes
-from pod.containers import (
-    cgroup_place,
-    environment,
-    log_options,
-    restart,
-    runtimes,
-    security_options,
-)
+from pod.containers import restart, runtimes
 from pod.containers.configuration import DEFAULTS
+from pod.containers.inside import environment
+from pod.containers.logs import options as log_options
+from pod.containers.resources import cgroup_place
+from pod.containers.security import options as security_options
 from pod.errors import PodError
 from runtime import jsontext, paths, process
 from storage import database, images, reserve, rootfs
@@ -33,10 +30,10 @@ if TYPE_CHECKING:
         NetworkSettings,
         Storage,
     )
-    from pod.containers.environment import Variables
-    from pod.containers.health import HealthConfig
-    from pod.containers.mounts import Mount
-    from pod.containers.userns import AutoRequest, MapFlags
+    from pod.containers.health.checks import HealthConfig
+    from pod.containers.inside.environment import Variables
+    from pod.containers.mounts.mount import Mount
+    from pod.containers.namespaces.userns import AutoRequest, MapFlags
     from pod.engine import Engine
     from pod.networks.flags import NetworkRequest
     from pod.networks.network import Place
@@ -181,12 +178,12 @@ def _insert_rows(engine: Engine, container: state.Container, auto_ids: AutoReque
         if state.insert_volume(connection, mount["source"], anonymous=anonymous, labels={}, options={}):
             new_volumes.append(mount["source"])
     if auto_ids is not None:
-        from pod.containers import userns
+        from pod.containers.namespaces import userns
 
         userns.choose(connection, auto_ids, config)
     state.insert_container(connection, container, [mount["source"] for mount in mounted])
     if config["id_map"] is not None:
-        from pod.containers import id_ranges
+        from pod.containers.namespaces import id_ranges
 
         id_ranges.record(connection, container)
     if config["image"]:
@@ -293,7 +290,7 @@ def configure(engine: Engine, options: CreateOptions, container_id: str) -> Cont
         or "userns" in engine.config.containers
         or b"PODMAN_USERNS" in posix.environ
     ):
-        from pod.containers import userns
+        from pod.containers.namespaces import userns
 
         userns.settle(engine, options, config)
     modes["user"] = modes["user"] or "host"
@@ -307,7 +304,7 @@ def _mounts(engine: Engine, options: CreateOptions, image_config: dict[str, Any]
     configured = settings.get("volumes") or settings.get("mounts")
     if not (options.mounts or options.volumes_from or image_config.get("Volumes") or configured):
         return []
-    from pod.containers import mount_choice
+    from pod.containers.mounts import choice as mount_choice
 
     return mount_choice.choose(engine, options, image_config)
 
@@ -333,7 +330,7 @@ def _namespaces(engine: Engine, options: CreateOptions) -> Namespaces:
     plain = ":" not in network and not any(mode for kind, mode in options.namespaces.items() if kind != "network")
     if plain and not any(f"{kind}ns" in settings for kind in _PRIVATE if kind != "network"):
         return {**_PRIVATE, "network": network}
-    from pod.containers import namespaces
+    from pod.containers.namespaces import choice as namespaces
 
     return namespaces.settle(engine, options)
 
@@ -346,11 +343,11 @@ def _sections(
     identity: Any = DEFAULTS["identity"] | options.identity
     confinement: Any = DEFAULTS["confinement"] | options.confinement
     if not settings.keys().isdisjoint(("umask", "tz", "base_hosts_file", "no_hosts")):
-        from pod.containers import identities
+        from pod.containers.inside import identities
 
         identity.update(identities.from_settings(settings, options.identity))
     if confinement["sysctls"]:
-        from pod.containers import sysctls
+        from pod.containers.namespaces import sysctls
 
         sysctls.check(confinement["sysctls"], modes)
     if confinement["seccomp_policy"] == "image":
@@ -383,7 +380,7 @@ def _default_init(engine: Engine) -> str:
     """Return the init program that containers.conf asks for."""
     if not engine.config.containers.get("init"):
         return ""
-    from pod.containers import identities
+    from pod.containers.inside import identities
 
     return identities.find_init(str(engine.config.containers.get("init_path") or ""))
 
@@ -398,7 +395,7 @@ def _devices(engine: Engine, options: CreateOptions) -> Devices:
     wanted: Devices = {**(options.devices or DEFAULTS["devices"])}
     more = engine.config.containers.get("devices")
     if options.devices is not None or more:
-        from pod.containers import devices
+        from pod.containers.devices import nodes as devices
 
         wanted["host"] = [*map(devices.parse, more or ()), *wanted["host"]]
         wanted["cdi_dirs"] = engine.config.cdi_spec_dirs
@@ -409,14 +406,14 @@ def _devices(engine: Engine, options: CreateOptions) -> Devices:
 def _settle_limits(engine: Engine, options: CreateOptions) -> None:
     asked = options.resources or options.oom_score_adj is not None
     if asked or not engine.config.containers.keys().isdisjoint(("default_ulimits", "oom_score_adj", "cgroup_conf")):
-        from pod.containers import limits
+        from pod.containers.resources import limits
 
         limits.settle(engine.config, options)
 
 
 def _drop_limits(options: CreateOptions) -> None:
     """Go on without limits where no ordinary user has any, and say so."""
-    from pod.containers import limits
+    from pod.containers.resources import limits
 
     limits.drop_on_v1(options)
 
@@ -439,7 +436,7 @@ def _health(options: CreateOptions, image_config: dict[str, Any]) -> HealthConfi
     if not options.health and not image_config.get("Healthcheck"):
         health = None
     else:
-        from pod.containers import health_flags
+        from pod.containers.health import flags as health_flags
 
         health = health_flags.configure(options.health, image_config)
     if options.sdnotify == "healthy" and (health is None or health["check"]["test"] == ["NONE"]):

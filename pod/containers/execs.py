@@ -5,9 +5,12 @@ from __future__ import annotations
 import posix
 
 from pod import events, names
-from pod.containers import plan, rootfs, runtimes, sessions, spec, status, users
+from pod.containers import plan, runtimes, sessions, status
+from pod.containers.inside import users
 from pod.containers.launched import Launched
-from pod.containers.surroundings import observed
+from pod.containers.rootfs import overlay as rootfs
+from pod.containers.spec import document as spec
+from pod.containers.spec.surroundings import observed
 from pod.errors import StateError
 from runtime import paths
 from runtime.monitor import spawn

@@ -133,7 +133,7 @@ def _until(engine: Engine, values: list[str]) -> Test:
 
 
 def _health(engine: Engine, values: list[str]) -> Test:
-    from pod.containers import health
+    from pod.containers.health import checks as health
 
     return lambda item: item.status.is_running and health.status(engine.config, item.container) in values
 

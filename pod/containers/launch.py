@@ -6,10 +6,11 @@ import posix
 import time
 
 from pod import events, rootless, state
-from pod.containers import create, runtimes, spec, status
-from pod.containers.files import write_file
+from pod.containers import create, runtimes, status
+from pod.containers.inside.files import write_file
 from pod.containers.launched import Launched
 from pod.containers.plan import Plan
+from pod.containers.spec import document as spec
 from pod.errors import ContainerNotFoundError, StateError
 from pod.lock import ContainerLock
 from runtime import jsontext
@@ -53,7 +54,8 @@ class LaunchedContainer(Launched):
         if not self.container.auto_remove:
             self.detach()
             return
-        from pod.containers import deafness, stop
+        from pod.containers import stop
+        from pod.containers.processes import deafness
 
         deaf = deafness.is_deaf(self.pid, self.container.config["stop_signal"])
         stop.stop(self.engine, self.container, timeout=0 if deaf else None)

@@ -69,7 +69,7 @@ def listed(engine: Engine) -> list[Listed]:
     containers = state.containers(engine.connection)
     known = {one.id: observe(engine.config, one.id, rests=one.id not in monitored) for one in containers}
     if any(one.is_guess for one in known.values()):
-        from pod.containers import lost
+        from pod.containers.remains import lost
 
         known |= lost.survivors(engine.config, known)
     return [Listed(one, known[one.id], seen) for one in containers]
@@ -99,7 +99,7 @@ def sort_key(name: str, engine: Engine) -> Callable[[Listed], Any]:
 
 def sizes(engine: Engine, item: Listed) -> dict[str, int]:
     """Return what `ps --size` tells: the bytes written, and those with the image's."""
-    from pod.containers import inspect_fields
+    from pod.containers.inspect import fields as inspect_fields
 
     container = item.container
     written, all_ = inspect_fields.sizes(engine, container, inspect_fields.image_of(engine, container))
@@ -121,7 +121,8 @@ def namespaces(item: Listed) -> dict[str, str]:
 def json_object(engine: Engine, item: Listed, *, size: bool, namespace: bool) -> dict[str, Any]:
     """Return a container as `ps --format json` tells it, with podman's names."""
     from pod.cli.output import age
-    from pod.containers import health, restart
+    from pod.containers import restart
+    from pod.containers.health import checks as health
 
     container, status, config = item.container, item.status, item.container.config
     numbers = namespaces(item) if namespace else {}

@@ -59,13 +59,14 @@ def health(engine: Engine, container: Container) -> Callable[[int], dict[str, An
     """Return what makes the settings of the health checks, once the container has the process of that pid."""
     if not container.config["health"]:
         return None
-    from pod.containers import health_probes
+    from pod.containers.health import probes as health_probes
 
     return lambda pid: health_probes.settings(engine, container, pid)
 
 
 def _health(engine: Engine, container: Container) -> dict[str, Any]:
-    from pod.containers import health_probes, status
+    from pod.containers import status
+    from pod.containers.health import probes as health_probes
 
     pid = status.observe(engine.config, container.id).pid
     return {"health": health_probes.settings(engine, container, pid)} if pid else {}

@@ -62,7 +62,7 @@ def _freeze(engine: Engine, container: Container, pid: int) -> None:
             f"cannot pause container {container.id}: it has no cgroup of its own, by which to stop processes",
             hint="create it without --cgroups=disabled",
         )
-    from pod.containers.files import write_file
+    from pod.containers.inside.files import write_file
 
     write_file(status.paused_path(engine.config, container.id), f"{path} {value}\n")
     runtimes.pause(engine.config, container)

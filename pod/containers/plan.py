@@ -6,17 +6,13 @@ import posix
 import sys
 
 from pod import environ, events
-from pod.containers import (
-    cgroup_place,
-    files,
-    log_options,
-    monitor_settings,
-    rootfs,
-    runtimes,
-    spec,
-    users,
-)
-from pod.containers.surroundings import observed
+from pod.containers import monitor_settings, runtimes
+from pod.containers.inside import files, users
+from pod.containers.logs import options as log_options
+from pod.containers.resources import cgroup_place
+from pod.containers.rootfs import overlay as rootfs
+from pod.containers.spec import document as spec
+from pod.containers.spec.surroundings import observed
 from runtime import paths
 from runtime.monitor import spawn
 from storage import images
@@ -25,8 +21,8 @@ from storage.rootfs import lowers as layer_directories
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pod.containers.configuration import ContainerConfig
-    from pod.containers.mount_sources import Sources
-    from pod.containers.surroundings import Surroundings
+    from pod.containers.mounts.sources import Sources
+    from pod.containers.spec.surroundings import Surroundings
     from pod.engine import Engine
     from pod.networks.connecting import Connector
     from pod.networks.pasta import Connector as PastaConnector
@@ -52,7 +48,7 @@ class Plan:
         self.surroundings = observed(engine, container.id, self.config)
         self.spec = spec.build(self.config, container.id, self.surroundings)
         if any(self.config["devices"].values()):
-            from pod.containers import devices
+            from pod.containers.devices import nodes as devices
 
             self.config = devices.apply(self.spec, self.config, rootless=engine.config.rootless)
         self.runtime = runtimes.of(engine.config, container, engine.config.monitor_dir(container.id))
@@ -68,7 +64,7 @@ class Plan:
         mounts = self.config["mounts"]
         if not self.config["secrets"] and not any(mount["type"] == "volume" or mount.get("more") for mount in mounts):
             return None
-        from pod.containers import mount_sources
+        from pod.containers.mounts import sources as mount_sources
 
         return mount_sources.of(self.engine, self.container, self.surroundings)
 
@@ -92,12 +88,12 @@ class Plan:
 
     def _overlay(self) -> rootfs.Overlay | None:
         if self.config["rootfs"]:
-            from pod.containers import foreign_rootfs
+            from pod.containers.rootfs import foreign as foreign_rootfs
 
             return foreign_rootfs.overlay(self.engine.config, self.config, self.directory, self.surroundings)
         mappings = self.surroundings.id_mappings
         if mappings is not None and self.config["runtime"] and not self.engine.config.rootless:
-            from pod.containers import shifted
+            from pod.containers.rootfs import shifted
 
             shifted.let_in(self.directory, spec.outside(0, mappings[1]))
         return image_overlay(self.engine, self.container, self.surroundings)
@@ -152,7 +148,7 @@ class Plan:
         return any(mode.startswith("container:") for mode in self.config["namespaces"].values())  # type: ignore[attr-defined]
 
     def _join(self) -> None:
-        from pod.containers import joins
+        from pod.containers.namespaces import joins
 
         self.joined = joins.resolve(self.engine.config, self.spec)
         target = self.surroundings.shared_memory
@@ -179,7 +175,7 @@ class Plan:
         if self.overlay.is_plain:
             return
         if paths.is_directory(f"{self.directory}/merged"):
-            from pod.containers import host_mounts
+            from pod.containers.tree import host_mounts
 
             if host_mounts.is_mounted(self.engine.config, self.container.id):
                 rootfs.bind(f"{self.directory}/merged", self.overlay.target)
@@ -201,7 +197,7 @@ def image_overlay(engine: Engine, container: Container, surroundings: Surroundin
     directories = layer_directories(engine.store, image)
     mapped: list[int] = []
     if surroundings.id_mappings is not None:
-        from pod.containers import shifted
+        from pod.containers.rootfs import shifted
 
         directories, mapped = shifted.layers(engine, image, directories, surroundings.id_mappings)
     return rootfs.Overlay(
@@ -239,7 +235,7 @@ def monitor_config(engine: Engine, container: Container) -> spawn.MonitorConfig:
 
 def keep_id_user(engine: Engine, config: ContainerConfig) -> users.User:
     """Return the user that a container's processes are by default under --userns keep-id."""
-    from pod.containers import userns
+    from pod.containers.namespaces import userns
 
     uid, gid = userns.keep_id_user(engine, config["namespaces"]["user"])
     return users.User(uid, gid, [], engine.config.home, is_listed=False)

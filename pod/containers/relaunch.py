@@ -9,9 +9,11 @@ import os
 import time
 
 from pod import state
-from pod.containers import restart, rootfs, runtimes, spec
-from pod.containers.files import write_file
+from pod.containers import restart, runtimes
+from pod.containers.inside.files import write_file
 from pod.containers.plan import Plan, monitor_config
+from pod.containers.rootfs import overlay as rootfs
+from pod.containers.spec import document as spec
 from pod.lock import ContainerLock
 from runtime.monitor import resuming
 from storage.store import boot_id

@@ -45,7 +45,7 @@ def remove_container(
 
     Raises RunningError if it runs and `force` is not said.
     """
-    from pod.containers import lost
+    from pod.containers.remains import lost
 
     with ContainerLock(engine.config, container.id):
         _check_unneeded(engine, container)  # before anything is stopped
@@ -73,7 +73,7 @@ def end_lost(engine: Engine, container: state.Container) -> None:
     """
     if not status.is_lost(engine.config, container.id):
         return
-    from pod.containers import salvage
+    from pod.containers.remains import salvage
     from runtime.monitor import ending
 
     salvage.salvage(engine.config, container.id)
@@ -185,7 +185,7 @@ def delete_files(engine: Engine, container_id: str) -> None:
     try:
         runtimes.delete(config, container_id)
     except (OSError, ValueError, LookupError, TypeError, OCIRuntimeError):
-        from pod.containers import salvage
+        from pod.containers.remains import salvage
 
         salvage.salvage(config, container_id)
     if posix.listdir(f"{config.runroot}/exec"):
@@ -193,7 +193,7 @@ def delete_files(engine: Engine, container_id: str) -> None:
 
         sessions.discard(config, container_id)
     if paths.lexists(f"{config.container_dir(container_id)}/merged"):
-        from pod.containers import host_mounts
+        from pod.containers.tree import host_mounts
 
         host_mounts.release(config, container_id)
     remove_tree(config.monitor_dir(container_id))
@@ -215,7 +215,7 @@ def remove_tree(path: str) -> None:
             if error.errno == ENOTEMPTY:
                 time.sleep(_RETRY_SECONDS)
                 continue
-            from pod.containers import rootfs
+            from pod.containers.rootfs import overlay as rootfs
 
             rootfs.unmount(path)
         else:

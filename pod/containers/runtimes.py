@@ -98,7 +98,7 @@ def delete(config: Config, container_id: str) -> None:
     """Delete what is left of a container at its runtime: state, cgroups, processes. Idempotent."""
     noted = _noted(config, container_id)
     if noted is not None:
-        from pod.containers import strays
+        from pod.containers.remains import strays
         from runtime import external
         from storage import gc
 

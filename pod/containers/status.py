@@ -55,7 +55,7 @@ class Status:
 
     @property
     def is_guess(self) -> bool:
-        """Tell whether nothing is on record but the start: the container may live on (see pod.containers.lost)."""
+        """Tell whether nothing is on record but the start: the container may live on (see remains.lost)."""
         return self.state == "exited" and self.finished == self.started
 
 

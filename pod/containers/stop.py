@@ -100,7 +100,7 @@ def stop(
         seconds = 0
     try:
         if warn is not None and seconds:
-            from pod.containers import deafness
+            from pod.containers.processes import deafness
 
             deafness.tell(engine.config, container, seconds, warn)
         _send(engine.config, container, descriptor, container.config["stop_signal"] if seconds else SIGKILL)
@@ -156,7 +156,7 @@ def settle_or_salvage(config: Config, container_id: str) -> bool:
     seen = status.observe(config, container_id)
     if seen.state != "running" or seen.pid or not seen.monitor_pid:
         return False
-    from pod.containers import salvage
+    from pod.containers.remains import salvage
 
     salvage.salvage(config, container_id)
     return True

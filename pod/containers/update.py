@@ -7,7 +7,8 @@ the row, and the monitor is told. Source: podman-update(1).
 from __future__ import annotations
 
 from pod import events, state
-from pod.containers import cgroup_place, limits, monitor_settings, runtimes, status
+from pod.containers import monitor_settings, runtimes, status
+from pod.containers.resources import cgroup_place, limits
 from pod.errors import ContainerNotFoundError, PodError
 from pod.lock import ContainerLock
 from runtime.errors import OCIRuntimeError
@@ -100,7 +101,7 @@ def _changed(container: Container, changes: Changes, resources: Resources) -> di
             raise PodError('the --rm option conflicts with --restart, when the restartPolicy is not "" and "no"')
         config["restart"] = changes.restart
     if any(value not in ("", None, False) for value in changes.health.values()):
-        from pod.containers import update_health
+        from pod.containers.health import update as update_health
 
         config["health"] = update_health.changed(config["health"], changes.health)
     if changes.env or changes.unsetenv:

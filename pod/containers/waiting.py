@@ -78,7 +78,7 @@ def look(engine: Engine, container: Container, conditions: list[str]) -> int | N
 
 
 def _check_health(engine: Engine, container: Container, conditions: list[str]) -> None:
-    from pod.containers import health
+    from pod.containers.health import checks as health
 
     for condition in conditions:
         if condition in HEALTH and not health.is_checked(container.config):
@@ -86,7 +86,7 @@ def _check_health(engine: Engine, container: Container, conditions: list[str]) -
 
 
 def _healthy(engine: Engine, container: Container, wanted: set[str], seen: status.Status) -> int | None:
-    from pod.containers import health
+    from pod.containers.health import checks as health
 
     if health.status(engine.config, container) in wanted:
         return -1

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from pod.containers import rootfs
-from pod.containers.diff import ADDED, CHANGED, DELETED, Change, compared
+from pod.containers.rootfs import overlay as rootfs
+from pod.containers.tree.diff import ADDED, CHANGED, DELETED, Change, compared
 from storage.layers.erofs.mounting import Opened
 from storage.rootfs import lowers
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 from pod import events
-from pod.containers import rootfs
+from pod.containers.rootfs import overlay as rootfs
 from pod.errors import PodError
 from pod.foreign_mounts import is_mount
 from runtime import kernel, syscalls

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posix
 
 from pod import environ
-from pod.containers.files import has_way_out
+from pod.containers.inside.files import has_way_out
 from pod.errors import PodError
 from pod.networks import flags
 

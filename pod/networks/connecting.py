@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import posix
 
-from pod.containers import hosts, resolv_conf
-from pod.containers.files import Reach, asks_itself, host_address
+from pod.containers.inside import hosts, resolv_conf
+from pod.containers.inside.files import Reach, asks_itself, host_address
 from pod.networks import firewall, forwarding, reserving, rows, standing, sweeping
 from pod.networks.wiring import Wiring
 from runtime import process

@@ -6,7 +6,7 @@ The names are podman's: podman-network-inspect(1), podman-inspect(1).
 from __future__ import annotations
 
 from pod import state
-from pod.containers import inspect_fields
+from pod.containers.inspect import fields as inspect_fields
 from pod.networks import rows, subnets
 from pod.networks.settings import default_name
 
@@ -27,7 +27,7 @@ _ORDER = (
 
 def document(network: Network) -> dict[str, Any]:
     """Return a network as lists show it."""
-    from pod.containers.inspect import moment
+    from pod.containers.inspect.document import moment
 
     known = {**network.document, "created": moment(network.created)}
     shown = {key: known[key] for key in _ORDER if known.get(key) or isinstance(known.get(key), bool)}

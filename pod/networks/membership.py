@@ -10,7 +10,8 @@ import marshal
 import posix
 
 from pod import events
-from pod.containers import network_files, restart
+from pod.containers import restart
+from pod.containers.inside import network_files
 from pod.containers.status import observe
 from pod.errors import PodError
 from pod.lock import ContainerLock

@@ -12,7 +12,7 @@ from __future__ import annotations
 import posix
 from errno import EEXIST
 
-from pod.containers import files
+from pod.containers.inside import files
 from pod.errors import PodError
 from pod.networks import choice, reserving
 from runtime.errors import OCIRuntimeError

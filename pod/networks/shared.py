@@ -12,7 +12,7 @@ import marshal
 import os
 import posix
 
-from pod.containers import files
+from pod.containers.inside import files
 from pod.errors import PodError
 from pod.networks import devices, firewall
 from pod.networks.choice import NO_PASTA, program

@@ -28,7 +28,7 @@ def opened(engine: Engine, volume: Volume) -> int:
     """Open the volume; one that is a mount in a mount namespace of its own, from which this process never returns."""
     place = path(engine.config, volume.name)
     if driver.is_mounted_by(volume.options):
-        from pod.containers.rootfs import enter_mount_namespace
+        from pod.containers.rootfs.overlay import enter_mount_namespace
 
         place = f"{engine.config.runroot}/mounts"
         os.makedirs(place, 0o700, exist_ok=True)

@@ -1,6 +1,6 @@
 """Health checks: when a container is probed, what a result means, and what is done about it.
 
-The settings come from the engine as plain values (see pod.containers.health); a probe is a program that has been
+The settings come from the engine as plain values (see pod.containers.health.checks); a probe is a program that has been
 prepared (see runtime.probe): it stays, forks one process into the container at each interval, and tells how that went.
 So a monitor wakes up once for a check. Where that cannot be, it runs a command line instead. Status, streak and log are
 podman's (podman-healthcheck-run(1)).

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pod.containers.seccomp_profile import default_profile
+from pod.containers.security.seccomp_profile import default_profile
 from runtime import seccomp, syscalls
 from runtime.seccomp.profile import parse_table
 from runtime.seccomp.tables import TABLES

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pod import values
 from pod.cli.flags.resources import words
-from pod.containers import limits
+from pod.containers.resources import limits
 from pod.errors import PodError
 
 TYPE_CHECKING = False

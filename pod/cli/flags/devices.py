@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pod.cli.flags.resources import words
-from pod.containers import devices
+from pod.containers.devices import nodes as devices
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pod.containers import identities
+from pod.containers.inside import identities
 from pod.errors import PodError
 
 TYPE_CHECKING = False
@@ -87,7 +87,7 @@ def declare(
     request.preserve = descriptors(preserve_fds, preserve_fd)
     unset = [name for item in unsetenv or [] for name in item.split(",") if name]
     if env_host is not None or http_proxy is not None or env_merge or unset or unsetenv_all:
-        from pod.containers.environment import Variables
+        from pod.containers.inside.environment import Variables
 
         asked = request.variables = Variables()
         asked.host, asked.http_proxy, asked.merge = env_host, http_proxy, env_merge or []
@@ -112,7 +112,7 @@ def declare(
 
 def _host_users(names: list[str]) -> list[str]:
     if names:
-        from pod.containers import accounts
+        from pod.containers.inside import accounts
 
         for name in names:
             accounts.host_user(name)

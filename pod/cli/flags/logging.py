@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from pod.containers import log_options
+from pod.containers.logs import options as log_options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

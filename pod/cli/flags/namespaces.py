@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pod.containers import namespaces
+from pod.containers.namespaces import choice as namespaces
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def declare(
     for kind, value in (("pid", pid), ("ipc", ipc), ("uts", uts), ("cgroup", cgroupns)):
         options.namespaces[kind] = namespaces.check(kind, value)  # type: ignore[literal-required]
     if userns is not None or uidmap or gidmap or subuidname or subgidname:
-        from pod.containers import userns as user_namespaces
+        from pod.containers.namespaces import userns as user_namespaces
 
         uids, gids = _separate(uidmap), _separate(gidmap)
         options.id_map_flags = user_namespaces.MapFlags(uids, gids, subuidname, subgidname)

@@ -51,7 +51,7 @@ def declare(
     options.env = _environment(env or [], env_file or [])
     options.group_add = _groups(options, group_add or [])
     if init:
-        from pod.containers import identities
+        from pod.containers.inside import identities
 
         options.init_path = identities.find_init(init_path)
     options.user, options.workdir = user, _workdir(workdir)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pod.containers import limits
+from pod.containers.resources import limits
 from pod.errors import PodError
 
 TYPE_CHECKING = False

@@ -42,7 +42,7 @@ def declare(
         raise PodError(f'invalid seccomp policy "{seccomp_policy}": valid policies are ["default" "image"]')
     options.confinement["seccomp_policy"] = seccomp_policy
     if sysctl:
-        from pod.containers import sysctls
+        from pod.containers.namespaces import sysctls
 
         options.confinement["sysctls"] = sysctls.parse(_comma_separated(sysctl))
 

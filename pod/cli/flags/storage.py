@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pod import values
-from pod.containers import mounts
+from pod.containers.mounts import mount as mounts
 from pod.errors import PodError
 
 TYPE_CHECKING = False
@@ -66,7 +66,7 @@ def declare(
     """Note what is asked for. Raises PodError for what makes no sense."""
     options.mounts = [mounts.parse_volume(item) for item in volume or []]
     if mount:
-        from pod.containers.mount_flag import parse_mount
+        from pod.containers.mounts.flag import parse_mount
 
         options.mounts += [one for item in mount for one in parse_mount(item)]
     options.mounts += [mounts.parse_tmpfs(item) for item in tmpfs or []]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pod.containers import files, resolv_conf
+from pod.containers.inside import files, resolv_conf
 from pod.errors import PodError
 from pod.networks import pasta
 

@@ -1,0 +1,1 @@
+"""Containers saved to images, by CRIU, and made to go on from them."""

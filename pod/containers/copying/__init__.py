@@ -1,0 +1,1 @@
+"""`cp`: files and directories between the host and containers."""

@@ -1,0 +1,1 @@
+"""A container's devices: of the host, and of CDI's spec files."""

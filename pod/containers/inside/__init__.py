@@ -1,0 +1,1 @@
+"""What a program finds in its container beside the image: variables, users, files of /etc."""

@@ -1,0 +1,1 @@
+"""Containers' logs: where they are kept, and reading them."""

@@ -1,0 +1,1 @@
+"""The processes of containers, as the host sees them."""

@@ -1,0 +1,1 @@
+"""What is left of containers whose records, monitor or command are gone."""

@@ -1,0 +1,1 @@
+"""A container's limits, where its cgroup is, and what it uses."""

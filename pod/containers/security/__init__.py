@@ -1,0 +1,1 @@
+"""What a container may: capabilities, labels, seccomp."""

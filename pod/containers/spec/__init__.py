@@ -1,0 +1,1 @@
+"""The runtime spec of a container, config.json."""
