@@ -10,6 +10,7 @@ from pod.containers import runtimes
 from pod.containers.remains.salvage import salvage
 from pod.containers.remove import remove_container, remove_tree
 from pod.images import mounts
+from pod.networks import firewall
 from runtime.errors import OCIRuntimeError
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ _RUNROOT = (
     "userns",
     "userns.lock",
     "containers.conf.json",
+    "storage.conf.json",
 )
 
 
@@ -89,6 +91,8 @@ def _delete_all(config: Config) -> None:
             os.rmdir(root)
         except OSError:
             pass  # it holds what is not ours, or is a mount point
+    if not config.rootless:
+        firewall.remove_unused()
 
 
 def _delete(path: str) -> None:

@@ -207,6 +207,20 @@ def add(netlink: Netlink, elements: list[Element], standing: Callable[[], list[E
     _redirect(netlink, elements)
 
 
+def remove_unused() -> None:
+    """Remove the host's table unless a container of any store has elements in it: the next one would load it again."""
+    from runtime.netlink.message import NETFILTER, Netlink
+
+    try:
+        netlink = Netlink.open(NETFILTER)
+        try:
+            nftables.remove_unused(netlink, TABLE)
+        finally:
+            netlink.close()
+    except OSError:
+        pass  # a kernel without nftables, or no right to change it: then there is nothing of ours
+
+
 def _redirect(netlink: Netlink, elements: Iterable[Element]) -> None:
     """Have published UDP ports lead to their containers of now also for who has used them before."""
     for name, key, value in elements:

@@ -6,6 +6,8 @@ import ctypes
 import json
 import os
 import subprocess
+import threading
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -223,6 +225,48 @@ def test_a_batch_that_fails_changes_nothing() -> None:
     assert numbers[:2] == [2, 2]
     assert numbers[2] in (16, 17)
     assert (names, ports) == ([], [[{"concat": ["tcp", 8080]}, {"concat": ["10.88.0.2", 80]}]])
+
+
+def test_a_table_is_removed_when_nothing_is_in_it() -> None:
+    def check() -> Any:
+        netlink = Netlink.open(NETFILTER)
+        seen = [nftables.remove_unused(netlink, "t")]
+        subprocess.run(["nft", "-f", "-"], input=TABLE.encode(), check=True)
+        for element in (("ports", PORT, TARGET), ("names", nftables.interface("pod0"), b"")):
+            nftables.add(netlink, "t", [element])
+            seen.append(nftables.remove_unused(netlink, "t"))
+            nftables.remove(netlink, "t", [element])
+        return [*seen, nftables.remove_unused(netlink, "t"), nftables.has_table(netlink, "t")]
+
+    assert in_network_namespace(check) == [False, False, False, True, False]
+
+
+def test_a_table_is_not_removed_under_who_adds_to_it() -> None:
+    element = ("names", nftables.interface("pod0"), b"")
+
+    def check() -> Counter[str]:
+        outcomes: Counter[str] = Counter()
+        mine, others = Netlink.open(NETFILTER), Netlink.open(NETFILTER)
+        for _ in range(200):
+            subprocess.run(
+                ["nft", "-f", "-"], input=b"table inet t\ndelete table inet t\n" + TABLE.encode(), check=True
+            )
+            removed: list[bool] = []
+            remover = threading.Thread(target=lambda found=removed: found.append(nftables.remove_unused(mine, "t")))
+            remover.start()
+            try:
+                nftables.add(others, "t", [element])
+                added = True
+            except FileNotFoundError:
+                added = False
+            remover.join()
+            outcomes[f"added {added}, removed {removed}, there {nftables.has_table(others, 't')}"] += 1
+        return outcomes
+
+    assert set(in_network_namespace(check)) <= {
+        "added True, removed [False], there True",
+        "added False, removed [True], there False",
+    }
 
 
 def test_very_many_elements_at_once() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 
 import pytest
@@ -119,3 +120,20 @@ def test_the_tables_of_others_stay(net: OnHost, host: TestHost, busybox: str) ->
     net.run("rm", "-f", "-t", "0", "one")
     host.run("nft", "delete", "table", "inet", "pod")
     assert ruleset(host) == before
+
+
+def test_reset_takes_the_table_along_that_nobody_needs(net: OnHost, host: TestHost, busybox: str) -> None:
+    """One table serves all stores of root: the last one's reset removes it."""
+    other = ["--root", f"{net.directory}/other", "--runroot", f"{net.directory}/other-run"]
+    shutil.copytree(net.root, f"{net.directory}/other", symlinks=True)
+    net.run("network", "create", "far", "--subnet", "10.99.0.0/24")
+    net.run("run", "-d", "--network", "far", "-p", "8081:80", busybox, *SERVE)
+    net.run(*other, "run", "-d", "--name", "c", "--hostname", "c", "-p", "8082:80", busybox, *SERVE)
+    before = elements(host)
+    net.run("system", "reset", "--force")
+    assert 0 < len(elements(host)) < len(before)
+    assert eventually_equal(lambda: fetch(host, 8082), "c") == "c"
+    net.run(*other, "rm", "-f", "-t", "0", "c")
+    assert "table inet pod" in ruleset(host)
+    net.run(*other, "system", "reset", "--force")
+    assert ruleset(host) == ""
