@@ -16,7 +16,7 @@ from pod.containers.listing import listed
 from pod.containers.remove import RunningError, remove_container, remove_volume
 from pod.errors import NoSuchVolumeError, VolumeInUseError
 from pod.images import removal
-from storage import database
+from storage import database, lists
 from storage import images as stored_images
 from storage.measuring import freed_with
 
@@ -94,7 +94,7 @@ def images(engine: Engine, texts: list[str], *, all: bool) -> Pruned:
     if texts:
         from pod.images.filters import chosen
 
-        present = stored_images.list_images(engine.store)
+        present = stored_images.list_images(engine.store) + lists.as_images(engine.store)
         keep = {image.id for image in present} - {image.id for image in chosen(engine.store, present, texts)}
     found = removal.prune(engine, all=all, keep=keep)
     return Pruned([one.deleted for one in found if one.deleted], sum(one.freed for one in found))

@@ -22,9 +22,18 @@ _ID_LENGTH = 64
 def find(store: Store, text: str) -> tuple[str, str | None]:
     """Find an image's ID, and the full name by which the text meant it (None if by ID or digest).
 
-    The text is no full name in the store. Raises ImageNotFoundError, or StorageError if several images are meant.
+    The text is no full name of an image in the store. One of a list of manifests means the list's image for this
+    machine, as it does for podman (libimage's LookupImage). Raises ImageNotFoundError, or StorageError if several
+    images are meant.
     """
     connection = store.connection
+    if connection.execute("SELECT 1 FROM manifest_list LIMIT 1").fetchone() is not None:
+        from storage import lists
+
+        listed = lists.find_name(store, text)
+        if listed is not None:
+            image, name = lists.instance(store, listed[0])
+            return image, listed[1] or name
     try:
         wanted = reference.parse(text)
     except BadReferenceError:

@@ -12,13 +12,13 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from storage import database, documents, images
-from storage.errors import BadReferenceError, ImageNotFoundError, StorageError
+from storage import database, documents, images, platform
+from storage.errors import BadReferenceError, ImageInUseError, ImageNotFoundError, StorageError
 from storage.manifests import dump
 from storage.reference import normalize
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from sqlite3 import Connection
 
     from storage.store import Store
@@ -86,26 +86,60 @@ def find(store: Store, text: str) -> ManifestList:
 
     Raises NotListError for what is an image, ImageNotFoundError for what is nothing.
     """
-    found = find_id(store, text)
+    return load(store.connection, meant(store, text)[0])
+
+
+def meant(store: Store, text: str) -> tuple[str, str | None]:
+    """Find as `find_name`, with the errors of `find`."""
+    found = find_name(store, text)
     if found is None:
         image_id, name = images.find(store, text)
         raise NotListError(f"{name or image_id}: image is not a manifest list")
-    return load(store.connection, found)
+    return found
 
 
 def find_id(store: Store, text: str) -> str | None:
     """Find the ID of a list by its name or the beginning of its ID; None if no list is meant."""
+    found = find_name(store, text)
+    return found[0] if found is not None else None
+
+
+def find_name(store: Store, text: str) -> tuple[str, str | None] | None:
+    """Find the ID of a list, and the full name by which the text meant it (None if by ID); None if no list is meant."""
     connection = store.connection
     for name in _names(text):
         row = connection.execute("SELECT list FROM manifest_list_name WHERE name = ?", (name,)).fetchone()
         if row is not None:
-            return str(row[0])
+            return str(row[0]), name
     beginning = text.removeprefix("sha256:")
     if len(beginning) < 4 or beginning.strip("0123456789abcdef"):
         return None
     query = "SELECT id FROM manifest_list WHERE id >= ?1 AND id < ?1 || 'g' LIMIT 2"
     rows = connection.execute(query, (beginning,)).fetchall()
-    return str(rows[0][0]) if len(rows) == 1 else None
+    return (str(rows[0][0]), None) if len(rows) == 1 else None
+
+
+def instance(store: Store, list_id: str) -> tuple[str, str | None]:
+    """Find the image that a list has for this machine; return its ID and a name of the list.
+
+    Raises ImageNotFoundError, with podman's words, if the list has none or the store does not have it.
+    """
+    found = load(store.connection, list_id)
+    index = documents.parse_manifest(found.raw)
+    assert isinstance(index, documents.Index)
+    try:
+        digest = platform.choose(index, platform.host()).digest
+    except ImageNotFoundError as error:
+        raise ImageNotFoundError(f"{error}: image not known", hint=error.hint) from error
+    name = found.names[0] if found.names else None
+    try:
+        return images.find(store, digest)[0], name
+    except ImageNotFoundError as error:
+        raise ImageNotFoundError(
+            f"could not find image instance {digest} of manifest list {name or list_id} in local containers storage: "
+            "image not known",
+            hint="pull the image by its own name first",
+        ) from error
 
 
 def load(connection: Connection, list_id: str) -> ManifestList:
@@ -123,6 +157,16 @@ def every(store: Store) -> list[ManifestList]:
     """Read all lists, the newest first."""
     rows = store.connection.execute("SELECT id FROM manifest_list ORDER BY created DESC, id").fetchall()
     return [load(store.connection, row[0]) for row in rows]
+
+
+def as_images(store: Store) -> list[images.Image]:
+    """Give the lists as what commands on many images tell of them: names, and the size of their document."""
+    found = []
+    for one in every(store):
+        raw, digest = one.raw, one.digest
+        row = (one.id, digest, one.document["mediaType"], raw, b"{}", len(raw), one.created, "", "")
+        found.append(images.Image(row, one.names, [digest], []))
+    return found
 
 
 def change(store: Store, list_id: str, action: Callable[[ManifestList], None]) -> ManifestList:
@@ -153,12 +197,48 @@ def member(found: ManifestList, digest: str) -> dict[str, Any]:
     raise StorageError(f'no image instance matching digest "{digest}" was found in the list or index')
 
 
-def remove(store: Store, list_id: str) -> images.Removed:
-    """Delete a list and its names; the images that it names stay."""
+def remove(store: Store, list_id: str, *, name: str | None = None, force: bool = False) -> images.Removed:
+    """Take one name from a list, or delete it with its names if that was the last; the images that it names stay.
+
+    The rules are those of `images.remove`: `name` is None if the user meant the list by its ID.
+    """
     with database.transaction(store.connection) as connection:
         found = load(connection, list_id)
+        if len(found.names) > 1 and not force:
+            if name is None:
+                raise ImageInUseError(
+                    f"unable to delete image {list_id} by ID with more than one tag ({' '.join(found.names)}): "
+                    "please force removal"
+                )
+            return images.Removed(_drop(connection, found, (name,)), None)
         connection.execute("DELETE FROM manifest_list WHERE id = ?", (list_id,))
     return images.Removed(found.names, list_id)
+
+
+def untag(store: Store, list_id: str, names: Iterable[str] = ()) -> tuple[str, ...]:
+    """Take these full names (without any: all) from a list, which stays; tell which were taken."""
+    with database.transaction(store.connection) as connection:
+        found = load(connection, list_id)
+        return _drop(connection, found, tuple(names) or found.names)
+
+
+def _drop(connection: Connection, found: ManifestList, names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if name not in found.names:
+            raise ImageNotFoundError(f"{name}: tag not known")
+        connection.execute("DELETE FROM manifest_list_name WHERE name = ?", (name,))
+    return names
+
+
+def prune(store: Store, *, all: bool = False, keep: Iterable[str] = ()) -> list[images.Removed]:
+    """Delete the lists without a name (with `all`: every one, for no container has a list), but for those in `keep`."""
+    removed = []
+    with database.transaction(store.connection) as connection:
+        for found in every(store):
+            if (all or not found.names) and found.id not in keep:
+                connection.execute("DELETE FROM manifest_list WHERE id = ?", (found.id,))
+                removed.append(images.Removed(found.names, found.id))
+    return removed
 
 
 def tag(store: Store, list_id: str, name: str) -> None:

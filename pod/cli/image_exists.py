@@ -12,13 +12,12 @@ if TYPE_CHECKING:
 def main(image: Annotated[str, Argument(metavar="IMAGE")]) -> int:
     """Tell by the exit code whether an image is in local storage: 0 if so, else 1."""
     from pod.engine import open_engine
-    from storage import images, lists
+    from storage import images
     from storage.errors import ImageNotFoundError
 
     store = open_engine(write=False).store
     try:
-        if lists.find_id(store, image) is None:
-            images.find(store, image)
+        images.find(store, image)
     except ImageNotFoundError:
         return 1
     return 0

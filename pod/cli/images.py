@@ -40,20 +40,18 @@ def main(
     from pod.cli import output
     from pod.engine import open_engine
     from pod.errors import PodError
-    from storage import images
+    from storage import images, lists
 
     if image and filter:
         raise PodError("cannot specify an image and a filter(s)")
     if sort not in SORT_FIELDS:
         raise PodError(f'"{sort}" is not a valid field for sorting. Choose from: {", ".join(SORT_FIELDS)}')
     store = open_engine(write=False).store
-    found = images.list_images(store)
+    found = images.list_images(store) + lists.as_images(store)
     if filter:
         from pod.images.filters import chosen
 
         found = chosen(store, found, filter)
-    else:
-        found += lists_as_images(store)
     rows = [row for one in found for row in named_rows(store, one, no_trunc=no_trunc)]
     if image:
         rows = wanted_rows(store, rows, image)
@@ -85,19 +83,6 @@ def _cell(value: Any) -> str:
     if callable(value):
         return str(value())
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def lists_as_images(store: Store) -> list[Image]:
-    """Return the lists of manifests as what `images` shows of them: names, and the size of their document."""
-    from storage import lists
-    from storage.images import Image
-
-    found = []
-    for one in lists.every(store):
-        raw, digest = one.raw, one.digest
-        row = (one.id, digest, one.document["mediaType"], raw, b"{}", len(raw), one.created, "", "")
-        found.append(Image(row, one.names, [digest], []))
-    return found
 
 
 class Row(dict[str, "Any"]):
@@ -206,14 +191,14 @@ def used(store: Store, image: Image) -> int:
 def wanted_rows(store: Store, rows: list[Row], text: str) -> list[Row]:
     """Return the rows of a repository, of a name, or of the image that a text stands for."""
     from pod.images.filters import matches
-    from storage import images
+    from storage import images, lists
     from storage.errors import ImageNotFoundError
 
     named = [row for row in rows if row["Repository"] != NONE and matches(full_name(row), text)]
     if named:
         return named
     try:
-        image_id, name = images.find(store, text)
+        image_id, name = lists.find_name(store, text) or images.find(store, text)
     except ImageNotFoundError:
         return []
     return [row for row in rows if row["Id"] == image_id and name in (None, full_name(row))]

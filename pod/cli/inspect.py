@@ -71,11 +71,21 @@ def show(names: list[str], *, kind: str, format: str, size: bool, latest: bool =
     for name in names:
         described = describe(engine, name, kind, size=size)
         if described is None:
-            errors.append(PodError(f"inspecting object: {_MISSING[kind].format(name)}"))
+            hint = _hint(engine, name) if kind in ("all", "image") else ""
+            errors.append(PodError(f"inspecting object: {_MISSING[kind].format(name)}", hint=hint))
         else:
             found.append(described if not format or output.is_json(format) else _for_template(described))
     output.print_inspected(found, format)
     return output.print_errors(errors)
+
+
+def _hint(engine: Engine, name: str) -> str:
+    """Tell of a list of manifests, which is not what `inspect` shows: it shows the list's image for this machine."""
+    from storage import lists
+
+    if lists.find_id(engine.store, name) is None:
+        return ""
+    return f"it is a manifest list without an image for this machine in the store; see pod manifest inspect {name}"
 
 
 def _for_template(described: dict[str, Any]) -> dict[str, Any]:

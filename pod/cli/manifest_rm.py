@@ -19,16 +19,18 @@ def main(
     from pod.cli import rmi
     from pod.cli.output import print_errors
     from pod.engine import open_engine
+    from pod.errors import PodError
+    from pod.images.removal import remove_list
     from storage import lists
     from storage.errors import ImageNotFoundError, StorageError
 
     engine = open_engine(write=True)
     removed: list[Removed] = []
-    errors: list[StorageError] = []
+    errors: list[StorageError | PodError] = []
     for name in names:
         try:
-            removed.append(lists.remove(engine.store, lists.find(engine.store, name).id))
-        except StorageError as error:
+            removed.append(remove_list(engine, *lists.meant(engine.store, name), force=False))
+        except (StorageError, PodError) as error:
             if not (ignore and isinstance(error, ImageNotFoundError)):
                 errors.append(error)
     rmi.print_removed(removed)

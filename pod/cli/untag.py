@@ -16,9 +16,11 @@ def main(
     """Removes one or more names from a locally-stored image."""
     from pod import events
     from pod.engine import open_engine
-    from storage import images
+    from storage import images, lists
 
     engine = open_engine(write=True)
-    image_id, _ = images.find(engine.store, image)
-    for name in images.untag(engine.store, image_id, [images.tag_name(name) for name in names or ()]):
+    taken = [images.tag_name(name) for name in names or ()]
+    list_id = lists.find_id(engine.store, image)
+    image_id = list_id or images.find(engine.store, image)[0]
+    for name in (lists.untag if list_id else images.untag)(engine.store, image_id, taken):
         events.record(engine.config, "image", "untag", id=image_id, name=name)

@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pod.engine import Engine
+    from storage.images import Image
 
     Candidates = list[tuple[str, str]]
 
@@ -30,11 +31,22 @@ def container_ids(engine: Engine) -> Candidates:
 
 
 def images(engine: Engine) -> Candidates:
-    """Return the names of images: in full, and as users write them."""
+    """Return the names of images and of lists of manifests: in full, and as users write them."""
     from storage.images import list_images
 
+    return [*_named(list_images(engine.store)), *lists(engine)]
+
+
+def lists(engine: Engine) -> Candidates:
+    """Return the names of lists of manifests."""
+    from storage.lists import as_images
+
+    return _named(as_images(engine.store))
+
+
+def _named(images: list[Image]) -> Candidates:
     found: Candidates = []
-    for image in list_images(engine.store):
+    for image in images:
         for name in image.names:
             found.append((name, image.id[:12]))
             short = name.removesuffix(":latest").rpartition("/")[2]
@@ -87,6 +99,7 @@ KINDS: dict[str, Callable[[Engine], Candidates]] = {
     "anything": anything,
     "container": containers,
     "image": images,
+    "list": lists,
     "network": networks,
     "paused": paused,
     "resting": resting,

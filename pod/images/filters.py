@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pod.errors import PodError
 from storage import images
+from storage.documents import INDEX_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -42,7 +43,7 @@ def _test(store: Store, key: str, value: str, *, negated: bool) -> Test:
         "id": lambda _, value: lambda image: image.id.startswith(value.removeprefix("sha256:")),
         "intermediate": lambda _, value: _is(value, lambda image: False),
         "label": lambda _, value: lambda image: has_label(image, value),
-        "manifest": lambda _, value: _is(value, lambda image: False),
+        "manifest": lambda _, value: _is(value, lambda image: image.media_type in INDEX_TYPES),
         "readonly": lambda _, value: _is(value, lambda image: image.readonly),
         "reference": lambda _, value: lambda image: any(matches(name, value) for name in image.names),
         "until": lambda _, value: _until(value),

@@ -22,23 +22,38 @@ def remove(engine: Engine, text: str, *, force: bool, all_names: bool = False) -
     With `force`, containers of the image are stopped and removed before it. An ID means an image with several names
     only with `force` or `all_names`.
     """
-    list_id = lists.find_id(engine.store, text)
-    if list_id is not None:
-        return lists.remove(engine.store, list_id)
+    listed = lists.find_name(engine.store, text)
+    if listed is not None:
+        return remove_list(engine, *listed, force=force or all_names)
     image_id, name = images.find(engine.store, text)
     if name is None or len(images.load(engine.store, image_id).names) == 1:
         _release(engine.config, image_id, force=force)
     removed = _remove(engine, image_id, name, force=force, all_names=all_names)
+    _tell(engine, removed, image_id, name)
+    return removed
+
+
+def remove_list(engine: Engine, list_id: str, name: str | None, *, force: bool) -> Removed:
+    """Take a name from a list of manifests, or remove it with its last name (`force`: with all)."""
+    try:
+        removed = lists.remove(engine.store, list_id, name=name, force=force)
+    except ImageInUseError as error:  # What stands in the way are further names: podman's status is another one then.
+        raise PodError(str(error), hint=error.hint) from error
+    _tell(engine, removed, list_id, name)
+    return removed
+
+
+def _tell(engine: Engine, removed: Removed, image_id: str, name: str | None) -> None:
     for one in removed.untagged:
         events.record(engine.config, "image", "untag", id=image_id, name=one)
     if removed.deleted:
         events.record(engine.config, "image", "remove", id=image_id, name=name or image_id)
-    return removed
 
 
 def prune(engine: Engine, *, all: bool, keep: set[str]) -> list[Removed]:
-    """Remove the images that nothing uses (with `all`), or that have no name; `keep` are to stay in any case."""
+    """Remove images and lists that nothing uses (with `all`), or that have no name; `keep` are to stay in any case."""
     found = images.prune(engine.store, all=all, keep=keep | mounts.mounted(engine.config))
+    found += lists.prune(engine.store, all=all, keep=keep)
     for removed in found:
         if removed.deleted:
             events.record(engine.config, "image", "remove", id=removed.deleted, name=removed.deleted)

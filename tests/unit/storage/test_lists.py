@@ -1,0 +1,89 @@
+"""Lists of manifests: which image one stands for, and how they and their names come and go."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from storage import images, lists, platform
+from storage.errors import ImageInUseError, ImageNotFoundError
+from storage.store import Store
+from tests.unit.storage.test_images import DIGEST, add_image, store
+
+__all__ = ["store"]
+
+OTHER = "sha256:" + "e" * 64
+
+
+def member(digest: str, architecture: str = "", variant: str = "") -> dict[str, Any]:
+    here = platform.host()
+    found = {"os": "linux", "architecture": architecture or here.architecture, "variant": variant or here.variant}
+    return {"mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": digest, "size": 2, "platform": found}
+
+
+def add_list(store: Store, name: str, *members: dict[str, Any]) -> str:
+    list_id = lists.create(store, name)
+
+    def fill(found: lists.ManifestList) -> None:
+        for one in members:
+            lists.put(found, one, "docker://x")
+
+    lists.change(store, list_id, fill)
+    return list_id
+
+
+def test_a_list_stands_for_its_image_for_this_machine(store: Store) -> None:
+    image = add_image(store, "a", "localhost/img:1")
+    list_id = add_list(store, "many:1", member(OTHER, "mips64"), member(DIGEST))
+    for text in ("many:1", "localhost/many:1", list_id[:12], f"sha256:{list_id}"):
+        assert images.find(store, text) == (image, "localhost/many:1")
+
+
+def test_a_list_that_has_none(store: Store) -> None:
+    add_image(store, "a", "localhost/img:1")
+    add_list(store, "empty")
+    add_list(store, "foreign", member(DIGEST, "mips64"))
+    add_list(store, "away", member(OTHER))
+    with pytest.raises(ImageNotFoundError, match=r"no image found in image index for .*: image not known"):
+        images.find(store, "empty")
+    with pytest.raises(ImageNotFoundError, match=r"no image found in image index for .*: image not known") as raised:
+        images.find(store, "foreign")
+    assert "mips64" in raised.value.hint
+    with pytest.raises(ImageNotFoundError, match=f"could not find image instance {OTHER} of manifest list"):
+        images.find(store, "away")
+
+
+def test_one_name_of_several_goes_alone(store: Store) -> None:
+    list_id = add_list(store, "many")
+    lists.tag(store, list_id, "more")
+    with pytest.raises(ImageInUseError, match=f"unable to delete image {list_id} by ID with more than one tag"):
+        lists.remove(store, list_id)
+    removed = lists.remove(store, list_id, name="localhost/more:latest")
+    assert (removed.untagged, removed.deleted) == (("localhost/more:latest",), None)
+    assert lists.remove(store, list_id).deleted == list_id
+    assert lists.every(store) == []
+
+
+def test_force_takes_all_names(store: Store) -> None:
+    list_id = add_list(store, "many")
+    lists.tag(store, list_id, "more")
+    removed = lists.remove(store, list_id, force=True)
+    assert (removed.untagged, removed.deleted) == (("localhost/many:latest", "localhost/more:latest"), list_id)
+
+
+def test_untag_leaves_the_list(store: Store) -> None:
+    list_id = add_list(store, "many")
+    with pytest.raises(ImageNotFoundError, match="localhost/no:latest: tag not known"):
+        lists.untag(store, list_id, ["localhost/no:latest"])
+    assert lists.untag(store, list_id) == ("localhost/many:latest",)
+    assert lists.load(store.connection, list_id).names == ()
+    assert lists.find_id(store, "many") is None
+
+
+def test_prune(store: Store) -> None:
+    named, bare = add_list(store, "many"), add_list(store, "bare")
+    lists.untag(store, bare)
+    assert lists.prune(store, keep=[bare]) == []
+    assert [one.deleted for one in lists.prune(store)] == [bare]
+    assert [one.deleted for one in lists.prune(store, all=True)] == [named]
