@@ -178,7 +178,7 @@ def find(key: str, options: RegistryOptions, *, must_exist: bool = True) -> Cred
     )
 
 
-def check(registry: str, username: str, password: str, *, options: RegistryOptions) -> None:
+def check(registry: str, tried: Credentials, *, options: RegistryOptions) -> None:
     """Try credentials at the registry.
 
     `registry` is DOMAIN[/NAMESPACE]. Raises UnauthorizedError when the registry refuses them.
@@ -188,10 +188,10 @@ def check(registry: str, username: str, password: str, *, options: RegistryOptio
     from storage.registry.client import RegistryClient
 
     try:
-        chosen = replace(options.of(registry), credentials=(username, password))
+        chosen = replace(options.of(registry), credentials=None)
         client = RegistryClient(registry.partition("/")[0], chosen)
         try:
-            client.check_login()
+            client.check_login(tried)
         finally:
             client.close()
     except UnauthorizedError as error:

@@ -184,6 +184,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "pod login quay.io",
         "pod login --username ... --password ... quay.io",
         "pod login --authfile dir/auth.json quay.io",
+        "pod login --verify quay.io",
     ),
     "logout": (
         "pod logout quay.io",

@@ -43,6 +43,10 @@ def main(
     ] = None,
     username: Annotated[str, Option("--username", "-u", metavar="string", help="Username for registry")] = "",
     verbose: Annotated[bool, Option("--verbose", "-v", help="Write more detailed information to stdout")] = False,
+    verify: Annotated[
+        bool,
+        Option("--verify", help="Check the stored credentials at the registry; asks and stores nothing"),
+    ] = False,
 ) -> None:
     """Login to a container registry on a specified server."""
     from pod import config as configuration
@@ -60,6 +64,11 @@ def main(
     server = key(registry, options)
     if compat_auth_file and "/" in server:
         raise PodError(f'Credentials cannot be recorded in Docker-compatible format with namespaced key "{server}"')
+    if verify:
+        if username or password or password_stdin or secret or get_login:
+            raise PodError("--verify checks what is stored: it can not be used with other credentials or --get-login")
+        print(verified(server, options))
+        return
     if secret and password:
         raise PodError("--secret can not be used with --password options")
     if secret:
@@ -81,7 +90,7 @@ def main(
         return
     username = username or asked_user(kept.username if kept is not None else "")
     password = password or asked_password(password_stdin)
-    credentials.check(server, username, password, options=options)
+    credentials.check(server, credentials.Credentials(username, password), options=options)
     stored_as = credentials.DOCKER_KEY if compat_auth_file and server == "docker.io" else server
     place = keep(config, stored_as, username, password, options)
     if verbose:
@@ -153,11 +162,30 @@ def valid_already(server: str, kept: Credentials, options: RegistryOptions) -> b
 
     print(f"Authenticating with existing credentials for {server}")
     try:
-        credentials.check(server, kept.username, kept.password, options=options)
+        credentials.check(server, kept, options=options)
     except StorageError:
         print("Existing credentials are invalid, please enter valid username and password")
         return False
     return True
+
+
+def verified(server: str, options: RegistryOptions) -> str:
+    """Try the credentials that a pull would use; return what to say of them.
+
+    Raises PodError if there are none, UnauthorizedError if the registry refuses them.
+    """
+    from pod.errors import PodError
+    from storage import credentials
+    from storage.errors import UnauthorizedError
+
+    kept = credentials.find(server, options)
+    if kept is None:
+        raise PodError(f"not logged into {server}", hint=f"pod login {server}")
+    try:
+        credentials.check(server, kept, options=options)
+    except UnauthorizedError as error:
+        raise UnauthorizedError(str(error), hint=f"what is stored is no longer valid: pod login {server}") from None
+    return f"Login Succeeded! {server} takes the stored credentials of {kept.username or 'a token'}"
 
 
 def asked_user(kept: str) -> str:

@@ -163,8 +163,10 @@ class RegistryClient:
             path = self._next_page(answer.url, following, what)
         raise RegistryError(f"{what}: more than {_MAX_PAGES} pages")
 
-    def check_login(self) -> None:
-        """Raise UnauthorizedError unless the registry takes our credentials (or asks for none)."""
+    def check_login(self, found: credentials.Credentials | None = None) -> None:
+        """Raise UnauthorizedError unless the registry takes these credentials, or ours (or asks for none)."""
+        if found is not None:
+            self._found[""] = found
         self._ping()
         authorizer = self._authorizer("")
         header = authorizer.header("")

@@ -299,6 +299,38 @@ def test_login_where_docker_keeps_its_files(pod: Pod, script: ScriptedRegistry) 
     assert pod.run("login", "--get-login", script.address, env=environment, check=False).code == 125
 
 
+def test_login_verifies_what_is_stored(pod: Pod, script: ScriptedRegistry) -> None:
+    server = script.address
+    script.credentials = ("user", "secret")
+    refused = pod.run("login", "--verify", server, check=False)
+    assert refused.code == 125
+    assert refused.stderr == f"Error: not logged into {server}\nhint: pod login {server}\n"
+    pod.run("login", "-u", "user", "-p", "secret", server)
+    file = os.path.join(pod.home, ".config/containers/auth.json")
+    with open(file) as content:
+        before = content.read()
+    told = pod.run("login", "--verify", server)
+    assert told.stdout == f"Login Succeeded! {server} takes the stored credentials of user\n"
+    assert pod.run("login", "--verify", f"{server}/name/space").code == 0
+    script.credentials = ("user", "changed")
+    refused = pod.run("login", "--verify", server, check=False, input="")
+    assert (refused.code, refused.out) == (125, "")
+    assert refused.stderr == (
+        f'Error: logging into "{server}": invalid username/password\n'
+        f"hint: what is stored is no longer valid: pod login {server}\n"
+    )
+    with open(file) as content:
+        assert content.read() == before
+    for other in (["-u", "user"], ["-p", "secret"], ["--password-stdin"], ["--secret", "s"], ["--get-login"]):
+        refused = pod.run("login", "--verify", *other, server, check=False)
+        assert refused.code == 125
+        assert "--verify checks what is stored" in refused.stderr
+    missing = pod.run("login", "--verify", "--authfile", f"{file}.no", server, check=False)
+    assert missing.code == 125
+    assert "no such file or directory" in missing.stderr
+    pod.run("logout", server)
+
+
 def test_login_with_prompts(pod: Pod, script: ScriptedRegistry) -> None:
     script.credentials = ("user", "secret")
     terminal = pod.spawn("login", script.address)

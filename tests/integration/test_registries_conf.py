@@ -181,6 +181,7 @@ def test_credential_helpers_of_the_configuration(pod: Pod, registry: Registry) -
     assert told.stdout == "Used:  credential helper: podtest\nLogin Succeeded!\n"
     assert '"Secret": "secret"' in Path(pod.home, "store").read_text()
     assert pod.run("login", "--get-login", registry.address, env=environment).out == "me"
+    assert "stored credentials of me" in pod.run("login", "--verify", registry.address, env=environment).out
     pod.run("logout", registry.address, env=environment)
     assert Path(pod.home, "erase").read_text() == registry.address
     assert not os.path.exists(os.path.join(pod.home, ".config/containers/auth.json"))

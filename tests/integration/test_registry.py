@@ -163,10 +163,10 @@ def test_basic_authentication(tmp_path: Path) -> None:
         options = replace(QUICK, auth_files=(path,))
         for user, password in (("user", "mistaken"), ("nobody", "topsecret")):
             with pytest.raises(UnauthorizedError, match="invalid username/password"):
-                credentials.check(domain, user, password, options=options)
+                credentials.check(domain, credentials.Credentials(user, password), options=options)
         with pytest.raises(UnauthorizedError, match="unauthorized: authentication required"):
             RegistryClient(domain, options).manifest("a/b", "latest")
-        credentials.check(domain, "user", "topsecret", options=options)
+        credentials.check(domain, credentials.Credentials("user", "topsecret"), options=options)
         credentials.store(path, domain, "user", "topsecret")
         client = RegistryClient(domain, options)
         assert pull(client, "a/b", "latest") == LAYER

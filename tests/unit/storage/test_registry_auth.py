@@ -255,8 +255,8 @@ def test_checking_credentials(registry: FakeRegistry, tmp_path: Path, auth: str)
     registry.auth = Basic("user", SECRET) if auth == "basic" else Bearer(registry, user="user", password=SECRET)
     options = replace(QUICK, auth_file=str(tmp_path / "auth.json"))
     with pytest.raises(UnauthorizedError, match=f'logging into "{registry.domain}": .*invalid username/password'):
-        credentials.check(registry.domain, "user", "mistaken", options=QUICK)
-    credentials.check(registry.domain, "user", SECRET, options=QUICK)
+        credentials.check(registry.domain, credentials.Credentials("user", "mistaken"), options=QUICK)
+    credentials.check(registry.domain, credentials.Credentials("user", SECRET), options=QUICK)
     credentials.store(str(options.auth_file), registry.domain, "user", SECRET)
     RegistryClient(registry.domain, options).manifest("a/b", "latest")
     credentials.remove(str(options.auth_file), registry.domain)
@@ -268,7 +268,7 @@ def test_checking_credentials_where_nobody_listens() -> None:
     with pytest.raises(
         RegistryError, match=r'authenticating creds for "127\.0\.0\.1:1": pinging .*: connection refused'
     ):
-        credentials.check("127.0.0.1:1", "user", SECRET, options=QUICK)
+        credentials.check("127.0.0.1:1", credentials.Credentials("user", SECRET), options=QUICK)
 
 
 def test_named_auth_file_must_exist(registry: FakeRegistry, tmp_path: Path) -> None:
