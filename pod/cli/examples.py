@@ -121,6 +121,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "pod image rm c4dfb1609ee2 93fd78260bd1 c0ed59d05ff7",
     ),
     "image save": ("pod image save -o myimage.tar imageID",),
+    "image scp": (
+        "pod image scp myimage:latest otherhost::",
+        "pod image scp alice@otherhost::myimage",
+        "sudo pod image scp root@localhost::myimage alice@localhost::",
+    ),
     "image search": ("pod image search --limit 3 quay.io/fedora",),
     "image sign": (
         "pod image sign --sign-by mykey imageID",

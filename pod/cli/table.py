@@ -113,6 +113,7 @@ GROUPS: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
             "push": COMMANDS["push"],
             "rm": COMMANDS["rmi"],
             "save": COMMANDS["save"],
+            "scp": ("image_scp", "Securely copy images"),
             "search": COMMANDS["search"],
             "tag": COMMANDS["tag"],
             "sign": ("image_sign", "Sign an image"),

@@ -23,6 +23,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "history": ("image",),
     "image_exists": ("image",),
     "image_inspect": ("image",),
+    "image_scp": ("image", "none"),
     "import_": ("",),
     "init": ("resting",),
     "inspect": ("anything",),
