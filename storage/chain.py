@@ -163,7 +163,7 @@ def _make_anew(source: str, target: str, lowers: Sequence[str], *, keep: bool) -
 
     One that has hard links into lower layers is unpacked, for no index can say those.
     """
-    options = UnpackOptions(rootless=ids.is_limited(), lowers=tuple(lowers), keep=keep)
+    options = UnpackOptions(rootless=ids.is_limited(), lowers=tuple(lowers), keep=keep, inflated=True)
     worker = fork_unpack(lambda: rebuild_tar(source), target, options=options)
     try:
         worker.result()

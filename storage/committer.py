@@ -51,13 +51,17 @@ def commit_layer(
     reference: str | None = None,
     rootless: bool = False,
     single_id: bool = False,
+    compressed: bool = False,
 ) -> Image:
     """Make an image whose topmost layer is a tar; atomic, and a failure leaves nothing.
 
-    `chunks` is read in a process of its own. `reference` is a full name to give to the image.
+    `chunks` is read in a process of its own, and inflated if it may be `compressed`. `reference` is a full name to give
+    to the image.
     """
     gc.sweep(store)
-    options = options_for(store, UnpackOptions(rootless=rootless, ignore_chown_errors=single_id))
+    options = options_for(
+        store, UnpackOptions(rootless=rootless, ignore_chown_errors=single_id, inflated=not compressed)
+    )
     try:
         with Interrupts() as interrupts, store.publishing(), store.staging() as staging:
             worker = fork_unpack(lambda: chunks, staging.path, options=options)

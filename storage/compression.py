@@ -56,7 +56,7 @@ def inflate(chunks: Iterator[bytes]) -> Iterator[bytes]:
         import lzma
 
         return _members(source, lzma.LZMADecompressor, "xz")
-    return _plain(source)
+    return pieces(source)
 
 
 def _at_least(chunks: Iterator[bytes], size: int) -> bytes:
@@ -73,7 +73,8 @@ def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
     yield from rest
 
 
-def _plain(chunks: Iterator[bytes]) -> Iterator[bytes]:
+def pieces(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield a stream that is not compressed, whatever its first bytes look like, in such pieces too."""
     for chunk in chunks:
         if len(chunk) <= CHUNK:
             yield chunk

@@ -52,5 +52,11 @@ def import_tar(
         }
 
     return commit_layer(
-        store, chunks, Draft(document, history, now), reference=reference, rootless=rootless, single_id=single_id
+        store,
+        chunks,
+        Draft(document, history, now),
+        reference=reference,
+        rootless=rootless,
+        single_id=single_id,
+        compressed=True,
     )

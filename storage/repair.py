@@ -191,6 +191,7 @@ class Repairer:
             ignore_chown_errors=self.single_id,
             defer_links=True,
             keep=os.path.lexists(os.path.join(path, TAR)),
+            inflated=True,
         )
         with self.store.staging() as staging:
             worker = fork_unpack(lambda: rebuild_tar(path), staging.path, options=options, expected_diff_id=diff_id)

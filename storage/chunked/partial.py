@@ -58,9 +58,9 @@ def layer(origin: object, blob: Descriptor) -> Layer | None:
 
 
 def stream(source: Layer, layers: list[str], whole: Callable[[], Iterator[bytes]], directory: str) -> Iterator[bytes]:
-    """Yield the tar, with contents from the directories of other layers where they are there.
+    """Yield the tar, with contents from other layers where they are there.
 
-    If too little is there, yield what `whole` gives instead. The files are remembered in `directory`.
+    If too little is there, all of it is what `whole` gives, inflated. The files are remembered in `directory`.
     Raises CorruptError if the tables contradict each other or the blob.
     """
     table = _toc(source)
@@ -69,7 +69,7 @@ def stream(source: Layer, layers: list[str], whole: Callable[[], Iterator[bytes]
         missing = [file for file in table.files if not contents.has(file.digest, file.size)]
         size = sum(file.size for file in table.files)
         if sum(file.size for file in missing) > (1 - _WORTHWHILE) * size:
-            yield from whole()
+            yield from compression.inflate(whole())
         else:
             yield from _assembled(source, table, contents, missing)
     finally:

@@ -124,6 +124,41 @@ class Stream:
             self._mark = self._position
 
 
+class FileStream(Stream):
+    """The stream of an open file: what is skipped is not read."""
+
+    __slots__ = ("_fd", "_size", "position")
+
+    def __init__(self, fd: int) -> None:
+        super().__init__(iter(()), lambda _: None)
+        self._fd = fd
+        self._size = os.fstat(fd).st_size
+        self.position = 0
+
+    def block(self) -> bytes:
+        """Read 512 bytes, fewer at the end of the file."""
+        data = os.pread(self._fd, BLOCK, self.position)
+        self.position += len(data)
+        return data
+
+    def read(self, size: int) -> bytes:
+        """Read exactly `size` bytes."""
+        data = os.pread(self._fd, size, self.position)
+        if len(data) != size:
+            raise CorruptError("read tar: the stream ends within an entry")
+        self.position += size
+        return data
+
+    def skip(self, size: int) -> None:
+        """Pass over exactly `size` bytes: a size that the file does not have is met here."""
+        if self.position + size > self._size:
+            raise CorruptError("read tar: the stream ends within an entry")
+        self.position += size
+
+    def drain(self) -> None:
+        """Leave the rest alone."""
+
+
 def write_all(fd: int, data: memoryview) -> None:
     """Write all of it: a write may be cut short by a disk that is full; the next one says why."""
     while data:

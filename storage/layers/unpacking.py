@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass, replace
 from hashlib import sha256, sha512
 
-from storage.compression import inflate
+from storage.compression import inflate, pieces
 from storage.errors import CorruptError, NoSpaceError, StorageError
 from storage.layers import displaced, headerlog, landlock
 from storage.layers.apply import Applier
@@ -54,6 +54,8 @@ class UnpackOptions:
     writable: tuple[str, ...] = ()
     # What it may inflate to, in bytes; 0: what no real layer exceeds.
     limit: int = 0
+    # What comes is the tar itself, not to be inflated whatever its first name looks like.
+    inflated: bool = False
     # The tar is no layer: names that begin with `.wh.` are names as all others.
     plain: bool = False
     # Keep the tar, with an index, instead of unpacking it; unless it has something that no index can tell.
@@ -86,12 +88,13 @@ class _Producer:
         digest: str | None,
         size: int | None,
         progress: Callable[[int], None],
-        limit: int = 0,
+        options: UnpackOptions,
     ) -> None:
         self._chunks = chunks
         self._expected_digest, self._expected_size = digest, size
         self._progress = progress
-        self._limit = limit
+        self._limit = options.limit
+        self._inflate = pieces if options.inflated else inflate
         self._queue: queue.Queue[bytes | BaseException | None] = queue.Queue(_QUEUE)
         self._stopped = self._ended = False
         self._blob_hash = _hasher(digest)
@@ -148,7 +151,7 @@ class _Producer:
     def _produce(self) -> None:
         source = self._received()
         try:
-            for piece in inflate(source):
+            for piece in self._inflate(source):
                 self._diff_hash.update(piece)
                 self.inflated += len(piece)
                 if self.inflated > (
@@ -194,8 +197,8 @@ class _Producer:
 
 
 def bounded(options: UnpackOptions, blob_size: int) -> UnpackOptions:
-    """Give options with the limit that holds for a blob of this size: for when the tar itself is what is received."""
-    return replace(options, limit=options.limit or max(_BOMB_SIZE, _BOMB_RATIO * blob_size))
+    """Give options for when the tar itself is what is received, with the limit that holds for a blob of this size."""
+    return replace(options, inflated=True, limit=options.limit or max(_BOMB_SIZE, _BOMB_RATIO * blob_size))
 
 
 def _hasher(digest: str | None) -> hashlib._Hash:
@@ -229,7 +232,7 @@ def unpack(
         run = _keep if options.keep else _unpack
         if confine:
             landlock.confine(staging, *options.writable)
-        producer = _Producer(chunks, expected_digest, expected_size, progress or _no_progress, options.limit)
+        producer = _Producer(chunks, expected_digest, expected_size, progress or _no_progress, options)
         try:
             return run(staging, options, producer, expected_diff_id)
         finally:
@@ -279,7 +282,9 @@ def _keep(staging: str, options: UnpackOptions, producer: _Producer, expected_di
         os.unlink(index)
     tar = os.path.join(staging, TAR)
     with open(tar, "rb", buffering=0) as file:
-        again = _Producer(iter(lambda: file.read(_CHUNK), b""), None, None, _no_progress)
+        again = _Producer(
+            iter(lambda: file.read(_CHUNK), b""), None, None, _no_progress, replace(options, inflated=True)
+        )
         try:
             result = _unpack(staging, options, again, expected_diff_id)
         finally:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from storage.errors import CorruptError, StorageError
 from storage.layers import tar
-from storage.layers.stream import BLOCK, Stream
+from storage.layers.stream import FileStream
 from storage.transports.files import CHUNK
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class Archive:
         return self._members[member]
 
     def _index(self) -> None:
-        stream = _FileStream(self._fd)
+        stream = FileStream(self._fd)
         seen: set[str] = set()
         try:
             for entry in tar.Reader(stream):
@@ -125,38 +125,3 @@ def _inside(target: bytes) -> str:
         return os.fsdecode(tar.clean(target))
     except CorruptError:
         return os.fsdecode(target)
-
-
-class _FileStream(Stream):
-    """The stream of an open file: what is skipped is not read."""
-
-    __slots__ = ("_fd", "_size", "position")
-
-    def __init__(self, fd: int) -> None:
-        super().__init__(iter(()), lambda _: None)
-        self._fd = fd
-        self._size = os.fstat(fd).st_size
-        self.position = 0
-
-    def block(self) -> bytes:
-        """Read 512 bytes, fewer at the end of the file."""
-        data = os.pread(self._fd, BLOCK, self.position)
-        self.position += len(data)
-        return data
-
-    def read(self, size: int) -> bytes:
-        """Read exactly `size` bytes."""
-        data = os.pread(self._fd, size, self.position)
-        if len(data) != size:
-            raise CorruptError("read tar: the stream ends within an entry")
-        self.position += size
-        return data
-
-    def skip(self, size: int) -> None:
-        """Pass over exactly `size` bytes: a size that the file does not have is met here."""
-        if self.position + size > self._size:
-            raise CorruptError("read tar: the stream ends within an entry")
-        self.position += size
-
-    def drain(self) -> None:
-        """Leave the rest alone."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import random
 import stat
@@ -246,6 +247,15 @@ def _seen(place: Path, data: bytes, *, keep: bool) -> object:
 def test_entries_that_replace_their_own_way(tmp_path: Path, parts: list[bytes]) -> None:
     data = archive(*parts)
     assert _seen(tmp_path / "a", data, keep=True) == _seen(tmp_path / "b", data, keep=False)
+
+
+@pytest.mark.usefixtures("staging")
+def test_a_name_that_looks_like_compression(tmp_path: Path) -> None:
+    """The blob is inflated once: what comes of it, and has to be unpacked after all, is taken as it is."""
+    data = gzip.compress(archive(file(b"BZh91AY", b"data"), link(b"to", b"missing")))
+    seen = _seen(tmp_path / "a", data, keep=True)
+    assert not isinstance(seen, str), seen
+    assert seen == _seen(tmp_path / "b", data, keep=False)
 
 
 @pytest.mark.usefixtures("staging")
