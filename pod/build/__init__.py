@@ -1,0 +1,1 @@
+"""`pod build`: from a Containerfile and a context to an image."""

@@ -1,0 +1,1 @@
+"""What a build copies: contexts, which of their files, what these are told apart by, and copying them."""
