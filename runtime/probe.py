@@ -1,8 +1,9 @@
 """A process that joins a container again and again, as `exec` has it, but prepared once (see steps.py).
 
 Whoever runs the program gives it descriptors: 0 its input, 1 and 2 its output, 3 the pidfd of the container's first
-process, 4 to which it writes how each run went (steps.py), 5 a directory: while that has a file `paused`, it runs
-nothing. What it does is what `runtime.exec` and `runtime.init.Program` do, step by step; tests compare both.
+process, 4 to which it writes how a run went (steps.py), 5 a directory: while that has a file `paused`, it runs nothing,
+6 the page in which it notes how each run went (answers.py). What it does is what `runtime.exec` and
+`runtime.init.Program` do, step by step; tests compare both.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-PIDFD, RESPONSE, DIRECTORY = 3, 4, 5
+PIDFD, RESPONSE, DIRECTORY, ANSWERS = 3, 4, 5, 6
 _PR_SET_NAME = 15
 _SIGCHLD = 17
 # The child borrows the memory of the program until its execve: nothing is copied, and nothing is lost, for all that the
@@ -106,6 +107,7 @@ def _repeat(program: Steps) -> None:
 def _begin(program: Steps) -> None:
     """Set the name that `ps` and `top` show, and the signals that posix_spawn(3) leaves ignored for the C library."""
     program.add("prctl", _PR_SET_NAME, program.text("pod-health"))
+    program.share(ANSWERS)
     default = program.data(bytes(32))
     for number in _LIBRARY_SIGNALS:
         program.add("rt_sigaction", number, default, 0, 8)

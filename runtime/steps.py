@@ -8,10 +8,11 @@ that nobody can change.
 
 The list is an array of `struct step { u64 number, arguments[6], store, mode, more }`. `store` is the address that the
 result is written to, so that it can be an argument of a later step; of the modes see below. The parent waits for its
-child, writes how that went (`struct answer { timespec began, ended; u64 status }`), sleeps for the interval, and goes
-back to where the list is to be repeated from: it has a timer of its own, for each process that need not wake up to tell
-another that it is time is a fifth of what a check costs. At the end of the list nothing could be executed: the child
-says so on its standard error and exits with 127 or 126, as a shell would.
+child, notes how that went in a page that it shares (runtime/answers.py), and writes it to a pipe as well unless whoever
+listens there wants to hear of nothing but failures: to wake another process up is a fifth of what a check costs. So it
+keeps the time itself, too: it sleeps for the interval, and goes back to where the list is to be repeated from. At the
+end of the list nothing could be executed: the child says so on its standard error and exits with 127 or 126, as a shell
+would.
 
 The child may borrow the program's memory (CLONE_VM) without the parent having to stand still: that writes to none of
 what the child uses, and reads nothing until it has ended.
@@ -23,6 +24,7 @@ from __future__ import annotations
 
 import struct
 
+from runtime import answers
 from runtime.moments import SECOND
 from runtime.syscalls import MACHINE
 from runtime.trampoline import BASE, HEADERS, elf
@@ -38,13 +40,13 @@ NOTE = 6  # IGNORE; success is noted
 UNLESS_NOTED = 7  # MUST; left out if success was noted
 UNLESS = 8  # a success: this time nothing is run, which the answer tells by the status SKIPPED
 
-SKIPPED = 0xFFFFFFFF
-ANSWER = 40  # bytes
+_PAGE = 0x10000000  # where the program has the page that it shares
 
 X86_64_ASSEMBLY = """
 .intel_syntax noprefix
 start:
   mov rbx, [rip + data]                 # the step
+  mov r15, [rip + data + 72]            # the page
   xor r12d, r12d                        # 1: something was there but could not be executed
   xor r14d, r14d                        # 1: success was noted
 step:
@@ -135,23 +137,42 @@ wait:
   mov r13, rax
 again:
   mov rdi, r13
-  lea rsi, [rip + data + 104]
+  lea rsi, [r15 + 48]
   xor edx, edx
   xor r10d, r10d
-  mov eax, 61                           # wait4(child, &answer.status, 0, NULL)
+  mov eax, 61                           # wait4(child, &page->now.status, 0, NULL)
   syscall
   cmp eax, -4                           # EINTR
   je again
 answer:
   xor edi, edi
-  lea rsi, [rip + data + 88]
-  mov eax, 228                          # clock_gettime(CLOCK_REALTIME, &answer.ended)
+  lea rsi, [r15 + 32]
+  mov eax, 228                          # clock_gettime(CLOCK_REALTIME, &page->now.ended)
   syscall
+  mov rax, [r15]                        # page->answers[page->count % 64] = page->now
+  mov ecx, eax
+  and ecx, 63
+  lea rcx, [rcx + rcx * 4]
+  lea rdi, [r15 + rcx * 8 + 64]
+  lea rsi, [r15 + 16]
+  mov ecx, 5
+  rep movsq
+  inc rax
+  mov rdx, rax
+  xchg [r15], rdx                       # ++page->count, seen by all before the wish is looked at
+  cmp dword ptr [r15 + 8], 1            # page->wish
+  jne tell_all
+  test al, 31
+  jz tell_all
+  cmp dword ptr [r15 + 48], 0
+  je sleep
+tell_all:
   mov edi, [rip + data + 48]
-  lea rsi, [rip + data + 72]
+  lea rsi, [r15 + 16]
   mov edx, 40
-  mov eax, 1                            # write(response_fd, &answer, 40)
+  mov eax, 1                            # write(response_fd, &page->now, 40)
   syscall
+sleep:
   mov edi, 1
   xor esi, esi
   lea rdx, [rip + data + 56]
@@ -166,16 +187,17 @@ exit:
   mov eax, 231
   syscall
 skip:
-  mov dword ptr [rip + data + 104], -1
+  mov dword ptr [r15 + 48], -1
   jmp answer
 .balign 8
-data:         # struct step *; two texts, each as address and length; struct step *; int; struct timespec; struct answer
+data:         # struct step *; two texts, each as address and length; struct step *; int; struct timespec; struct page *
 """
 
 AARCH64_ASSEMBLY = """
 start:
   adr x20, data
   ldr x19, [x20]
+  ldr x25, [x20, #72]
   mov w21, #0
   mov w22, #0
 step:
@@ -257,7 +279,7 @@ wait:
   mov x24, x0
 again:
   mov x0, x24
-  add x1, x20, #104
+  add x1, x25, #48
   mov x2, #0
   mov x3, #0
   mov x8, #260
@@ -266,14 +288,37 @@ again:
   b.eq again
 answer:
   mov x0, #0
-  add x1, x20, #88
+  add x1, x25, #32
   mov x8, #113
   svc #0
+  ldr x9, [x25]
+  and x10, x9, #63
+  add x10, x10, x10, lsl #2
+  add x10, x25, x10, lsl #3
+  ldp x11, x12, [x25, #16]
+  ldp x13, x14, [x25, #32]
+  ldr x15, [x25, #48]
+  stp x11, x12, [x10, #64]
+  stp x13, x14, [x10, #80]
+  str x15, [x10, #96]
+  add x9, x9, #1
+  dmb ish
+  str x9, [x25]
+  dmb ish
+  ldr w11, [x25, #8]
+  cmp w11, #1
+  b.ne tell_all
+  tst x9, #31
+  b.eq tell_all
+  ldr w11, [x25, #48]
+  cbz w11, sleep
+tell_all:
   ldr w0, [x20, #48]
-  add x1, x20, #72
+  add x1, x25, #16
   mov x2, #40
   mov x8, #64
   svc #0
+sleep:
   mov x0, #1
   mov x1, #0
   add x2, x20, #56
@@ -288,40 +333,46 @@ exit:
   svc #0
 skip:
   mov w9, #-1
-  str w9, [x20, #104]
+  str w9, [x25, #48]
   b answer
 .balign 8
 data:
 """
 _X86_64_CODE = bytes.fromhex(
-    "488b1d790100004531e44531f6488b4b4083f9040f849b00000083f90775054585f67576488b0348"
-    "8b7b08488b7310488b53184c8b53204c8b43284c8b4b300f05488b4b384885c97403488901488b4b"
-    "404885c0783083f9080f841401000083f906750841be01000000eb2e83f902740583f90575244885"
-    "c0757e83f902741a488b5b48eb8783f903741883f901744783f902744283f907743d4883c350e96a"
-    "ffffff83f8fe74f283f8ec74ed41bc01000000ebe5488d0dcc0000004585e474044883c110488b31"
-    "488b510841bd7f0000004529e5eb11488b4b48488d7108488b1141bd7e000000bf02000000b80100"
-    "00000f054489efeb734989c54c89ef488d35e200000031d24531d2b83d0000000f0583f8fc74e531"
-    "ff488d35b8000000b8e40000000f058b3d83000000488d3594000000ba28000000b8010000000f05"
-    "bf0100000031f6488d156a0000004531d2b8e60000000f05488b1d4900000085c00f84a6feffffbf"
-    "7e000000b8e70000000f05c7056b000000ffffffffeb9890"
+    "488b1db90100004c8b3dfa0100004531e44531f6488b4b4083f9040f849f00000083f90775054585"
+    "f6757a488b03488b7b08488b7310488b53184c8b53204c8b43284c8b4b300f05488b4b384885c974"
+    "03488901488b4b404885c0783483f9080f844a01000083f906750841be01000000eb3283f9027405"
+    "83f90575284885c00f858100000083f902741a488b5b48eb8383f903741883f901744783f9027442"
+    "83f907743d4883c350e966ffffff83f8fe74f283f8ec74ed41bc01000000ebe5488d0d0101000045"
+    "85e474044883c110488b31488b510841bd7f0000004529e5eb11488b4b48488d7108488b1141bd7e"
+    "000000bf02000000b8010000000f054489efe9a20000004989c54c89ef498d773031d24531d2b83d"
+    "0000000f0583f8fc74e831ff498d7720b8e40000000f05498b0789c183e13f488d0c89498d7ccf40"
+    "498d7710b905000000f348a548ffc04889c249871741837f0801750ba81f740741837f300074168b"
+    "3d83000000498d7710ba28000000b8010000000f05bf0100000031f6488d156d0000004531d2b8e6"
+    "0000000f05488b1d4c00000085c00f8470feffffbf7e000000b8e70000000f0541c74730ffffffff"
+    "e965ffffff0f1f00"
 )
 _AARCH64_CODE = bytes.fromhex(
-    "940c0010930240f91500805216008052692240f93f110071a00500543f1d00714100005456040035"
-    "680240f9608640a9628e41a9649642a9010000d46a1e40f94a0000b4400100f9692240f90002f8b7"
-    "3f210071600900543f1900716100005436008052120000143f090071600000543f150071c1010054"
-    "a00400b53f09007160010054732640f9e2ffff173f0d0071200100543f050071800200543f090071"
-    "400200543f1d00710002005473420191d8ffff171f0800b1a0ffff541f5000b160ffff5435008052"
-    "f9ffff17892200915500003429410091210940a9f70f8052f702154b05000014692640f9220140f9"
-    "21210091d70f8052400080d2080880d2010000d4e003172a1c000014f80300aae00318aa81a20191"
-    "020080d2030080d2882080d2010000d41f1000b120ffff54000080d281620191280e80d2010000d4"
-    "803240b981220191020580d2080880d2010000d4200080d2010080d282e20091030080d2680e80d2"
-    "010000d4931640f900f5ffb4c00f8052c80b80d2010000d409008012896a00b9eaffff171f2003d5"
+    "540f0010930240f9992640f91500805216008052692240f93f110071a00500543f1d007141000054"
+    "56040035680240f9608640a9628e41a9649642a9010000d46a1e40f94a0000b4400100f9692240f9"
+    "0002f8b73f210071000c00543f1900716100005436008052120000143f090071600000543f150071"
+    "c1010054a00400b53f09007160010054732640f9e2ffff173f0d0071200100543f05007180020054"
+    "3f090071400200543f1d00710002005473420191d8ffff171f0800b1a0ffff541f5000b160ffff54"
+    "35008052f9ffff17892200915500003429410091210940a9f70f8052f702154b05000014692640f9"
+    "220140f921210091d70f8052400080d2080880d2010000d4e003172a31000014f80300aae00318aa"
+    "21c30091020080d2030080d2882080d2010000d41f1000b120ffff54000080d221830091280e80d2"
+    "010000d4290340f92a1540924a090a8b2a0f0a8b2b3341a92d3b42a92f1b40f94b3104a94d3905a9"
+    "4f3100f929050091bf3b03d5290300f9bf3b03d52b0b40b97f050071a10000543f1140f260000054"
+    "2b3340b9cb000034803240b921430091020580d2080880d2010000d4200080d2010080d282e20091"
+    "030080d2680e80d2010000d4931640f960f2ffb4c00f8052c80b80d2010000d409008012293300b9"
+    "d5ffff171f2003d5"
 )
 # machine: (e_machine, code)
 CODE = {"x86_64": (62, _X86_64_CODE), "aarch64": (183, _AARCH64_CODE)}
 # By name: (x86_64, aarch64); those that runtime.syscalls knows are taken from there.
 _NUMBERS = {
     "write": (1, 64),
+    "mmap": (9, 222),
     "close": (3, 57),
     "clone": (56, 220),
     "execve": (59, 221),
@@ -338,8 +389,8 @@ _NUMBERS = {
     "rt_sigaction": (13, 134),
 }
 _STEP = 80
-_HEADER = 112
-_BEGAN = 72
+_HEADER = 80
+_PROT_READ_WRITE, _MAP_SHARED_FIXED = 3, 0x11
 _CLOCK_REALTIME = 0
 _FIRST_ARGUMENT = 8
 
@@ -401,9 +452,14 @@ class Steps:
         numbers: tuple[int, int] = _NUMBERS.get(name) or others[name]
         return numbers[self._column]
 
+    def share(self, fd: int) -> None:
+        """Map the page that answers go to (runtime/answers.py)."""
+        protection = _PROT_READ_WRITE
+        self.add("mmap", _PAGE, answers.SIZE, protection, _MAP_SHARED_FIXED, fd, 0, doing="share its answers")
+
     def repeat(self) -> None:
         """Let what follows be done again and again, for the first time at once."""
-        self._first = self.add("clock_gettime", _CLOCK_REALTIME, self._header + _BEGAN)
+        self._first = self.add("clock_gettime", _CLOCK_REALTIME, _PAGE + answers.BEGAN)
 
     def image(self, response: int, interval: int, missing: str, denied: str) -> bytes:
         """Return the ELF file. `response` is the descriptor for the answers; `interval` is in nanoseconds.
@@ -418,8 +474,8 @@ class Steps:
         first = self._base + len(self._data)
         places = {id(step): first + index * _STEP for index, step in enumerate(self._steps)}
         packed = b"".join(self._pack(step, places) for step in self._steps)
-        header = struct.pack("<9Q", first, *texts, places[id(self._first)], response, *divmod(interval, SECOND))
-        header += bytes(ANSWER)
+        repeated, pause = places[id(self._first)], divmod(interval, SECOND)
+        header = struct.pack("<10Q", first, *texts, repeated, response, *pause, _PAGE)
         return elf(self._machine, self._code + header + self._data + packed, writable=True)
 
     def _pack(self, step: Step, places: dict[int, int]) -> bytes:

@@ -1,9 +1,11 @@
 """Health checks: when a container is probed, what a result means, and what is done about it.
 
 The settings come from the engine as plain values (see pod.containers.health.checks); a probe is a program that has been
-prepared (see runtime.probe): it stays, forks one process into the container at each interval, and tells how that went.
-So a monitor wakes up once for a check. Where that cannot be, it runs a command line instead. Status, streak and log are
-podman's (podman-healthcheck-run(1)).
+prepared (see runtime.probe): it stays, forks one process into the container at each interval, and notes how that went
+in a page that both share (runtime.answers). While all is well the monitor sleeps over most of that: it is told of
+failures and output at once, and takes the rest into its log by the dozen; commands look into the page, too. Where a
+process cannot be prepared, a command line is run instead. Status, streak and log are podman's
+(podman-healthcheck-run(1)).
 """
 
 from __future__ import annotations
@@ -11,9 +13,11 @@ from __future__ import annotations
 import posix
 import time
 
+from runtime import answers
 from runtime.moments import SECOND, milliseconds_until, rfc3339
 from runtime.monitor.eventlog import quoted
 from runtime.monitor.restarting import STOPPED
+from runtime.monitor.verdict import Verdict
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,44 +35,7 @@ _CHUNK = 32768
 _HIGH = 10  # Above the numbers that the probe wants.
 _F_DUPFD_CLOEXEC, _F_ADD_SEALS, _ALL_SEALS = 1030, 1033, 0xF
 _DEFAULT_SIGNALS = [number for number in range(1, 32) if number not in (_KILL, _signal.SIGSTOP)]
-_FDS = ("memory", "response", "output", "record")
-# What the program that probes tells, five numbers of 8 bytes: when a check began and ended, in seconds and nanoseconds,
-# and its wait status, or that the container was paused (runtime/steps.py).
-_ANSWER, _SKIPPED = 40, 0xFFFFFFFF
-
-
-class Verdict:
-    """What the results of the checks so far come to (pure)."""
-
-    __slots__ = ("failures", "passed", "status", "streak", "successes")
-
-    def __init__(self, *, startup: bool) -> None:
-        self.status = "starting"
-        self.streak = 0
-        self.passed = not startup  # the startup check, or there is none
-        self.successes = self.failures = 0
-
-    def add(self, good: bool, settings: dict[str, Any], *, in_start_period: bool) -> bool:
-        """Take one result; True if the container is to be started again because it never came up."""
-        if not self.passed:
-            return self._add_startup(good, settings["startup"])
-        if good:
-            self.status, self.streak = "healthy", 0
-        elif not in_start_period or self.status == "healthy":
-            self.streak += 1
-            if self.streak >= settings["normal"]["retries"]:
-                self.status = "unhealthy"
-        return False
-
-    def _add_startup(self, good: bool, startup: dict[str, Any]) -> bool:
-        if good:
-            self.successes += 1
-            self.failures = 0
-            self.passed = self.successes >= max(1, startup["success"])
-            return False
-        self.failures += 1
-        self.successes = 0
-        return bool(startup["retries"]) and self.failures >= startup["retries"]
+_FDS = ("memory", "response", "output", "record", "page")
 
 
 class Health:
@@ -81,7 +48,10 @@ class Health:
         self.next = began  # when the next check begins, or has begun
         self.log: list[str] = []  # the entries, each as JSON
         self.pid = 0  # of the program that probes
-        self.memory = self.response = self.output = self.record = -1
+        self.memory = self.response = self.output = self.record = self.page = -1
+        self.seen = 0  # of the answers in that page
+        self.wish = answers.LOUD  # what stands there
+        self.is_seen = False  # by commands, too
         self.heard_by: tuple[int, ...] = ()  # the descriptors to poll for input
         self.room = 1  # the length of the file that is open as `record`
         self.deadline = 0.0  # when the next check must have ended; 0: there is no program that would begin it
@@ -102,7 +72,7 @@ class Health:
             "settings": self.settings,
             "verdict": (verdict.status, verdict.streak, verdict.passed, verdict.successes, verdict.failures),
             "own": {name: getattr(self, name) for name in ("began", "next", "log", "pid", "room", *_FDS)},
-            "probing": (self.deadline, self.late, self.is_heedless, self.taken),
+            "probing": (self.deadline, self.late, self.is_heedless, self.taken, self.seen, self.wish, self.is_seen),
         }
 
     @staticmethod
@@ -114,7 +84,8 @@ class Health:
         health.heard_by = (health.response, health.output) if health.pid else ()
         verdict = health.verdict
         verdict.status, verdict.streak, verdict.passed, verdict.successes, verdict.failures = state["verdict"]
-        health.deadline, health.late, health.is_heedless, health.taken = state["probing"]
+        health.deadline, health.late, health.is_heedless, health.taken, *rest = state["probing"]
+        health.seen, health.wish, health.is_seen = rest
         return health
 
     def fds(self) -> list[int]:
@@ -137,12 +108,10 @@ class Health:
             for fd, _ in events:
                 if fd not in probes:
                     return events
-            if events and events[0][0] == self.response:
+            if events:
                 # Looked at after it, and so after the end of the probe, the output would be there if there were any.
-                self._end(loop, is_silent=len(events) == 1)
+                self._hear(loop, is_told=events[0][0] == self.response, is_silent=len(events) == 1)
             else:
-                if events:
-                    self._take_output()
                 self.tick(loop, time.monotonic())
             if self.heard_by is not probes or loop.kill_at:
                 return []
@@ -155,47 +124,106 @@ class Health:
             self._begin(loop, now)
         elif _is_paused(loop.directory):
             self.deadline = now + self.check["timeout"]  # nothing in there would answer: it gets its time anew
-        else:
-            self.late = True
-            self.deadline = now + 3600.0  # nothing more can be done but wait for its end
-            self._kill()
+        elif self._look(loop):
+            # Else an answer has put the deadline off.
+            if now >= self.deadline > 0.0:
+                self._cut_off(loop, now)
+        elif self.deadline:
+            self.deadline = max(self.deadline, now + self.check["timeout"])
+
+    def _cut_off(self, loop: Loop, now: float) -> None:
+        self.late = True
+        self.deadline = now + 3600.0  # nothing more can be done but wait for its end
+        self._wish(answers.LOUD)
+        self._kill()
+        self._look(loop)
 
     def hurry(self, loop: Loop) -> None:
         """Check now; a check that is under way will do."""
-        if time.monotonic() < self.next:
+        if not (self.pid and self._look(loop)):
             self.close(loop)
             self.next = 0.0
 
     def heard(self, loop: Loop, fd: int) -> None:
         """Take what the probe has written, or its end."""
-        if fd == self.output:
-            self._take_output()
-        else:
-            self._end(loop)
+        self._hear(loop, is_told=fd == self.response)
 
-    def _end(self, loop: Loop, *, is_silent: bool = False) -> None:
-        """Hear how the check has ended; one that is known to have said nothing more `is_silent`."""
-        try:
-            answer = posix.read(self.response, _ANSWER)
-        except BlockingIOError:
-            return
-        except OSError:
-            answer = b""
+    def _hear(self, loop: Loop, *, is_told: bool, is_silent: bool = False) -> None:
+        """Look what the program has done; it has said so (`is_told`), and nothing but that (`is_silent`)."""
+        told = b"output"
+        if is_told:
+            try:
+                told = posix.read(self.response, _CHUNK)
+            except BlockingIOError:
+                return
+            except OSError:
+                told = b""
+        is_checking = self._look(loop, is_silent=is_silent and is_told)
+        if not told and self.pid:
+            # The program has gone, and with it the check.
+            self.close(loop)
+            if is_checking:
+                self._done(loop, 126)
+
+    def _look(self, loop: Loop, *, is_silent: bool = False) -> bool:
+        """Take the checks that have ended since the last look; return whether one is under way.
+
+        The output is of that one, or else of the last that has ended; what was written between the checks is of none.
+        `is_silent`: it is known that there is no output.
+        """
+        if self.wish == answers.QUIET:
+            self._wish(answers.LISTENING)
+        _, found, is_checking = answers.read(self.page, self.seen)
+        self.seen += len(found)
         if not is_silent:
             self._take_output()
-        if len(answer) != _ANSWER:
-            # The program has gone, and with it the check.
-            was_checking = time.monotonic() >= self.next
-            self.close(loop)
-            if was_checking:
-                self._done(loop, 126)
-            return
-        second, part, last_second, last_part, status = memoryview(answer).cast("q")
-        times = (second * SECOND + part, last_second * SECOND + last_part)
-        if status == _SKIPPED:
-            self._skip(loop, times[1])
+        taken, self.taken = self.taken, b""
+        program = self.pid
+        if self._is_well() and not any(status for _, _, status in found) and not (taken or self.late):
+            self._log_quietly(found)
         else:
-            self._done(loop, 128 + (status & 127) if status & 127 else status >> 8 & 255, times)
+            for number, answer in enumerate(found, 1):
+                if self.pid == program:
+                    self._answer(loop, answer, b"" if is_checking or number < len(found) else taken)
+        if self.pid != program:
+            return False
+        if is_checking:
+            self.taken = taken
+        is_quiet = self.is_seen and bool(found) and not taken and self._is_well()
+        self._wish(answers.QUIET if is_quiet else answers.LOUD)
+        return is_checking
+
+    def _is_well(self) -> bool:
+        """Tell whether one more success changes nothing."""
+        verdict = self.verdict
+        return (
+            verdict.passed
+            and verdict.status == "healthy"
+            and not (verdict.streak or self.is_heedless or self.settings["log_events"])
+        )
+
+    def _wish(self, what: int) -> None:
+        """Have the program tell this; what it has not told before that can be seen is in the page."""
+        if self.wish != what:
+            self.wish = what
+            answers.wish(self.page, what)
+
+    def _answer(self, loop: Loop, answer: answers.Answer, taken: bytes) -> None:
+        began, ended, status = answer
+        if status == answers.SKIPPED:
+            self._skip(loop, ended)
+        else:
+            self.taken = taken
+            self._done(loop, 128 + (status & 127) if status & 127 else status >> 8 & 255, (began, ended))
+
+    def _log_quietly(self, found: list[answers.Answer]) -> None:
+        """Log checks that went well and said nothing."""
+        if found:
+            self._expect(found[-1][1])
+            most = self.settings["max_count"]
+            for began, ended, _ in found[-most:]:
+                self._log(began, ended, 0, "")
+            self.write()
 
     def _skip(self, loop: Loop, ended: int) -> None:
         """Wait while the container is paused; check at once if what says so was left by a `pause` that was killed."""
@@ -208,14 +236,15 @@ class Health:
     def _expect(self, ended: int) -> None:
         """Wait for the next check: the program has begun to sleep at `ended`, in nanoseconds since 1970."""
         check = self.check
-        # This clock may be set, so it is not believed for more than a second.
-        since = min(max(0, time.time_ns() - ended), SECOND) / SECOND
+        # This clock may be set, so it is not believed for more than a second, or for an interval that was slept over.
+        longest = SECOND if self.wish == answers.LOUD else max(SECOND, int(check["interval"] * SECOND))
+        since = min(max(0, time.time_ns() - ended), longest) / SECOND
         self.next = time.monotonic() - since + check["interval"]
         self.deadline = self.next + check["timeout"]
         self.late, self.taken = False, b""
 
     def close(self, loop: Loop) -> None:
-        """End the program that probes, and wait for that: it holds the container's namespaces."""
+        """End the program that probes, wait for that (it holds the container's namespaces), and log what went well."""
         if self.pid:
             self._kill()
             try:
@@ -224,6 +253,10 @@ class Health:
             except OSError:
                 pass  # it has been reaped
             self.pid = 0
+            if self.wish != answers.LOUD:
+                _, found, _ = answers.read(self.page, self.seen)
+                self._log_quietly(found[: next((at for at, answer in enumerate(found) if answer[2]), len(found))])
+        self.seen, self.wish, self.is_seen = 0, answers.LOUD, False
         self.deadline = 0.0
         self.heard_by = ()
         for name in _FDS:
@@ -266,15 +299,15 @@ class Health:
     def _begin(self, loop: Loop, now: float, *, is_heedless: bool = False) -> None:
         self.next, self.late, self.taken, self.is_heedless = now, False, b"", is_heedless
         try:
-            self._spawn(b"" if is_heedless else loop.directory)
+            self._spawn(loop.directory, is_heedless=is_heedless)
             self.deadline = now + self.check["timeout"]
         except OSError as error:
             self.taken = f"cannot run the health check: {error.strerror}\n".encode()
             self.close(loop)
             self._done(loop, 126)
 
-    def _spawn(self, directory: bytes) -> None:
-        """Start the program that probes while this directory, if any, has no file `paused`.
+    def _spawn(self, directory: bytes, *, is_heedless: bool) -> None:
+        """Start the program that probes while this directory has no file `paused`, or all the same.
 
         Its descriptors must not be those that it gets.
         """
@@ -290,9 +323,10 @@ class Health:
         pidfd = high(posix.pidfd_open(self.settings["pid"]))
         self.memory = high(_sealed(self.check["image"]))
         place = nothing[0]
-        if directory:
+        if not is_heedless:
             place = high(posix.open(directory, posix.O_PATH | posix.O_DIRECTORY | posix.O_CLOEXEC))
-        given = (nothing[0], output[1], output[1], pidfd, response[1], place)
+        self.page = high(self._make_page(directory))
+        given = (nothing[0], output[1], output[1], pidfd, response[1], place, self.page)
         try:
             self.pid = posix.posix_spawn(
                 f"/proc/self/fd/{self.memory}",
@@ -302,15 +336,27 @@ class Health:
                 setsigdef=_DEFAULT_SIGNALS,
             )
         finally:
-            for fd in set(given):
+            for fd in {*given} - {self.page}:
                 posix.close(fd)
             self.response, self.output = response[0], output[0]
         for fd in (self.response, self.output):
             posix.set_blocking(fd, False)
         self.heard_by = (self.response, self.output)
 
+    def _make_page(self, directory: bytes) -> int:
+        """Make the page for the answers; commands look into it unless the log is a file of the user's."""
+        if self.settings["is_own_file"]:
+            try:
+                fd = answers.create(directory + b"/answers")
+            except OSError:
+                pass  # a full disk
+            else:
+                self.is_seen = True
+                return fd
+        return answers.create_unnamed()
+
     def _take_output(self) -> None:
-        """Read what there is, and keep no more than what the log takes, and nothing from between the checks."""
+        """Read what there is, and keep no more than what the log takes."""
         most = self.settings["max_size"] or _MOST_OUTPUT
         for _ in range(64):
             try:
@@ -321,8 +367,6 @@ class Health:
                 break
             if len(self.taken) < most:
                 self.taken = (self.taken + data)[:most]
-        if self.taken and time.monotonic() < self.next:
-            self.taken = b""
 
     def _kill(self) -> None:
         """Kill the process in the container, with all of its process group."""
@@ -362,11 +406,7 @@ class Health:
         size = settings["max_size"]
         text = taken.decode("utf-8", "replace") if taken else ""
         text = text[:size] if size else text
-        self.log.append(
-            f'{{"Start":"{rfc3339(began)}","End":"{rfc3339(ended)}","ExitCode":{code},"Output":{quoted(text)}}}'
-        )
-        if settings["max_count"]:
-            del self.log[: -settings["max_count"]]
+        self._log(began, ended, code, text)
         self.write()
         if verdict.status != before or settings["log_events"]:
             fields: dict[str, str | int] = {"HealthStatus": verdict.status, "HealthFailingStreak": verdict.streak}
@@ -379,6 +419,13 @@ class Health:
             act(loop, "restart", settings)
         elif verdict.status == "unhealthy":
             act(loop, settings["on_failure"], settings)
+
+    def _log(self, began: int, ended: int, code: int, text: str) -> None:
+        self.log.append(
+            f'{{"Start":"{rfc3339(began)}","End":"{rfc3339(ended)}","ExitCode":{code},"Output":{quoted(text)}}}'
+        )
+        if self.settings["max_count"]:
+            del self.log[: -self.settings["max_count"]]
 
 
 def act(loop: Loop, action: str, settings: dict[str, Any]) -> None:

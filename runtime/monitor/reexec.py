@@ -33,6 +33,8 @@ _MODULES = (
     "runtime.monitor.restarting",
     "runtime.monitor.readiness",
     "runtime.monitor.connection",
+    "runtime.answers",
+    "runtime.monitor.verdict",
     "runtime.monitor.health",
     "runtime.monitor.control",
     "runtime.monitor.ending",

@@ -204,6 +204,49 @@ def test_log_elsewhere(box: Pod, busybox: str) -> None:
     )
 
 
+def test_monitor_sleeps_over_good_news_that_is_told_all_the_same(box: Pod, busybox: str) -> None:
+    """Output and failures it hears of at once; what it has slept over is in the log, once and in order, to the end."""
+    probe = "test ! -e /bad; status=$?; cat /said 2>/dev/null; exit $status"
+    options = "--health-interval 100ms --health-retries 1 --health-max-log-count 20".split()
+    box.run("run", "-d", "--name", "c", *options, "--health-cmd", probe, busybox, "sleep", "100")
+    eventually(lambda: len(health(box, "c")["Log"]) >= 4)
+    monitor = told(box, "c", "{{.State.ConmonPid}}")
+    before, woken = health(box, "c")["Log"], _wakings(monitor)
+    eventually(lambda: len(_newer(health(box, "c")["Log"], before)) >= 12)
+    assert _wakings(monitor) - woken <= 4  # at the 32nd, if that was among them, and by a clock that says so
+    for change, code, said, state in (
+        ("echo hello > /said", 0, "hello\n", "healthy"),
+        ("rm /said", 0, "", "healthy"),
+        ("touch /bad", 1, "", "unhealthy"),
+        ("rm /bad", 0, "", "healthy"),
+    ):
+        box.run("exec", "c", "sh", "-c", change)
+        last = (code, said, state)
+        eventually(lambda last=last: _outcome(health(box, "c")) == last)  # type: ignore[misc]
+    before = health(box, "c")["Log"]
+    eventually(lambda: len(_newer(health(box, "c")["Log"], before)) >= 3)
+    before = health(box, "c")["Log"]
+    box.run("stop", "--time", "0", "c")
+    after = health(box, "c")["Log"]
+    assert after[-len(_newer(after, before)) - 1 :][0] == before[-1]
+    assert after == sorted(after, key=lambda entry: str(entry["Start"]))
+    assert len({entry["Start"] for entry in after}) == len(after) == 20
+
+
+def _newer(log: list[dict[str, Any]], before: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [entry for entry in log if entry["Start"] > before[-1]["Start"]]
+
+
+def _outcome(found: dict[str, Any]) -> tuple[int, str, str]:
+    last = found["Log"][-1]
+    return last["ExitCode"], last["Output"], found["Status"]
+
+
+def _wakings(pid: str) -> int:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("voluntary_ctxt_switches"))
+
+
 def test_killed_monitor_leaves_no_prober(box: Pod, busybox: str) -> None:
     box.run(*"run -d --name c --health-interval 200ms --health-cmd true".split(), busybox, "sleep", "100")
     eventually(lambda: status(box, "c") == "healthy")

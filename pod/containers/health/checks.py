@@ -1,7 +1,8 @@
 """Health checks: what a container is created with, and how healthy it is.
 
 The monitor does the checks (runtime.monitor.health); it keeps the outcome in `<graphroot>/containers/<id>/health`, or
-in the directory that --health-log-destination names. Sources: podman-run(1), podman-healthcheck-run(1).
+in the directory that --health-log-destination names. Into the former it writes good news by the dozen: what is newer is
+in the page of the program that probes (runtime.answers). Sources: podman-run(1), podman-healthcheck-run(1).
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 
 NONE = ["NONE"]
+LOCAL = ("", "local")  # the log's destination is the file that only we read
 _TRIES = 5
 
 
@@ -50,7 +52,7 @@ def path(config: Config, container: Container) -> str:
     """Return the file that holds the outcome of the checks."""
     health = container.config["health"]
     destination = health["log_destination"] if health else "local"
-    if destination in ("", "local", "events_logger"):
+    if destination in (*LOCAL, "events_logger"):
         return f"{config.container_dir(container.id)}/health"
     return f"{destination}/{container.id}-healthcheck.log"
 
@@ -61,14 +63,35 @@ def observe(config: Config, container: Container) -> dict[str, Any] | None:
         return None
     for _ in range(_TRIES):
         try:
-            found: dict[str, Any] = jsontext.loads(read(config, container))
+            found: dict[str, Any] = jsontext.loads(_read(config, container))
         except ValueError:
             continue  # it is just being written
+        if container.config["health"]["log_destination"] in LOCAL and found["Log"]:
+            found["Log"] += _newer(config.monitor_dir(container.id), found["Log"][-1])
+            found["Log"] = found["Log"][-container.config["health"]["max_log_count"] :]
         return found
     return {"Status": "starting", "FailingStreak": 0, "Log": None}
 
 
-def read(config: Config, container: Container) -> str:
+def _newer(directory: str, last: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the checks that went well and said nothing after the last one that the monitor has written down."""
+    from runtime import answers
+    from runtime.moments import rfc3339
+
+    found: list[dict[str, Any]] = []
+    for began, ended, status in reversed(answers.unheard(f"{directory}/answers")):
+        start, end = rfc3339(began), rfc3339(ended)
+        if (start, end) == (last["Start"], last["End"]):
+            found.reverse()
+            return found
+        if status:
+            found.clear()  # of which the monitor is told at once
+        else:
+            found.append({"Start": start, "End": end, "ExitCode": 0, "Output": ""})
+    return []
+
+
+def _read(config: Config, container: Container) -> str:
     """Return what the monitor has written; nothing if it has not yet."""
     try:
         with open(path(config, container), encoding="ascii") as file:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from pod.containers.health.checks import is_checked, path
+from pod.containers.health.checks import LOCAL, is_checked, path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def settings(engine: Engine, container: Container, pid: int) -> dict[str, Any] |
         "on_failure": health["on_failure"],
         "max_count": health["max_log_count"],
         "max_size": health["max_log_size"],
+        "is_own_file": health["log_destination"] in LOCAL,
         "log_events": health["log_destination"] == "events_logger",
         "stop_signal": container.config["stop_signal"],
         "stop_timeout": container.config["stop_timeout"],

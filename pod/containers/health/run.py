@@ -27,12 +27,12 @@ def run(engine: Engine, container: Container) -> str:
         raise PodError(f"container {container.id} has no defined healthcheck")
     if seen.state != "running":
         raise StateError(f"container {container.id} is not running")
-    before = health.read(engine.config, container)
+    before = health.observe(engine.config, container)
     attach.tell(engine.config.monitor_dir(container.id), b"5 0 0\n")
     checks = container.config["health"]
     longest = max(check["timeout"] for check in (checks["check"], checks["startup"]) if check) / 1e9
     deadline = time.monotonic() + longest + _PATIENCE
-    while health.read(engine.config, container) == before:
+    while health.observe(engine.config, container) == before:
         if time.monotonic() > deadline or not status.has_living_process(engine.config, container.id):
             raise StateError(f"container {container.id} was not checked: it is not running, or has no monitor")
         time.sleep(_LOOK_SECONDS)

@@ -10,11 +10,10 @@ from typing import Any
 
 import pytest
 
-from runtime import probe, steps
+from runtime import answers, probe, steps
 from runtime.identity import Filter, allows
 from runtime.kernel import CLONE_VM
-from runtime.moments import SECOND
-from runtime.monitor.health import Verdict
+from runtime.monitor.verdict import Verdict
 
 ALL = [*probe.REPEATED, "execveat"]
 
@@ -81,6 +80,7 @@ def test_program_runs_a_command_again_and_again_unless_something_is_there(
     tmp_path: Path, words: list[str], code: int, said: bytes
 ) -> None:
     program = steps.Steps()
+    program.share(6)
     program.repeat()
     program.add("faccessat", -100, program.text(str(tmp_path / "paused")), os.F_OK, mode=steps.UNLESS)
     program.add("clone", 17 | CLONE_VM, mode=steps.FORK)
@@ -89,24 +89,60 @@ def test_program_runs_a_command_again_and_again_unless_something_is_there(
     program.add("execve", program.text(words[0]), program.array(words), program.array(["A=b"]), mode=steps.EXECUTE)
     memory = os.memfd_create("test")
     os.write(memory, program.image(4, 50_000_000, "missing\n", "denied\n"))
-    (answer, answers), (output, outputs) = os.pipe(), os.pipe()
-    actions = [(os.POSIX_SPAWN_DUP2, fd, number) for fd, number in ((outputs, 1), (outputs, 2), (answers, 4))]
+    (told, teller), (output, outputs) = os.pipe(), os.pipe()
+    page = answers.create(os.fsencode(tmp_path / "answers"))
+    given = ((outputs, 1), (outputs, 2), (teller, 4), (page, 6))
+    actions = [(os.POSIX_SPAWN_DUP2, fd, number) for fd, number in given]
     began = time.time_ns()
     pid = os.posix_spawn(f"/proc/self/fd/{memory}", ["steps"], {}, file_actions=actions)
     try:
-        for _ in range(3):
-            second, part, last_second, last_part, status = memoryview(os.read(answer, steps.ANSWER)).cast("q")
-            assert os.waitstatus_to_exitcode(status) == code
+        for number in range(3):
+            os.read(told, 100)
+            wish, [(first, last, status)], is_checking = answers.read(page, number)
+            assert (wish, os.waitstatus_to_exitcode(status), is_checking) == (answers.LOUD, code, False)
             assert (os.read(output, 100) if said else b"") == said
-            assert began <= second * SECOND + part <= last_second * SECOND + last_part <= time.time_ns()
-            began = last_second * SECOND + last_part + 50_000_000
+            assert began <= first <= last <= time.time_ns()
+            began = last + 50_000_000
         (tmp_path / "paused").touch()
-        while memoryview(os.read(answer, steps.ANSWER)).cast("q")[4] != steps.SKIPPED:
-            pass
+        while answers.read(page, 0)[1][-1][2] != answers.SKIPPED:
+            os.read(told, 100)
     finally:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
-        for fd in (answer, answers, output, outputs, memory):
+        for fd in (told, teller, output, outputs, memory, page):
+            os.close(fd)
+
+
+def test_program_tells_only_what_is_wished(tmp_path: Path) -> None:
+    """Of 200 successes it tells every 32nd, and a failure at once; the page keeps the last ones."""
+    program = steps.Steps()
+    program.share(6)
+    program.repeat()
+    program.add("clone", 17 | CLONE_VM, mode=steps.FORK)
+    program.add("faccessat", -100, program.text(str(tmp_path / "failing")), os.F_OK, mode=steps.NOTE)
+    program.add("chdir", program.text("/nowhere"), mode=steps.UNLESS_NOTED)
+    program.add("execve", program.text("/bin/true"), program.array(["true"]), program.array([]), mode=steps.EXECUTE)
+    memory = os.memfd_create("test")
+    os.write(memory, program.image(4, 1_000_000, "missing\n", "denied\n"))
+    told, teller = os.pipe()
+    page = answers.create(os.fsencode(tmp_path / "answers"))
+    answers.wish(page, answers.QUIET)
+    (tmp_path / "failing").touch()
+    actions = [(os.POSIX_SPAWN_DUP2, fd, number) for fd, number in ((teller, 4), (page, 6))]
+    pid = os.posix_spawn(f"/proc/self/fd/{memory}", ["steps"], {}, file_actions=actions)
+    try:
+        for number in range(1, 7):
+            os.read(told, 40)
+            _, found, _ = answers.read(page, 32 * number - 1)
+            assert found
+            assert not any(status for _, _, status in found)
+        assert 62 <= len(answers.read(page, 0)[1]) <= 64
+        (tmp_path / "failing").unlink()
+        assert memoryview(os.read(told, 40)).cast("q")[4] >> 8 == 126
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        for fd in (told, teller, memory, page):
             os.close(fd)
 
 
