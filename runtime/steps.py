@@ -2,9 +2,9 @@
 
 It is what a container's monitor runs for health checks: all that leads a process into the container (namespaces,
 control groups, identity, seccomp filter, execve) is settled once, by Python, and repeated by a few hundred bytes of
-machine code without any interpreter. The program itself stays outside of the container's pid namespace and its control
-groups: what is in there cannot see it. As with the trampoline, /proc/self/exe of its children leads to a sealed memfd
-that nobody can change.
+machine code without any interpreter. The program itself stays outside of the container's pid namespace and of the
+control groups by which processes are found: what is in there cannot see it. As with the trampoline, /proc/self/exe of
+its children leads to a sealed memfd that nobody can change.
 
 The list is an array of `struct step { u64 number, arguments[6], store, mode, more }`. `store` is the address that the
 result is written to, so that it can be an argument of a later step; of the modes see below. The parent waits for its

@@ -96,6 +96,20 @@ def test_probe_is_as_confined_as_exec(box: Pod, busybox: str, denied: str) -> No
     assert entry["Output"].splitlines() == executed.splitlines()
 
 
+def test_program_that_probes_is_not_among_the_containers_processes(box: Pod, busybox: str) -> None:
+    box.run(*"run -d --name c --health-interval 200ms --health-cmd true".split(), busybox, "sleep", "100")
+    eventually(lambda: status(box, "c") == "healthy")
+    monitor = told(box, "c", "{{.State.ConmonPid}}")
+    children = Path(f"/proc/{monitor}/task/{monitor}/children").read_text().split()
+    [prober] = [pid for pid in children if Path(f"/proc/{pid}/comm").read_text() == "pod-health\n"]
+    first = told(box, "c", "{{.State.Pid}}")
+    mine, its = ({*Path(f"/proc/{pid}/cgroup").read_text().splitlines()} for pid in (prober, first))
+    shared = {line.split(":")[1] for line in mine & its}
+    assert not shared & {"freezer", "pids", "name=systemd", "memory"} or box.rootless
+    box.run("kill", "c")
+    assert box.run("wait", "c").out == "137"
+
+
 def test_probes_program_is_not_there(box: Pod, busybox: str) -> None:
     box.run(*"run -d --name c --health-retries 1 --health-cmd".split(), '["nowhere"]', busybox, "sleep", "100")
     eventually(lambda: status(box, "c") == "unhealthy")
