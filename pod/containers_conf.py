@@ -1,16 +1,14 @@
 """containers.conf: the defaults of the system and of the user, later files over earlier ones.
 
-Source: containers.conf(5). Importing tomllib and parsing costs more than anything else that a command does before it
-knows what to do, so what came of it is kept in the user's runroot for as long as none of the files changes.
+Source: containers.conf(5). The files are parsed only when one has changed (parsed_files.py).
 """
 
 from __future__ import annotations
 
 import posix
 
-from pod import environ
+from pod import environ, parsed_files
 from pod.errors import ConfigError
-from runtime import jsontext
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,37 +22,14 @@ def load(*, rootless: bool, home: str, cache: str) -> Tables:
 
     `cache` is a directory of the user's own, which may be missing.
     """
-    found = []
-    for path in _files(rootless=rootless, home=home):
-        try:
-            status = posix.stat(path)
-        except OSError:
-            continue
-        found.append([path, status.st_mtime_ns, status.st_size, status.st_ino])
+    found = parsed_files.seen(_files(rootless=rootless, home=home))
     if not found:
         return {}, {}, {}
-    kept = f"{cache}/containers.conf.json"
-    try:
-        with open(kept, encoding="utf-8") as file:
-            document = jsontext.loads(file.read())
-        if document["files"] == found:
-            return document["containers"], document["engine"], document["network"]
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    containers, engine, network = _parse([str(entry[0]) for entry in found])
-    _keep(kept, {"files": found, "containers": containers, "engine": engine, "network": network})
-    return containers, engine, network
+    return parsed_files.parsed(f"{cache}/containers.conf.json", found, _parse, _tables)
 
 
-def _keep(path: str, document: dict[str, Any]) -> None:
-    temporary = f"{path}.{posix.getpid()}"
-    try:
-        text = jsontext.dumps(document)
-        with open(temporary, "x", encoding="utf-8") as file:
-            file.write(text)
-        posix.rename(temporary, path)
-    except (OSError, TypeError):
-        return  # no runroot yet, or a value that JSON does not have: the next command parses again
+def _tables(said: dict[str, Any]) -> Tables:
+    return said["containers"], said["engine"], said["network"]
 
 
 def _files(*, rootless: bool, home: str) -> list[str]:
@@ -76,7 +51,7 @@ def _files(*, rootless: bool, home: str) -> list[str]:
     return [*files, extra] if extra else files
 
 
-def _parse(paths: list[str]) -> Tables:
+def _parse(paths: list[str]) -> dict[str, Any]:
     import tomllib
 
     containers: dict[str, Any] = {}
@@ -96,4 +71,4 @@ def _parse(paths: list[str]) -> Tables:
         engine.update(document.get("engine", {}))
         if runtimes:
             engine["runtimes"] = runtimes  # a table of its own: later files add to it
-    return containers, engine, network
+    return {"containers": containers, "engine": engine, "network": network}

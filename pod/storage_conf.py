@@ -11,16 +11,13 @@ Source: containers-storage.conf(5). As podman does, `--root` sets the whole file
     pod_max_layer_size     in the same table or options: what a layer may inflate to (8g); without it, 16 GiB or a
                            thousand times its compressed size, whichever is more.
 
-What else the file says is of podman's drivers. It is parsed only when it changed, as containers.conf is.
+What else the file says is of podman's drivers. It is parsed only when it has changed (parsed_files.py).
 """
 
 from __future__ import annotations
 
-import posix
-
-from pod import environ
+from pod import environ, parsed_files
 from pod.errors import ConfigError, PodError
-from runtime import jsontext
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,28 +46,16 @@ def load(*, rootless: bool, home: str, uid: int, cache: str) -> StorageConf:
 
     `cache` is a directory of the user's own, which may be missing. Raises ConfigError for a file that is none.
     """
-    found = []
-    for path in _files(rootless=rootless, home=home):
-        try:
-            status = posix.stat(path)
-        except OSError:
-            continue
-        found.append([path, status.st_mtime_ns, status.st_size, status.st_ino])
-        if not rootless:
-            break
+    found = parsed_files.seen(_files(rootless=rootless, home=home))
+    if not rootless:
+        del found[1:]
     if not found:
         return StorageConf()
-    kept = f"{cache}/storage.conf.json"
-    try:
-        with open(kept, encoding="utf-8") as file:
-            document = jsontext.loads(file.read())
-        if document["files"] == found:
-            return _of(document["said"])
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    said = _read([str(entry[0]) for entry in found], rootless=rootless, home=home, uid=uid)
-    _keep(kept, {"files": found, "said": said})
-    return _of(said)
+
+    def read(paths: list[str]) -> dict[str, Any]:
+        return _read(paths, rootless=rootless, home=home, uid=uid)
+
+    return parsed_files.parsed(f"{cache}/storage.conf.json", found, read, _of)
 
 
 def layers_asked(options: list[str] | None) -> str:
@@ -109,16 +94,6 @@ def _of(said: dict[str, Any]) -> StorageConf:
     found = StorageConf(said["graphroot"], said["runroot"], said["image_stores"])
     found.layers, found.layer_limit = said["layers"], said["layer_limit"]
     return found
-
-
-def _keep(path: str, document: dict[str, Any]) -> None:
-    temporary = f"{path}.{posix.getpid()}"
-    try:
-        with open(temporary, "x", encoding="utf-8") as file:
-            file.write(jsontext.dumps(document))
-        posix.rename(temporary, path)
-    except OSError:
-        return  # no runroot yet: the next command parses again
 
 
 def _files(*, rootless: bool, home: str) -> tuple[str, ...]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from pod.containers.inside.environment import of_program
 from pod.containers.security import privileges as security
 from pod.containers.spec import mounts as spec_mounts
-from pod.containers.spec import resources as spec_resources
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -102,7 +101,7 @@ def _linux(config: ContainerConfig, surroundings: Surroundings) -> dict[str, Any
         "namespaces": _namespaces(config, surroundings),
         "maskedPaths": [],
         "readonlyPaths": [],
-        "resources": spec_resources.resources(config, surroundings),
+        "resources": _resources(config, surroundings),
         "cgroupsPath": surroundings.cgroups_path,
     }
     linux["sysctl"] = _sysctls(config, surroundings)
@@ -154,6 +153,20 @@ def _is_unmasked(path: str, unmasked: list[str]) -> bool:
     from fnmatch import fnmatchcase
 
     return any(fnmatchcase(path, pattern) for pattern in unmasked)
+
+
+def _resources(config: ContainerConfig, surroundings: Surroundings) -> dict[str, Any]:
+    """Return what was asked for, the limit of processes, and which devices are allowed."""
+    resources = dict(config["resources"])
+    if not surroundings.cgroups_path:
+        return resources
+    if config["pids_limit"] > 0:
+        resources["pids"] = {"limit": config["pids_limit"]}
+    if config["security"]["privileged"]:
+        resources["devices"] = [{"allow": True, "access": "rwm"}]
+    else:
+        resources["devices"] = [{"allow": False, "access": "rwm"}]
+    return resources
 
 
 def _namespaces(config: ContainerConfig, surroundings: Surroundings) -> list[dict[str, str]]:
