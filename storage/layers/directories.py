@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import stat
 
+from storage.errors import StorageError
 from storage.layers.xattrs import opaque_name
 
 TYPE_CHECKING = False
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from storage.layers.tar import Entry
     from storage.layers.tree import Tree
     from storage.layers.xattrs import Policy
+
+
+# No layer has so many directories. Paths are as long as a hostile tar wants, at the price of a name that is short.
+_MAX_TEXT = 64 << 20
 
 
 class Directories:
@@ -30,22 +35,27 @@ class Directories:
         self._whiteouts: dict[bytes, int] = {}
         self._opaque: dict[bytes, int] = {}
         self._removed: dict[bytes, int] = {}
+        self._text = 0
 
     def add(self, path: bytes, ordinal: int, entry: Entry, *, mode: int | None) -> None:
         """Note an entry; its mode is only given if it has to be set."""
+        self._hold(path)
         self._entries[path] = (ordinal, mode, entry.atime, entry.mtime, entry.xattrs)
         self._implied.pop(path, None)
 
     def imply(self, path: bytes, ordinal: int) -> None:
         """Note a directory that was made because something lies in it."""
+        self._hold(path)
         self._implied[path] = ordinal
 
     def set_opaque(self, path: bytes, ordinal: int) -> None:
         """Note that what lower layers have there does not show; no matter if it turns out to be a file."""
+        self._hold(path)
         self._opaque[path] = ordinal
 
     def add_whiteout(self, path: bytes, ordinal: int) -> None:
         """Note a whiteout that was made."""
+        self._hold(path)
         self._whiteouts[path] = ordinal
 
     def replace_whiteout(self, path: bytes, ordinal: int) -> None:
@@ -55,7 +65,13 @@ class Directories:
 
     def remove(self, path: bytes, ordinal: int) -> None:
         """Note that a directory went, with all below it."""
+        self._hold(path)
         self._removed[path] = ordinal
+
+    def _hold(self, path: bytes) -> None:
+        self._text += len(path)
+        if self._text > _MAX_TEXT:
+            raise StorageError(f"unpack layer: the paths of its directories are longer than {_MAX_TEXT} bytes")
 
     def is_whiteout(self, path: bytes) -> bool:
         """Tell whether a whiteout is at this path."""

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # An image has a few files for each layer; what has more is not one, and would cost memory.
-_MAX_MEMBERS = 200_000
+_MAX_MEMBERS = 100_000
+_MAX_TEXT = 16 << 20  # bytes of their names and of the targets of links
 _MAX_LINKS = 16
 # Two of them would be read differently by different programs.
 _DOCUMENTS = frozenset(("manifest.json", "index.json", "repositories", "oci-layout"))
@@ -87,15 +88,21 @@ class Archive:
 
     def _index(self) -> None:
         stream = FileStream(self._fd)
-        seen: set[str] = set()
+        documents: set[str] = set()
+        seen = text = 0
         try:
             for entry in tar.Reader(stream):
                 name = os.fsdecode(entry.name)
-                if name in seen and name in _DOCUMENTS:
+                if name in documents:
                     raise CorruptError(f"{name} is there twice")
-                seen.add(name)
-                if len(seen) > _MAX_MEMBERS:
+                if name in _DOCUMENTS:
+                    documents.add(name)
+                seen += 1
+                text += len(entry.name) + len(entry.link)
+                if seen > _MAX_MEMBERS:
                     raise CorruptError(f"more than {_MAX_MEMBERS} files")
+                if text > _MAX_TEXT:
+                    raise CorruptError(f"more than {_MAX_TEXT} bytes of names")
                 self._note(entry, name, stream.position)
         except CorruptError as error:
             if not seen:

@@ -19,15 +19,17 @@ from storage.layers.xattrs import translate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from storage.layers.tar import Entry, Reader
 
 _OPAQUE_MARK = b".wh..wh..opq"
 _OPAQUE = b"trusted.overlay.opaque"
 _CAPABILITY = b"security.capability"
 _LINK_MAX = 4095
-_MAX_NODES = 1 << 20
-_MAX_EXTENTS = 1 << 20
-_MAX_TEXT = 64 << 20  # bytes of names, targets of links, extended attributes
+_MAX_NODES = 1 << 18
+_MAX_EXTENTS = 1 << 18
+_MAX_TEXT = 32 << 20  # bytes of names, targets of links, extended attributes, paths
 _MAX_ATTEMPTS = 1_000_000
 _FORMATS = {
     REGULAR: stat.S_IFREG,
@@ -53,8 +55,13 @@ class Builder:
         self._count = self._extents = self._text = self._attempts = 0
 
     def implied(self) -> list[bytes]:
-        """Return the directories that the tar has no entry of, but for the root."""
-        return sorted(path for path, node in walk(self.nodes.root) if node.implied and path)
+        """Return the directories that the tar has no entry of, but for the root. UnfitError for too many."""
+        found = []
+        for path, node in walk(self.nodes.root):
+            if node.implied and path:
+                found.append(b"/".join(path))
+                self._hold(len(found[-1]))
+        return sorted(found)
 
     def run(self, reader: Reader) -> None:
         """Take in all entries of the tar."""
@@ -324,15 +331,28 @@ class Builder:
         return present is not None and not present.is_whiteout
 
 
-def walk(root: Node) -> list[tuple[bytes, Node]]:
-    """Return all directories with their paths, each before those below it."""
-    found = [(b"", root)]
-    for path, node in found:
-        assert node.children is not None
-        for name, child in node.children.items():
-            if child.children is not None:
-                found.append((path + b"/" + name if path else name, child))
-    return found
+def walk(root: Node) -> Iterator[tuple[list[bytes], Node]]:
+    """Yield all directories, each before those below it; of its path the parts, in a list that is only lent.
+
+    No more than the way to the present one is held: millions of directories may lie at the end of a long path.
+    """
+    path: list[bytes] = []
+    yield path, root
+    below = [_directories(root)]
+    while below:
+        name, node = next(below[-1], (b"", None))
+        if node is None:
+            below.pop()
+            del path[-1:]
+            continue
+        path.append(name)
+        yield path, node
+        below.append(_directories(node))
+
+
+def _directories(node: Node) -> Iterator[tuple[bytes, Node]]:
+    assert node.children is not None
+    return ((name, child) for name, child in node.children.items() if child.children is not None)
 
 
 def _is_plain(name: bytes, value: bytes) -> bool:

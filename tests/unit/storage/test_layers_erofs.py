@@ -7,6 +7,7 @@ import os
 import random
 import stat
 import subprocess
+import tracemalloc
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ from storage.layers.erofs import apply, format, index, mounting
 from storage.layers.erofs.nodes import Nodes
 from storage.layers.erofs.verify import damage
 from storage.layers.rebuild import rebuild_tar
+from storage.layers.stream import Stream
+from storage.layers.tar import Reader
 from storage.layers.unpacking import LayerResult, UnpackOptions, unpack
 from storage.store import INDEX, TAR
 from tests.fixtures import unpacked
@@ -289,6 +292,58 @@ def test_damage_is_found(staging: Path) -> None:
 def test_what_a_tar_can_make_us_hold_is_bounded(staging: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(apply, "_MAX_NODES", 20)
     assert not Unpacked(staging, archive(file(b"/".join([b"d"] * 30), b"x"))).is_kept
+
+
+def _built(parts: Iterator[bytes]) -> apply.Builder:
+    builder = apply.Builder()
+    builder.run(Reader(Stream(parts, lambda _: None)))
+    return builder
+
+
+@pytest.mark.parametrize("kind", ["files", "directories", "sparse files"])
+def test_as_many_nodes_as_there_may_be_fit_into_memory(kind: str) -> None:
+    """The limit times what one of them costs, as hostile as it can be: another time, owner and name each."""
+    count = 3000
+
+    def parts() -> Iterator[bytes]:
+        for number in range(count):
+            name = b"%06d" % number
+            if kind == "directories":
+                yield header(name + b"/", kind=b"5", mtime=1_600_000_000 + number, uid=1000 + number)
+            elif kind == "files":
+                yield header(name, mtime=1_600_000_000 + number, uid=1000 + number, size=1000) + bytes(1024)
+            else:
+                sparse = (b"GNU.sparse.map", b"%d,512" % (512 * number)), (b"GNU.sparse.size", b"9999999")
+                yield pax(*sparse) + header(name, mtime=1_600_000_000 + number, size=512) + bytes(512)
+
+    tracemalloc.start()
+    try:
+        builder = _built(parts())
+        cost = tracemalloc.get_traced_memory()[0] / count
+    finally:
+        tracemalloc.stop()
+    assert builder.ordinal + 1 == count
+    assert apply._MAX_NODES * cost < 150 << 20, f"{cost:.0f} bytes each"
+
+
+def test_directories_at_the_end_of_a_long_path_cost_no_paths() -> None:
+    deep, count = b"/".join([b"d"] * 1500), 3000
+    builder = _built(iter([b"".join(gnu_long(deep + b"/%d/" % number) + directory(b"x") for number in range(count))]))
+    tracemalloc.start()
+    try:
+        assert len(builder.implied()) == 1500
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 << 20, "not the paths of all, which are 9 MB"
+
+
+def test_paths_of_what_is_only_implied_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    builder = _built(iter([b"".join(file(b"/".join([b"d"] * 40) + b"/%d/f" % number) for number in range(100))]))
+    assert len(builder.implied()) == 140
+    monkeypatch.setattr(apply, "_MAX_TEXT", 8000)
+    with pytest.raises(format.UnfitError):
+        builder.implied()
 
 
 def test_limits_of_the_index(tmp_path: Path) -> None:

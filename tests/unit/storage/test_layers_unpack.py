@@ -18,7 +18,7 @@ import pytest
 import zstandard
 
 from storage.errors import CorruptError, NoSpaceError, StorageError
-from storage.layers import unpacking
+from storage.layers import directories, unpacking
 from storage.layers.complete import complete
 from storage.layers.rebuild import rebuild_tar
 from storage.layers.unpacking import LayerResult, UnpackOptions, unpack
@@ -121,6 +121,16 @@ def test_errors_of_the_source_pass(staging: str) -> None:
 
     with pytest.raises(StorageError, match="the network is down"):
         unpack(broken(), staging, options=OPTIONS, **EXPECTED)
+
+
+def test_paths_of_directories_are_bounded(staging: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(directories, "_MAX_TEXT", 5000)
+    deep = b"/".join([b"d"] * 40)
+    parts = [
+        file(deep + b"/%d/f" % number) if number % 2 else directory(deep + b"/%d" % number) for number in range(80)
+    ]
+    with pytest.raises(StorageError, match="the paths of its directories are longer than 5000 bytes"):
+        unpack(pieces(archive(*parts)), staging, options=OPTIONS)
 
 
 def test_nothing_is_flushed_to_disk(staging: str, monkeypatch: pytest.MonkeyPatch) -> None:

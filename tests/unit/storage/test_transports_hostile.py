@@ -7,6 +7,7 @@ import json
 import os
 import tarfile
 import time
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -187,6 +188,32 @@ def test_many_members(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archive, "_MAX_MEMBERS", 100)
     with pytest.raises(CorruptError, match="more than 100 files"):
         read_docker(tmp_path / "x", images.tar(*(images.entry(str(number), b"") for number in range(101))))
+
+
+def test_long_names_of_members(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from storage.transports import archive
+
+    monkeypatch.setattr(archive, "_MAX_TEXT", 10_000)
+    members = [images.entry(f"{number}{'n' * 90}", type=b"2", linkname="t" * 90) for number in range(60)]
+    with pytest.raises(CorruptError, match="more than 10000 bytes of names"):
+        read_docker(tmp_path / "x", images.tar(*members))
+
+
+def test_as_many_members_as_there_may_be_fit_into_memory(tmp_path: Path) -> None:
+    from storage.transports import archive
+
+    count = 3000
+    path = tmp_path / "x"
+    path.write_bytes(images.tar(*(images.entry(f"{number:060}", b"") for number in range(count))))
+    fd = os.open(path, os.O_RDONLY)
+    tracemalloc.start()
+    try:
+        index = archive.Archive(fd, "x")
+        cost = tracemalloc.get_traced_memory()[0] / count
+    finally:
+        tracemalloc.stop()
+    index.close()
+    assert archive._MAX_MEMBERS * cost + archive._MAX_TEXT < 100 << 20, f"{cost:.0f} bytes each"
 
 
 @pytest.mark.parametrize("name", ["file", "directory/file", "link/file", "fifo", "directory", "missing", "../file"])
