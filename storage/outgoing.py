@@ -47,40 +47,32 @@ class Sent:
     layers: tuple[tuple[str, Descriptor], ...]
 
 
-def copy_out(
-    store: Store,
-    image: Image,
-    destination: Destination,
-    *,
-    format: str | None = None,
-    compression: str | None = None,
-    level: int | None = None,
-    force: bool | None = None,
-    original: Original | None = None,
-    progress: Progress | None = None,
-) -> str:
-    """Write an image to a destination and finish it; give the digest of the manifest that it has there.
+@dataclass(frozen=True)
+class Request:
+    """What is asked for.
 
     `format` is oci or v2s2, by default that of the image. `compression` is none, gzip, zstd or zstd:chunked, by default
     that of each layer (gzip for layers that never were compressed). `force`, the default if a compression is named,
     compresses again what could go out compressed otherwise. `original` reads a blob from where it once was.
-    Raises StorageError, CorruptError if a layer of the store is damaged.
     """
-    request = Request(format, compression, level, force, original)
-    sent = send_image(store, image, destination, request, progress)
-    destination.finish(sent.raw, sent.media_type)
-    return sent.digest
-
-
-@dataclass(frozen=True)
-class Request:
-    """What is asked for: see `copy_out`."""
 
     format: str | None = None
     compression: str | None = None
     level: int | None = None
     force: bool | None = None
     original: Original | None = None
+
+
+def copy_out(
+    store: Store, image: Image, destination: Destination, request: Request, progress: Progress | None = None
+) -> str:
+    """Write an image to a destination and finish it; give the digest of the manifest that it has there.
+
+    Raises StorageError, CorruptError if a layer of the store is damaged.
+    """
+    sent = send_image(store, image, destination, request, progress)
+    destination.finish(sent.raw, sent.media_type)
+    return sent.digest
 
 
 def send_image(

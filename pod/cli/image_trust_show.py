@@ -25,6 +25,8 @@ def main(
     ] = "",
 ) -> None:
     """Display trust policy for the system; of one registry, what decides on it."""
+    import os
+
     from pod import config, trust
     from pod.cli import output
     from pod.settings import current
@@ -37,7 +39,8 @@ def main(
         output.write(content.decode("utf-8", "replace").removesuffix("\n") + "\n")
         return
     directories = (registrypath,) if registrypath else trust.registries_d(settings)
-    rows = description.rows(content, path, registries_d.load(directories, trust.signatures(settings)))
+    registries = registries_d.load(directories, trust.signatures(settings))
+    rows = description.rows(content, path, registries, search_path=os.environ.get("PATH", os.defpath))
     if registry:
         rows = description.deciding(rows, registry)
     if json:

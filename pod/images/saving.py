@@ -81,19 +81,13 @@ def save(
     if asked.signature_policy:
         _check_policy(asked.signature_policy)
     chosen = _chosen(engine, texts, several=asked.several)
+    request = outgoing.Request("v2s2" if asked.format.startswith("docker") else "oci", asked.compression)
     with _destinations(asked) as destination_for:
         for one in chosen:
             with show() as shown, destination_for(one) as destination:
                 if len(one.names) > 1 and asked.format != "docker-archive":
                     shown.note(f"{asked.format} keeps one name only: {one.names[0]}")
-                outgoing.copy_out(
-                    engine.store,
-                    one.image,
-                    destination,
-                    format="v2s2" if asked.format.startswith("docker") else "oci",
-                    compression=asked.compression,
-                    progress=shown.progress,
-                )
+                outgoing.copy_out(engine.store, one.image, destination, request, shown.progress)
                 shown.end(one.image.id)
     for one in chosen:
         name = asked.output or "stdout"

@@ -18,18 +18,20 @@ if TYPE_CHECKING:
 _TYPES = {"insecureAcceptAnything": "accept", "signedBy": "signed"}
 
 
-def rows(raw: bytes, path: str, registries: Registries) -> list[dict[str, str]]:
+def rows(raw: bytes, path: str, registries: Registries, *, search_path: str) -> list[dict[str, str]]:
     """Describe a policy, the default first; members that are empty are left out (podman's `--json`).
 
+    gpg, which knows the owners of keys, is looked for in `search_path`.
     Raises PolicyError for an invalid one.
     """
     policy.parse(raw, path)
     document = json.loads(raw)
-    found = list(_scope("all", "* (default)", "default", document["default"], registries.store("")))
+    names = ("all", "* (default)", "default")
+    found = list(_scope(names, document["default"], registries.store(""), search_path))
     for transport, by_scope in sorted(document.get("transports", {}).items()):
         shown = "repository" if transport == "docker" else transport
         for scope, requirements in sorted(by_scope.items()):
-            found += _scope(shown, scope, scope, requirements, registries.store(scope))
+            found += _scope((shown, scope, scope), requirements, registries.store(scope), search_path)
     return found
 
 
@@ -55,8 +57,9 @@ def _above(name: str) -> list[str]:
 
 
 def _scope(
-    transport: str, name: str, short: str, requirements: list[dict[str, Any]], store: str
+    names: tuple[str, str, str], requirements: list[dict[str, Any]], store: str, search_path: str
 ) -> Iterator[dict[str, str]]:
+    transport, name, short = names
     for one in requirements:
         kind = one["type"]
         row = {
@@ -65,12 +68,12 @@ def _scope(
             "repo_name": short,
             "sigstore": store,
             "type": _TYPES.get(kind, kind),
-            "gpg_id": _owners(one) if kind == "signedBy" else "N/A" if kind == "sigstoreSigned" else "",
+            "gpg_id": _owners(one, search_path) if kind == "signedBy" else "N/A" if kind == "sigstoreSigned" else "",
         }
         yield {key: value for key, value in row.items() if value or key in ("transport", "type")}
 
 
-def _owners(requirement: dict[str, Any]) -> str:
+def _owners(requirement: dict[str, Any], search_path: str) -> str:
     paths = [*([requirement["keyPath"]] if "keyPath" in requirement else []), *requirement.get("keyPaths", [])]
     keys = [base64.b64decode(requirement["keyData"])] if "keyData" in requirement else []
     for path in paths:
@@ -79,4 +82,4 @@ def _owners(requirement: dict[str, Any]) -> str:
                 keys.append(file.read(policy.MAX_SIZE))
         except OSError:
             continue
-    return ", ".join(owner for key in keys for owner in gpg.owners(key))
+    return ", ".join(owner for key in keys for owner in gpg.owners(key, search_path))

@@ -42,9 +42,13 @@ _BINARY_DOCUMENT = "00"
 
 @dataclass(frozen=True)
 class Keyring:
-    """A private home directory of gpg with the trusted keys; `fingerprints` are those of their primary keys."""
+    """A private home directory of gpg with the trusted keys; `fingerprints` are those of their primary keys.
+
+    gpg is looked for in `search_path`, which is written as PATH.
+    """
 
     home: str
+    search_path: str
     fingerprints: frozenset[str]
 
     def verified(self, signed_message: bytes) -> bytes:
@@ -55,7 +59,7 @@ class Keyring:
         output = os.path.join(self.home, "payload")
         arguments = (f"--max-output={MAX_SIGNED}", "--output", output, "--verify")
         try:
-            result = _run(self.home, arguments, signed_message)
+            result = _run(self.home, self.search_path, arguments, signed_message)
             _check(_statuses(result.stdout), result.returncode, self.fingerprints)
             with open(output, "rb") as file:
                 return file.read(MAX_SIGNED + 1)
@@ -67,26 +71,26 @@ class Keyring:
 
 
 @contextmanager
-def keyring(keys: Sequence[bytes]) -> Iterator[Keyring]:
-    """Make a keyring of these files of public keys, which is gone at the end.
+def keyring(keys: Sequence[bytes], search_path: str) -> Iterator[Keyring]:
+    """Make a keyring of these files of public keys, which is gone at the end, for the gpg of a search path.
 
     Raises RejectedError if there is no key in them, PolicyError without a gpg that works.
     """
     with tempfile.TemporaryDirectory(prefix="pod-trust-", ignore_cleanup_errors=True) as home:
         imported: set[str] = set()
         for one in keys:
-            result = _run(home, ("--import",), one)
+            result = _run(home, search_path, ("--import",), one)
             imported.update(words[2] for words in _statuses(result.stdout) if words[0] == "IMPORT_OK")
         if not imported:
             raise RejectedError("No public keys imported")
-        yield Keyring(home, frozenset(imported))
+        yield Keyring(home, search_path, frozenset(imported))
 
 
-def owners(keys: bytes) -> list[str]:
+def owners(keys: bytes, search_path: str) -> list[str]:
     """List the addresses (or names) of the owners of keys; none for what are no keys, or without gpg."""
     try:
         with tempfile.TemporaryDirectory(prefix="pod-trust-", ignore_cleanup_errors=True) as home:
-            result = _run(home, ("--with-colons", "--show-keys"), keys, status=False)
+            result = _run(home, search_path, ("--with-colons", "--show-keys"), keys, status=False)
     except PolicyError:
         return []
     found = []
@@ -99,10 +103,10 @@ def owners(keys: bytes) -> list[str]:
 
 
 def _run(
-    home: str, arguments: Sequence[str], data: bytes, *, status: bool = True
+    home: str, search_path: str, arguments: Sequence[str], data: bytes, *, status: bool = True
 ) -> subprocess.CompletedProcess[bytes]:
     options = _OPTIONS if status else _OPTIONS[:-1]
-    environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
+    environment = {"PATH": search_path, "LC_ALL": "C"}
     try:
         return subprocess.run(
             ["gpg", *options, "--homedir", home, *arguments],

@@ -15,16 +15,24 @@ if TYPE_CHECKING:
     from storage.trust.policy import SignedBy
 
 
-def check(requirement: SignedBy, image: Reference | None, manifest: bytes, signatures: Iterable[bytes]) -> None:
+def check(
+    requirement: SignedBy,
+    image: Reference | None,
+    manifest: bytes,
+    signatures: Iterable[bytes],
+    *,
+    search_path: str,
+) -> None:
     """Return if one of the signatures is by a trusted key, on this manifest, under a name that the image may have.
 
+    `search_path` is where gpg is looked for.
     Raises RejectedError with the reasons against each, PolicyError if keys or gpg are missing.
     """
     reasons = []
     found = list(signatures)
     if not found:
         raise RejectedError("A signature was required, but no signature exists")
-    with gpg.keyring(requirement.keys.read()) as keyring:
+    with gpg.keyring(requirement.keys.read(), search_path) as keyring:
         for one in found:
             try:
                 _check_one(keyring, requirement, image, manifest, one)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from storage.errors import BadReferenceError, StorageError
 from storage.reference import Reference, parse
-from storage.trust import policy as policies
 from storage.trust.errors import RejectedError
 from storage.trust.policy import AcceptAnything, Policy, Reject, SignedBy, SigstoreSigned
 
@@ -27,7 +27,8 @@ class Trust:
     """Whom one command trusts.
 
     `registries_d` are the directories of which the first that exists counts, and `signatures` where signatures are if
-    nothing is said there; both are read when a signature is needed. `options` are for web servers of signatures.
+    nothing is said there; both are read when a signature is needed. `options` are for web servers of signatures, and
+    gpg is found by the PATH of their environment.
     """
 
     policy: Policy
@@ -62,7 +63,9 @@ class Trust:
         if isinstance(requirement, SignedBy):
             from storage.trust import simple_signing
 
-            simple_signing.check(requirement, _reference(origin), manifest, self._simple(origin, digest))
+            found = self._simple(origin, digest)
+            path = self.options.environment.get("PATH", os.defpath)
+            simple_signing.check(requirement, _reference(origin), manifest, found, search_path=path)
         elif isinstance(requirement, SigstoreSigned):
             from storage.trust import sigstore
 
@@ -91,11 +94,6 @@ class Trust:
         from storage.trust import registries_d
 
         return registries_d.load(self.registries_d, self.signatures)
-
-
-def accept_anything(options: RegistryOptions) -> Trust:
-    """Trust everybody: what holds where there is no policy."""
-    return Trust(policies.ACCEPT_ANYTHING, options)
 
 
 def _reference(origin: Origin) -> Reference | None:

@@ -25,8 +25,8 @@ from storage.registry.options import RegistryOptions
 from storage.source import locate
 from storage.transports import docker_archive
 from storage.transports.archive import Archive
-from storage.trust.verification import accept_anything
 from tests.fixtures.images import entry, gzip, link, tar
+from tests.fixtures.trusting import accept_anything
 
 _DIGEST = f"sha256:{64 * 'a'}"
 _DESCRIPTOR = {"mediaType": documents.OCI_CONFIG, "digest": _DIGEST, "size": 7, "annotations": {"a": "b"}}

@@ -27,10 +27,10 @@ from storage.registry.options import RegistryOptions
 from storage.rootfs import lowers
 from storage.store import Store, open_store
 from storage.transfer import NoProgress, pull, pull_all_tags, remote_digest
-from storage.trust.verification import accept_anything
 from tests.fakes import actions
 from tests.fakes.registry import Action, FakeRegistry, normally
 from tests.fixtures.images import entry, gzip, layer, tar
+from tests.fixtures.trusting import accept_anything
 
 OPTIONS = RegistryOptions(retries=1, retry_delay=0.05)
 TRUST = accept_anything(OPTIONS)
@@ -46,7 +46,7 @@ from storage.reference import normalize
 from storage.registry.options import RegistryOptions
 from storage.store import open_store
 from storage.transfer import pull
-from storage.trust.verification import accept_anything
+from tests.fixtures.trusting import accept_anything
 store = open_store(sys.argv[1])
 options = RegistryOptions(retries=1, retry_delay=0.05)
 try:

@@ -35,7 +35,7 @@ from storage.reference import normalize
 from storage.registry import client
 from storage.registry.options import RegistryOptions
 from storage.store import open_store
-from storage.trust.verification import accept_anything
+from tests.fixtures.trusting import accept_anything
 from storage.fetch import Fetcher
 
 root, name = sys.argv[1:3]

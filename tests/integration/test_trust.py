@@ -8,6 +8,7 @@ import json
 import os
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -262,12 +263,12 @@ def test_keys_that_are_none(place: Place, gpg: Gpg, keys: dict[str, str]) -> Non
     assert "open /nonexistent: no such file" in place.rejection(place.trust(signed_by("/nonexistent")))
 
 
-def test_without_gpg_nothing_comes_in(
-    place: Place, gpg: Gpg, keys: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_gpg_nothing_comes_in(place: Place, gpg: Gpg, keys: dict[str, str]) -> None:
     place.sign(gpg.sign("alice", payload(place.digest, place.name)))
-    monkeypatch.setenv("PATH", "/nonexistent")
-    assert "there is no gpg" in place.rejection(place.trust(signed_by(keys["alice"])))
+    trust = place.trust(signed_by(keys["alice"]))
+    elsewhere = replace(OPTIONS, environment={"PATH": "/nonexistent"})
+    assert "there is no gpg" in place.rejection(replace(trust, options=elsewhere))
+    place.locate(trust)
 
 
 def test_of_an_index_the_chosen_manifest_counts(place: Place, gpg: Gpg, keys: dict[str, str]) -> None:

@@ -21,9 +21,9 @@ from storage.layers.erofs import mounting
 from storage.reference import normalize
 from storage.registry.options import RegistryOptions
 from storage.store import Store, open_store
-from storage.trust.verification import accept_anything
 from tests.fakes.registry import FakeRegistry
 from tests.fixtures.images import entry, link, tar
+from tests.fixtures.trusting import accept_anything
 
 BIG = os.urandom(3 << 20)
 

@@ -17,14 +17,14 @@ from storage.compressing import Recipe, compress, recipe
 from storage.compression import inflate
 from storage.documents import DOCKER_MANIFEST, OCI_MANIFEST, Descriptor
 from storage.errors import CorruptError, StorageError
-from storage.outgoing import copy_out
+from storage.outgoing import Request, copy_out
 from storage.reference import normalize
 from storage.registry.options import RegistryOptions
 from storage.registry.origin import Clients, RegistryOrigin
 from storage.store import Store, open_store
-from storage.trust.verification import accept_anything
 from tests.fakes.registry import FakeRegistry
 from tests.fixtures.tars import archive, directory, file
+from tests.fixtures.trusting import accept_anything
 from tests.fixtures.unpacked import IS_ROOT, pieces
 
 NOISE = random.Random(1).randbytes(1 << 20)
@@ -135,7 +135,7 @@ def test_blobs_that_are_there_go_out_as_they_came(store: Store) -> None:
     image = pulled(store, layers=TARS)
     there = Memory()
     there.blobs = {digest_of(blob): blob for blob in (gzip.compress(one, mtime=7) for one in TARS)}
-    assert copy_out(store, image, there) == image.digest
+    assert copy_out(store, image, there, Request()) == image.digest
     assert there.named == (image.manifest, image.media_type)
     assert there.written == [f"sha256:{image.id}"]
 
@@ -143,16 +143,16 @@ def test_blobs_that_are_there_go_out_as_they_came(store: Store) -> None:
 def test_blobs_that_are_nowhere_are_made_anew_and_the_same_the_next_time(store: Store) -> None:
     image = pulled(store, layers=TARS)
     first, second = Memory(), Memory()
-    digest = copy_out(store, image, first)
+    digest = copy_out(store, image, first, Request())
     assert digest != image.digest
     assert [(kind, inflated(blob)) for kind, blob in first.layers()] == [
         (documents.layer_type("gzip"), TARS[0]),
         (documents.layer_type("gzip"), TARS[1]),
     ]
-    assert copy_out(store, image, second) == digest
+    assert copy_out(store, image, second, Request()) == digest
     assert second.blobs == first.blobs
     written = list(second.written)
-    assert copy_out(store, image, second) == digest
+    assert copy_out(store, image, second, Request()) == digest
     assert second.written == written
 
 
@@ -160,10 +160,10 @@ def test_what_once_was_somewhere_is_asked_for_there(store: Store) -> None:
     image = pulled(store, layers=TARS)
     kept = {digest_of(blob): blob for blob in (gzip.compress(one, mtime=7) for one in TARS)}
     there = Memory()
-    assert copy_out(store, image, there, original=lambda one: pieces(kept[one.digest], 1000)) == image.digest
+    assert copy_out(store, image, there, Request(original=lambda one: pieces(kept[one.digest], 1000))) == image.digest
     # One that is something else by now is no reason to fail.
     other = Memory()
-    assert copy_out(store, image, other, original=lambda _: iter([b"something else"])) != image.digest
+    assert copy_out(store, image, other, Request(original=lambda _: iter([b"something else"]))) != image.digest
     assert [inflated(blob) for _, blob in other.layers()] == TARS
 
 
@@ -185,7 +185,7 @@ def test_families_and_compressions(
 ) -> None:
     image = pulled(store, layers=TARS, oci=oci)
     there = Memory()
-    digest = copy_out(store, image, there, **wishes)
+    digest = copy_out(store, image, there, Request(**wishes))
     assert there.named is not None
     assert there.named[1] == media_type
     assert digest_of(there.named[0]) == digest
@@ -196,44 +196,44 @@ def test_families_and_compressions(
 def test_chunked_layers_say_where_their_tables_are(store: Store) -> None:
     image = pulled(store, layers=TARS)
     there = Memory()
-    digest = copy_out(store, image, there, compression="zstd:chunked")
+    digest = copy_out(store, image, there, Request(compression="zstd:chunked"))
     assert [inflated(blob) for _, blob in there.layers()] == TARS
     assert there.named is not None
     for one in json.loads(there.named[0])["layers"]:
         assert one["annotations"]["io.github.containers.zstd-chunked.manifest-checksum"]
     written = list(there.written)
-    assert copy_out(store, image, there, compression="zstd:chunked") == digest
-    assert copy_out(store, image, there, compression="zstd") == digest
+    assert copy_out(store, image, there, Request(compression="zstd:chunked")) == digest
+    assert copy_out(store, image, there, Request(compression="zstd")) == digest
     assert there.written == written
     # What is not there any more is made again, the same.
     again = Memory()
-    assert copy_out(store, image, again, compression="zstd:chunked") == digest
+    assert copy_out(store, image, again, Request(compression="zstd:chunked")) == digest
 
 
 def test_a_destination_of_plain_layers(store: Store) -> None:
     image = pulled(store, layers=TARS)
     there = Memory(DOCKER_MANIFEST, plain=True)
-    copy_out(store, image, there)
+    copy_out(store, image, there, Request())
     assert there.layers() == [(documents.layer_type("none", oci=False), tar) for tar in TARS]
 
 
 def test_layers_that_came_plain_stay_plain_and_those_that_never_left_are_compressed(store: Store) -> None:
     image = pulled(store, layers=TARS, kind="none")
     there = Memory()
-    assert copy_out(store, image, there) == image.digest
+    assert copy_out(store, image, there, Request()) == image.digest
     with database.transaction(store.connection) as connection:
         connection.execute("DELETE FROM layer_blob")  # as after a commit
-    copy_out(store, image, there)
+    copy_out(store, image, there, Request())
     assert [kind for kind, _ in there.layers()] == [documents.layer_type("gzip")] * 2
 
 
 def test_what_is_compressed_otherwise_will_do_unless_it_is_forced(store: Store) -> None:
     image = pulled(store, layers=TARS)
     there = Memory()
-    copy_out(store, image, there)
-    copy_out(store, image, there, compression="zstd", force=False)
+    copy_out(store, image, there, Request())
+    copy_out(store, image, there, Request(compression="zstd", force=False))
     assert [kind for kind, _ in there.layers()] == [documents.layer_type("gzip")] * 2
-    copy_out(store, image, there, compression="zstd")
+    copy_out(store, image, there, Request(compression="zstd"))
     assert [kind for kind, _ in there.layers()] == [documents.layer_type("zstd")] * 2
 
 
@@ -241,7 +241,7 @@ def test_what_is_compressed_otherwise_will_do_unless_it_is_forced(store: Store) 
 def test_what_does_not_go_together(store: Store, wishes: dict[str, Any]) -> None:
     there = Memory()
     with pytest.raises(StorageError):
-        copy_out(store, pulled(store, layers=TARS), there, **wishes)
+        copy_out(store, pulled(store, layers=TARS), there, Request(**wishes))
     assert not there.written
 
 
@@ -252,7 +252,7 @@ def test_a_damaged_layer_does_not_go_out(store: Store, compression: str | None) 
     path.write_bytes(path.read_bytes()[:-1] + b"!")
     there = Memory()
     with pytest.raises(CorruptError, match=r"damaged|does not match"):
-        copy_out(store, image, there, compression=compression)
+        copy_out(store, image, there, Request(compression=compression))
     assert there.named is None
 
 
@@ -260,4 +260,4 @@ def test_an_image_that_goes_meanwhile(store: Store) -> None:
     image = pulled(store, layers=TARS)
     images.remove(store, image.id, force=True)
     with pytest.raises(StorageError, match="removed meanwhile"):
-        copy_out(store, image, Memory())
+        copy_out(store, image, Memory(), Request())

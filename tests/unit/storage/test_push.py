@@ -13,9 +13,9 @@ from storage.push import push
 from storage.reference import normalize
 from storage.registry.options import RegistryOptions
 from storage.store import Store, open_store
-from storage.trust.verification import accept_anything
 from tests.fakes.registry import Basic, Bearer, FakeRegistry
 from tests.fixtures.tars import archive, directory, file
+from tests.fixtures.trusting import accept_anything
 from tests.fixtures.unpacked import IS_ROOT
 
 TARS = [archive(directory(b"d"), file(b"d/a", b"data" * 400_000)), archive(file(b"b", b"second"))]

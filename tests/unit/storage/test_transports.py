@@ -30,8 +30,8 @@ from storage.transports.oci_destination import ArchiveLayout, FolderLayout, OciD
 from storage.transports.outputs import FileOutput, FolderOutput, StreamOutput, file_output
 from storage.transports.protocols import Destination, Origin
 from storage.transports.spool import open_archive
-from storage.trust.verification import accept_anything
 from tests.fixtures import images
+from tests.fixtures.trusting import accept_anything
 
 TRUST = accept_anything(RegistryOptions())
 ONE = images.Image([images.layer(images.entry("a", b"1")), images.layer(images.entry("b", b"2"))])

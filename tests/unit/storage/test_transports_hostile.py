@@ -26,8 +26,8 @@ from storage.transports.docker_archive import DockerArchiveOrigin
 from storage.transports.files import Folder, read
 from storage.transports.oci import OciOrigin
 from storage.transports.spool import open_archive, spooled
-from storage.trust.verification import accept_anything
 from tests.fixtures import images
+from tests.fixtures.trusting import accept_anything
 
 TRUST = accept_anything(RegistryOptions())
 IMAGE = images.Image([images.layer(images.entry("a", b"1"))])
