@@ -23,7 +23,8 @@ REMOTE = (
     "url",
 )
 UNSUPPORTED = {
-    "imagestore": "all images are in the store that --root names; further ones to read: --storage-opt imagestore=DIR",
+    "imagestore": "a container and its image are in one store, which --root puts elsewhere; images of further stores "
+    "can be read: --storage-opt imagestore=DIR",
     "module": "put the settings into containers.conf, or name a file in CONTAINERS_CONF_OVERRIDE",
 }
 # What is done at once, or has no effect; the rest is for the engine to read (pod.settings).
