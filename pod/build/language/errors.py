@@ -1,0 +1,28 @@
+"""What is wrong in a Containerfile, and where."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pod.errors import PodError
+
+
+class LanguageError(PodError):
+    """A Containerfile cannot be read. Lines and columns count from 1; column 0 is the whole line."""
+
+    def __init__(self, message: str, *, name: str, line: int, column: int = 0, hint: str = "") -> None:
+        place = f"{name}:{line}:{column}" if column else f"{name}:{line}"
+        super().__init__(f"{place}: {message}", hint=hint)
+        self.message = message
+        self.name = name
+        self.line = line
+        self.column = column
+
+
+@dataclass(frozen=True)
+class Notice:
+    """What is not wrong, but better mended."""
+
+    line: int
+    message: str
+    hint: str = ""
