@@ -7,7 +7,7 @@ import tempfile
 
 import atheris
 
-with atheris.instrument_imports(include=["storage"]):
+with atheris.instrument_imports(include=["storage", "pod"]):
     from tests.fuzz import targets
 
 

@@ -1,4 +1,4 @@
-"""What is fuzzed: each target takes any bytes, and may raise StorageError alone.
+"""What is fuzzed: each target takes any bytes, and may raise StorageError or PodError alone.
 
 `SEEDS` are well-formed inputs to begin with.
 """
@@ -14,6 +14,9 @@ from collections.abc import Callable, Iterator
 
 import zstandard
 
+from pod.build.language.expanding import expanded
+from pod.build.language.parser import parse
+from pod.errors import PodError
 from storage import compression, documents, platform, reference
 from storage.chunked import tarsplit, toc
 from storage.errors import StorageError
@@ -183,6 +186,16 @@ def registries(data: bytes) -> None:
         assert configuration.endpoints(reference.parse(text))
 
 
+def containerfile(data: bytes) -> None:
+    """Read a Containerfile, and replace the variables in it."""
+    read = parse(data.decode("utf-8", "replace"))
+    for stage in read.stages:
+        for instruction in (stage.base, *stage.instructions):
+            assert len(instruction.text) <= len(data)
+            with contextlib.suppress(PodError):
+                expanded(instruction, {"a": "x y", "b": ""}, read.directives.escape)
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "layer": layer,
     "entries": entries,
@@ -197,6 +210,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "answer": answer,
     "name": name,
     "registries": registries,
+    "containerfile": containerfile,
 }
 
 SEEDS: dict[str, list[bytes]] = {
@@ -219,12 +233,19 @@ SEEDS: dict[str, list[bytes]] = {
         b"[aliases]\nx = 'a.b/x'\n",
         b"[registries.search]\nregistries = ['a.b']\n[registries.block]\nregistries = ['c.d']\n",
     ],
+    "containerfile": [
+        b"# escape=`\nARG v=1\nFROM --platform=$p a:${v:-b} AS c\nENV a=b `\n # c\n c='d' f=${a//x/y}\nCMD [\"a\"]\n",
+        b"FROM a\nRUN --mount=type=cache,target=/a,id=$b,mode=0755 --network=none cat <<E <<-'F'\nx\nE\n\ty\n\tF\n",
+        b"FROM a\nCOPY --from=b --chmod=u=rwX,go= --chown=$a <<E c /d/\n$a\nE\nONBUILD ADD --link a b\nARG a b=c\n",
+        b'FROM a\nHEALTHCHECK --interval=1s --retries=2 CMD a\nEXPOSE 80 $a 1-3/udp\nVOLUME ["/a"]\nSTOPSIGNAL INT\n',
+        b'FROM a\nLABEL a b\nUSER a:b\nWORKDIR /${a#x*}\nSHELL ["a"]\nMAINTAINER b\nENTRYPOINT a \\\n\n b\n',
+    ],
 }
 
 
 def run(target: str, data: bytes) -> None:
     """Give the bytes to a target; an error that is told to the user is what should come of bad input."""
-    with contextlib.suppress(StorageError):
+    with contextlib.suppress(StorageError, PodError):
         TARGETS[target](data)
 
 

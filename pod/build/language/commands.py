@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from pod.build.language.flags import Flags
 from pod.build.language.instructions import (
@@ -18,15 +18,11 @@ from pod.build.language.instructions import (
 from pod.build.language.mounts import parse_device, parse_mount
 from pod.build.language.statements import meant
 from pod.build.language.words import MixedArrayError, json_array
-from pod.errors import PodError
 from pod.times import parse_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from pod.build.language.statements import Statement
 
-    from pod.build.language.statements import Flag, Statement
-
-_T = TypeVar("_T")
 NETWORKS = ("default", "none", "host")
 SECURITY = ("sandbox", "insecure")
 _MILLISECOND = 1_000_000
@@ -41,10 +37,10 @@ def parse_run(statement: Statement) -> Run:
     return Run(
         **statement.place(),
         command=command,
-        mounts=tuple(_said(statement, flag, parse_mount) for flag in flags.all("mount")),
+        mounts=tuple(statement.said(parse_mount, flag.value or "", flag.offset) for flag in flags.all("mount")),
         network=_one_of(statement, flags, "network", NETWORKS),
         security=_one_of(statement, flags, "security", SECURITY),
-        devices=tuple(_said(statement, flag, parse_device) for flag in flags.all("device")),
+        devices=tuple(statement.said(parse_device, flag.value or "", flag.offset) for flag in flags.all("device")),
         heredocs=tuple(statement.heredocs),
     )
 
@@ -120,13 +116,6 @@ def _command(statement: Statement, offset: int) -> Command:
     return ShellForm(text)
 
 
-def _said(statement: Statement, flag: Flag, parse: Callable[[str], _T]) -> _T:
-    try:
-        return parse(flag.value or "")
-    except PodError as error:
-        raise statement.error(str(error), flag.offset, hint=error.hint) from None
-
-
 def _one_of(statement: Statement, flags: Flags, name: str, known: tuple[str, ...]) -> str:
     value = flags.text(name)
     if flags.all(name) and value not in known:
@@ -139,8 +128,9 @@ def _duration(statement: Statement, flags: Flags, name: str) -> int:
     if not text:
         return 0
     try:
-        duration = parse_duration(text)
-    except PodError:
+        # No duration that a person writes is longer, and a million digits take long to read.
+        duration = parse_duration(text) if len(text) < 100 else -1
+    except ValueError:
         duration = -1
     if duration != 0 and duration < _MILLISECOND:
         raise statement.error(

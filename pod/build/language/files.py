@@ -102,6 +102,8 @@ def _files(statement: Statement) -> _Files:
             words[0].offset,
             hint=f"write {statement.keyword} SOURCE DESTINATION",
         )
+    for word in words:
+        statement.check(word.text, word.offset)
     documents = [] if array is not None else [heredocs.in_word(word) for word in words]
     if documents and documents[-1] is not None:
         raise statement.error(f"{statement.keyword} cannot accept a heredoc as a destination", words[-1].offset)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pod.build.language.expansion import check
 from pod.build.language.statements import meant
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ class Flags:
                 raise statement.error(
                     f"missing a value on flag: --{flag.name}", flag.offset, hint=f"write --{flag.name}=VALUE"
                 )
+            if flag.name in texts:
+                statement.said(check, flag.value or "", flag.offset)
             self.found.setdefault(flag.name, []).append(flag)
 
     def text(self, name: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 from typing import TYPE_CHECKING, Any
 
+from pod.build.language.expansion import check
 from pod.build.language.instructions import Device, Mount
 from pod.build.language.statements import meant
 from pod.errors import PodError
@@ -50,13 +51,10 @@ def parse_mount(text: str, replace: Callable[[str], str] | None = None) -> Mount
     """
     options = _options(text)
     for key, value in options.items():
-        if key == "from" and value and "$" in value:
-            raise PodError(
-                "variables are not replaced in `from` of a mount",
-                hint="name it in a stage of its own: FROM $IMAGE AS name, and from=name",
-            )
         if value is not None and replace is not None:
             options[key] = replace(value)
+        elif value is not None:
+            check(value)
     open_ = {key for key, value in options.items() if value is not None and "$" in value and replace is None}
     fields: dict[str, Any] = {"text": text, "has_variables": bool(open_)}
     if "type" not in open_:

@@ -13,7 +13,7 @@ from pod.build.language.flags import Flags
 from pod.build.language.instructions import Arg, Containerfile, From, Heredoc, Instruction, Onbuild, Stage
 from pod.build.language.lines import Lines
 from pod.build.language.statements import Statement, meant
-from pod.build.language.words import spaced
+from pod.build.language.words import Word, spaced
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -114,14 +114,27 @@ def _parse_from(statement: Statement) -> From:
             words[1].offset if len(words) > 1 else statement.offset,
             hint="write FROM IMAGE or FROM IMAGE AS NAME",
         )
+    statement.check(words[0].text, words[0].offset)
     name = words[2].text.lower() if len(words) == 3 else ""
-    if name and not _STAGE_NAME.fullmatch(name):
+    if name:
+        _check_stage_name(statement, words[2])
+    return From(**statement.place(), image=words[0].text, platform=flags.text("platform"), name=name)
+
+
+def _check_stage_name(statement: Statement, word: Word) -> None:
+    if word.text.isdigit() or "$" in word.text:
         raise statement.error(
-            f'invalid name for build stage: "{words[2].text}"',
-            words[2].offset,
+            f'invalid name for build stage: "{word.text}"',
+            word.offset,
             hint="it begins with a letter and goes on with letters, digits, - _ and .",
         )
-    return From(**statement.place(), image=words[0].text, platform=flags.text("platform"), name=name)
+    if not _STAGE_NAME.fullmatch(word.text.lower()):
+        # Podman takes any name.
+        statement.notice(
+            f'docker refuses "{word.text}" as the name of a stage', "begin with a letter; use a-z 0-9 - _ ."
+        )
+    if word.text.lower() == "scratch":
+        statement.notice('the stage named "scratch" cannot be used', "FROM scratch is the empty image always")
 
 
 def _parse_onbuild(statement: Statement) -> Onbuild:
@@ -131,7 +144,10 @@ def _parse_onbuild(statement: Statement) -> Onbuild:
     inner = statement.inner()
     inner.end_line, inner.heredocs = statement.end_line, statement.heredocs
     if inner.keyword in _NO_TRIGGERS:
-        raise inner.error(f"{inner.keyword} isn't allowed as an ONBUILD trigger")
+        raise inner.error(
+            f"{inner.keyword} isn't allowed as an ONBUILD trigger",
+            hint="write it in the Containerfile that uses the image",
+        )
     documents = "".join(f"\n{heredoc.content}{heredoc.name}" for heredoc in statement.heredocs)
     return Onbuild(**statement.place(), trigger=statement.rest + documents, instruction=parse_statement(inner))
 
@@ -185,10 +201,6 @@ class _Draft:
         if first != base.line:
             statement.notice(
                 f'stage "{base.name}" is there in line {first} already', "from here on the name means this one"
-            )
-        if base.name == "scratch":
-            raise statement.error(
-                'a stage cannot have the name "scratch"', hint="FROM scratch is the empty image, never a stage"
             )
         self.stages.append((base, []))
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
+from pod.build.language.expansion import expand
 from pod.build.language.flags import Flags
 from pod.build.language.instructions import (
     Arg,
@@ -17,13 +17,13 @@ from pod.build.language.instructions import (
     Volume,
     Workdir,
 )
+from pod.build.language.ports import check_port
 from pod.build.language.words import MixedArrayError, Word, json_array, quoted, spaced
+from pod.errors import PodError
+from pod.values import parse_signal
 
 if TYPE_CHECKING:
     from pod.build.language.statements import Statement
-
-_PORT = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?(?:/([a-z]+))?", re.IGNORECASE | re.ASCII)
-_PROTOCOLS = ("tcp", "udp", "sctp")
 
 
 def parse_env(statement: Statement) -> Env:
@@ -57,19 +57,10 @@ def parse_expose(statement: Statement) -> Expose:
     if not words:
         raise statement.needs("at least one argument")
     for word in words:
-        if not set("$'\"" + statement.escape) & set(word.text) and not is_port(word.text):
-            raise statement.error(
-                f'invalid port "{word.text}"', word.offset, hint="write 80, 53/udp or a range such as 8000-8010"
-            )
+        statement.check(word.text, word.offset)
+        if not set("$'\"" + statement.escape) & set(word.text):
+            statement.said(check_port, word.text, word.offset)
     return Expose(**statement.place(), ports=tuple(word.text for word in words))
-
-
-def is_port(text: str) -> bool:
-    """Tell whether a text is a port as EXPOSE takes it."""
-    match = _PORT.fullmatch(text)
-    if match is None or (match[3] or "tcp").lower() not in _PROTOCOLS:
-        return False
-    return int(match[1]) <= int(match[2] or match[1]) < 65536
 
 
 def parse_user(statement: Statement) -> User:
@@ -84,13 +75,24 @@ def parse_workdir(statement: Statement) -> Workdir:
 
 def parse_stopsignal(statement: Statement) -> Stopsignal:
     """Parse STOPSIGNAL."""
-    return Stopsignal(**statement.place(), signal=_text(statement))
+    signal = _text(statement)
+    if "$" not in signal:
+        statement.said(check_signal, expand(signal, {}, statement.escape), statement.offset)
+    return Stopsignal(**statement.place(), signal=signal)
+
+
+def check_signal(text: str) -> None:
+    """Refuse what is the name or number of no signal; raises PodError."""
+    # A number of thousands of digits is not even read.
+    if len(text) > 20:
+        raise PodError(f"invalid signal: {text}", hint="write a number or a name such as TERM or SIGKILL")
+    parse_signal(text)
 
 
 def parse_maintainer(statement: Statement) -> Maintainer:
     """Parse MAINTAINER, which only old files have."""
     statement.notice("MAINTAINER is deprecated", "write LABEL org.opencontainers.image.authors=NAME")
-    return Maintainer(**statement.place(), maintainer=_text(statement))
+    return Maintainer(**statement.place(), maintainer=_argument(statement))
 
 
 def parse_volume(statement: Statement) -> Volume:
@@ -106,15 +108,24 @@ def parse_volume(statement: Statement) -> Volume:
     paths = tuple(word.text for word in words) if array is None else tuple(path.strip() for path in array)
     if not paths:
         raise statement.needs("at least one argument")
+    for path in paths if array else ():
+        statement.check(path, statement.offset)
+    for word in words if array is None else ():
+        statement.check(word.text, word.offset)
     if "" in paths:
         raise statement.error("VOLUME specified can not be an empty string", statement.offset)
     return Volume(**statement.place(), paths=paths)
 
 
-def _text(statement: Statement) -> str:
+def _argument(statement: Statement) -> str:
     Flags(statement)
     if not statement.rest:
         raise statement.needs("exactly one argument")
+    return statement.rest
+
+
+def _text(statement: Statement) -> str:
+    statement.check(_argument(statement), statement.offset)
     return statement.rest
 
 
@@ -124,6 +135,8 @@ def _quoted(statement: Statement) -> list[Word]:
         raise statement.error(
             "this quote is not closed", open_quote, hint=f"close it, or write {statement.escape} before it"
         )
+    for word in words:
+        statement.check(word.text, word.offset)
     return words
 
 
@@ -133,13 +146,16 @@ def _pairs(statement: Statement) -> tuple[tuple[str, str], ...]:
     parts = statement.rest.split(maxsplit=1)
     if not parts:
         raise statement.needs("at least one argument")
-    if "=" not in parts[0]:
+    words, _ = quoted(statement.rest, statement.offset, statement.escape)
+    if words and "=" not in words[0].text:
         if len(parts) == 1:
             raise statement.error(
                 f'{keyword} requires a value for "{parts[0]}"',
                 statement.offset,
                 hint=f"write {keyword} {parts[0]}=VALUE",
             )
+        statement.check(parts[0], statement.offset)
+        statement.check(parts[1], len(statement.source.text) - len(parts[1]))
         return ((parts[0], parts[1]),)
     pairs = []
     for word in _quoted(statement):

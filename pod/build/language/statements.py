@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, NamedTuple, TypedDict, TypeVar
 
 from pod.build.language.errors import LanguageError, Notice
+from pod.build.language.expansion import ExpansionError, check
+from pod.errors import PodError
 from pod.names import nearest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pod.build.language.instructions import Heredoc
     from pod.build.language.lines import LogicalLine
 
+_T = TypeVar("_T")
 _KEYWORD = re.compile(r"\s*([^ \t\v\f\r]+)[ \t\v\f\r]*")
 _SPACES = " \t\v\f\r"
 
@@ -68,6 +73,20 @@ class Statement:
     def notice(self, message: str, hint: str = "") -> None:
         """Tell the user of what is not wrong."""
         self.notices.append(Notice(self.source.place(self.start)[0], message, hint))
+
+    def said(self, parse: Callable[[str], _T], text: str, offset: int) -> _T:
+        """Return what a parser makes of a text that stands at an offset."""
+        try:
+            return parse(text)
+        except PodError as error:
+            raise self.error(str(error), offset, hint=error.hint) from None
+
+    def check(self, text: str, offset: int) -> None:
+        """Refuse a text whose variables or quotes are wrong whatever their values."""
+        try:
+            check(text, self.escape)
+        except ExpansionError as error:
+            raise self.error(str(error), offset + error.offset, hint=error.hint) from None
 
     def needs(self, what: str) -> LanguageError:
         """Return the error for an instruction that says too little."""
