@@ -177,7 +177,8 @@ def _unused(store: Store, before: float) -> Iterator[Damage]:
     """Layers that no image has, and directories that no row knows, from before a moment."""
     connection = store.connection
     for (key,) in connection.execute(
-        "SELECT key FROM layer WHERE substr(key, 1, 64) NOT IN (SELECT layer FROM image_layer) AND created < ?",
+        "SELECT key FROM layer WHERE substr(key, 1, 64) NOT IN"
+        " (SELECT layer FROM image_layer UNION ALL SELECT layer FROM build_step) AND created < ?",
         (before,),
     ).fetchall():
         yield Damage(LAYER, key, "no image has it")

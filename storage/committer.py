@@ -1,4 +1,4 @@
-"""An image of one further layer over another image, or of one layer alone: what commit (and later build) makes."""
+"""An image of further layers over another image, or of these alone: what commit and build make."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ from storage.layers.worker import fork_unpack
 from storage.publish import Layer, NewImage, publish_image, publish_layer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from storage.images import Image
-    from storage.layers.unpacking import LayerResult
     from storage.store import Store
 
 _CONFIG = {"oci": documents.OCI_CONFIG, "docker": documents.DOCKER_CONFIG}
@@ -36,16 +35,25 @@ class Draft:
     """What the new image says of itself; `config` is the whole document but for rootfs and history."""
 
     config: dict[str, Any]
-    history: Callable[[str], dict[str, Any]]  # from the diffID of the new layer to its entry
     created: float
     format: str = "oci"  # or docker
     annotations: dict[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Added:
+    """A layer over those of the parent: its diffID, its key in the store, the size of its tar."""
+
+    diff_id: str
+    key: str
+    size: int
 
 
 def commit_layer(
     store: Store,
     chunks: Iterator[bytes],
     draft: Draft,
+    history: Callable[[str], dict[str, Any]],
     *,
     parent: Image | None = None,
     reference: str | None = None,
@@ -55,8 +63,8 @@ def commit_layer(
 ) -> Image:
     """Make an image whose topmost layer is a tar; atomic, and a failure leaves nothing.
 
-    `chunks` is read in a process of its own, and inflated if it may be `compressed`. `reference` is a full name to give
-    to the image.
+    `chunks` is read in a process of its own, and inflated if it may be `compressed`. `history` gives the entry for a
+    layer of this diffID. `reference` is a full name to give to the image.
     """
     gc.sweep(store)
     options = options_for(
@@ -72,7 +80,8 @@ def commit_layer(
                 worker.kill()
             key = result.diff_id.removeprefix("sha256:")
             publish_layer(store, staging, Layer(key, result.diff_id, result.size, result.entries, result.implied))
-            image = _image(store, result, draft, parent)
+            added = Added(result.diff_id, key, result.size)
+            image = new_image(store, [added], draft, [history(result.diff_id)], parent)
             publish_image(store, image, [reference] if reference is not None else [])
     finally:
         gc.sweep(store)
@@ -80,16 +89,30 @@ def commit_layer(
     return images.load(store, image.id)
 
 
-def _image(store: Store, result: LayerResult, draft: Draft, parent: Image | None) -> NewImage:
+def config_of(
+    added: Sequence[Added], draft: Draft, history: Sequence[Mapping[str, Any]], parent: Image | None
+) -> bytes:
+    """Return the config of an image, whose digest is its ID."""
     below = json.loads(parent.config) if parent is not None else {}
-    layers = [*(parent.layers if parent is not None else ()), result.diff_id]
+    layers = [*(parent.layers if parent is not None else ()), *(layer.diff_id for layer in added)]
     document = {
         **draft.config,
         "rootfs": {"type": "layers", "diff_ids": layers},
-        "history": [*(below.get("history") or []), draft.history(result.diff_id)],
+        "history": [*(below.get("history") or []), *history],
     }
-    raw = _dump(document)
-    manifest = _manifest(raw, result, draft, parent)
+    return _dump(document)
+
+
+def new_image(
+    store: Store,
+    added: Sequence[Added],
+    draft: Draft,
+    history: Sequence[Mapping[str, Any]],
+    parent: Image | None,
+) -> NewImage:
+    """Return an image to record: of layers over a parent's; `history` are the entries over the parent's."""
+    raw = config_of(added, draft, history, parent)
+    manifest = _manifest(raw, added, draft, parent)
     return NewImage(
         config=raw,
         manifest=manifest,
@@ -98,7 +121,7 @@ def _image(store: Store, result: LayerResult, draft: Draft, parent: Image | None
         created=draft.created,
         architecture=draft.config.get("architecture", ""),
         os=draft.config.get("os", ""),
-        layers=(*_pairs(store, parent), (result.diff_id, result.diff_id.removeprefix("sha256:"))),
+        layers=(*_pairs(store, parent), *((layer.diff_id, layer.key) for layer in added)),
     )
 
 
@@ -109,14 +132,14 @@ def _pairs(store: Store, parent: Image | None) -> list[tuple[str, str]]:
     return [(row[0], row[1]) for row in store.connection.execute(query, (parent.id,))]
 
 
-def _manifest(config: bytes, result: LayerResult, draft: Draft, parent: Image | None) -> bytes:
+def _manifest(config: bytes, added: Sequence[Added], draft: Draft, parent: Image | None) -> bytes:
     layers = json.loads(parent.manifest)["layers"] if parent is not None else []
-    own = {"mediaType": _LAYER[draft.format], "digest": result.diff_id, "size": result.size}
+    own = [{"mediaType": _LAYER[draft.format], "digest": layer.diff_id, "size": layer.size} for layer in added]
     document = {
         "schemaVersion": 2,
         "mediaType": _MANIFEST[draft.format],
         "config": {"mediaType": _CONFIG[draft.format], "digest": digest_of(config), "size": len(config)},
-        "layers": [*(_as(draft.format, layer) for layer in layers), own],
+        "layers": [*(_as(draft.format, layer) for layer in layers), *own],
     }
     if draft.annotations:
         document["annotations"] = draft.annotations

@@ -157,13 +157,17 @@ def _unowned(directory: str, flags: int) -> Iterator[tuple[str, int]]:
 
 
 def _sweep_layers(store: Store) -> None:
-    """Delete rows that no image refers to, then directories without a row; not while anybody publishes layers."""
+    """Delete rows that neither an image nor a build step refers to, then directories without a row.
+
+    Not while anybody publishes layers.
+    """
     lock = store.collecting()
     if lock is None:
         return
     with lock:
         connection = store.connection
-        unused = "FROM layer WHERE substr(key, 1, 64) NOT IN (SELECT layer FROM image_layer)"
+        kept = "SELECT layer FROM image_layer UNION ALL SELECT layer FROM build_step"
+        unused = f"FROM layer WHERE substr(key, 1, 64) NOT IN ({kept})"
         if connection.execute(f"SELECT 1 {unused}").fetchone() is not None:
             with database.transaction(connection):
                 connection.execute(f"DELETE {unused}")

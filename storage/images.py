@@ -113,6 +113,15 @@ def load(store: Store, image_id: str) -> Image:
     )
 
 
+def layers(store: Store, image_id: str) -> list[tuple[str, str, int]]:
+    """Return diffID, key and size of the tar of each layer of an image, from the bottom up."""
+    query = (
+        "SELECT image_layer.diff_id, layer.key, layer.size FROM image_layer JOIN layer ON key = image_layer.layer"
+        " WHERE image = ? ORDER BY position"
+    )
+    return store.connection.execute(query, (image_id,)).fetchall()
+
+
 def list_images(store: Store) -> list[Image]:
     """Read all images, the newest first."""
     connection = store.connection
@@ -248,9 +257,10 @@ def prune(store: Store, *, all: bool = False, keep: Iterable[str] = ()) -> list[
 
 
 def drop_unreferenced(connection: Connection, keys: Iterable[str]) -> None:
-    """Delete the rows of those of these layers that no image has any more, and of their copies."""
+    """Delete the rows of those of these layers that no image or build step has any more, and of their copies."""
+    kept = "SELECT 1 FROM image_layer WHERE layer = ?1 UNION ALL SELECT 1 FROM build_step WHERE layer = ?1"
     for key in set(keys):
-        if connection.execute("SELECT 1 FROM image_layer WHERE layer = ?", (key,)).fetchone() is not None:
+        if connection.execute(kept, (key,)).fetchone() is not None:
             continue
         # The keys of copies are this one, a dot, and more; the slash follows the dot.
         rows = connection.execute(

@@ -54,7 +54,8 @@ def import_tar(
     return commit_layer(
         store,
         chunks,
-        Draft(document, history, now),
+        Draft(document, now),
+        history,
         reference=reference,
         rootless=rootless,
         single_id=single_id,

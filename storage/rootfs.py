@@ -9,6 +9,8 @@ from storage.store import boot_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from storage.images import Image
     from storage.store import Store
 
@@ -37,6 +39,15 @@ def lowers(store: Store, image: Image) -> list[str]:
         directories.append(path)
     if suspect:
         _verify(store, image, suspect)
+    return _visible(directories)
+
+
+def stack(store: Store, keys: Sequence[str]) -> list[str]:
+    """List layers that are known to be whole as `lowers` does; `keys` is from the bottom up."""
+    directories = [store.lower(key) for key in reversed(keys)]
+    if "" in directories:
+        missing = keys[len(keys) - 1 - directories.index("")]
+        raise CorruptError(f"layer {missing} is missing", hint="pod system check --repair mends it, or pod pull")
     return _visible(directories)
 
 

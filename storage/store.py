@@ -126,6 +126,18 @@ CREATE TABLE adopted (
     since REAL NOT NULL
 ) WITHOUT ROWID;
 """,
+    # What steps of builds came to: storage/build_cache.py. A layer of one is kept as that of an image is.
+    """
+CREATE TABLE build_step (
+    key TEXT PRIMARY KEY,
+    layer TEXT NOT NULL,
+    diff_id TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    made REAL NOT NULL,
+    used REAL NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX build_step_layer ON build_step (layer);
+""",
 )
 
 # What a layer that is not unpacked consists of.

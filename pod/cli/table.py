@@ -4,6 +4,7 @@ from __future__ import annotations
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "attach": ("attach", "Attach to a running container"),
+    "build": ("build", "Build an image using instructions from Containerfiles"),
     "commit": ("commit", "Create new image based on the changed container"),
     "completion": ("completion", "Generate shell autocompletions"),
     "cp": ("cp", "Copy files/folders between a container and the local filesystem"),
@@ -53,6 +54,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 # A group below another has the names of both, and an entry without a module in that one.
 GROUPS: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
+    "builder": ("Manage builds", {"build": COMMANDS["build"]}),
+    "buildx": ("Build images", {"build": COMMANDS["build"]}),
     "container": (
         "Manage containers",
         {
@@ -100,6 +103,7 @@ GROUPS: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
     "image": (
         "Manage images",
         {
+            "build": COMMANDS["build"],
             "diff": ("image_diff", "Inspect changes to the image's file systems"),
             "exists": ("image_exists", "Check if an image exists in local storage"),
             "history": COMMANDS["history"],

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from pod.state import Container
     from runtime.monitor.spawn import MonitorLink
 
+    MakePlan = Callable[[Engine, Container, tuple[int, ...]], Plan]
+
 
 class LaunchedContainer(Launched):
     """The first process of a container."""
@@ -79,17 +81,19 @@ def launch(
     console_size: tuple[int, int] = (0, 0),
     meanwhile: Callable[[], None] | None = None,
     preserve: tuple[int, ...] = (),
+    make_plan: MakePlan = Plan,
 ) -> LaunchedContainer:
     """Create the container's process and return what its `start` lets run.
 
     `console_size` is the height and width of the terminal that the container gets with --tty; `meanwhile` is called
     while the monitor is at work. The process gets the descriptors `preserve` of this one, under their numbers.
+    `make_plan` gives the plan of its making, if that is another than that of all containers.
 
     What it needs is started first. Raises what kept the process from being made; then nothing of it is left.
     """
     _start_needed(engine, container)
     with ContainerLock(engine.config, container.id):
-        return _launch(engine, container, console_size, meanwhile, preserve)
+        return _launch(engine, container, console_size, meanwhile, preserve, make_plan)
 
 
 def initialize(engine: Engine, container: Container) -> None:
@@ -144,6 +148,7 @@ def _launch(
     console_size: tuple[int, int] = (0, 0),
     meanwhile: Callable[[], None] | None = None,
     preserve: tuple[int, ...] = (),
+    make_plan: MakePlan = Plan,
 ) -> LaunchedContainer:
     """Do what `launch` does; the caller holds the container's lock."""
     seen = _observe(engine, container)
@@ -167,7 +172,7 @@ def _launch(
         remove.end_lost(engine, container)
     link = _join(engine, container, seen) if seen.state == "initialized" else None
     if link is None:
-        link = _create(engine, container, console_size, meanwhile, preserve)
+        link = _create(engine, container, console_size, meanwhile, preserve, make_plan=make_plan)
     elif meanwhile is not None:
         meanwhile()
     write_file(f"{engine.config.container_dir(container.id)}/started", f"{time.time():.9f} {boot_id()}\n")
@@ -199,6 +204,7 @@ def _create(
     meanwhile: Callable[[], None] | None = None,
     preserve: tuple[int, ...] = (),
     prepare: Callable[[Plan], None] | None = None,
+    make_plan: MakePlan = Plan,
 ) -> MonitorLink:
     create.make_directories(engine, container.id)
     clear(engine, container.id)
@@ -214,7 +220,7 @@ def _create(
         from pod.networks import port_check
 
         port_check.check(engine, container)
-    plan = Plan(engine, container, preserve)
+    plan = make_plan(engine, container, preserve)
     if prepare is not None:
         prepare(plan)
     spec.set_console_size(plan.spec["process"], console_size)

@@ -143,7 +143,7 @@ def stop_together(
 
 def forget(engine: Engine, container: state.Container, *, volumes: bool) -> None:
     """Delete the row of a container that does not run, its anonymous volumes with `volumes`, and its files."""
-    doomed = reserve.removing(engine.store, lambda: _forget_rows(engine, container, volumes=volumes))
+    doomed = reserve.removing(engine.store, lambda: forget_rows(engine, container, volumes=volumes))
     if doomed is not None:
         events.of_container(engine.config, container, "remove")
     delete_files(engine, container.id)
@@ -153,7 +153,7 @@ def forget(engine: Engine, container: state.Container, *, volumes: bool) -> None
             events.record(engine.config, "volume", "remove", name=name)
 
 
-def _forget_rows(engine: Engine, container: state.Container, *, volumes: bool) -> list[str] | None:
+def forget_rows(engine: Engine, container: state.Container, *, volumes: bool) -> list[str] | None:
     """Delete the rows in one commit; return the volumes that went, None if another command was faster."""
     seen = status.observe(engine.config, container.id)
     doomed: list[str] = []

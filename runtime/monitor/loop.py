@@ -438,6 +438,8 @@ class Loop:
         elif message is not None:
             self.forget(self.sync)
             self.sync = -1
+            if self.settings.get("ends_with_command") and self.status is None:
+                self.signal(_signal.SIGKILL)
 
     def _accept(self) -> None:
         # Imported at the first client: most monitors never have one.

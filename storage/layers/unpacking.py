@@ -248,7 +248,7 @@ def unpack(
 def _unpack(staging: str, options: UnpackOptions, producer: _Producer, expected_diff_id: str | None) -> LayerResult:
     diff = os.path.join(staging, "diff")
     os.mkdir(diff, 0o755)
-    _prepare(diff)
+    prepare(diff)
     log = headerlog.Writer(os.path.join(staging, headerlog.NAME))
     try:
         return _Unpacking(staging, diff, log, options).run(producer, expected_diff_id)
@@ -313,7 +313,7 @@ def _no_progress(_received: int) -> None:
     """Show nothing."""
 
 
-def _prepare(diff: str) -> None:
+def prepare(diff: str) -> None:
     """Free the root of what it inherits from the store's directories: group, set-group-ID bit, ACL."""
     os.chown(diff, os.geteuid(), os.getegid())
     os.chmod(diff, 0o755)

@@ -18,6 +18,17 @@ from storage.layers.stream import BLOCK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
+    from typing import Protocol
+
+    class Record(Protocol):
+        """Who is to know which bytes of a tar are in no file."""
+
+        def header(self, data: bytes) -> None:
+            """Take the headers of one entry."""
+
+        def rest(self, data: bytes) -> None:
+            """Take padding, or the end."""
+
 
 _CHUNK = 1 << 20
 _SMALL = 1 << 16
@@ -34,6 +45,7 @@ _TYPES = {
 _LARGEST_SIZE = 0o77777777777
 _LARGEST_ID = 0o7777777
 _OPAQUE = (b"trusted.overlay.opaque", b"user.overlay.opaque")
+_OF_OVERLAY = (b"trusted.overlay.", b"user.overlay.")
 _WHITEOUT = b".wh."
 _OF_USERS = (b"user.", b"security.capability")
 _END = bytes(2 * BLOCK)
@@ -50,33 +62,45 @@ class WriteOptions:
     `owner` turns user and group of the file system into those of the tar. With `layer`, the marks of overlayfs become
     whiteouts. `skipped` are names (without a leading slash) that are left out with all below them. With `content` the
     tar is that of files that people keep: an entry for the directory itself comes first, and of extended attributes
-    there are those of users and the capabilities of programs.
+    there are those of users and the capabilities of programs. With `adopt` the tree is to become what unpacking its tar
+    would make: sockets, and what overlayfs noted for itself, are removed from it.
     """
 
     owner: Callable[[int, int], tuple[int, int]] = _same
     layer: bool = False
     skipped: frozenset[bytes] = frozenset()
     content: bool = False
+    adopt: bool = False
+
+
+class _Unrecorded:
+    """Records nothing."""
+
+    def header(self, data: bytes) -> None:
+        """Forget it."""
+
+    def rest(self, data: bytes) -> None:
+        """Forget it."""
 
 
 @dataclass
 class _Writing:
     options: WriteOptions
+    record: Record = field(default_factory=_Unrecorded)
     links: dict[tuple[int, int], bytes] = field(default_factory=dict)
 
 
-def tar_of(root: int, options: WriteOptions | None = None) -> Iterator[bytes]:
+def tar_of(root: int, options: WriteOptions | None = None, record: Record | None = None) -> Iterator[bytes]:
     """Yield the tar of what lies below a directory's fd, the end mark included. Raises OSError."""
-    chosen = options or WriteOptions()
-    yield from _gathered(_pieces_of(root, chosen))
+    yield from _gathered(_pieces_of(root, _Writing(options or WriteOptions(), record or _Unrecorded())))
 
 
-def _pieces_of(root: int, options: WriteOptions) -> Iterator[bytes]:
-    writing = _Writing(options)
+def _pieces_of(root: int, writing: _Writing) -> Iterator[bytes]:
     descriptor = os.open(b".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=root)
-    if options.content:
+    if writing.options.content:
         yield from _node(writing, root, os.fstat(root), b".")
     yield from _directory(writing, descriptor, b"")
+    writing.record.rest(_END)
     yield _END
 
 
@@ -170,16 +194,18 @@ def _entry(writing: _Writing, parent: int, name: bytes, written: bytes) -> Gener
     try:
         found = os.fstat(descriptor)
         if stat.S_ISSOCK(found.st_mode):
+            if options.adopt:
+                os.unlink(name, dir_fd=parent)
             return -1
         if options.layer and stat.S_ISCHR(found.st_mode) and found.st_rdev == 0:
-            yield _whiteout(written, _WHITEOUT + name)
+            yield _whiteout(writing, written, _WHITEOUT + name)
             return -1
         yield from _node(writing, descriptor, found, written)
         if not stat.S_ISDIR(found.st_mode):
             return -1
         inner = os.open(b".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=descriptor)
         if options.layer and _is_opaque(descriptor):
-            yield _whiteout(written + b"/x", b".wh..wh..opq")
+            yield _whiteout(writing, written + b"/x", b".wh..wh..opq")
         return inner
     finally:
         os.close(descriptor)
@@ -191,7 +217,9 @@ def _node(writing: _Writing, descriptor: int, found: os.stat_result, written: by
     if found.st_nlink > 1 and not stat.S_ISDIR(mode):
         first = writing.links.setdefault((found.st_dev, found.st_ino), written)
         if first != written:
-            yield _header(written, b"1", found, uid, gid, link=first)
+            header = _header(written, b"1", found, uid, gid, link=first)
+            writing.record.header(header)
+            yield header
             return
     path = f"/proc/self/fd/{descriptor}"
     if stat.S_ISREG(mode) and found.st_size:
@@ -199,20 +227,23 @@ def _node(writing: _Writing, descriptor: int, found: os.stat_result, written: by
         try:
             records = _xattrs(file, writing.options)
             header = _header(written, b"0", found, uid, gid, size=found.st_size, records=records)
+            writing.record.header(header)
             if found.st_size <= _SMALL:  # in one piece, for each goes through all these generators
-                yield b"".join((header, *_content(file, found.st_size)))
+                yield b"".join((header, *_content(writing, file, found.st_size)))
             else:
                 yield header
-                yield from _content(file, found.st_size)
+                yield from _content(writing, file, found.st_size)
         finally:
             os.close(file)
         return
     name = written + b"/" if stat.S_ISDIR(mode) else written
     link = os.readlink(b"", dir_fd=descriptor) if stat.S_ISLNK(mode) else b""
-    yield _header(name, _TYPES[mode], found, uid, gid, link=link, records=_xattrs(path, writing.options))
+    header = _header(name, _TYPES[mode], found, uid, gid, link=link, records=_xattrs(path, writing.options))
+    writing.record.header(header)
+    yield header
 
 
-def _content(file: int, size: int) -> Iterator[bytes]:
+def _content(writing: _Writing, file: int, size: int) -> Iterator[bytes]:
     """Yield as many bytes as the header says, whatever happens to the file meanwhile, and the padding."""
     left = size
     while left:
@@ -220,7 +251,9 @@ def _content(file: int, size: int) -> Iterator[bytes]:
         left -= len(data)
         yield data
     if size % BLOCK:
-        yield bytes(-size % BLOCK)
+        padding = bytes(-size % BLOCK)
+        writing.record.rest(padding)
+        yield padding
 
 
 def _is_opaque(descriptor: int) -> bool:
@@ -233,10 +266,12 @@ def _is_opaque(descriptor: int) -> bool:
     return False
 
 
-def _whiteout(written: bytes, name: bytes) -> bytes:
+def _whiteout(writing: _Writing, written: bytes, name: bytes) -> bytes:
     directory = written.rpartition(b"/")[0]
     whole = directory + b"/" + name if directory else name
-    return _header(whole, b"0", os.stat_result((0o100000, 0, 0, 1, 0, 0, 0, 0, 0, 0)), 0, 0)
+    header = _header(whole, b"0", os.stat_result((0o100000, 0, 0, 1, 0, 0, 0, 0, 0, 0)), 0, 0)
+    writing.record.header(header)
+    return header
 
 
 def _xattrs(file: int | str, options: WriteOptions) -> list[tuple[bytes, bytes]]:
@@ -249,6 +284,8 @@ def _xattrs(file: int | str, options: WriteOptions) -> list[tuple[bytes, bytes]]
     for name in names:
         raw = os.fsencode(name)
         plain = _plain_name(raw, layer=options.layer)
+        if options.adopt and not plain and raw.startswith(_OF_OVERLAY) and raw not in _OPAQUE:
+            os.removexattr(file, name)
         if not plain or (options.content and not plain.startswith(_OF_USERS)):
             continue
         try:
@@ -262,7 +299,7 @@ def _plain_name(name: bytes, *, layer: bool) -> bytes:
     """Return an attribute's name in the tar, empty for one that stays out."""
     if name in (b"security.selinux", b"system.nfs4_acl"):
         return b""
-    for space in (b"trusted.overlay.", b"user.overlay."):
+    for space in _OF_OVERLAY:
         if name.startswith(space):
             # What an image brought with such a name lies there escaped (storage/layers/xattrs.py).
             rest = name.removeprefix(space)

@@ -69,4 +69,9 @@ FLAGS = {
         " "
     ),
     "member": (" --annotation --arch --features --os --os-features --os-version --variant "),
+    "building": (
+        " --annotation --build-arg --env --force-rm --format --from --ignorefile --jobs --label --layers --network"
+        " --net --no-cache --pull --rm --squash --squash-all --tag -t --target --unsetenv"
+        " "
+    ),
 }

@@ -200,8 +200,8 @@ def _make_image(engine: Engine, container: Container, path: str, reference: str)
         "cgroups.version": "v2" if os.path.exists("/sys/fs/cgroup/cgroup.controllers") else "v1",
     }
     annotations = {f"{ANNOTATIONS}{key}": value for key, value in told.items()}
-    draft = Draft(config, lambda _: history, now, annotations=annotations)
-    commit_layer(engine.store, _chunks(path), draft, reference=reference)
+    draft = Draft(config, now, annotations=annotations)
+    commit_layer(engine.store, _chunks(path), draft, lambda _: history, reference=reference)
 
 
 def _chunks(path: str) -> Iterator[bytes]:

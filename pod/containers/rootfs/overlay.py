@@ -23,12 +23,14 @@ if TYPE_CHECKING:
     from pod.containers.configuration import ContainerConfig
 
 _MAX_LOWERS = 500  # OVL_MAX_STACK of the kernel
+# What a kernel may be configured to do by default; with userxattr it never does.
+_REFERENCES = ("metacopy", "redirect_dir")
 
 
 class Overlay:
     """What an overlay is made of; `lowers` has the topmost layer first, each as `storage.Store.lower` names it."""
 
-    __slots__ = ("is_plain", "lowers", "mapped", "opened", "rootless", "target", "upper", "volatile", "work")
+    __slots__ = ("is_plain", "lowers", "mapped", "opened", "rootless", "target", "upper", "volatile", "whole", "work")
 
     def __init__(
         self, *, lowers: list[str], directory: str, rootless: bool, volatile: bool, mapped: list[int] | None = None
@@ -42,6 +44,7 @@ class Overlay:
         self.target = f"{directory}/rootfs"
         self.rootless = rootless
         self.volatile = volatile  # the upper layer need not survive a crash of the machine
+        self.whole = False  # what is changed lies in the upper layer as a whole, never as a mere reference
 
 
 def enter_mount_namespace() -> None:
@@ -151,6 +154,8 @@ def _mount_by_descriptor(overlay: Overlay) -> bool:
             if overlay.upper:
                 syscalls.fsconfig_set_string(filesystem, "upperdir", overlay.upper)
                 syscalls.fsconfig_set_string(filesystem, "workdir", overlay.work)
+            for name in _REFERENCES if overlay.whole and not overlay.rootless else ():
+                syscalls.fsconfig_set_string(filesystem, name, "off")
         except OSError as error:
             if error.errno == errno.EINVAL:
                 return False
@@ -176,6 +181,7 @@ def _mount_by_options(overlay: Overlay) -> None:
     options = f"lowerdir={lowers}"
     options += f",upperdir={overlay.upper},workdir={overlay.work}" if overlay.upper else ""
     options += ",userxattr" * overlay.rootless + ",volatile" * overlay.volatile
+    options += "".join(f",{name}=off" for name in _REFERENCES) if overlay.whole and not overlay.rootless else ""
     before = posix.open(".", posix.O_PATH | posix.O_CLOEXEC)
     posix.chdir(parent)
     try:
@@ -221,7 +227,7 @@ def finish_spec(
             from pod.containers.inside import accounts
 
             accounts.write(document, config, root, user, files, name=keep_name if user is keep_id else "")
-        _make_workdir(root, document["process"]["cwd"], user)
+        make_workdir(root, document["process"]["cwd"], user)
     finally:
         posix.close(root)
 
@@ -239,7 +245,7 @@ def set_user(process: dict[str, Any], user: users.User, config: ContainerConfig)
         process["env"].append(f"HOME={user.home or '/'}")
 
 
-def _make_workdir(root: int, path: str, user: users.User) -> None:
+def make_workdir(root: int, path: str, user: users.User) -> None:
     """Create a missing working directory step by step, without leaving the root (CVE-2026-55686)."""
     flags = posix.O_PATH | posix.O_DIRECTORY | posix.O_CLOEXEC
     resolve = kernel.RESOLVE_IN_ROOT | kernel.RESOLVE_NO_MAGICLINKS

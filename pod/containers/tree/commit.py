@@ -71,7 +71,7 @@ def commit(engine: Engine, container: Container, options: CommitOptions) -> Imag
         image = commit_layer(
             engine.store,
             _whole(opened) if alone else _layer(engine, container, opened),
-            _draft(container, parent, options, check),
+            *_draft(container, parent, options, check),
             parent=None if alone else parent,
             reference=reference,
             rootless=engine.config.rootless,
@@ -105,8 +105,13 @@ def _layer(engine: Engine, container: Container, opened: tree.Tree) -> Iterator[
         os.close(upper)
 
 
-def _draft(container: Container, parent: Image | None, options: CommitOptions, check: Callable[[], None]) -> Draft:
-    """Return what the image says of itself; `check` is called once the layer is read, before there is an image."""
+def _draft(
+    container: Container, parent: Image | None, options: CommitOptions, check: Callable[[], None]
+) -> tuple[Draft, Callable[[str], dict[str, Any]]]:
+    """Return what the image says of itself, and what gives the entry of its history.
+
+    `check` is called once the layer is read, before there is an image.
+    """
     below = json.loads(parent.config) if parent is not None else {}
     now = time.time()
     created = shortest(from_seconds(now))
@@ -133,7 +138,7 @@ def _draft(container: Container, parent: Image | None, options: CommitOptions, c
         check()
         return history
 
-    return Draft(document, entry, now, options.format)
+    return Draft(document, now, options.format), entry
 
 
 def _config(container: Container, below: dict[str, Any], options: CommitOptions) -> dict[str, Any]:

@@ -29,7 +29,7 @@ def deep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_few_directories_are_open(deep: Path) -> None:
     root = os.open(deep, os.O_RDONLY | os.O_DIRECTORY)
     before, most, data = len(os.listdir("/proc/self/fd")), 0, []
-    for chunk in write._pieces_of(root, write.WriteOptions()):
+    for chunk in write._pieces_of(root, write._Writing(write.WriteOptions())):
         data.append(chunk)
         most = max(most, len(os.listdir("/proc/self/fd")) - before)
     os.close(root)
@@ -42,7 +42,7 @@ def test_few_directories_are_open(deep: Path) -> None:
 
 def test_a_directory_that_is_moved_out_ends_it(deep: Path, tmp_path: Path) -> None:
     root = os.open(deep, os.O_RDONLY | os.O_DIRECTORY)
-    pieces = write._pieces_of(root, write.WriteOptions())
+    pieces = write._pieces_of(root, write._Writing(write.WriteOptions()))
     while not any(name.startswith(b"m/m/m/m/m/m/m/m/m/m/a") for name in [next(pieces)]):
         pass
     os.rename(deep / "m/m/m/m/m/m", tmp_path / "elsewhere")

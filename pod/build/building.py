@@ -1,0 +1,222 @@
+"""A build as a whole: from the stages of a Containerfile to an image in the store.
+
+This process alone uses the database. What takes time (containers, copying, hashing) are processes of their own, which
+end with it; what they leave in staging directories and rows of `--rm` containers is swept by the next command.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import replace
+from hashlib import sha256
+from typing import TYPE_CHECKING, TypeVar
+
+from pod import events
+from pod.build import evaluation, keys, result, running, squashing, stages
+from pod.build.context.known import KnownDigests
+from pod.build.evaluation import State, StepLayer
+from pod.build.language import expanding
+from pod.build.language.instructions import Instruction
+from pod.build.language.predefined import PROXIES, platform_arguments
+from pod.build.scheduling import Schedule
+from pod.build.snapshots import Snapshot, base
+from pod.build.stepping import StageBuild
+from pod.errors import PodError
+from runtime import process
+from storage import build_cache, durability, gc, images, rootfs
+from storage.database import transaction
+from storage.interrupts import Interrupts
+from storage.platform import host
+from storage.store import boot_id
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pod.build.language.instructions import Arg, Run
+    from pod.build.options import BuildOptions
+    from pod.build.stages import Node
+    from pod.build.watching import Watcher
+    from pod.containers.create import CreateOptions
+    from pod.engine import Engine
+    from storage.build_cache import Step
+    from storage.images import Image
+
+Some = TypeVar("Some", bound=Instruction)
+
+
+def build(engine: Engine, options: BuildOptions, watcher: Watcher) -> Image:
+    """Make the image; its names are given to it in the same commit. Whatever fails leaves none.
+
+    Single-threaded callers only. Raises PodError, StorageError, OCIRuntimeError.
+    """
+    names = [images.tag_name(name) for name in options.names]
+    made = Build(engine, options, watcher)
+    try:
+        with Interrupts() as interrupts, engine.store.publishing():
+            state = made.run(interrupts)
+            identity = result.publish(engine.store, made.finished(state), options, names)
+            build_cache.note_use(engine.store, made.used)
+    finally:
+        made.close()
+        gc.sweep(engine.store)
+    if made.has_new_layers:
+        durability.begin(engine.store)
+    events.record(engine.config, "image", "build", id=identity, name=names[0] if names else "")
+    return images.load(engine.store, identity)
+
+
+class Build:
+    """What the stages of one build share."""
+
+    def __init__(self, engine: Engine, options: BuildOptions, watcher: Watcher) -> None:
+        self.engine = engine
+        self.options = options
+        self.watcher = watcher
+        self.known = self._global_arguments()  # what ARG without a default finds
+        self.nodes = self._graph()
+        self.wanted = stages.target(self.nodes, options.target)
+        self.used: list[Step] = []
+        self.has_new_layers = False
+        self.known_digests = KnownDigests(_digests_path(engine, options))
+        self._owner = f"build {os.getpid()} {process.start_time(os.getpid())} {boot_id()}"
+        self._states: dict[int, State] = {}
+        self._images: dict[tuple[str, str], Image] = {}
+
+    def expanded(self, instruction: Some, variables: Mapping[str, str]) -> Some:
+        """Return an instruction with its variables replaced. Raises LanguageError."""
+        file = self.options.containerfile
+        return expanding.expanded(instruction, variables, file.directives.escape, file.name)
+
+    def declared(self, argument: Arg, variables: Mapping[str, str], known: Mapping[str, str]) -> dict[str, str]:
+        """Return the values that an ARG gives. Raises LanguageError."""
+        file = self.options.containerfile
+        given, escape = self.options.arguments, file.directives.escape
+        return expanding.declared(argument, variables, given, known, escape=escape, name=file.name)
+
+    def _global_arguments(self) -> dict[str, str]:
+        """Return the values of the platform's ARGs and of those before the first FROM."""
+        values = platform_arguments(host(), host(), self.options.target or "default")
+        for argument in self.options.containerfile.arguments:
+            values |= self.declared(argument, values, {})
+        return values
+
+    def _graph(self) -> tuple[Node, ...]:
+        file = self.options.containerfile
+        named = [self.expanded(stage.base, self.known) for stage in file.stages]
+        found = [base.image for base in named]
+        if self.options.base:
+            found[0] = self.options.base
+        written = [replace(stage, base=base) for stage, base in zip(file.stages, named, strict=True)]
+        return stages.graph(written, found, self.options.contexts)
+
+    def run(self, interrupts: Interrupts) -> State:
+        """Take the stages that are needed to their ends; return what the wanted one comes to."""
+        needed = stages.needed(self.nodes, self.wanted)
+        schedule = Schedule({index: StageBuild(self, self.nodes[index]).run() for index in needed}, self.options.jobs)
+        self._states = schedule.results
+        schedule.run(interrupts)
+        return self._states[self.wanted]
+
+    def state_of(self, index: int) -> State:
+        """Return what a stage has come to that is at its end."""
+        return self._states[index]
+
+    def image(self, name: str, platform: str = "") -> Image:
+        """Return an image that a stage begins with or takes files of, and keep it as long as the build goes on."""
+        known = self._images.get((name, platform))
+        if known is None:
+            known = self.options.find_image(name, platform)
+            with transaction(self.engine.connection):
+                images.pin(self.engine.connection, known.id, self._owner)
+            rootfs.lowers(self.engine.store, known)  # says now if a layer is damaged
+            self._images[name, platform] = known
+        return known
+
+    def image_state(self, name: str, platform: str) -> State:
+        """Return what a stage begins with that stands on an image."""
+        try:
+            image = self.image(name, platform)
+        except Exception as error:
+            if not hasattr(error, "hint"):
+                raise
+            raise PodError(f"creating build container: {error}", hint=str(getattr(error, "hint", ""))) from error
+        document = json.loads(image.config)
+        config = document.get("config") or {}
+        return State(
+            key=keys.of_image(image.id, {}),
+            parent=image.id,
+            config=evaluation.with_path(config),
+            platform={name: document[name] for name in ("architecture", "os", "variant") if document.get(name)},
+            author=document.get("author") or "",
+            layers=self.layers(image),
+            created=image.created,
+            shell=tuple(config.get("Shell") or evaluation.DEFAULT_SHELL),
+        )
+
+    def layers(self, image: Image) -> tuple[StepLayer, ...]:
+        """Return the layers of an image."""
+        return tuple(StepLayer(*row) for row in images.layers(self.engine.store, image.id))
+
+    @property
+    def in_one_layer(self) -> bool:
+        """Whether the steps of a stage become one layer: then none is known before or kept."""
+        return not self.options.layers or self.options.squash or self.options.squash_all
+
+    def snapshot(self, state: State) -> Snapshot:
+        """Return a place for changes over the layers of a state."""
+        self.has_new_layers = True
+        return Snapshot(self.engine, [layer.key for layer in state.layers])
+
+    def known_step(self, key: str) -> Step | None:
+        """Return what a step came to before, if that may be taken."""
+        if not self.options.cache or self.in_one_layer:
+            return None
+        step = build_cache.find(self.engine.store, key, since=self.options.cache_since)
+        if step is not None:
+            self.used.append(step)
+        return step
+
+    def keep(self, step: Step) -> None:
+        """Keep what a step has come to for later builds."""
+        if not self.in_one_layer:
+            build_cache.keep(self.engine.store, step)
+
+    def run_options(self, state: State, instruction: Run, words: list[str]) -> CreateOptions:
+        """Return what the container of a RUN is to be."""
+        given = {name: value for name, value in self.options.arguments.items() if name in PROXIES}
+        options = running.options_of(
+            words,
+            {**given, **state.arguments, **state.environment},
+            user=str(state.config.get("User") or ""),
+            workdir=state.workdir,
+            network=instruction.network if instruction.network not in ("", "default") else self.options.network,
+        )
+        self.options.prepare(options)
+        return options
+
+    def finished(self, state: State) -> State:
+        """Return a state with what the command line says of the image."""
+        options = self.options
+        config = dict(state.config)
+        if options.labels:
+            config["Labels"] = {**(config.get("Labels") or {}), **dict(options.labels)}
+        env = {**state.environment, **dict(options.environment)}
+        config["Env"] = [f"{name}={value}" for name, value in env.items() if name not in options.no_environment]
+        state = replace(state, config=config, created=state.created or time.time())
+        return squashing.squashed(self.engine, state) if options.squash_all else state
+
+    def close(self) -> None:
+        """Let go of the images."""
+        self.known_digests.save()
+        with transaction(self.engine.connection):
+            images.unpin(self.engine.connection, self._owner)
+
+
+def _digests_path(engine: Engine, options: BuildOptions) -> str:
+    """Return the file of what is known of the context's files; none without a context."""
+    if options.context is None:
+        return ""
+    name = sha256(os.fsencode(options.context.shown)).hexdigest()[:16]
+    return f"{base(engine)}/digests/{name}"

@@ -1,0 +1,174 @@
+"""COPY and ADD: where the files come from, what tells them from others, and the process that copies them.
+
+The files of a stage or an image are seen through an overlay that only that process mounts.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from pod.build import keys, stages
+from pod.build.context import copying, digests, modes, selection
+from pod.build.context.ignore import IgnoreRules
+from pod.build.language.instructions import Copy
+from pod.build.options import Place
+from pod.build.scheduling import Needs
+from pod.build.snapshots import seen
+from pod.containers import users
+from pod.containers.rootfs import enter_mount_namespace, mount_overlay
+from pod.errors import PodError
+from storage import worker
+from storage.errors import StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Sequence
+    from typing import Any
+
+    from pod.build.building import Build
+    from pod.build.context.known import KnownDigests
+    from pod.build.context.selection import Selection
+    from pod.build.evaluation import State, StepLayer
+    from pod.build.language.instructions import FileInstruction
+    from pod.build.snapshots import Snapshot
+    from pod.build.stages import Node
+    from pod.engine import Engine
+
+
+def origin(
+    build: Build, node: Node, instruction: FileInstruction
+) -> Generator[int | Needs, None, ContextOrigin | LayersOrigin]:
+    """Return what an instruction takes its files from; waits for the stage that these are of."""
+    name = instruction.from_ if isinstance(instruction, Copy) else ""
+    place: Place | str | None = build.options.contexts.get(name) if name else build.options.context
+    if isinstance(place, Place):
+        return ContextOrigin(build.engine, instruction, place, build.known_digests)
+    if place is None and not name:
+        raise PodError("there is no build context to copy from", hint="name a directory: pod build DIRECTORY")
+    index = stages.find([one.stage for one in build.nodes[: node.stage.index]], name, build.options.contexts)
+    if index is not None:
+        yield Needs(index)
+        state = build.state_of(index)
+        return LayersOrigin(build.engine, instruction, state.layers, keys.of_layers(state))
+    image = build.image(place or name)
+    return LayersOrigin(build.engine, instruction, build.layers(image), image.id)
+
+
+class ContextOrigin:
+    """Files of a directory of the user's, and documents of the Containerfile."""
+
+    def __init__(self, engine: Engine, instruction: FileInstruction, place: Place, known: KnownDigests) -> None:
+        self._engine = engine
+        self._instruction = instruction
+        self._known = known
+        self._selections: list[Selection] = []
+        documents = {heredoc.name: heredoc for heredoc in instruction.heredocs}
+        files = [source for source in instruction.sources if _document(source) not in documents]
+        if files:
+            self._selections.append(selection.select(place.root, files, _wanted(instruction, place)))
+        inline = [(name, heredoc.body.encode()) for name, heredoc in documents.items()]
+        if inline:
+            self._selections.append(selection.inline(inline))
+
+    def digest(self) -> str:
+        """Return what tells these files from others."""
+        return ",".join(digests.digest(one, self._known) for one in self._selections)
+
+    def told(self, digest: str) -> str:
+        """Return what the image's history calls the files."""
+        trees = [tree for one in self._selections for tree in one.trees]
+        kind = "multi" if len(trees) > 1 else "file" if trees and trees[0].name else "dir"
+        return f"{kind}:{digest.removeprefix('sha256:')}"
+
+    def fork(self, snapshot: Snapshot, state: State) -> worker.Worker:
+        """Start the process that copies them into a snapshot."""
+        return _fork(self._engine, snapshot, self._instruction, state, lambda: self._selections)
+
+
+class LayersOrigin:
+    """Files of a stage or of an image."""
+
+    def __init__(
+        self, engine: Engine, instruction: FileInstruction, layers: Sequence[StepLayer], identity: str
+    ) -> None:
+        self._engine = engine
+        self._instruction = instruction
+        self._layers = layers
+        self._identity = identity
+
+    def digest(self) -> str:
+        """Return what tells these files from others: all that they are among."""
+        return f"layers:{self._identity}"
+
+    def told(self, digest: str) -> str:
+        """Return what the image's history calls the files."""
+        return f"multi:{self._identity}" if len(self._instruction.sources) > 1 else f"file:{self._identity}"
+
+    def fork(self, snapshot: Snapshot, state: State) -> worker.Worker:
+        """Start the process that copies them into a snapshot."""
+
+        def selections() -> list[Selection]:
+            target = f"{snapshot.staging.path}/from"
+            os.makedirs(target, 0o700, exist_ok=True)
+            mount_overlay(seen(self._engine, [layer.key for layer in self._layers], target))
+            root = os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            return [selection.select(root, self._instruction.sources, _wanted(self._instruction, None))]
+
+        return _fork(self._engine, snapshot, self._instruction, state, selections)
+
+
+def _document(source: str) -> str:
+    """Return the name of the document that a source stands for, if it is one."""
+    return source.removeprefix("<<").removeprefix("-").strip("'\"") if source.startswith("<<") else ""
+
+
+def _wanted(instruction: FileInstruction, place: Place | None) -> selection.Wanted:
+    return selection.Wanted(
+        rules=IgnoreRules.parse(place.ignored) if place and place.ignored else IgnoreRules(),
+        excludes=instruction.excludes,
+        parents=isinstance(instruction, Copy) and instruction.parents,
+        from_image=place is None,
+        shown=place.shown if place else "",
+        ignored_by=place.ignored_by if place else "",
+    )
+
+
+def _fork(
+    engine: Engine,
+    snapshot: Snapshot,
+    instruction: FileInstruction,
+    state: State,
+    selections: Callable[[], list[Selection]],
+) -> worker.Worker:
+    """Start the process that mounts a snapshot and copies selections into it."""
+    overlay = snapshot.overlay()
+    single_id = engine.single_id
+
+    def run(_report: Callable[[int], None]) -> dict[str, Any]:
+        enter_mount_namespace()
+        try:
+            mount_overlay(overlay)
+            root = os.open(overlay.target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            change = copying.Change(
+                owner=_owner(root, instruction.chown) if instruction.chown else None,
+                mode=modes.Mode(instruction.chmod) if instruction.chmod else None,
+                lenient=single_id,
+            )
+            for one in selections():
+                copying.copy(one, root, instruction.destination, workdir=state.workdir, change=change)
+        except PodError as error:
+            raise StorageError(str(error), hint=error.hint) from error
+        return {}
+
+    return worker.fork(worker.Worker, run, "copy")
+
+
+def _owner(root: int, text: str) -> tuple[int, int]:
+    """Return the numbers of --chown: names are those of the image."""
+    name, colon, group = text.partition(":")
+    user = users.resolve(root, text if colon and group else name, [])
+    number = None
+    with suppress(PodError):
+        number = users.parse_id(name)
+    return user.uid, user.gid if colon and group or number is None else user.uid

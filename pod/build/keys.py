@@ -1,0 +1,61 @@
+"""The keys of the build cache: what a step's result depends on, hashed. Pure.
+
+A key covers its parent's, so it stands for all that was done before. The same key must never stand for two results; two
+keys for one result cost only time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import fields
+from typing import TYPE_CHECKING
+
+from pod.build.language.predefined import PROXIES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pod.build.evaluation import State
+    from pod.build.language.instructions import FileInstruction, Instruction
+
+# Changes with whatever makes older results different from those that this version makes.
+_VERSION = 1
+_PLACES = ("line", "end_line", "text")
+
+
+def of_image(image: str, platform: Mapping[str, str]) -> str:
+    """Return the key of a stage's begin: the ID of an image, empty for `scratch`."""
+    return _key("FROM", image, dict(platform))
+
+
+def of_setting(state: State, instruction: Instruction, *, format: str) -> str:
+    """Return the key of a step that changes no file, its variables replaced."""
+    return _key(state.key, _content(instruction), format)
+
+
+def of_run(state: State, words: list[str], **surroundings: object) -> str:
+    """Return the key of RUN: its words, the ARGs it can see, and what else is said of its surroundings."""
+    seen = {name: value for name, value in state.arguments.items() if name not in PROXIES}
+    return _key(state.key, "RUN", words, list(state.shell), seen, surroundings)
+
+
+def of_copy(state: State, instruction: FileInstruction, digest: str) -> str:
+    """Return the key of COPY or ADD, its variables replaced: what is copied, by digest, where to and how."""
+    return _key(state.key, _content(instruction), digest, state.workdir)
+
+
+def of_layers(state: State) -> str:
+    """Return the key of the files of a stage: for who takes some of them."""
+    return _key("files", [layer.diff_id for layer in state.layers])
+
+
+def _content(instruction: Instruction) -> list[str]:
+    """Return what an instruction says, wherever and however it is written."""
+    names = [field.name for field in fields(instruction) if field.name not in _PLACES]
+    return [instruction.keyword, *(f"{name}={getattr(instruction, name)!r}" for name in names)]
+
+
+def _key(*parts: object) -> str:
+    text = json.dumps([_VERSION, *parts], sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()

@@ -1,0 +1,52 @@
+"""What a build is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from pod.build.language.instructions import Containerfile
+    from pod.containers.create import CreateOptions
+    from storage.images import Image
+
+
+@dataclass(frozen=True)
+class Place:
+    """A context: the open directory that COPY and ADD take files from, and how the user calls it."""
+
+    root: int
+    shown: str
+    ignored: bytes = b""  # the content of the file that says what is left out
+    ignored_by: str = ".containerignore"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildOptions:
+    """What a build is asked for; `find_image` gets the image of a name, `prepare` adds to the container of a RUN."""
+
+    containerfile: Containerfile
+    context: Place | None
+    find_image: Callable[[str, str], Image]
+    prepare: Callable[[CreateOptions], None]
+    names: tuple[str, ...] = ()
+    target: str = ""
+    arguments: Mapping[str, str] = field(default_factory=dict)
+    contexts: Mapping[str, Place | str] = field(default_factory=dict)  # by name; a text names an image
+    base: str = ""  # in place of what the first FROM names
+    format: str = "oci"
+    network: str = ""
+    layers: bool = True
+    squash: bool = False
+    squash_all: bool = False
+    cache: bool = True
+    cache_since: float = 0.0
+    jobs: int = 0  # 0: as many stages as there are
+    labels: tuple[tuple[str, str], ...] = ()
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    environment: tuple[tuple[str, str], ...] = ()
+    no_environment: tuple[str, ...] = ()
+    # What else is said of the containers of RUN, for the keys of their results.
+    surroundings: tuple[tuple[str, str], ...] = ()

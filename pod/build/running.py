@@ -1,0 +1,154 @@
+"""RUN: a container of our own runtime over the snapshot of the step.
+
+It has a row as any `run --rm` has, so that its addresses, control groups and files are swept if the build is killed;
+its monitor ends it then. No event tells of it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+from pod import names, state
+from pod.containers import create, launch, remove
+from pod.containers.environment import Variables
+from pod.containers.plan import Plan
+from pod.lock import ContainerLock
+from runtime import jsontext, process
+from storage import database
+from storage.store import boot_id
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Mapping, Sequence
+    from typing import Any
+
+    from pod.build.snapshots import Snapshot
+    from pod.containers.create import CreateOptions
+    from pod.engine import Engine
+    from pod.state import Container
+    from runtime.monitor import spawn
+    from runtime.monitor.spawn import MonitorLink
+
+    from pod.containers import rootfs
+
+_PACKET = 1 << 18
+_STDERR = 3
+
+
+def run(
+    engine: Engine,
+    snapshot: Snapshot,
+    options: CreateOptions,
+    output: Callable[[int, bytes], None],
+) -> Generator[int, None, int]:
+    """Run a program over a snapshot to its end and return its exit code; yields descriptors to wait for.
+
+    `output` gets the number of a stream and what came from it. Whatever ends this early ends the program; nothing of it
+    is left either way. Raises OCIRuntimeError for what cannot be run.
+    """
+    container = _insert(engine, options)
+    try:
+
+        def make_plan(engine: Engine, container: Container, preserve: tuple[int, ...]) -> Plan:
+            return _StepPlan(engine, container, preserve, snapshot)
+
+        link = launch.launch(engine, container, make_plan=make_plan).link
+        try:
+            link.start()
+            yield from _output(link, output)
+            return link.wait()
+        finally:
+            if link.attach_fd >= 0:
+                link.close()
+    finally:
+        _remove(engine, container)
+
+
+def _output(link: MonitorLink, output: Callable[[int, bytes], None]) -> Generator[int, None, None]:
+    """Pass on what the program says, until its end."""
+    os.set_blocking(link.attach_fd, False)
+    while True:
+        yield link.attach_fd
+        try:
+            packet = os.read(link.attach_fd, _PACKET)
+        except BlockingIOError:
+            continue
+        except ConnectionResetError:
+            continue  # the monitor has gone; what it wrote before is still there to be read
+        if not packet:
+            return
+        output(2 if packet[0] == _STDERR else 1, packet[1:])
+
+
+def _insert(engine: Engine, options: CreateOptions) -> Container:
+    """Insert the row of a step's container, with its addresses."""
+    container_id = names.new_id()
+    options.auto_remove = True
+    config = create.configure(engine, options, container_id)
+    creator = f"{os.getpid()} {process.start_time(os.getpid())} {boot_id()}"
+    row = (container_id, f"build-{container_id[:12]}", "", time.time(), 1, creator, jsontext.dumps(config))
+    container = state.Container(row)
+    with database.transaction(engine.connection):
+        volumes = [mount["source"] for mount in config["mounts"] if mount["type"] == "volume"]
+        state.insert_container(engine.connection, container, volumes)
+        if config["namespaces"]["network"] == "bridge":
+            from pod.networks import leases
+
+            leases.attach(engine, container.id, options.networks)
+    return container
+
+
+def _remove(engine: Engine, container: Container) -> None:
+    with ContainerLock(engine.config, container.id):
+        remove.forget_rows(engine, container, volumes=True)
+        remove.delete_files(engine, container.id)
+
+
+class _StepPlan(Plan):
+    """A container whose root file system is a snapshot."""
+
+    def __init__(self, engine: Engine, container: Container, preserve: tuple[int, ...], snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        super().__init__(engine, container, preserve)
+
+    def _overlay(self) -> rootfs.Overlay:
+        return self._snapshot.overlay(self.surroundings.rootfs, stubs=True)
+
+    def monitor_config(self) -> spawn.MonitorConfig:
+        """Return what the monitor is told: to end with this command, and to tell of nothing."""
+        config = super().monitor_config()
+        config.events = type(config.events)("", 0, "", "")
+        config.settings["ends_with_command"] = True
+        return config
+
+    def _mount(self) -> None:
+        super()._mount()
+        make_directories(self.surroundings.rootfs, self.config["workdir"])
+
+
+def make_directories(root: str, path: str) -> None:
+    """Make a working directory that is missing, root's, without leaving the root file system."""
+    from pod.containers.rootfs import make_workdir
+    from pod.containers.users import User
+
+    descriptor = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        make_workdir(descriptor, path, User(0, 0, [], "/", is_listed=True))
+    finally:
+        os.close(descriptor)
+
+
+def options_of(
+    words: Sequence[str], env: Mapping[str, str], *, user: str, workdir: str, network: str, hostname: str = ""
+) -> CreateOptions:
+    """Return what the container of a step is to be; further flags add to it."""
+    options = create.CreateOptions()
+    options.command = list(words)
+    options.entrypoint = []
+    options.env = dict(env)
+    options.user, options.workdir, options.hostname = user, workdir, hostname
+    options.namespaces["network"] = network
+    options.variables = Variables()
+    options.log_driver = "none"
+    return options

@@ -1,0 +1,95 @@
+"""Stages side by side in one process: each is a generator that yields what it waits for.
+
+All that takes time happens in other processes (containers, copying, hashing), of which a stage yields a descriptor that
+becomes readable. So the database is this process's alone, and nothing here needs a lock.
+"""
+
+from __future__ import annotations
+
+import select
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from pod.errors import PodError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping
+
+    from storage.interrupts import Interrupts
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a stage yields that cannot go on without another one's end."""
+
+    stage: int
+
+
+class Schedule(Generic[Result]):
+    """Takes stages to their ends: at most `jobs` of them at once, 0 for all."""
+
+    def __init__(self, stages: Mapping[int, Generator[int | Needs, None, Result]], jobs: int) -> None:
+        self.results: dict[int, Result] = {}
+        self._stages = dict(stages)
+        self._jobs = jobs or len(stages)
+        self._waiting: dict[int, int | Needs | None] = {}  # of those that have begun; None: for nothing any more
+
+    def run(self, interrupts: Interrupts) -> None:
+        """Take all stages to their ends; what fails in one ends the others, and is raised when they have cleaned up."""
+        try:
+            while self._stages:
+                if not self._advance():
+                    with interrupts.waiting():
+                        ready = self._poll()
+                    for index in ready:
+                        self._waiting[index] = None
+        finally:
+            for stage in self._stages.values():
+                stage.close()
+
+    def _advance(self) -> bool:
+        """Let all stages go on that can; False if each waits."""
+        moved = False
+        for index in sorted(self._stages):
+            if self._may_go_on(index):
+                self._step(index)
+                moved = True
+        return moved
+
+    def _may_go_on(self, index: int) -> bool:
+        if index not in self._waiting:
+            return self._active() < self._jobs
+        waits = self._waiting[index]
+        if isinstance(waits, Needs):
+            return waits.stage in self.results and self._active() < self._jobs
+        return waits is None
+
+    def _active(self) -> int:
+        return sum(not isinstance(waits, Needs) for waits in self._waiting.values())
+
+    def _step(self, index: int) -> None:
+        try:
+            self._waiting[index] = next(self._stages[index])
+        except StopIteration as end:
+            self.results[index] = end.value
+            self._forget(index)
+        except BaseException:
+            self._forget(index)
+            raise
+
+    def _forget(self, index: int) -> None:
+        del self._stages[index]
+        self._waiting.pop(index, None)
+
+    def _poll(self) -> list[int]:
+        """Wait until something has happened for a stage; return which."""
+        poller, stages = select.poll(), {}
+        for index, waits in self._waiting.items():
+            if isinstance(waits, int):
+                poller.register(waits, select.POLLIN)
+                stages[waits] = index
+        if not stages:
+            raise PodError("the stages of the Containerfile wait for each other")
+        return [stages[descriptor] for descriptor, _ in poller.poll()]

@@ -1,0 +1,260 @@
+"""One stage, step by step: what is known already is taken from the cache, the rest is done and kept there."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from pod.build import copying, evaluation, keys, result, running
+from pod.build.evaluation import State, StepLayer
+from pod.build.language import instructions as language
+from pod.build.scheduling import Needs
+from pod.build.snapshots import Snapshot
+from pod.build.watching import StepPlace
+from pod.errors import PodError
+from runtime.errors import OCIRuntimeError
+from storage import adopting, build_cache, images
+from storage.build_cache import Step
+from storage.errors import StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from pod.build.building import Build
+    from pod.build.language.instructions import Instruction
+    from pod.build.stages import Node
+    from storage.worker import Worker
+
+    Wait = Generator[int | Needs, None, None]
+
+
+class StepError(PodError):
+    """A step failed; `code` is that of its program, if it has one."""
+
+    def __init__(self, text: str, cause: str, *, hint: str = "", code: int = 125) -> None:
+        super().__init__(f'building at STEP "{text}": {cause}', hint=hint, code=code)
+
+
+class StageBuild:
+    """The making of one stage."""
+
+    def __init__(self, build: Build, node: Node) -> None:
+        self.build = build
+        self.node = node
+        self._place = StepPlace(0, 0, 0, 0, "", 0)
+        self._open: Snapshot | None = None  # where all steps are to be one layer
+        self._last = 0  # the place in the history of the last step in it
+
+    def run(self) -> Generator[int | Needs, None, State]:
+        """Take all steps; returns what the stage comes to. Raises StepError."""
+        stage = self.node.stage
+        self._begin(1, stage.base)
+        state = yield from self._first_state()
+        self._end(state)
+        try:
+            for number, written in enumerate(stage.instructions, 2):
+                self._begin(number, written)
+                state = yield from self._attempt(state, written)
+                if not isinstance(written, language.Arg):
+                    self._end(state)
+            if self._open is not None:
+                state = yield from self._close(state)
+        finally:
+            if self._open is not None:
+                self._open.discard()
+        return state
+
+    def _begin(self, number: int, instruction: Instruction) -> None:
+        build, stage = self.build, self.node.stage
+        self._place = StepPlace(
+            stage.index + 1,
+            len(build.nodes),
+            number,
+            len(stage.instructions) + 1,
+            instruction.text,
+            instruction.line,
+            stage.index == build.wanted and number == len(stage.instructions) + 1,
+        )
+        build.watcher.begin(self._place)
+
+    def _end(self, state: State) -> None:
+        self.build.watcher.end(self._place, result.identity(self.build.engine.store, state, self.build.options))
+
+    def _first_state(self) -> Generator[int | Needs, None, State]:
+        """Return what the stage begins with: nothing, an image, or what another stage came to."""
+        node = self.node
+        if node.base is not None:
+            yield Needs(node.base)
+            return self.build.state_of(node.base)
+        if node.image == "scratch":
+            config = evaluation.with_path({})
+            return State(key=keys.of_image("", {}), config=config, created=time.time())
+        return self.build.image_state(node.image, node.stage.base.platform)
+
+    def _attempt(self, state: State, written: Instruction) -> Generator[int | Needs, None, State]:
+        """Take one step; what fails is told with the step's text."""
+        try:
+            return (yield from self._take(state, written))
+        except StepError:
+            self.build.watcher.failed(self._place)
+            raise
+        except (PodError, StorageError, OCIRuntimeError) as error:
+            self.build.watcher.failed(self._place)
+            hint = getattr(error, "hint", "")
+            raise StepError(written.text, str(error), hint=hint, code=getattr(error, "code", 125)) from error
+
+    def _take(self, state: State, written: Instruction) -> Generator[int | Needs, None, State]:
+        build = self.build
+        if isinstance(written, language.Arg):
+            values = build.declared(written, state.variables, build.known)
+            return replace(state, arguments={**state.arguments, **values})
+        instruction = build.expanded(written, state.variables)
+        match instruction:
+            case language.Run():
+                return (yield from self._run(state, instruction))
+            case language.FileInstruction():
+                return (yield from self._copy(state, instruction))
+        return self._set(state, instruction)
+
+    def _set(self, state: State, instruction: Instruction) -> State:
+        """Take a step that changes no file."""
+        docker = self.build.options.format == "docker"
+        key = keys.of_setting(state, instruction, format=self.build.options.format)
+        step = self._known(key)
+        if step is None:
+            step = Step(key, "", "", 0, time.time(), time.time())
+            self.build.keep(step)
+        self._note(instruction, docker=docker)
+        after = evaluation.apply(state, instruction, docker=docker)
+        entry = self._entry(step, f"/bin/sh -c #(nop) {instruction.text}") | {"empty_layer": True}
+        return replace(after, key=key, created=step.made, history=(*state.history, entry))
+
+    def _note(self, instruction: Instruction, *, docker: bool) -> None:
+        """Warn of what the format of the image has no place for, in podman's words."""
+        if not docker and isinstance(instruction, (language.Healthcheck, language.Onbuild)):
+            self.build.watcher.warn(
+                f"{instruction.keyword} is not supported for OCI image format and will be ignored."
+                " Must use `docker` format"
+            )
+
+    def _run(self, state: State, instruction: language.Run) -> Generator[int | Needs, None, State]:
+        command = instruction.command
+        words = list(command.words) if isinstance(command, language.ExecForm) else []
+        words = words or [*state.shell, instruction.shell_text]
+        options = self.build.run_options(state, instruction, words)
+        surroundings = dict(self.build.options.surroundings)
+        key = keys.of_run(state, words, network=instruction.network, mounts=instruction.mounts, **surroundings)
+        seen = [f"{name}={value}" for name, value in sorted(state.arguments.items())]
+        told = f"|{len(seen)} {' '.join(seen)} " if seen else ""
+        text = instruction.shell_text or instruction.text.partition(" ")[2].strip()
+
+        def make(snapshot: Snapshot) -> Wait:
+            output = self._output()
+            code = yield from running.run(self.build.engine, snapshot, options, output)
+            if code:
+                raise StepError(instruction.text, f"while running runtime: exit status {code}", code=code)
+
+        return (yield from self._file_step(state, key, f"{told}/bin/sh -c {text}", make))
+
+    def _output(self) -> Callable[[int, bytes], None]:
+        place, watcher = self._place, self.build.watcher
+
+        def output(stream: int, data: bytes) -> None:
+            watcher.output(place, stream, data)
+
+        return output
+
+    def _copy(self, state: State, instruction: language.FileInstruction) -> Generator[int | Needs, None, State]:
+        origin = yield from copying.origin(self.build, self.node, instruction)
+        digest = origin.digest()
+        key = keys.of_copy(state, instruction, digest)
+        text = f"/bin/sh -c #(nop) {instruction.keyword} {origin.told(digest)} in {instruction.destination} "
+
+        def make(snapshot: Snapshot) -> Wait:
+            worker = origin.fork(snapshot, state)
+            yield from settled(worker)
+            worker.values()
+
+        return (yield from self._file_step(state, key, text, make))
+
+    def _file_step(
+        self, state: State, key: str, text: str, make: Callable[[Snapshot], Wait]
+    ) -> Generator[int | Needs, None, State]:
+        """Take a step that changes files: what it came to before, or what `make` makes of a snapshot."""
+        if self.build.in_one_layer:
+            return (yield from self._into_open(state, key, text, make))
+        step = self._known(key)
+        if step is None:
+            snapshot = self.build.snapshot(state)
+            try:
+                yield from make(snapshot)
+                step = yield from self._adopt(state, key, snapshot)
+            finally:
+                snapshot.discard()
+            self.build.keep(step)
+        else:
+            self.build.watcher.cached(self._place, key)
+        layer = StepLayer(step.diff_id, step.layer, step.size)
+        history = (*state.history, self._entry(step, text))
+        return replace(state, key=key, created=step.made, layers=(*state.layers, layer), history=history)
+
+    def _adopt(self, state: State, key: str, snapshot: Snapshot) -> Generator[int | Needs, None, Step]:
+        """Make a layer of what a snapshot holds."""
+        engine = self.build.engine
+        adoption = adopting.fork_adoption(snapshot.staging)
+        yield from settled(adoption)
+        layer = adopting.publish(
+            engine.store,
+            snapshot.staging,
+            adoption.result(),
+            rootless=engine.config.rootless,
+            single_id=engine.single_id,
+        )
+        below = tuple(layer.diff_id for layer in state.layers)
+        stored = adopting.key_over(engine.store, below, snapshot.top, layer)
+        return Step(key, stored, layer.diff_id, layer.size, time.time(), time.time())
+
+    def _into_open(
+        self, state: State, key: str, text: str, make: Callable[[Snapshot], Wait]
+    ) -> Generator[int | Needs, None, State]:
+        """Take a step whose changes come to those of the steps before, in one layer."""
+        if self._open is None:
+            self._open = self.build.snapshot(state)
+        yield from make(self._open)
+        made = time.time()
+        entry = self._entry(Step(key, "", "", 0, made, made), text) | {"empty_layer": True}
+        self._last = len(state.history)
+        return replace(state, key=key, created=made, history=(*state.history, entry))
+
+    def _close(self, state: State) -> Generator[int | Needs, None, State]:
+        """Make the layer of all steps."""
+        assert self._open is not None
+        step = yield from self._adopt(state, state.key, self._open)
+        self._open.discard()
+        self._open = None
+        history = [dict(entry) for entry in state.history]
+        del history[self._last]["empty_layer"]
+        return replace(
+            state,
+            layers=(*state.layers, StepLayer(step.diff_id, step.layer, step.size)),
+            history=tuple(history),
+        )
+
+    def _known(self, key: str) -> Step | None:
+        return self.build.known_step(key)
+
+    def _entry(self, step: Step, text: str) -> dict[str, Any]:
+        return {"created": result.moment(step.made), "created_by": text}
+
+
+def settled(worker: Worker) -> Wait:
+    """Wait for the end of a process; one that is not waited for to its end is killed."""
+    ended = False
+    try:
+        while not ended:
+            yield worker.fileno()
+            ended = worker.advance()
+    finally:
+        if not ended:
+            worker.kill()

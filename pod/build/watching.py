@@ -1,0 +1,41 @@
+"""What a build tells of its progress; the command line shows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class StepPlace:
+    """Which step of which stage it is; all count from 1. The last one is that after which there is an image."""
+
+    stage: int
+    stages: int
+    step: int
+    steps: int
+    text: str
+    line: int
+    is_last: bool = False
+
+
+class Watcher(Protocol):
+    """Whoever shows how a build goes on. Stages go on side by side, each step's calls come in their order."""
+
+    def begin(self, place: StepPlace) -> None:
+        """Show that a step begins."""
+
+    def cached(self, place: StepPlace, identity: str) -> None:
+        """Show that a step's result is known already."""
+
+    def output(self, place: StepPlace, stream: int, data: bytes) -> None:
+        """Show what the program of a step says, on stream 1 or 2."""
+
+    def end(self, place: StepPlace, identity: str) -> None:
+        """Show that a step has ended; `identity` is the ID that the image would have now."""
+
+    def failed(self, place: StepPlace) -> None:
+        """Show that a step has failed."""
+
+    def warn(self, text: str) -> None:
+        """Tell of something that is not as it was perhaps meant."""

@@ -1,0 +1,174 @@
+"""What `build` does before there is a build: the Containerfile, the context, the image that it stands on."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from pod import environ, values
+from pod.build.context import opening
+from pod.build.language.parser import parse
+from pod.build.options import BuildOptions, Place
+from pod.errors import PodError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pod.build.language.instructions import Containerfile
+    from pod.containers.create import CreateOptions
+    from pod.engine import Engine
+    from storage.images import Image
+
+FORMATS = ("oci", "docker")
+_NAMES = ("Containerfile", "Dockerfile")
+_IGNORE_FILES = (".containerignore", ".dockerignore")
+
+
+class Asked:
+    """What the flags say."""
+
+    def __init__(self) -> None:
+        self.context = ""
+        self.files: list[str] = []
+        self.registry: dict[str, Any] = {}
+        self.platform: dict[str, str] = {}
+        self.quiet = False
+        self.signature_policy = ""
+        self.annotations: list[str] = []
+        self.arguments: list[str] = []
+        self.labels: list[str] = []
+        self.environment: list[str] = []
+        self.no_environment: list[str] = []
+        self.names: list[str] = []
+        self.format = self.base = self.ignorefile = self.network = self.target = ""
+        self.pull = "missing"
+        self.jobs = 0
+        self.layers = self.cache = True
+        self.squash = self.squash_all = False
+
+
+@contextmanager
+def options_of(engine: Engine, asked: Asked) -> Iterator[BuildOptions]:
+    """Read the Containerfile, open the context; yield what to build. Raises PodError."""
+    format = asked.format or environ.value("BUILDAH_FORMAT") or "oci"
+    if format not in FORMATS:
+        raise PodError(f'unrecognized image type "{format}"', hint="known are oci and docker")
+    directory = _directory(asked)
+    with opening.open_directory(directory) as opened:
+        yield BuildOptions(
+            containerfile=_containerfile(asked, directory),
+            context=_place(opened, asked, directory),
+            find_image=_finder(engine, asked),
+            prepare=_prepare,
+            names=tuple(asked.names),
+            target=asked.target,
+            arguments=_arguments(asked.arguments),
+            base=asked.base,
+            format=format,
+            network=asked.network,
+            layers=asked.layers,
+            squash=asked.squash,
+            squash_all=asked.squash_all,
+            cache=asked.cache,
+            jobs=asked.jobs,
+            labels=tuple(values.parse_pair(text, "label") for text in asked.labels),
+            annotations=dict(values.parse_pair(text, "annotation") for text in asked.annotations),
+            environment=tuple(values.parse_env(asked.environment, environ.variables()).items()),
+            no_environment=tuple(asked.no_environment),
+        )
+
+
+def _directory(asked: Asked) -> str:
+    if asked.context:
+        return asked.context
+    if not asked.files:
+        raise PodError("no context directory and no Containerfile specified")
+    return os.path.dirname(os.path.abspath(asked.files[0])) if asked.files[0] != "-" else os.getcwd()
+
+
+def _containerfile(asked: Asked, directory: str) -> Containerfile:
+    """Read and parse the Containerfiles, several as one."""
+    names = asked.files or [_default(directory)]
+    texts = [sys.stdin.read() if name == "-" else _read(_found(name, directory)) for name in names]
+    return parse("\n".join(texts), asked.files[0] if asked.files else os.path.basename(_default(directory)))
+
+
+def _default(directory: str) -> str:
+    for name in _NAMES:
+        if os.path.isfile(f"{directory}/{name}"):
+            return f"{directory}/{name}"
+    raise PodError(
+        f"stat {os.path.abspath(directory)}/Dockerfile: no such file or directory",
+        hint="-f names the Containerfile if it is called otherwise",
+    )
+
+
+def _found(name: str, directory: str) -> str:
+    """Return the path of a Containerfile: in the present directory, else in the context's."""
+    inside = os.path.join(directory, name)
+    return inside if not os.path.exists(name) and os.path.exists(inside) else name
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            return file.read()
+    except OSError as error:
+        reason = (error.strerror or "").lower()
+        raise PodError(f"reading {os.path.abspath(path)}: {reason}") from error
+
+
+def _place(opened: opening.Context, asked: Asked, directory: str) -> Place:
+    """Return the context with the rules of what is left out of it."""
+    named = [f"{name}{suffix}" for name in asked.files if name != "-" for suffix in _IGNORE_FILES]
+    usual = [f"{directory}/{name}" for name in _IGNORE_FILES]
+    for path in [asked.ignorefile] if asked.ignorefile else [*named, *usual]:
+        try:
+            with open(path, "rb") as file:
+                return Place(opened.fd, opened.shown, file.read(), os.path.basename(path))
+        except FileNotFoundError:
+            if asked.ignorefile:
+                raise PodError(f"ignorefile {path}: no such file or directory") from None
+    return Place(opened.fd, opened.shown)
+
+
+def _arguments(items: list[str]) -> dict[str, str]:
+    """Return the values of --build-arg; a name alone has that of the environment."""
+    found = {}
+    for item in items:
+        name, equals, value = item.partition("=")
+        if equals or name in os.environ:
+            found[name] = value if equals else os.environ[name]
+    return found
+
+
+def _finder(engine: Engine, asked: Asked) -> Callable[[str, str], Image]:
+    from pod import registries
+    from pod.cli.pulling import chooser, pull_place, pull_shown
+    from pod.images import pulls, transports
+
+    policy = pulls.check_policy(asked.pull)
+
+    def find(name: str, platform: str) -> Image:
+        wanted = registries.platform(**({"text": platform} if platform else asked.platform))
+        options = registries.options(engine.config, **asked.registry)
+        pull = pulls.Pull(
+            engine,
+            options=options,
+            policy=policy,
+            platform=wanted,
+            signature_policy=asked.signature_policy,
+            choose=chooser(),
+        )
+        if transports.is_named(name):
+            place = transports.parse(name)
+            return pull_place(engine, place, pull.trust(), platform=wanted, quiet=asked.quiet)
+        return pull_shown(pull, name, quiet=asked.quiet)
+
+    return find
+
+
+def _prepare(options: CreateOptions) -> None:
+    """Leave the containers of RUN as they are."""

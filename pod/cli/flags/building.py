@@ -1,0 +1,68 @@
+"""Flags on how an image is built."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Annotated
+
+    from typer import Option
+
+    from pod.cli.building import Asked
+
+
+def declare(
+    target: Asked,
+    *,
+    annotation: Annotated[
+        list[str] | None, Option("--annotation", metavar="key=value", help="Set metadata for an image")
+    ] = None,
+    build_arg: Annotated[
+        list[str] | None,
+        Option("--build-arg", metavar="argument=value", help="Set an argument and its value for the Containerfile"),
+    ] = None,
+    env: Annotated[
+        list[str] | None, Option("--env", metavar="key=value", help="Set environment variable for the image")
+    ] = None,
+    force_rm: Annotated[
+        bool, Option("--force-rm", help="Always remove intermediate containers after a build: they always are")
+    ] = True,
+    format: Annotated[
+        str, Option("--format", metavar="format", help="Format of the image's manifest and metadata (oci, docker)")
+    ] = "",
+    from_image: Annotated[
+        str, Option("--from", metavar="string", help="Image name used to replace the value in the first FROM")
+    ] = "",
+    ignorefile: Annotated[
+        str, Option("--ignorefile", metavar="string", help="Path to an alternate .containerignore file")
+    ] = "",
+    jobs: Annotated[
+        int, Option("--jobs", metavar="int", min=0, help="How many stages to run in parallel (0: all that can)")
+    ] = 0,
+    label: Annotated[list[str] | None, Option("--label", metavar="key=value", help="Set metadata for an image")] = None,
+    layers: Annotated[bool, Option("--layers", help="Use intermediate layers during build")] = True,
+    network: Annotated[
+        str, Option("--network", "--net", metavar="string", help="The network of RUN instructions (none, host, NAME)")
+    ] = "",
+    no_cache: Annotated[bool, Option("--no-cache", help="Do not use existing cached steps")] = False,
+    pull: Annotated[
+        str, Option("--pull", metavar="policy", help='Pull image policy ("always"|"missing"|"never"|"newer")')
+    ] = "missing",
+    rm: Annotated[bool, Option("--rm", help="Remove intermediate containers after a build: they always are")] = True,
+    squash: Annotated[bool, Option("--squash", help="Squash all new layers into a single one")] = False,
+    squash_all: Annotated[bool, Option("--squash-all", help="Squash all layers into a single one")] = False,
+    tag: Annotated[
+        list[str] | None, Option("--tag", "-t", metavar="name", help="Tagged name to apply to the built image")
+    ] = None,
+    target_stage: Annotated[str, Option("--target", metavar="string", help="Set the target build stage to build")] = "",
+    unsetenv: Annotated[
+        list[str] | None, Option("--unsetenv", metavar="name", help="Unset environment variable of the image")
+    ] = None,
+) -> None:
+    """Note what is asked for. Raises PodError for what makes no sense."""
+    target.annotations, target.arguments, target.labels = annotation or [], build_arg or [], label or []
+    target.environment, target.no_environment = env or [], unsetenv or []
+    target.format, target.base, target.ignorefile = format, from_image, ignorefile
+    target.jobs, target.layers, target.network, target.cache = jobs, layers, network, not no_cache
+    target.pull, target.squash, target.squash_all = pull, squash, squash_all
+    target.names, target.target = tag or [], target_stage
