@@ -16,8 +16,8 @@ from pod.build.language.instructions import Copy
 from pod.build.options import Place
 from pod.build.scheduling import Needs
 from pod.build.snapshots import seen
-from pod.containers import users
-from pod.containers.rootfs import enter_mount_namespace, mount_overlay
+from pod.containers.inside import users
+from pod.containers.rootfs.overlay import enter_mount_namespace, mount_overlay
 from pod.errors import PodError
 from storage import worker
 from storage.errors import StorageError
@@ -171,4 +171,4 @@ def _owner(root: int, text: str) -> tuple[int, int]:
     number = None
     with suppress(PodError):
         number = users.parse_id(name)
-    return user.uid, user.gid if colon and group or number is None else user.uid
+    return user.uid, user.gid if (colon and group) or number is None else user.uid

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pod.build.language import instructions as language
 from pod.build.language.instructions import ExecForm
-from pod.containers.environment import PATH
+from pod.containers.inside.environment import PATH
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -93,7 +93,7 @@ def apply(state: State, instruction: Instruction, *, docker: bool = False) -> St
         case language.Label(pairs=pairs):
             config["Labels"] = {**(config.get("Labels") or {}), **dict(pairs)}
         case language.Expose(ports=ports):
-            config["ExposedPorts"] = {**(config.get("ExposedPorts") or {}), **dict.fromkeys(ports, {})}
+            config["ExposedPorts"] = {**(config.get("ExposedPorts") or {}), **{key: {} for key in ports}}
         case language.User(user=user):
             config["User"] = user
         case language.Workdir(path=path):

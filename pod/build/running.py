@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from pod import names, state
 from pod.containers import create, launch, remove
-from pod.containers.environment import Variables
+from pod.containers.inside.environment import Variables
 from pod.containers.plan import Plan
 from pod.lock import ContainerLock
 from runtime import jsontext, process
@@ -21,16 +21,14 @@ from storage.store import boot_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
-    from typing import Any
 
     from pod.build.snapshots import Snapshot
     from pod.containers.create import CreateOptions
+    from pod.containers.rootfs import overlay as rootfs
     from pod.engine import Engine
     from pod.state import Container
     from runtime.monitor import spawn
     from runtime.monitor.spawn import MonitorLink
-
-    from pod.containers import rootfs
 
 _PACKET = 1 << 18
 _STDERR = 3
@@ -129,8 +127,8 @@ class _StepPlan(Plan):
 
 def make_directories(root: str, path: str) -> None:
     """Make a working directory that is missing, root's, without leaving the root file system."""
-    from pod.containers.rootfs import make_workdir
-    from pod.containers.users import User
+    from pod.containers.inside.users import User
+    from pod.containers.rootfs.overlay import make_workdir
 
     descriptor = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

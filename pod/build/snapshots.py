@@ -10,7 +10,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from pod.containers.rootfs import Overlay
+from pod.containers.rootfs.overlay import Overlay
 from storage.adopting import DIFF
 from storage.rootfs import stack
 from storage.trees import remove_tree

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pod.build.evaluation import StepLayer
 from pod.build.snapshots import seen
-from pod.containers.rootfs import enter_mount_namespace, mount_overlay
+from pod.containers.rootfs.overlay import enter_mount_namespace, mount_overlay
 from storage.keeping import options_for
 from storage.layers.unpacking import UnpackOptions
 from storage.layers.worker import fork_unpack

@@ -10,11 +10,10 @@ from pod.build import copying, evaluation, keys, result, running
 from pod.build.evaluation import State, StepLayer
 from pod.build.language import instructions as language
 from pod.build.scheduling import Needs
-from pod.build.snapshots import Snapshot
 from pod.build.watching import StepPlace
 from pod.errors import PodError
 from runtime.errors import OCIRuntimeError
-from storage import adopting, build_cache, images
+from storage import adopting
 from storage.build_cache import Step
 from storage.errors import StorageError
 
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
     from pod.build.building import Build
     from pod.build.language.instructions import Instruction
+    from pod.build.snapshots import Snapshot
     from pod.build.stages import Node
     from storage.worker import Worker
 
