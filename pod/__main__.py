@@ -74,7 +74,7 @@ def plain(args: list[str]) -> Callable[[], int | None] | None:
     module = command(found[0])
     read = fastargs.read(
         module.main,
-        words[found[1] :],
+        fastargs.spelled(words[found[1] :], getattr(module, "BARE", {})),
         shared=getattr(module, "SHARED", ()),
         interspersed=getattr(module, "INTERSPERSED", True),
         inherited=leading,

@@ -16,6 +16,7 @@ from pod.containers.listing import listed
 from pod.containers.remove import RunningError, remove_container, remove_volume
 from pod.errors import NoSuchVolumeError, VolumeInUseError
 from pod.images import removal
+from storage import build_cache as cached_steps
 from storage import database, lists
 from storage import images as stored_images
 from storage.measuring import freed_with
@@ -98,6 +99,14 @@ def images(engine: Engine, texts: list[str], *, all: bool) -> Pruned:
         keep = {image.id for image in present} - {image.id for image in chosen(engine.store, present, texts)}
     found = removal.prune(engine, all=all, keep=keep)
     return Pruned([one.deleted for one in found if one.deleted], sum(one.freed for one in found))
+
+
+def build_cache(engine: Engine, texts: list[str]) -> Pruned:
+    """Forget what steps of builds came to, those last used before the moment of `until` if that is said."""
+    wanted = filters.parse(texts)
+    filters.prunable(wanted)
+    before = filters.until(wanted["until"]) if "until" in wanted else None
+    return Pruned([], cached_steps.prune(engine.store, before=before))
 
 
 def leftovers(engine: Engine) -> Pruned:

@@ -73,7 +73,7 @@ def reset(engine: Engine) -> None:
 
     Killed half way, it leaves a store that a further reset, or any command, takes up.
     """
-    left = state.containers(engine.connection)
+    left = state.containers(engine.connection, builds=True)
     while left:
         # Those that others need can go only after them; the newest needs older ones only.
         remove_container(engine, left.pop(), force=True, volumes=True, timeout=0)

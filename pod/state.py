@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 # How many steps pod.schema has; it is loaded only where some are missing.
 VERSION = 5
 
+# How the names of containers begin that builds run their steps in: no user can give such a name.
+BUILD = "build "
+
 EXIT_CODES_KEPT_SECONDS = 300.0
 
 
@@ -107,9 +110,10 @@ def insert_container(connection: sqlite3.Connection, container: Container, volum
         connection.execute("INSERT OR IGNORE INTO container_volume VALUES (?, ?)", (container.id, name))
 
 
-def containers(connection: sqlite3.Connection) -> list[Container]:
-    """Return all containers, oldest first."""
-    rows = connection.execute(f"SELECT {_COLUMNS} FROM container ORDER BY created, id")
+def containers(connection: sqlite3.Connection, *, builds: bool = False) -> list[Container]:
+    """Return all containers, oldest first; those that builds run their steps in only with `builds`."""
+    condition = "" if builds else f"WHERE name < '{BUILD}' OR name > '{BUILD}~'"
+    rows = connection.execute(f"SELECT {_COLUMNS} FROM container {condition} ORDER BY created, id")
     return [Container(row) for row in rows]
 
 

@@ -12,7 +12,7 @@ from pod.errors import PodError
 from pod.lock import ContainerLock
 from runtime import paths, process
 from runtime.errors import OCIRuntimeError
-from storage import database, gc, reserve
+from storage import database, gc, images, reserve
 from storage.errors import StorageError
 from storage.store import boot_id
 
@@ -33,7 +33,7 @@ def sweep(engine: Engine, *, measure: bool = False) -> int:
 
     With `measure`, returns the bytes of files of the image store that went.
     """
-    for step in (_sweep_networks, _sweep_containers, _sweep_volumes, _sweep_sessions):
+    for step in (_sweep_networks, _sweep_containers, _sweep_builds, _sweep_volumes, _sweep_sessions):
         _try(step, engine)
     if engine.config.image_stores:
         from storage import additional
@@ -106,6 +106,14 @@ def _remove_abandoned(engine: Engine, identity: str) -> None:
         if _is_abandoned(engine, identity, container.creator):  # still: nobody started it before we had the lock
             remove.end_lost(engine, container)
             remove.forget(engine, container, volumes=True)
+
+
+def _sweep_builds(engine: Engine) -> None:
+    found = images.owners(engine.store, "build ")
+    if found:
+        from pod.build import holding
+
+        holding.sweep(engine, found)
 
 
 def _sweep_volumes(engine: Engine) -> None:

@@ -186,6 +186,11 @@ def pins(store: Store, image_id: str) -> list[str]:
     return _column(store.connection, "SELECT owner FROM pin WHERE image = ? ORDER BY owner", image_id)
 
 
+def owners(store: Store, prefix: str) -> list[str]:
+    """Return the owners whose names begin so, and go on with ASCII."""
+    return _column(store.connection, "SELECT DISTINCT owner FROM pin WHERE owner >= ?1 AND owner < ?1 || x'7f'", prefix)
+
+
 def ids(store: Store) -> set[str]:
     """Return the IDs of all images."""
     return set(_column(store.connection, "SELECT id FROM image"))

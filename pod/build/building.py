@@ -14,7 +14,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, TypeVar
 
 from pod import events
-from pod.build import evaluation, keys, result, running, squashing, stages
+from pod.build import evaluation, holding, keys, result, running, squashing, stages
 from pod.build.context.known import KnownDigests
 from pod.build.evaluation import State, StepLayer
 from pod.build.language import expanding
@@ -24,12 +24,10 @@ from pod.build.scheduling import Schedule
 from pod.build.snapshots import Snapshot, base
 from pod.build.stepping import StageBuild
 from pod.errors import PodError
-from runtime import process
 from storage import build_cache, durability, gc, images, rootfs
 from storage.database import transaction
 from storage.interrupts import Interrupts
 from storage.platform import host
-from storage.store import boot_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -80,8 +78,9 @@ class Build:
         self.used: list[Step] = []
         self.has_new_layers = False
         self.known_digests = KnownDigests(_digests_path(engine, options))
-        self._owner = f"build {os.getpid()} {process.start_time(os.getpid())} {boot_id()}"
+        self._owner = holding.owner()
         self._states: dict[int, State] = {}
+        self._warnings: set[str] = set()
         self._images: dict[tuple[str, str], Image] = {}
 
     def expanded(self, instruction: Some, variables: Mapping[str, str]) -> Some:
@@ -206,6 +205,12 @@ class Build:
         config["Env"] = [f"{name}={value}" for name, value in env.items() if name not in options.no_environment]
         state = replace(state, config=config, created=state.created or time.time())
         return squashing.squashed(self.engine, state) if options.squash_all else state
+
+    def warn(self, text: str) -> None:
+        """Tell of something once."""
+        if text not in self._warnings:
+            self._warnings.add(text)
+            self.watcher.warn(text)
 
     def close(self) -> None:
         """Let go of the images."""

@@ -39,13 +39,16 @@ def run(
     snapshot: Snapshot,
     options: CreateOptions,
     output: Callable[[int, bytes], None],
+    warn: Callable[[str], None],
 ) -> Generator[int, None, int]:
     """Run a program over a snapshot to its end and return its exit code; yields descriptors to wait for.
 
-    `output` gets the number of a stream and what came from it. Whatever ends this early ends the program; nothing of it
-    is left either way. Raises OCIRuntimeError for what cannot be run.
+    `output` gets the number of a stream and what came from it, `warn` what is not as it was perhaps meant. Whatever ends
+    this early ends the program; nothing of it is left either way. Raises OCIRuntimeError for what cannot be run.
     """
     container = _insert(engine, options)
+    for warning in options.warnings:
+        warn(warning.removeprefix("WARNING: "))
     try:
 
         def make_plan(engine: Engine, container: Container, preserve: tuple[int, ...]) -> Plan:
@@ -85,8 +88,8 @@ def _insert(engine: Engine, options: CreateOptions) -> Container:
     options.auto_remove = True
     config = create.configure(engine, options, container_id)
     creator = f"{os.getpid()} {process.start_time(os.getpid())} {boot_id()}"
-    row = (container_id, f"build-{container_id[:12]}", "", time.time(), 1, creator, jsontext.dumps(config))
-    container = state.Container(row)
+    name = f"{state.BUILD}{container_id[:12]}"
+    container = state.Container((container_id, name, "", time.time(), 1, creator, jsontext.dumps(config)))
     with database.transaction(engine.connection):
         volumes = [mount["source"] for mount in config["mounts"] if mount["type"] == "volume"]
         state.insert_container(engine.connection, container, volumes)
@@ -94,6 +97,7 @@ def _insert(engine: Engine, options: CreateOptions) -> Container:
             from pod.networks import leases
 
             leases.attach(engine, container.id, options.networks)
+    container.name = container_id[:12]  # for its /etc/hosts
     return container
 
 

@@ -133,7 +133,7 @@ class StageBuild:
     def _note(self, instruction: Instruction, *, docker: bool) -> None:
         """Warn of what the format of the image has no place for, in podman's words."""
         if not docker and isinstance(instruction, (language.Healthcheck, language.Onbuild)):
-            self.build.watcher.warn(
+            self.build.warn(
                 f"{instruction.keyword} is not supported for OCI image format and will be ignored."
                 " Must use `docker` format"
             )
@@ -150,8 +150,8 @@ class StageBuild:
         text = instruction.shell_text or instruction.text.partition(" ")[2].strip()
 
         def make(snapshot: Snapshot) -> Wait:
-            output = self._output()
-            code = yield from running.run(self.build.engine, snapshot, options, output)
+            build = self.build
+            code = yield from running.run(build.engine, snapshot, options, self._output(), build.warn)
             if code:
                 raise StepError(instruction.text, f"while running runtime: exit status {code}", code=code)
 

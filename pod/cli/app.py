@@ -16,7 +16,7 @@ from pod.cli import fastargs, flags, global_options, help, table, words
 from pod.errors import PodError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 HELP_FLAGS = {"help_option_names": ["--help", "-h"]}
 
@@ -49,12 +49,13 @@ class PodCommand(TyperCommand):
     """A command that reads pflag's spellings and speaks podman's words."""
 
     summary = ""
+    bare: Mapping[str, str] = {}
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Bring the line into the form that Typer knows, then let it read."""
         if ctx.resilient_parsing:
             return super().parse_args(ctx, args)
-        return super().parse_args(ctx, canonical(self, ctx, args))
+        return super().parse_args(ctx, canonical(self, ctx, fastargs.spelled(args, self.bare)))
 
     def get_help(self, ctx: Any) -> str:
         """Return the text of `--help`."""
@@ -166,7 +167,7 @@ def declare(module: Any, name: str, summary: str, call: Callable[..., Any], *, a
     application = typer.Typer(add_completion=False)
     application.command(name, cls=PodCommand, context_settings=settings, add_help_option=add_help)(main)
     command: Any = typer.main.get_command(application)
-    command.summary = summary
+    command.summary, command.bare = summary, getattr(module, "BARE", {})
     return command  # type: ignore[no-any-return]
 
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from typer import Argument, Option
 
+BARE = {"--pull": "always"}
 SHARED = ("pod.cli.flags.building", "pod.cli.flags.registry")
 
 

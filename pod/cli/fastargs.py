@@ -12,7 +12,7 @@ from pod.cli import flags
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
 TRUE = frozenset(("1", "t", "T", "TRUE", "true", "True"))
@@ -138,6 +138,14 @@ def read(
     except (NotPlainError, NameError):
         return None
     return line.values, line.inherited_values
+
+
+def spelled(args: list[str], bare: Mapping[str, str]) -> list[str]:
+    """Return a line on which flags that need no value have the one that they mean without (pflag's NoOptDefVal)."""
+    if not bare:
+        return args
+    end = args.index("--") if "--" in args else len(args)
+    return [*(f"{word}={bare[word]}" if word in bare else word for word in args[:end]), *args[end:]]
 
 
 def read_leading(reader: Reader, args: list[str]) -> tuple[dict[str, Any], list[str]] | None:

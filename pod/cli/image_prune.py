@@ -16,6 +16,7 @@ def main(
     all: Annotated[
         bool, Option("--all", "-a", help="Remove all images not in use by containers, not just dangling ones")
     ] = False,
+    build_cache: Annotated[bool, Option("--build-cache", help="Remove the build cache, too; --all does")] = False,
     external: Annotated[
         bool,
         Option(
@@ -36,5 +37,8 @@ def main(
 
     if not force and not confirmed(UNUSED if all else DANGLING):
         return
-    for removed in prune.images(open_engine(write=True), filter or [], all=all).removed:
+    engine = open_engine(write=True)
+    for removed in prune.images(engine, filter or [], all=all).removed:
         print(removed)
+    if build_cache or (all and not filter):
+        prune.build_cache(engine, [one for one in filter or [] if one.startswith("until=")])

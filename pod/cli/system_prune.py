@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def main(
     all: Annotated[bool, Option("--all", "-a", help="Remove all unused data")] = False,
     build: Annotated[
-        bool, Option("--build", help="Remove what cut-off builds left: without effect, for that goes in any case")
+        bool, Option("--build", help="Remove the build cache, too; what cut-off builds left goes in any case")
     ] = False,
     external: Annotated[
         bool, Option("--external", help="Remove container data in storage not controlled by pod")
@@ -41,6 +41,8 @@ def main(
         return
     engine = open_engine(write=True, sweep=False)
     found = {} if external else prune_all(engine, filter or [], all=all, volumes=volumes)
+    if build or (all and not filter):
+        found["Build Cache"] = prune.build_cache(engine, [one for one in filter or [] if one.startswith("until=")])
     found["Leftovers"] = prune.leftovers(engine)  # all that --external asks for
     for title, pruned in found.items():
         if pruned.removed:

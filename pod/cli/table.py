@@ -54,8 +54,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 # A group below another has the names of both, and an entry without a module in that one.
 GROUPS: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
-    "builder": ("Manage builds", {"build": COMMANDS["build"]}),
-    "buildx": ("Build images", {"build": COMMANDS["build"]}),
+    "builder": (
+        "Manage builds",
+        {"build": COMMANDS["build"], "prune": ("builder_prune", "Remove build cache")},
+    ),
+    "buildx": (
+        "Build images",
+        {"build": COMMANDS["build"], "prune": ("builder_prune", "Remove build cache")},
+    ),
     "container": (
         "Manage containers",
         {

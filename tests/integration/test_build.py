@@ -201,7 +201,8 @@ def test_a_killed_build_leaves_nothing(box: Pod, busybox: str) -> None:
         box.run("tag", busybox, "swept")
     assert os.listdir(f"{box.root}/containers") == []
     assert os.listdir(f"{box.root}/staging") == []
-    assert box.run("rmi", "--force", busybox).code == 0
+    box.run("rmi", "--force", busybox, "swept")
+    assert box.run("images", "--quiet").out == ""
 
 
 def test_an_interrupted_build_leaves_nothing(box: Pod, busybox: str) -> None:
@@ -267,6 +268,48 @@ def test_errors_name_the_step(box: Pod, busybox: str) -> None:
     assert failed.stderr == "Error: no context directory and no Containerfile specified\n"
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("builder", "prune", "--force"),
+        ("builder", "prune", "-a", "-f", "--filter", "until=1ms"),
+        ("image", "prune", "--build-cache", "-f"),
+        ("image", "prune", "--all", "-f"),
+        ("system", "prune", "--build", "-f"),
+        ("system", "prune", "--all", "-f"),
+    ],
+)
+def test_the_cache_is_pruned(box: Pod, busybox: str, words: tuple[str, ...]) -> None:
+    text = f"FROM {busybox}\nRUN echo 1 > /x\nRUN dd if=/dev/zero of=/y bs=1k count=1000\n"
+    build(box, text, "-t", "one")
+    box.run("builder", "prune", "-f", "--filter", "until=1h")
+    assert build(box, text).stdout.count("Using cache") == 2
+    box.run("rmi", "one")
+    box.run("tag", busybox, "kept")
+    before = set(os.listdir(f"{box.root}/layers"))
+    time.sleep(0.01)
+    pruned = box.run(*words)
+    if words[0] == "builder":
+        assert pruned.out.startswith("Total reclaimed space: 1.0")
+    assert len(before - set(os.listdir(f"{box.root}/layers"))) >= 2
+    box.run("pull", "--quiet", busybox)
+    assert "Using cache" not in build(box, text).stdout
+
+
+def test_no_prune_takes_the_cache_of_a_build_that_goes_on(box: Pod, busybox: str) -> None:
+    directory = context(box, f"FROM {busybox}\nRUN echo kept > /kept\nRUN sleep 3; cat /kept\n")
+    started = box.start("build", "--network", "none", directory, stderr=subprocess.DEVNULL)
+    assert started.stdout is not None
+    for line in started.stdout:
+        if line.startswith(b"STEP 3/3"):
+            break
+    box.run("system", "prune", "--all", "--force")
+    assert box.run("ps", "-aq").out == ""
+    assert started.stdout.readline() == b"kept\n"
+    assert started.wait(timeout=30) == 0
+    started.stdout.close()
+
+
 def test_the_image_below_is_pulled(pod: Pod, busybox: str) -> None:
     for name, text in (("auth.json", "{}"), ("policy.json", '{"default": [{"type": "insecureAcceptAnything"}]}')):
         with open(f"{pod.directory}/{name}", "w") as file:
@@ -274,7 +317,7 @@ def test_the_image_below_is_pulled(pod: Pod, busybox: str) -> None:
     os.mkdir(f"{pod.directory}/certs")
     os.chmod(f"{pod.directory}/certs", 0o755)
     flags = (
-        *("--pull", "newer", "--tls-verify=false", "--creds", "any:body", "--cert-dir", f"{pod.directory}/certs"),
+        *("--pull", "--tls-verify=false", "--creds", "any:body", "--cert-dir", f"{pod.directory}/certs"),
         *("--authfile", f"{pod.directory}/auth.json", "--signature-policy", f"{pod.directory}/policy.json"),
         *("--retry", "1", "--retry-delay", "1s", "--variant", ""),
     )
