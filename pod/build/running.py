@@ -43,8 +43,8 @@ def run(
 ) -> Generator[int, None, int]:
     """Run a program over a snapshot to its end and return its exit code; yields descriptors to wait for.
 
-    `output` gets the number of a stream and what came from it, `warn` what is not as it was perhaps meant. Whatever ends
-    this early ends the program; nothing of it is left either way. Raises OCIRuntimeError for what cannot be run.
+    `output` gets the number of a stream and what came from it, `warn` what is not as it was perhaps meant. Whatever
+    ends this early ends the program; nothing of it is left either way. Raises OCIRuntimeError for what cannot be run.
     """
     container = _insert(engine, options)
     for warning in options.warnings:
