@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.fixtures import leaks
 from tests.fixtures.command import Pod, clean_environment
 from tests.fixtures.user import User
 
@@ -17,6 +20,7 @@ SSH = """#!/bin/sh
 printf '%s\\n' "$@" >>"$HOME/ssh.called"
 while [ "$1" != -- ]; do shift; done
 [ "$2" != unreachable ] || { echo "ssh: connect to host unreachable port 22: No route to host" >&2; exit 255; }
+[ "$2" != slow ] || sleep 1
 cd / && PATH="$HOME/far/bin:/usr/bin:/bin" exec sh -c "$3"
 """
 FAR = """#!/bin/sh
@@ -94,6 +98,28 @@ def test_what_fails_leaves_nothing(box: Pod, far: Pod, busybox: str) -> None:
     refused = box.run("image", "scp", busybox, "one::", check=False, env={"PATH": "/nowhere"})
     assert "execute ssh: no such file or directory\nhint: install an OpenSSH client" in refused.stderr
     assert box.run("system", "check").code == 0
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_ended_in_the_middle_it_goes_again(box: Pod, far: Pod, busybox: str, end: signal.Signals) -> None:
+    process = box.start("image", "scp", busybox, "slow::")
+    called_at = Path(box.home, "ssh.called")
+    deadline = time.monotonic() + 20
+    while not called_at.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(end)
+    process.communicate()
+    assert process.returncode != 0
+    # What is still on its way, ends by itself.
+    while any(one.mentions(box.directory) for one in leaks.processes()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    far.run("images")
+    for store in (box, far):
+        assert store.run("system", "check").code == 0
+    assert box.run("image", "scp", "-q", busybox, "one::").out == f"Loaded image: {busybox}"
+    assert far.run("image", "exists", busybox).code == 0
 
 
 @pytest.mark.parametrize(
