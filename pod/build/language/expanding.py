@@ -78,8 +78,9 @@ def declared(
 ) -> dict[str, str]:
     """Return the variables that an ARG sets; one without a value stays unset.
 
-    The value is the given one (--build-arg), else the default, which sees the variables before it in the same ARG,
-    else the inherited one: that of the ARG before the first FROM, or of the platform. Raises LanguageError.
+    The value is the given one (--build-arg), else the default, which sees the variables before it in the same ARG (as
+    BuildKit has it, not podman), else the inherited one: that of the ARG before the first FROM, or of the platform.
+    Raises LanguageError.
     """
     values: dict[str, str] = {}
     for key, default in argument.pairs:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _DEEPEST = 50
 # What a variable may come to beyond the text it stands in: `ENV a=$a$a` thirty times is a gigabyte.
 _GROWTH = 1 << 20
+_SPACES = "close it; one that has spaces in it stands within double quotes"
 _SPECIAL = "@*#?-$!"
 _NAME = re.compile(r"\d+|\w+")
 
@@ -94,7 +95,7 @@ class _Expander:
                 pieces.append((self.escaped(raw), False))
             else:
                 pieces.append((self.quotation(letter, raw), False))
-        raise self.error(f'missing "{end}" of a substitution', start)
+        raise self.error(f'missing "{end}" of a substitution', start, hint=_SPACES)
 
     def escaped(self, raw: bool) -> str:
         """Read the escape character and what is after it; at the end of a text it is nothing."""
@@ -165,7 +166,7 @@ class _Expander:
         operator = self.text[self.position : self.position + 1]
         self.position += 1
         if not operator:
-            raise self.error('missing "}" of a substitution', start)
+            raise self.error('missing "}" of a substitution', start, hint=_SPACES)
         if not name:
             raise self.error(
                 "bad substitution", start, hint="write ${name}; for a literal ${ write it after a backslash"

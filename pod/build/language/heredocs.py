@@ -17,6 +17,7 @@ _SHELL = re.compile(
     rf"""|(?:(?<!\S)\d*)<<(?P<strip>-?)[ \t]*(?P<name>{_NAME})""",
     re.DOTALL,
 )
+_WHOLE = re.compile(rf"\d*<<-?[ \t]*{_NAME}", re.DOTALL)
 _WORD = re.compile(r"\d*<<(?P<strip>-?)(?P<name>[^<]*)")
 _UNQUOTED = re.compile(r"""'([^']*)'|"([^"]*)"|\\(.)""", re.DOTALL)
 
@@ -41,6 +42,11 @@ def in_command(text: str, offset: int) -> list[Announcement]:
         elif match["name"] and not depth:
             found.append(_announced(match, offset + match.start()))
     return [announcement for announcement in found if announcement.name]
+
+
+def is_whole(command: str) -> bool:
+    """Tell whether a shell command is a document and nothing else."""
+    return _WHOLE.fullmatch(command) is not None
 
 
 def in_word(word: Word) -> Announcement | None:

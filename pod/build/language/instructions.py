@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from pod.build.language.heredocs import is_whole
+
 if TYPE_CHECKING:
     from pod.build.language.errors import Notice
 
@@ -121,10 +123,8 @@ class Run(Instruction):
     @property
     def script(self) -> Heredoc | None:
         """Return the document that is the whole command (`RUN <<EOF`): one with `#!` is executed as a file."""
-        if len(self.heredocs) == 1 and isinstance(self.command, ShellForm):
-            word = re.fullmatch(r"\d*<<-?[ \t]*(\S+|'[^']*'|\"[^\"]*\")", self.command.text)
-            if word is not None:
-                return self.heredocs[0]
+        if len(self.heredocs) == 1 and isinstance(self.command, ShellForm) and is_whole(self.command.text):
+            return self.heredocs[0]
         return None
 
     @property

@@ -41,9 +41,7 @@ def parse_arg(statement: Statement) -> Arg:
     Flags(statement)
     pairs: list[tuple[str, str | None]] = []
     for word in _quoted(statement):
-        name, equals, value = word.text.partition("=")
-        if not name:
-            raise statement.error("ARG names can not be blank", word.offset)
+        name, equals, value = _pair(statement, word)
         pairs.append((name, value if equals else None))
     if not pairs:
         raise statement.needs("at least one argument")
@@ -135,9 +133,17 @@ def _quoted(statement: Statement) -> list[Word]:
         raise statement.error(
             "this quote is not closed", open_quote, hint=f"close it, or write {statement.escape} before it"
         )
-    for word in words:
-        statement.check(word.text, word.offset)
     return words
+
+
+def _pair(statement: Statement, word: Word) -> tuple[str, str, str]:
+    name, equals, value = word.text.partition("=")
+    if not name:
+        raise statement.error(f"{statement.keyword} names can not be blank", word.offset)
+    # Each is expanded by itself, so a quote around both is closed in neither.
+    statement.check(name, word.offset)
+    statement.check(value, word.offset + len(name) + 1)
+    return name, equals, value
 
 
 def _pairs(statement: Statement) -> tuple[tuple[str, str], ...]:
@@ -159,14 +165,14 @@ def _pairs(statement: Statement) -> tuple[tuple[str, str], ...]:
         return ((parts[0], parts[1]),)
     pairs = []
     for word in _quoted(statement):
-        name, equals, value = word.text.partition("=")
-        if not name:
-            raise statement.error(f"{keyword} names can not be blank", word.offset)
-        if not equals:
+        if "=" not in word.text:
             raise statement.error(
                 f'cannot find = in "{word.text}": it must be of the form name=value',
                 word.offset,
-                hint="put a value that has spaces in double quotes",
+                hint="a comment has a line of its own"
+                if word.text.startswith("#")
+                else "put a value that has spaces in double quotes",
             )
+        name, _, value = _pair(statement, word)
         pairs.append((name, value))
     return tuple(pairs)

@@ -52,6 +52,17 @@ def test_a_document_that_is_the_command() -> None:
     assert (run.line, run.end_line) == (2, 5)
 
 
+@pytest.mark.parametrize(
+    ("command", "whole"),
+    [("<<E", True), ("<<-'E'", True), ('<< "E"', True), ("<<E;a", False), ("<<E a", False), ("a <<E", False)],
+)
+def test_whether_the_document_is_all(command: str, whole: bool) -> None:
+    (run,) = parse(f"FROM a\nRUN {command}\nb\nE\n").stages[0].instructions
+    assert isinstance(run, Run)
+    assert (run.script is not None) == whole
+    assert run.shell_text == ("b\n" if whole else f"{command}\nb\nE")
+
+
 def test_documents_for_the_shell() -> None:
     text = "FROM a\nRUN python3 <<-'PY' && cat <<X\n\tprint(1)\n\tPY\nb\nX\nENV a=b\n"
     run, env = parse(text).stages[0].instructions
