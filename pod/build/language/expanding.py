@@ -32,6 +32,7 @@ from pod.build.language.instructions import (
 from pod.build.language.mounts import parse_mount
 from pod.build.language.ports import exposed_ports
 from pod.build.language.settings import check_signal
+from pod.build.language.stage_names import stage_name
 from pod.errors import PodError
 
 if TYPE_CHECKING:
@@ -98,14 +99,15 @@ def declared(
 
 def _fields(instruction: Instruction, change: Callable[[str], str]) -> _Fields:
     match instruction:
-        case From(image=image, platform=platform):
+        case From(image=image, platform=platform, name=name):
             changed = change(image)
             if not changed:
                 raise PodError(
                     f"base name ({image}) should not be blank",
                     hint="FROM sees the ARGs before the first FROM alone: give the variable a default there",
                 )
-            return {"image": changed, "platform": change(platform)}
+            named = stage_name(change(name)) if "$" in name else name
+            return {"image": changed, "platform": change(platform), "name": named}
         case Env(pairs=pairs) | Label(pairs=pairs):
             both = tuple((change(key), change(value)) for key, value in pairs)
             if any(not key for key, _ in both):

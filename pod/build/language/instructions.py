@@ -56,6 +56,7 @@ Command = ShellForm | ExecForm
 class Mount:
     """RUN --mount. An option that is not given is None or empty, so that its default is its user's to choose.
 
+    A bind, cache or tmpfs without a target is at the working directory, as a relative one is below it (BuildKit).
     A mount with variables in it (`has_variables`) has only those fields set that need none.
     """
 
@@ -100,7 +101,10 @@ class Instruction:
 
 @dataclass(frozen=True, kw_only=True)
 class From(Instruction):
-    """FROM; `name` is what follows AS, in small letters: stages are found whatever their case."""
+    """FROM; `name` is what follows AS, in small letters: stages are found whatever their case.
+
+    A name with variables, which podman takes, is as written: only `expanded` gives the name.
+    """
 
     keyword: ClassVar[str] = "FROM"
     image: str
@@ -310,7 +314,7 @@ class Directives:
 
 @dataclass(frozen=True)
 class Stage:
-    """A FROM and what follows it; `name` is empty where it has none, `index` counts from 0."""
+    """A FROM and what follows it; `name` is that of `base`, empty where it has none; `index` counts from 0."""
 
     base: From
     name: str

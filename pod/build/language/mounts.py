@@ -166,8 +166,6 @@ def _number(key: str, value: str) -> int:
 
 
 def _check_whole(mount: Mount) -> None:
-    if mount.type in ("bind", "cache", "tmpfs") and not mount.target:
-        raise PodError(f"a mount of type {mount.type} requires a target", hint="write target=PATH")
     if mount.type == "secret":
         if not (mount.id or mount.source or mount.target):
             raise PodError("a secret mount requires an id or a target", hint="write id=NAME")

@@ -12,6 +12,7 @@ from pod.build.language.errors import LanguageError
 from pod.build.language.flags import Flags
 from pod.build.language.instructions import Arg, Containerfile, From, Heredoc, Instruction, Onbuild, Stage
 from pod.build.language.lines import Lines
+from pod.build.language.stage_names import stage_name
 from pod.build.language.statements import Statement, meant
 from pod.build.language.words import Word, spaced
 
@@ -115,26 +116,23 @@ def _parse_from(statement: Statement) -> From:
             hint="write FROM IMAGE or FROM IMAGE AS NAME",
         )
     statement.check(words[0].text, words[0].offset)
-    name = words[2].text.lower() if len(words) == 3 else ""
-    if name:
-        _check_stage_name(statement, words[2])
+    name = _stage_name(statement, words[2]) if len(words) == 3 else ""
     return From(**statement.place(), image=words[0].text, platform=flags.text("platform"), name=name)
 
 
-def _check_stage_name(statement: Statement, word: Word) -> None:
-    if word.text.isdigit() or "$" in word.text:
-        raise statement.error(
-            f'invalid name for build stage: "{word.text}"',
-            word.offset,
-            hint="it begins with a letter and goes on with letters, digits, - _ and .",
-        )
-    if not _STAGE_NAME.fullmatch(word.text.lower()):
-        # Podman takes any name.
+def _stage_name(statement: Statement, word: Word) -> str:
+    """Return the name of a stage as it is looked for; podman takes more names than docker."""
+    statement.check(word.text, word.offset)
+    if "$" in word.text:
+        return word.text
+    name: str = statement.said(stage_name, word.text, word.offset)
+    if not _STAGE_NAME.fullmatch(name):
         statement.notice(
             f'docker refuses "{word.text}" as the name of a stage', "begin with a letter; use a-z 0-9 - _ ."
         )
-    if word.text.lower() == "scratch":
+    if name == "scratch":
         statement.notice('the stage named "scratch" cannot be used', "FROM scratch is the empty image always")
+    return name
 
 
 def _parse_onbuild(statement: Statement) -> Onbuild:

@@ -70,6 +70,10 @@ def test_the_base_image() -> None:
     found = expanded(base, {"p": "linux/arm64"})
     assert isinstance(found, From)
     assert (found.image, found.platform, found.name) == ("img:1", "linux/arm64", "n")
+    base = parse("ARG s=One\nFROM a AS $s").stages[0].base
+    assert (base.name, expanded(base, {"s": "One"}).name) == ("$s", "one")
+    with pytest.raises(LanguageError, match=r'^Containerfile:2: invalid name for build stage: "1"$'):
+        expanded(base, {"s": "1"})
     with pytest.raises(LanguageError) as caught:
         expanded(parse("\nFROM $v").stages[0].base, {}, name="Dockerfile")
     assert str(caught.value) == "Dockerfile:2: base name ($v) should not be blank"

@@ -12,6 +12,7 @@ from pod.build.language.mounts import parse_mount
     ("text", "fields"),
     [
         ("target=/a", {"target": "/a"}),
+        ("from=a", {"from_": "a"}),
         ("type=bind,src=b,dst=/a,from=c,rw", {"source": "b", "target": "/a", "from_": "c", "read_only": False}),
         ("TYPE=BIND,Destination=/a,RO=true", {"target": "/a", "read_only": True}),
         ("type=bind,source=b,target=/a,readwrite=false", {"source": "b", "target": "/a", "read_only": True}),
