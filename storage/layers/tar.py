@@ -130,6 +130,14 @@ def text(field: bytes) -> bytes:
     return field if end < 0 else field[:end]
 
 
+def is_header(block: bytes) -> bool:
+    """Tell whether a tar may begin with this block."""
+    try:
+        return len(block) == BLOCK and block.count(0) < BLOCK and _has_checksum(block)
+    except CorruptError:
+        return False
+
+
 def _has_plain_checksum(header: bytes) -> bool:
     """Compare the checksum as today's programs write it; False says nothing.
 

@@ -48,16 +48,25 @@ class Copied:
     changed: bool = False
 
 
-def copy(selection: Selection, root: int, target: str, *, workdir: str = "/", change: Change | None = None) -> Copied:
+def copy(
+    selection: Selection,
+    root: int,
+    target: str,
+    *,
+    workdir: str = "/",
+    change: Change | None = None,
+    into: bool = False,
+) -> Copied:
     """Copy a selection to a destination in the root file system `root` (a directory's descriptor).
 
+    `into`: the destination must be a directory, for other selections are copied to it as well.
     Needs the right to change owners: root, or root of a user namespace. Raises PodError for a destination that cannot
     be, OSError for a disk that is full.
     """
     change = change or Change()
     owner = change.owner if change.owner is not None or selection.from_image else _ROOT
     rules = Rules(owner, change.mode, selection.from_image, change.lenient, _umask())
-    into = len(selection.trees) > 1 or any(not tree.name or tree.under for tree in selection.trees)
+    into = into or len(selection.trees) > 1 or any(not tree.name or tree.under for tree in selection.trees)
     place = destination.find(root, target, workdir, into=into)
     destination.make(root, place.directory, change.owner or _ROOT, lenient=change.lenient)
     changed = False
