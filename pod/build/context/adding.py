@@ -128,6 +128,6 @@ def _unpacked(selection: Selection, tree: Tree, workshop: Workshop, added: Added
         place = workshop.new("unpacked")
         os.mkdir(place, 0o700)
         root = added.open(archives.unpack(archives.read(reader), place, workshop.unpacking, tree.name))
-        return select(root, ["."], Wanted(from_image=True, shown=tree.name))
+        return select(root, ["."], Wanted(from_image=True, shown=selection.told(tree.name)))
     finally:
         os.close(reader)

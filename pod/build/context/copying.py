@@ -8,6 +8,7 @@ Source: the Dockerfile reference, COPY; what it leaves open is as `podman build`
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from pod.build.context import destination
 from pod.build.context.filling import Filler, Filling, Rules, make_way
 from runtime import inroot
 from storage import worker
+from storage.errors import NoSpaceError, StorageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ _MANY = 2000
 _KIND = 0o170000
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY
 _ROOT = (0, 0)
+_NO_SPACE = frozenset((errno.ENOSPC, errno.EDQUOT))
 
 
 @dataclass(frozen=True)
@@ -155,7 +158,11 @@ def _fill(source: int, target: int, rules: Rules, fillings: list[Filling]) -> bo
     mine, others = _halves(fillings)
 
     def work(progress: Callable[[int], None]) -> dict[str, Any]:
-        return {"changed": _fill_here(source, target, rules, others)}
+        try:
+            return {"changed": _fill_here(source, target, rules, others)}
+        except OSError as error:
+            text = f"copy {error.filename}: {(error.strerror or '').lower()}"
+            raise (NoSpaceError if error.errno in _NO_SPACE else StorageError)(text) from error
 
     other = worker.fork(worker.Worker, work, "copy files")
     try:

@@ -10,6 +10,7 @@ from itertools import groupby
 
 from pod.build.context import known, resolution
 from pod.build.context.attributes import copied_xattrs
+from pod.errors import PodError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ _READ_KINDS = (stat.S_IFREG, stat.S_IFDIR)
 def digest(selection: Selection, digests: KnownDigests) -> str:
     """Return the digest of all that a selection would copy; contents are read unless they are known.
 
-    Raises OSError for what cannot be read. A file that is written to meanwhile has the digest of one of its states;
+    Raises PodError for what cannot be read. A file that is written to meanwhile has the digest of one of its states;
     `copying` tells if it has copied another.
     """
     contents = _contents(selection, digests)
@@ -79,7 +80,7 @@ def _contents(selection: Selection, digests: KnownDigests) -> dict[int, bytes]:
         for above, entries in groupby(missing, key=_directory):
             unknown.append((f"{tree.place}/{above}" if tree.place and above else tree.place or above, list(entries)))
     with ThreadPoolExecutor(2) as threads:
-        for learned in threads.map(lambda one: _read_all(selection.root, *one), unknown):
+        for learned in threads.map(lambda one: _read_all(selection, *one), unknown):
             for entry, content, started in learned:
                 found[id(entry)] = content
                 digests.learn(entry.status, content, started)
@@ -90,9 +91,13 @@ def _directory(entry: Entry) -> str:
     return entry.path.rpartition("/")[0]
 
 
-def _read_all(root: int, directory: str, entries: list[Entry]) -> list[tuple[Entry, bytes, int]]:
+def _read_all(selection: Selection, directory: str, entries: list[Entry]) -> list[tuple[Entry, bytes, int]]:
     """Return the digests of files and directories in one directory, each with the time before it was read."""
-    parent = resolution.open_directory(root, directory)
+    name = ""
+    try:
+        parent = resolution.open_directory(selection.root, directory)
+    except OSError as error:
+        raise _unreadable(selection, directory, error) from error
     try:
         found = []
         for entry in entries:
@@ -107,8 +112,14 @@ def _read_all(root: int, directory: str, entries: list[Entry]) -> list[tuple[Ent
             finally:
                 os.close(descriptor)
         return found
+    except OSError as error:
+        raise _unreadable(selection, f"{directory}/{name}" if directory else name, error) from error
     finally:
         os.close(parent)
+
+
+def _unreadable(selection: Selection, path: str, error: OSError) -> PodError:
+    return PodError(f'reading "{selection.told(path)}": {(error.strerror or "").lower()}')
 
 
 def _read(descriptor: int) -> bytes:

@@ -56,12 +56,18 @@ class Tree:
 class Selection:
     """What an instruction copies from below the directory descriptor `root`.
 
-    `from_image`: owners and set-user-ID bits are those of an image, and stay; of a context they do not.
+    `from_image`: owners and set-user-ID bits are those of an image, and stay; of a context they do not. `shown` is what
+    messages call the place.
     """
 
     root: int
     trees: list[Tree]
     from_image: bool = False
+    shown: str = ""
+
+    def told(self, path: str) -> str:
+        """Return what messages call a path of it."""
+        return f"{self.shown.rstrip('/')}/{path}"
 
 
 @dataclass(frozen=True)
@@ -91,12 +97,15 @@ def inline(files: Sequence[tuple[str, bytes]], *, time: int = 0) -> Selection:
 
 
 def select(root: int, sources: Sequence[str], wanted: Wanted) -> Selection:
-    """Return what the sources of an instruction are. Raises PodError for one that is not there or left out."""
+    """Return what the sources of an instruction are.
+
+    Raises PodError for one that is not there, is left out, or cannot be read.
+    """
     walk = _Walk(root, wanted)
-    trees: list[Tree] = []
+    selection = Selection(root, [], wanted.from_image, wanted.shown)
     for source in sources:
-        trees += walk.source(source)
-    return Selection(root, trees, wanted.from_image)
+        selection.trees += walk.source(source)
+    return selection
 
 
 def normalized(source: str) -> str:
@@ -252,9 +261,13 @@ class _Walk:
 
     def _list(self, place: str, path: str) -> list[Entry]:
         """Return what a directory has, in the order of names; what cannot be copied is left out."""
-        descriptor = resolution.open_directory(self.root, _joined(place, path))
         found = []
         prefix = f"{path}/" if path else ""
+        try:
+            descriptor = resolution.open_directory(self.root, _joined(place, path))
+        except OSError as error:
+            told = self._told(_joined(place, path))
+            raise PodError(f'reading "{told}": {(error.strerror or "").lower()}') from error
         try:
             with os.scandir(descriptor) as listing:
                 for one in listing:

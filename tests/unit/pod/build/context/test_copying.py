@@ -13,6 +13,7 @@ from pod.build.context import selection
 from pod.build.context.copying import Change, Copied, copy
 from pod.build.context.modes import Mode
 from pod.errors import PodError
+from storage.errors import StorageError
 
 OWN = (os.geteuid(), os.getegid())
 
@@ -271,6 +272,56 @@ def test_a_large_file_with_a_hole(place: Place) -> None:
     place.copy("big", to="/big")
     assert (place.rootfs / "big").read_bytes() == (place.context / "big").read_bytes()
     assert (place.rootfs / "big").stat().st_blocks * 512 < 4 << 20
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small file system")
+@pytest.mark.root
+@pytest.mark.parametrize("files", [50, 3000])
+def test_a_full_disk(place: Place, files: int) -> None:
+    """One line that says so, whichever of the processes met it; none of them is left."""
+    from tests.fixtures.namespaces import in_mount_namespace, mount
+
+    (place.context / "d").mkdir()
+    for number in range(files):
+        (place.context / f"d/{number}").write_text("x" * 5000)
+
+    def full() -> tuple[str, bool]:
+        mount("tmpfs", str(place.rootfs), "tmpfs", "size=200k")
+        place.descriptors[1] = os.open(place.rootfs, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            place.copy("d", to="/x")
+        except (OSError, StorageError) as error:
+            children = f"/proc/self/task/{os.getpid()}/children"
+            return str(error).lower(), not Path(children).read_text().split()
+        return "", True
+
+    said, alone = in_mount_namespace(full)
+    assert "no space left on device" in said
+    assert alone
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="makes a user namespace")
+@pytest.mark.root
+@pytest.mark.parametrize("files", [3, 2500])
+def test_as_root_of_a_user_namespace(place: Place, files: int) -> None:
+    from tests.fixtures.namespaces import in_user_namespace
+
+    (place.context / "d").mkdir()
+    for number in range(files):
+        (place.context / f"d/{number}").write_text("x")
+    for path in (place.rootfs, place.context):
+        os.chown(path, 100_000, 100_000)
+    chosen = selection.select(place.descriptors[0], ["d"], selection.Wanted())
+
+    def inside() -> None:
+        copy(chosen, place.descriptors[1], "/root")
+        copy(chosen, place.descriptors[1], "/other", change=Change(owner=(7, 8)))
+        copy(chosen, place.descriptors[1], "/single", change=Change(owner=(70_000, 8), lenient=True))
+
+    in_user_namespace([(0, 100_000, 65_536)], inside)
+    for name, owner in (("root", 100_000), ("other", 100_007), ("single", 100_000)):
+        assert (place.rootfs / name).stat().st_uid == owner
+        assert {path.stat().st_uid for path in (place.rootfs / name).iterdir()} == {owner}
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="gives files to others")

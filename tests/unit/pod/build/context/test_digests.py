@@ -12,6 +12,7 @@ import pytest
 from pod.build.context import known, selection
 from pod.build.context.digests import digest
 from pod.build.context.known import KnownDigests
+from pod.errors import PodError
 
 
 @pytest.fixture
@@ -89,6 +90,13 @@ def test_links_to_one_file_are_told_from_two_files(context: Path, root: int) -> 
 
 def test_the_order_and_names_of_sources_count(root: int) -> None:
     assert len({of(root, "a", "d/f"), of(root, "d/f", "a"), of(root, "a"), of(root, "d")}) == 4
+
+
+def test_a_file_that_has_gone(context: Path, root: int) -> None:
+    chosen = selection.select(root, ["."], selection.Wanted(shown="/ctx"))
+    (context / "d/f").unlink()
+    with pytest.raises(PodError, match='reading "/ctx/d/f": no such file or directory'):
+        digest(chosen, KnownDigests())
 
 
 def test_here_documents() -> None:

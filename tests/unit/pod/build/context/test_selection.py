@@ -173,6 +173,16 @@ def test_sockets_are_left_out_and_fifos_are_not_read(context: Path, root: int) -
         assert chosen(root, "e") == ["fifo", "sub/", "sub/h"]
 
 
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads all")
+def test_a_directory_that_cannot_be_read(context: Path, root: int) -> None:
+    (context / "d/sub").chmod(0)
+    try:
+        with pytest.raises(PodError, match='reading "/ctx/d/sub": permission denied'):
+            chosen(root, "d")
+    finally:
+        (context / "d/sub").chmod(0o755)
+
+
 def test_a_directory_that_becomes_a_link_while_it_is_walked(context: Path, root: int, tmp_path: Path) -> None:
     (context / "swap/inner").mkdir(parents=True)
     (context / "swap/inner/mine").write_text("")
