@@ -79,9 +79,9 @@ def fetch(source: str, workshop: Workshop, *, checksum: str = "", keep_git_dir: 
         else:
             os.mkdir(place, 0o700)
             descriptor = added.open(place)
-            found = download.download(source, descriptor, checksum)
-            entry = Entry(found.name, os.stat(found.name, dir_fd=descriptor))
-            added.selections.append(Selection(descriptor, [Tree("", found.name, [entry])]))
+            name = download.download(source, descriptor, checksum)
+            entry = Entry(name, os.stat(name, dir_fd=descriptor))
+            added.selections.append(Selection(descriptor, [Tree("", name, [entry])], shown=source))
     except BaseException:
         added.close()
         raise

@@ -9,7 +9,6 @@ import hashlib
 import os
 import posixpath
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
@@ -23,14 +22,6 @@ if TYPE_CHECKING:
 _CHUNK = 1 << 20
 _TIMEOUT = (30, 60)
 _CHECKSUM = re.compile(r"(sha256|sha384|sha512):([0-9a-f]+)")
-
-
-@dataclass(frozen=True)
-class Downloaded:
-    """A file that was downloaded: its name in the directory."""
-
-    name: str
-    size: int
 
 
 def is_url(text: str) -> bool:
@@ -49,8 +40,8 @@ def chunks(url: str) -> Iterator[bytes]:
         raise PodError(f"downloading {url}: {_cause(error)}") from error
 
 
-def download(url: str, directory: int, checksum: str = "") -> Downloaded:
-    """Put what an address gives into a directory, mode 0600, with the time that the server says it is from.
+def download(url: str, directory: int, checksum: str = "") -> str:
+    """Put what an address gives into a directory, mode 0600, with the time that the server says it is from; its name.
 
     Raises PodError for what cannot be had, or is not what the checksum promises; then nothing is left.
     """
@@ -61,11 +52,9 @@ def download(url: str, directory: int, checksum: str = "") -> Downloaded:
     total = hashlib.new(checksum.partition(":")[0] or "sha256")
     writer = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=directory)
     try:
-        size = 0
         with open(writer, "wb") as file, _answer(url) as answer:
             for chunk in answer.iter_content(_CHUNK):
                 total.update(chunk)
-                size += len(chunk)
                 file.write(chunk)
             file.flush()
             _set_time(writer, answer)
@@ -75,7 +64,7 @@ def download(url: str, directory: int, checksum: str = "") -> Downloaded:
                 f"unexpected response digest for {url}: expected {checksum}, got {found}",
                 hint="the file has changed, or the checksum is of another",
             )
-        return Downloaded(name, size)
+        return name
     except requests.RequestException as error:
         os.unlink(name, dir_fd=directory)
         raise PodError(f"downloading {url}: {_cause(error)}") from error
@@ -90,11 +79,6 @@ def name_of(url: str) -> str:
     if name in ("", ".", "..") or "\0" in name or "/" in name:
         raise PodError(f"cannot determine filename from url: {url}", hint="the address must end in the name of a file")
     return name
-
-
-def check_checksum(text: str) -> None:
-    """Raise PodError for a checksum that is none."""
-    _expected(text)
 
 
 def _expected(checksum: str) -> str:
