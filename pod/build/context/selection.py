@@ -271,12 +271,14 @@ class _Walk:
         try:
             with os.scandir(descriptor) as listing:
                 for one in listing:
-                    status = one.stat(follow_symlinks=False)
-                    kind = status.st_mode & _KIND
-                    if kind == stat.S_IFLNK:
-                        found.append(Entry(prefix + one.name, status, os.readlink(one.name, dir_fd=descriptor)))
-                    elif kind != stat.S_IFSOCK:
-                        found.append(Entry(prefix + one.name, status))
+                    try:
+                        status = one.stat(follow_symlinks=False)
+                        kind = status.st_mode & _KIND
+                        link = os.readlink(one.name, dir_fd=descriptor) if kind == stat.S_IFLNK else ""
+                    except FileNotFoundError:
+                        continue  # it has just been removed, as programs do with files of theirs
+                    if kind != stat.S_IFSOCK:
+                        found.append(Entry(prefix + one.name, status, link))
         finally:
             os.close(descriptor)
         found.sort(key=_path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -252,6 +253,38 @@ def test_a_directory_that_is_swapped_after_it_was_chosen(place: Place) -> None:
     with pytest.raises(OSError, match=r"."):
         place.put(chosen, "/x")
     assert place.there() == ["x", "x/s"]
+
+
+def test_a_source_that_is_exchanged_all_the_time(place: Place) -> None:
+    """What is read is what the context has, whoever swaps files, links and directories in it meanwhile."""
+    place.write(d__f="mine", d__s__victim="mine")
+    (place.context / "file").symlink_to(place.outside / "victim")
+    (place.context / "directory").symlink_to(place.outside)
+    stop = threading.Event()
+
+    def exchange() -> None:
+        pairs = (("d/f", "file"), ("d/s", "directory"))
+        while not stop.is_set():
+            for inner, other in pairs:
+                os.rename(place.context / inner, place.context / "aside")
+                os.rename(place.context / other, place.context / inner)
+                os.rename(place.context / inner, place.context / other)
+                os.rename(place.context / "aside", place.context / inner)
+
+    thread = threading.Thread(target=exchange)
+    thread.start()
+    try:
+        for number in range(300):
+            try:
+                place.copy("d", "d/f", "d/s", to=f"/{number}/")
+            except (PodError, OSError):
+                continue
+    finally:
+        stop.set()
+        thread.join()
+    contents = {path.read_text() for path in place.rootfs.rglob("*") if path.is_file() and not path.is_symlink()}
+    assert contents <= {"mine", ""}
+    place.there()
 
 
 def test_many_files(place: Place) -> None:
