@@ -78,7 +78,7 @@ class Fetcher:
         single_id: bool,
     ) -> None:
         self._store = store
-        self._source = source
+        self.source = source
         self._progress = progress
         self._interrupts = interrupts
         self._options = UnpackOptions(rootless=rootless, ignore_chown_errors=single_id, defer_links=True)
@@ -88,7 +88,7 @@ class Fetcher:
 
     def fetch(self) -> tuple[tuple[str, str], ...]:
         """See that all layers are in the store; give their diffIDs and keys, from the bottom up."""
-        diff_ids = self._source.config.diff_ids
+        diff_ids = self.source.config.diff_ids
         self._waiting = self._plan()
         if self._waiting:
             self._options = options_for(self._store, self._options, self._progress.note)
@@ -105,7 +105,7 @@ class Fetcher:
 
     def _plan(self) -> list[Job]:
         """List the layers that are missing, the biggest first; each once, however often the image has it."""
-        layers = self._source.layers
+        layers = self.source.layers
         jobs: dict[str, Job] = {}
         for (diff_id, blob), chain_id in zip(layers, chain.chain_ids([one for one, _ in layers]), strict=True):
             if diff_id in jobs:
@@ -159,7 +159,7 @@ class Fetcher:
 
     def _chunks(self, job: Job, ingest: Ingest, directory: str) -> Callable[[], Iterator[bytes]]:
         """Give what yields the blob in the worker; or the tar that is in it, made of other layers' files and parts."""
-        origin, blob = self._source.origin, job.blob
+        origin, blob = self.source.origin, job.blob
         job.in_parts = False
 
         def whole() -> Iterator[bytes]:

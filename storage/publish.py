@@ -124,34 +124,42 @@ def publish_layer(store: Store, staging: Staging, layer: Layer, blob: Descriptor
 
 def publish_image(store: Store, image: NewImage, names: Sequence[str]) -> None:
     """Record an image and its names, which move to it; raises LayerGoneError if a layer is not there any more."""
+    publish_images(store, [(image, names)])
+
+
+def publish_images(store: Store, images: Iterable[tuple[NewImage, Sequence[str]]]) -> None:
+    """Record images and their names, all or none; as `publish_image`."""
     with database.transaction(store.connection) as connection:
-        sizes = _sizes(connection, {key for _, key in image.layers})
-        connection.execute(
-            "INSERT INTO image VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
-            " digest = excluded.digest, media_type = excluded.media_type, manifest = excluded.manifest,"
-            " config = excluded.config, size = excluded.size, created = excluded.created,"
-            " architecture = excluded.architecture, os = excluded.os",
-            (
-                image.id,
-                image.digests[0],
-                image.media_type,
-                image.manifest,
-                image.config,
-                sum(sizes.values()),
-                image.created,
-                image.architecture,
-                image.os,
-            ),
-        )
-        for digest in image.digests:
-            connection.execute("INSERT OR IGNORE INTO image_digest VALUES (?, ?)", (image.id, digest))
-        connection.execute("DELETE FROM image_layer WHERE image = ?", (image.id,))
-        for position, (diff_id, key) in enumerate(image.layers):
-            connection.execute(
-                "INSERT OR REPLACE INTO image_layer VALUES (?, ?, ?, ?)", (image.id, position, diff_id, key)
-            )
-        for name in names:
-            connection.execute("INSERT OR REPLACE INTO name VALUES (?, ?)", (name, image.id))
+        for image, names in images:
+            _record(connection, image, names)
+
+
+def _record(connection: Connection, image: NewImage, names: Sequence[str]) -> None:
+    sizes = _sizes(connection, {key for _, key in image.layers})
+    connection.execute(
+        "INSERT INTO image VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
+        " digest = excluded.digest, media_type = excluded.media_type, manifest = excluded.manifest,"
+        " config = excluded.config, size = excluded.size, created = excluded.created,"
+        " architecture = excluded.architecture, os = excluded.os",
+        (
+            image.id,
+            image.digests[0],
+            image.media_type,
+            image.manifest,
+            image.config,
+            sum(sizes.values()),
+            image.created,
+            image.architecture,
+            image.os,
+        ),
+    )
+    for digest in image.digests:
+        connection.execute("INSERT OR IGNORE INTO image_digest VALUES (?, ?)", (image.id, digest))
+    connection.execute("DELETE FROM image_layer WHERE image = ?", (image.id,))
+    for position, (diff_id, key) in enumerate(image.layers):
+        connection.execute("INSERT OR REPLACE INTO image_layer VALUES (?, ?, ?, ?)", (image.id, position, diff_id, key))
+    for name in names:
+        connection.execute("INSERT OR REPLACE INTO name VALUES (?, ?)", (name, image.id))
 
 
 def _packed(names: Iterable[str]) -> bytes:

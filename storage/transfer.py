@@ -12,15 +12,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from storage import gc, images
-from storage.errors import ImageNotFoundError
+from storage.errors import ImageNotFoundError, StorageError
 from storage.interrupts import Interrupts
-from storage.publish import LayerGoneError, NewImage, publish_image
+from storage.publish import LayerGoneError, NewImage, publish_images
 from storage.source import Source, created, locate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from storage.documents import Platform
+    from storage.fetch import Fetcher
     from storage.images import Image
     from storage.reference import Reference
     from storage.registry.options import RegistryOptions
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from storage.trust.verification import Trust
 
 _ATTEMPTS = 5
+# Of the images that are copied in together.
+_MAX_DOCUMENTS = 16 << 20
 
 
 class Progress(Protocol):
@@ -102,9 +105,31 @@ def copy_in(
     progress: Progress | None = None,
 ) -> Image:
     """Copy an image into the store from wherever it is, and give it these full names; else as `pull`."""
+    return copy_all_in(
+        store,
+        [(origin, names)],
+        trust=trust,
+        platform=platform,
+        rootless=rootless,
+        single_id=single_id,
+        progress=progress,
+    )[0]
+
+
+def copy_all_in(
+    store: Store,
+    origins: Sequence[tuple[Origin, Sequence[str]]],
+    *,
+    trust: Trust,
+    platform: Platform | None = None,
+    rootless: bool = False,
+    single_id: bool = False,
+    progress: Progress | None = None,
+) -> list[Image]:
+    """Copy several images in, each with its names, all or none; else as `copy_in`."""
     with Interrupts() as interrupts:
         puller = _Puller(store, trust, platform, progress or NoProgress(), interrupts, rootless, single_id)
-        return puller.pull(origin, names)
+        return puller.pull(origins)
 
 
 def pull_all_tags(
@@ -127,7 +152,7 @@ def pull_all_tags(
             tags = RegistryOrigin(clients, reference).tags()
         puller = _Puller(store, trust, platform, progress or NoProgress(), interrupts, rootless, single_id)
         tagged = [reference.with_tag(tag) for tag in tags]
-        return [puller.pull(RegistryOrigin(clients, one), [_name(one)]) for one in tagged]
+        return [image for one in tagged for image in puller.pull([(RegistryOrigin(clients, one), [_name(one)])])]
 
 
 def remote_digest(reference: Reference, *, options: RegistryOptions) -> str:
@@ -153,47 +178,62 @@ class _Puller:
     rootless: bool
     single_id: bool
 
-    def pull(self, origin: Origin, names: Sequence[str]) -> Image:
-        """Copy one image in."""
-        from storage.fetch import Fetcher
-
+    def pull(self, origins: Sequence[tuple[Origin, Sequence[str]]]) -> list[Image]:
+        """Copy images in, each with its names, all or none."""
         store = self.store
         gc.sweep(store)
         with self.interrupts.waiting():
-            source = locate(origin, self.platform, self.trust)
-        fetcher = Fetcher(
-            store, source, self.progress, self.interrupts, rootless=self.rootless, single_id=self.single_id
-        )
+            sources = self._located([origin for origin, _ in origins])
+        fetchers = [self._fetcher(source) for source in sources]
         try:
             with store.publishing():
-                image = _publish(store, source, names, fetcher.fetch)
+                images = _publish(store, fetchers, [names for _, names in origins])
         finally:
             gc.sweep(store)
-        _remember(store, source)
-        if fetcher.published:
+        for source in sources:
+            _remember(store, source)
+        if any(fetcher.published for fetcher in fetchers):
             from storage import durability
 
             durability.begin(store)
-        return image
+        return images
+
+    def _located(self, origins: Sequence[Origin]) -> list[Source]:
+        """Read the documents of all images, which are kept until all layers are there: no more than has room."""
+        sources: list[Source] = []
+        room = _MAX_DOCUMENTS
+        for origin in origins:
+            source = locate(origin, self.platform, self.trust)
+            sources.append(source)
+            room -= len(source.manifest.raw) + len(source.config.raw)
+            if room < 0 and len(sources) < len(origins):
+                raise StorageError(
+                    f"the documents of these {len(origins)} images have more than {_MAX_DOCUMENTS} bytes"
+                )
+        return sources
+
+    def _fetcher(self, source: Source) -> Fetcher:
+        from storage.fetch import Fetcher
+
+        return Fetcher(
+            self.store, source, self.progress, self.interrupts, rootless=self.rootless, single_id=self.single_id
+        )
 
 
-def _publish(
-    store: Store, source: Source, names: Sequence[str], fetch: Callable[[], tuple[tuple[str, str], ...]]
-) -> Image:
-    """Fetch and record; once more if an `rmi` removed a layer that was there at first, or the image at once."""
+def _publish(store: Store, fetchers: Sequence[Fetcher], names: Sequence[Sequence[str]]) -> list[Image]:
+    """Fetch and record; once more if an `rmi` removed a layer that was there at first, or an image at once."""
     for _ in range(_ATTEMPTS - 1):
         try:
-            image = _new_image(source, fetch())
-            publish_image(store, image, names)
-        except LayerGoneError:
+            return _publish_once(store, fetchers, names)
+        except (LayerGoneError, ImageNotFoundError):
             continue
-        try:
-            return images.load(store, image.id)
-        except ImageNotFoundError:
-            continue
-    image = _new_image(source, fetch())
-    publish_image(store, image, names)
-    return images.load(store, image.id)
+    return _publish_once(store, fetchers, names)
+
+
+def _publish_once(store: Store, fetchers: Sequence[Fetcher], names: Sequence[Sequence[str]]) -> list[Image]:
+    new = [_new_image(fetcher.source, fetcher.fetch()) for fetcher in fetchers]
+    publish_images(store, zip(new, names, strict=True))
+    return [images.load(store, image.id) for image in new]
 
 
 def _remember(store: Store, source: Source) -> None:

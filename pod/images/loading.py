@@ -9,7 +9,7 @@ from pod.images import transports
 from storage import images, transfer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
 
     from pod.engine import Engine
     from pod.images.transports import Found, Place
@@ -24,27 +24,26 @@ def pull(engine: Engine, place: Place, *, trust: Trust, platform: Platform | Non
     if place.transport == transports.STORE:
         return images.resolve(engine.store, place.name)
     with transports.opened(engine.config, place) as found:
-        image = _copy(engine, found, trust, platform, progress)
+        image = _copy(engine, [found], trust, platform, progress)[0]
     events.record(engine.config, "image", "pull", id=image.id, name=str(place))
     return image
 
 
-def load(
-    engine: Engine, path: str | None, *, trust: Trust, progress: Progress
-) -> Iterator[tuple[Image, tuple[str, ...]]]:
-    """Copy in all images of an archive or a directory (None: stdin); yield each with the names that it got."""
-    with transports.loaded(engine.config, path) as all_found:
-        for found in all_found:
-            yield _copy(engine, found, trust, None, progress), found.names
+def load(engine: Engine, path: str | None, *, trust: Trust, progress: Progress) -> list[tuple[Image, tuple[str, ...]]]:
+    """Copy in all images of an archive or a directory (None: stdin), or none; give each with the names that it got."""
+    with transports.loaded(engine.config, path) as found:
+        loaded = _copy(engine, found, trust, None, progress)
     events.record(engine.config, "image", "loadfromarchive", name=path or "stdin")
+    return [(image, one.names) for image, one in zip(loaded, found, strict=True)]
 
 
-def _copy(engine: Engine, found: Found, trust: Trust, platform: Platform | None, progress: Progress) -> Image:
-    return transfer.copy_in(
+def _copy(
+    engine: Engine, found: Sequence[Found], trust: Trust, platform: Platform | None, progress: Progress
+) -> list[Image]:
+    return transfer.copy_all_in(
         engine.store,
-        found.origin,
+        [(one.origin, one.names) for one in found],
         trust=trust,
-        names=found.names,
         platform=platform,
         rootless=engine.config.rootless,
         single_id=engine.single_id,
