@@ -5,7 +5,7 @@ from __future__ import annotations
 import posix
 import struct
 
-from runtime import command, hooks, launch, sync
+from runtime import command, hooks, launch, process, sync
 from runtime import status as states
 from runtime.errors import HookError, NotRunningError, OCIRuntimeError
 from runtime.spec import load
@@ -65,10 +65,11 @@ def _run_poststart(root: str, status: states.Status, stage: list[dict[str, Any]]
 def _let_go(status: states.Status, arguments: list[str]) -> None:
     try:
         connection = launch.connect(status.directory, states.LISTENER)
-    except ConnectionRefusedError:
+    except (ConnectionRefusedError, FileNotFoundError):
         # Whoever started it before was killed between that and the removal of the socket; or it has just died.
         _remove_listener(status.directory)
-        raise NotRunningError(f"cannot start container `{status.id}`: it no longer waits for that") from None
+        how = "it has ended" if process.is_dying(status.pid) else "it no longer waits for that"
+        raise NotRunningError(f"cannot start container `{status.id}`: {how}") from None
     try:
         connection.send(b"s")
         report = connection.recv(_REPORT)

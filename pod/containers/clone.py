@@ -14,6 +14,7 @@ from pod.containers import create, dependencies, update
 from pod.containers.remove import remove_container
 from pod.containers.resources import cgroup_place, limits
 from pod.errors import PodError
+from pod.lock import ContainerLock
 from pod.networks import leases
 from runtime import jsontext
 from storage import images
@@ -53,9 +54,10 @@ def clone(engine: Engine, original: Container, changes: Changes) -> Container:
     if changes.destroy:
         remove_container(engine, original, force=changes.force)
     row = (container_id, name, config["image"], time.time(), int(original.auto_remove), "", jsontext.dumps(config))
-    return create.insert(
-        engine, state.Container(row), needs=needs, auto_ids=_auto_ids(engine, config), networks=networks
-    )
+    with ContainerLock(engine.config, container_id):
+        return create.insert(
+            engine, state.Container(row), needs=needs, auto_ids=_auto_ids(engine, config), networks=networks
+        )
 
 
 def _config(engine: Engine, original: Container, changes: Changes, container_id: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from pod.containers.logs import options as log_options
 from pod.containers.resources import cgroup_place
 from pod.containers.security import options as security_options
 from pod.errors import PodError
+from pod.lock import ContainerLock
 from runtime import jsontext, paths, process
 from storage import database, images, reserve, rootfs
 from storage.store import boot_id
@@ -120,9 +121,10 @@ def create(engine: Engine, options: CreateOptions) -> state.Container:
     name = names.check_name(options.name) if options.name else ""
     creator = f"{posix.getpid()} {process.start_time(posix.getpid())} {boot_id()}" if options.owned_by_command else ""
     row = (container_id, name, config["image"], time.time(), int(options.auto_remove), creator, jsontext.dumps(config))
-    return insert(
-        engine, state.Container(row), needs=options.needs, auto_ids=options.auto_ids, networks=options.networks
-    )
+    with ContainerLock(engine.config, container_id):
+        return insert(
+            engine, state.Container(row), needs=options.needs, auto_ids=options.auto_ids, networks=options.networks
+        )
 
 
 def insert(
@@ -135,6 +137,7 @@ def insert(
 ) -> state.Container:
     """Make a container that is settled but for its IDs with --userns=auto: rows in one commit, then its files.
 
+    The caller has its lock: who sees the rows and removes them must not be at work on the files while we are.
     One without a name gets a free one in the same commit: of many at once two may well hit on the same.
     """
     config = container.config

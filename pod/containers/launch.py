@@ -39,6 +39,20 @@ class LaunchedContainer(Launched):
         super().__init__(engine, container.id, engine.config.monitor_dir(container.id), link)
         self.container = container
 
+    def start(self) -> None:
+        """Let the program run; the caller has not the container's lock.
+
+        Raises what kept it from being executed, ContainerNotFoundError if another command has removed it meanwhile;
+        then nothing of it is left.
+        """
+        try:
+            super().start()
+        except OCIRuntimeError as error:
+            with ContainerLock(self.engine.config, self.id):  # whoever is about to remove it has the lock
+                if state.has_container(self.engine.connection, self.id):
+                    raise
+            raise ContainerNotFoundError(self.id) from error
+
     def attach(self) -> int:
         """Return the attach connection, and tell of it."""
         events.of_container(self.engine.config, self.container, "attach")
@@ -137,7 +151,7 @@ def restart(
             # The overlay was mounted as volatile, which the kernel allows once, for it cannot know that all is there.
             gc.remove_tree(f"{engine.config.container_dir(container.id)}/work/work/incompat")
         launched = _launch(engine, container)
-        launched.start()
+        Launched.start(launched)  # we have the lock
     launched.detach()
     events.of_container(engine.config, container, "restart")
 
