@@ -127,6 +127,9 @@ def _delete(trash: str, deadline: float | None) -> None:
 
 def _sweep_staging(store: Store) -> None:
     for path, fd in _unowned(f"{store.root}/staging", posix.O_RDONLY | posix.O_DIRECTORY):
+        from storage import unfinished
+
+        unfinished.remove(path)
         store.discard(path)
         posix.close(fd)
 

@@ -17,6 +17,8 @@ _LANDLOCK_RULE_PATH_BENEATH = 1
 _FSCONFIG_SET_STRING = 1
 _FSCONFIG_CMD_CREATE = 6
 _MOUNT_ATTR_RDONLY = 1
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NO_NEW_PRIVS = 38
 
@@ -77,6 +79,15 @@ def mount_detached(filesystem: str, options: list[tuple[str, str]]) -> int:
         return _call(_FSMOUNT, ctypes.c_long(context), ctypes.c_long(1), ctypes.c_long(_MOUNT_ATTR_RDONLY))
     finally:
         os.close(context)
+
+
+def exchange(first: str, second: str) -> None:
+    """Let two paths change places in one step: renameat2(2), RENAME_EXCHANGE."""
+    here = ctypes.c_int(_AT_FDCWD)
+    names = [ctypes.c_char_p(os.fsencode(path)) for path in (first, second)]
+    if _libc.renameat2(here, names[0], here, names[1], ctypes.c_uint(_RENAME_EXCHANGE)) < 0:
+        error = ctypes.get_errno()
+        raise OSError(error, os.strerror(error))
 
 
 def set_no_new_privileges() -> None:

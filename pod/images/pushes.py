@@ -89,7 +89,7 @@ class Push:
             pusher = Pusher(store, target, self.options, progress)
             stack.callback(pusher.destination.close)
             return pusher.destination, pusher.send
-        destination = stack.enter_context(transports.destination(target, names))
+        destination = stack.enter_context(transports.destination(store, target, names))
         # As podman, whose store has tars.
         plain = target.transport == "dir" and self.request.compression is None
 

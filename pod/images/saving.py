@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pod.engine import Engine
     from pod.images.showing import Shown
     from storage.images import Image
+    from storage.store import Store
     from storage.transports.outputs import Output
     from storage.transports.protocols import Destination
 
@@ -82,7 +83,7 @@ def save(
         _check_policy(asked.signature_policy)
     chosen = _chosen(engine, texts, several=asked.several)
     request = outgoing.Request("v2s2" if asked.format.startswith("docker") else "oci", asked.compression)
-    with _destinations(asked) as destination_for:
+    with _destinations(engine.store, asked) as destination_for:
         for one in chosen:
             with show() as shown, destination_for(one) as destination:
                 if len(one.names) > 1 and asked.format != "docker-archive":
@@ -115,14 +116,14 @@ def _chosen(engine: Engine, texts: Sequence[str], *, several: bool) -> list[_Cho
 
 
 @contextmanager
-def _destinations(asked: Saving) -> Iterator[Callable[[_Chosen], AbstractContextManager[Destination]]]:
+def _destinations(store: Store, asked: Saving) -> Iterator[Callable[[_Chosen], AbstractContextManager[Destination]]]:
     """Give what opens the destination of each image."""
     if asked.format != "docker-archive":
-        yield lambda one: _single(asked, one.names)
+        yield lambda one: _single(store, asked, one.names)
         return
     from storage.transports.docker_archive_destination import DockerArchiveWriter
 
-    writer = DockerArchiveWriter(_output(asked))
+    writer = DockerArchiveWriter(_output(store, asked))
 
     @contextmanager
     def image(one: _Chosen) -> Iterator[Destination]:
@@ -136,17 +137,17 @@ def _destinations(asked: Saving) -> Iterator[Callable[[_Chosen], AbstractContext
 
 
 @contextmanager
-def _single(asked: Saving, names: tuple[str, ...]) -> Iterator[Destination]:
+def _single(store: Store, asked: Saving, names: tuple[str, ...]) -> Iterator[Destination]:
     from storage.transports import oci_destination
 
     if asked.format == "docker-dir":
-        with transports.destination(Place("dir", asked.output)) as destination:
+        with transports.destination(store, Place("dir", asked.output)) as destination:
             yield destination
         return
     layout = (
-        oci_destination.FolderLayout(asked.output)
+        oci_destination.FolderLayout(asked.output, store)
         if asked.format == "oci-dir"
-        else oci_destination.ArchiveLayout(_output(asked))
+        else oci_destination.ArchiveLayout(_output(store, asked))
     )
     destination = oci_destination.OciDestination(layout, names[0] if names else "")
     try:
@@ -155,7 +156,9 @@ def _single(asked: Saving, names: tuple[str, ...]) -> Iterator[Destination]:
         destination.close()
 
 
-def _output(asked: Saving) -> Output:
+def _output(store: Store, asked: Saving) -> Output:
     if asked.to_stdout:
         return StreamOutput(1, "stdout")
-    return transports.archive_output(asked.output) if asked.format == "docker-archive" else file_output(asked.output)
+    if asked.format == "docker-archive":
+        return transports.archive_output(store, asked.output)
+    return file_output(asked.output, store)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pod.config import Config
+    from storage.store import Store
     from storage.transports.docker_archive import Item
     from storage.transports.files import Files
     from storage.transports.outputs import Output
@@ -110,8 +111,10 @@ def loaded(config: Config, path: str | None) -> Iterator[list[Found]]:
 
 
 @contextmanager
-def destination(place: Place, names: Sequence[str] = ()) -> Iterator[Destination]:
+def destination(store: Store, place: Place, names: Sequence[str] = ()) -> Iterator[Destination]:
     """Open a place for one image to be written to, by `copy_out` for example; nothing shows unless that finishes.
+
+    What is left unfinished by a process that is killed is known to the store, whose collector removes it.
 
     `names` are the full names that the image gets in a docker-archive, where the place itself says none.
     """
@@ -120,14 +123,18 @@ def destination(place: Place, names: Sequence[str] = ()) -> Iterator[Destination
     if place.transport == "dir":
         from storage.transports.directory_destination import DirectoryDestination
 
-        target: Destination = DirectoryDestination(place.path)
+        target: Destination = DirectoryDestination(place.path, store)
     elif place.transport in ("oci", "oci-archive"):
         from storage.transports.oci_destination import ArchiveLayout, FolderLayout, OciDestination
 
-        layout = FolderLayout(place.path) if place.transport == "oci" else ArchiveLayout(file_output(place.path))
+        layout = (
+            FolderLayout(place.path, store)
+            if place.transport == "oci"
+            else ArchiveLayout(file_output(place.path, store))
+        )
         target = OciDestination(layout, place.name)
     elif place.transport in ("docker-archive", "docker-daemon"):
-        target = _single(place, names)
+        target = _single(store, place, names)
     else:
         raise PodError(f"{place.transport}: images cannot be written there")
     try:
@@ -136,7 +143,7 @@ def destination(place: Place, names: Sequence[str] = ()) -> Iterator[Destination
         target.close()
 
 
-def archive_output(path: str) -> Output:
+def archive_output(store: Store, path: str) -> Output:
     """Open the file of a new docker-archive; one that has something in it is not written to."""
     try:
         taken = os.path.isfile(path) and os.path.getsize(path) > 0
@@ -147,14 +154,16 @@ def archive_output(path: str) -> Output:
             "docker-archive doesn't support modifying existing images",
             hint=f"remove {path} first, or name another file",
         )
-    return file_output(path)
+    return file_output(path, store)
 
 
-def _single(place: Place, names: Sequence[str]) -> Destination:
+def _single(store: Store, place: Place, names: Sequence[str]) -> Destination:
     from storage.transports.docker_archive_destination import SingleArchiveDestination
 
     if place.transport == "docker-archive":
-        return SingleArchiveDestination(archive_output(place.path), (place.name,) if place.name else tuple(names))
+        return SingleArchiveDestination(
+            archive_output(store, place.path), (place.name,) if place.name else tuple(names)
+        )
     from storage.transports.daemon import DaemonOutput
 
     return SingleArchiveDestination(DaemonOutput(daemon_socket()), _daemon_names(place.name) or tuple(names))

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from storage.documents import Descriptor
+    from storage.store import Store
 
 
 class DirectoryDestination:
@@ -22,9 +23,16 @@ class DirectoryDestination:
     manifest_types = (documents.DOCKER_MANIFEST, documents.OCI_MANIFEST, documents.DOCKER_LIST, documents.OCI_INDEX)
     plain_layers = False
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, store: Store | None = None) -> None:
+        """Begin; the store remembers what is not finished."""
         _check_replaceable(path)
-        self._folder = FolderOutput(path, replace=True)
+        self._folder = FolderOutput(path, store, replace=True)
+        try:
+            # First: who fills an empty directory and is killed may begin anew.
+            self._folder.add("version", iter((VERSION.encode(),)))
+        except BaseException:
+            self.close()
+            raise
 
     def has_blob(self, descriptor: Descriptor) -> bool:
         """Tell whether a blob was written."""
@@ -42,7 +50,6 @@ class DirectoryDestination:
 
     def finish(self, raw: bytes, media_type: str) -> None:
         """Write the manifest, and make the directory visible."""
-        self._folder.add("version", iter((VERSION.encode(),)))
         self._folder.add(MANIFEST, iter((raw,)))
         self._folder.finish()
 

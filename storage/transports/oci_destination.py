@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from storage.documents import Descriptor
+    from storage.store import Store
     from storage.transports.outputs import Output
 
 _LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
@@ -83,8 +84,9 @@ class OciDestination:
 class FolderLayout:
     """A layout in a directory, a new one or one with other images already."""
 
-    def __init__(self, path: str) -> None:
-        self._folder = FolderOutput(path)
+    def __init__(self, path: str, store: Store | None = None) -> None:
+        """Begin; the store remembers what is not finished."""
+        self._folder = FolderOutput(path, store)
 
     def has(self, name: str, size: int) -> bool:
         """Tell whether there is a file of this size."""

@@ -9,15 +9,18 @@ import os
 import stat
 from typing import TYPE_CHECKING, Protocol
 
+from storage import syscalls
 from storage.errors import CorruptError, StorageError
 from storage.layers.stream import write_all
-from storage.store import random_name, translated
+from storage.store import translated
 from storage.trees import remove_tree
+from storage.unfinished import Unfinished
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from storage.documents import Descriptor
+    from storage.store import Store
 
 
 class Output(Protocol):
@@ -36,10 +39,12 @@ class Output(Protocol):
 class FileOutput:
     """A regular file: without a name until it is finished, then in place of what was there."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, store: Store | None = None) -> None:
+        """Begin; the store remembers what has a name before it is finished."""
         self._path = path
+        self._store = store
         self._directory = os.path.dirname(path) or "."
-        self._named = ""
+        self._named: Unfinished | None = None
         try:
             self._fd = self._open()
         except OSError as error:
@@ -58,15 +63,13 @@ class FileOutput:
             umask = os.umask(0o022)
             os.umask(umask)
             os.fchmod(self._fd, 0o666 & ~umask)
-            if not self._named and not self._link(self._path):
-                beside = self._beside()
-                self._link(beside)
-                self._named = beside
-            if self._named:
-                os.rename(self._named, self._path)
+            if self._named is None and not self._link(self._path):
+                self._named = self._beside()
+                self._link(self._named.path)
+            if self._named is not None:
+                os.rename(self._named.path, self._path)
         except OSError as error:
             raise _cannot_create(self._path, error) from error
-        self._named = ""
         self.discard()
 
     def _link(self, path: str) -> bool:
@@ -83,9 +86,11 @@ class FileOutput:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
-        if self._named:
-            os.unlink(self._named)
-            self._named = ""
+        if self._named is not None:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._named.path)
+            self._named.forget()
+            self._named = None
 
     def _open(self) -> int:
         try:
@@ -98,12 +103,16 @@ class FileOutput:
             if error.errno != errno.EOPNOTSUPP:
                 raise
         beside = self._beside()
-        fd = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            fd = os.open(beside.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        except OSError:
+            beside.forget()
+            raise
         self._named = beside
         return fd
 
-    def _beside(self) -> str:
-        return os.path.join(self._directory, f".{os.path.basename(self._path)[:200]}.{random_name()}")
+    def _beside(self) -> Unfinished:
+        return Unfinished(self._directory, os.path.basename(self._path), self._store)
 
 
 class StreamOutput:
@@ -130,20 +139,26 @@ class StreamOutput:
 class FolderOutput:
     """Files in a directory: a new one appears whole, in one that is there already each file does."""
 
-    def __init__(self, path: str, *, replace: bool = False) -> None:
-        """Begin; `replace` is to put the new directory in place of one that is there."""
+    def __init__(self, path: str, store: Store | None = None, *, replace: bool = False) -> None:
+        """Begin; `replace` is to put the new directory in place of one that is there.
+
+        The store remembers what is not finished.
+        """
         self.path = os.path.realpath(path)
         self._replace = replace
         self._into = os.path.isdir(path) and (not replace or not os.listdir(path))
         self._written: list[str] = []
         self._made: list[str] = []
         parent, base = os.path.split(self.path)
-        self._work = self.path if self._into else os.path.join(parent, f".{base[:200]}.{random_name()}")
+        # A new directory; or what becomes one file after the other of one that is there.
+        self._unfinished = Unfinished(self.path if self._into else parent, base, store)
         try:
             if not self._into:
-                os.mkdir(self._work)
-            self._root = os.open(self._work, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+                os.mkdir(self._unfinished.path)
+            work = self.path if self._into else self._unfinished.path
+            self._root = os.open(work, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
+            self._unfinished.forget()
             raise _cannot_create(path, error) from error
 
     def lock(self) -> None:
@@ -164,27 +179,26 @@ class FolderOutput:
 
     def add(self, name: str, chunks: Iterator[bytes]) -> None:
         """Write a file; one that is there is replaced in one step."""
-        temporary = f".{random_name()}"
         try:
             directory = self._directory(name, make=True)
             try:
-                self._write(directory, temporary, name, chunks)
+                self._write(directory, name, chunks)
             finally:
                 os.close(directory)
         except OSError as error:
             raise translated(error, f"write {self.path}/{name}") from error
 
-    def _write(self, directory: int, temporary: str, name: str, chunks: Iterator[bytes]) -> None:
-        base = os.path.basename(name)
+    def _write(self, directory: int, name: str, chunks: Iterator[bytes]) -> None:
+        temporary, base = self._unfinished.name, os.path.basename(name)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        fd = os.open(temporary, flags, 0o644, dir_fd=directory)
+        fd = os.open(temporary, flags, 0o644, dir_fd=self._root)
         try:
             for chunk in chunks:
                 write_all(fd, memoryview(chunk))
             existed = _exists(base, directory)
-            os.rename(temporary, base, src_dir_fd=directory, dst_dir_fd=directory)
+            os.rename(temporary, base, src_dir_fd=self._root, dst_dir_fd=directory)
         except BaseException:
-            os.unlink(temporary, dir_fd=directory)
+            os.unlink(temporary, dir_fd=self._root)
             raise
         finally:
             os.close(fd)
@@ -200,7 +214,6 @@ class FolderOutput:
             raise _cannot_create(self.path, error) from error
         self._written.clear()
         self._made.clear()
-        self._work = ""
         self.discard()
 
     def discard(self) -> None:
@@ -213,9 +226,9 @@ class FolderOutput:
         if self._root >= 0:
             os.close(self._root)
             self._root = -1
-        if self._work and not self._into:
-            remove_tree(self._work)
-        self._work = ""
+        if not self._into:
+            remove_tree(self._unfinished.path)
+        self._unfinished.forget()
 
     def _remove(self, name: str, remove: Callable[..., None]) -> None:
         directory = self._directory(name, make=False)
@@ -225,15 +238,13 @@ class FolderOutput:
             os.close(directory)
 
     def _publish(self) -> None:
+        """Rename it into place; what was there goes where it was, and from there with what is taken back."""
         try:
-            os.rename(self._work, self.path)
+            os.rename(self._unfinished.path, self.path)
         except OSError:
             if not self._replace or not os.path.isdir(self.path):
                 raise
-            old = f"{self._work}.old"
-            os.rename(self.path, old)
-            os.rename(self._work, self.path)
-            remove_tree(old)
+            syscalls.exchange(self._unfinished.path, self.path)
 
     def _directory(self, name: str, *, make: bool) -> int:
         """Open the directory that a file is in; a link on the way is refused."""
@@ -272,14 +283,17 @@ def verified(chunks: Iterator[bytes], descriptor: Descriptor) -> Iterator[bytes]
         raise CorruptError(f"blob {descriptor.digest}: digest does not match: got {algorithm}:{hasher.hexdigest()}")
 
 
-def file_output(path: str) -> Output:
-    """Open what a path means: a regular file appears when it is finished, anything else is written to."""
+def file_output(path: str, store: Store | None = None) -> Output:
+    """Open what a path means: a regular file appears when it is finished, anything else is written to.
+
+    The store remembers what is not finished.
+    """
     try:
         mode = os.stat(path).st_mode
     except OSError:
-        return FileOutput(path)
+        return FileOutput(path, store)
     if stat.S_ISREG(mode):
-        return FileOutput(os.path.realpath(path))
+        return FileOutput(os.path.realpath(path), store)
     try:
         return _Opened(os.open(path, os.O_WRONLY | os.O_CLOEXEC), path)
     except OSError as error:
