@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import tarfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -197,6 +198,19 @@ def test_terminals_are_refused(box: Pod, busybox: str) -> None:
         terminal.close()
 
 
+@pytest.mark.parametrize("format", ["oci-dir", "docker-dir"])
+def test_what_a_killed_save_left_goes_with_the_next_command(box: Pod, busybox: str, there: Path, format: str) -> None:
+    process = box.start("save", "--quiet", "--format", format, "--output", str(there / "image"), busybox)
+    end = time.monotonic() + 20
+    while not os.listdir(there) and time.monotonic() < end:
+        time.sleep(0.001)
+    process.kill()
+    process.communicate()
+    left = os.listdir(there)
+    box.run("tag", busybox, "another")
+    assert os.listdir(there) == [name for name in left if name == "image"]
+
+
 def test_policies_hold_for_files(box: Pod, busybox: str, there: Path) -> None:
     archive, policy = str(there / "a.tar"), str(there / "policy.json")
     box.run("save", "-q", "-o", archive, busybox)
@@ -236,3 +250,30 @@ def test_what_was_interrupted_leaves_nothing(box: Pod, busybox: str, there: Path
         assert box.run("images", "-q").out == ""
         assert box.run("system", "check").code == 0
     assert before
+
+
+@pytest.mark.parametrize("format", ["docker-archive", "oci-dir"])
+def test_of_several_images_all_are_loaded_or_none(box: Pod, busybox: str, there: Path, format: str) -> None:
+    box.run("import", "-", "second", input=images.tar(images.entry("only", b"x")))
+    path = there / "images"
+    if format == "docker-archive":
+        box.run("save", "--quiet", "--multi-image-archive", "--output", str(path), busybox, "second")
+        data = path.read_bytes()
+        place = data.index(images.tar(images.entry("only", b"x"))[:1024])
+        path.write_bytes(data[:place] + data[place:].replace(b"only", b"0nly", 1))
+    else:
+        for name in (busybox, "second"):
+            box.run("push", "--quiet", name, f"oci:{path}:{name.partition('/')[2] or name}")
+        index = json.loads((path / "index.json").read_bytes())
+        (own,) = json.loads(
+            (path / "blobs" / "sha256" / index["manifests"][1]["digest"].removeprefix("sha256:")).read_bytes()
+        )["layers"]
+        blob = path / "blobs" / "sha256" / own["digest"].removeprefix("sha256:")
+        blob.write_bytes(bytes(len(blob.read_bytes())))
+    box.run("rmi", "--all", "--force")
+    failed = box.run("load", "--input", str(path), check=False)
+    assert failed.code == CODE
+    assert failed.stderr.splitlines()[-1].startswith("Error: "), failed.stderr
+    assert "Loaded image" not in failed.stdout
+    assert box.run("images", "--all", "--quiet").out == ""
+    assert os.listdir(f"{box.root}/layers") == []

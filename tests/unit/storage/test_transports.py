@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import signal
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,11 +14,12 @@ from typing import Any
 
 import pytest
 
-from storage import documents
+from storage import documents, gc
 from storage.documents import Descriptor
 from storage.errors import CorruptError, ImageNotFoundError, StorageError
 from storage.registry.options import RegistryOptions
 from storage.source import locate
+from storage.store import open_store
 from storage.transports import docker_archive, oci
 from storage.transports.archive import Archive
 from storage.transports.directory import DirectoryOrigin
@@ -347,6 +349,50 @@ def test_what_is_taken_back_is_not_looked_for_elsewhere(tmp_path: Path) -> None:
     output.discard()
     assert (victim / "oci-layout").read_bytes() == b"kept"
     assert os.listdir(tmp_path / "moved") == ["x"]
+
+
+@pytest.mark.parametrize("kind", [FileOutput, FolderOutput])
+def test_the_collector_takes_what_a_killed_writer_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: Any
+) -> None:
+    monkeypatch.setattr(os, "O_TMPFILE", os.O_DIRECTORY)  # what a file system without it makes of it
+    root, place = str(tmp_path / "store"), tmp_path / "there"
+    place.mkdir()
+    child = os.fork()
+    if child == 0:
+        output = kind(str(place / "saved"), open_store(root))
+        output.write(b"x") if kind is FileOutput else output.add("x", iter((b"x",)))
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+    (left,) = os.listdir(place)
+    store = open_store(root)
+    other = kind(str(place / "saved"), store)
+    gc.sweep(store)
+    (others,) = os.listdir(place)
+    assert others not in (left, "saved")
+    other.finish()
+    gc.sweep(store)
+    assert os.listdir(place) == ["saved"]
+    assert os.listdir(f"{root}/staging") == []
+    store.close()
+
+
+def test_the_collector_takes_nothing_else(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path / "store"))
+    for name in ("kept", f".kept.{'0' * 23}", f".kept.{'0' * 24}x"):
+        (tmp_path / name).mkdir()
+        (tmp_path / "store" / "staging" / name.strip(".")).mkdir()
+        (tmp_path / "store" / "staging" / name.strip(".") / "unfinished").symlink_to(tmp_path / name)
+    linked = tmp_path / f".kept.{'1' * 24}"
+    linked.symlink_to(tmp_path / "kept")
+    (tmp_path / "kept" / "file").write_bytes(b"")
+    (tmp_path / "store" / "staging" / "linked").mkdir()
+    (tmp_path / "store" / "staging" / "linked" / "unfinished").symlink_to(linked)
+    gc.sweep(store)
+    store.close()
+    assert os.listdir(tmp_path / "store" / "staging") == []
+    assert sorted(os.listdir(tmp_path)) == [f".kept.{'0' * 23}", f".kept.{'0' * 24}x", "kept", "store"]
+    assert os.listdir(tmp_path / "kept") == ["file"]
 
 
 def test_streams(tmp_path: Path) -> None:
