@@ -147,11 +147,12 @@ def _names(store: Store) -> Iterator[Damage]:
 
 def _layers(store: Store, *, deep: bool) -> Iterator[Damage]:
     connection = store.connection
-    rows = connection.execute("SELECT key, diff_id, pending_links FROM layer").fetchall()
-    for key, diff_id, pending_links in rows:
+    rows = connection.execute("SELECT key, diff_id, pending_links, created FROM layer").fetchall()
+    for key, diff_id, pending_links, created in rows:
         damage = _layer(store, key, diff_id, incomplete=bool(pending_links), deep=deep)
-        # If somebody removed it meanwhile, its row went before its files.
-        if damage and connection.execute("SELECT 1 FROM layer WHERE key = ?", (key,)).fetchone() is not None:
+        # If somebody removed it meanwhile, its row went before its files; one that was pulled anew has another moment.
+        same = "SELECT 1 FROM layer WHERE key = ? AND created = ?"
+        if damage and connection.execute(same, (key, created)).fetchone() is not None:
             yield from (Damage(LAYER, key, line) for line in damage)
 
 
@@ -188,7 +189,10 @@ def _unused(store: Store, before: float) -> Iterator[Damage]:
     except FileNotFoundError:
         return
     for name in names:
-        status = os.lstat(store.layer_path(name))
+        try:
+            status = os.lstat(store.layer_path(name))
+        except FileNotFoundError:
+            continue
         if name not in known and max(status.st_mtime, status.st_ctime) < before:
             kind = "directory" if stat.S_ISDIR(status.st_mode) else "file"
             yield Damage(LAYER, name, f"nothing knows of this {kind}")
