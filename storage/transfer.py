@@ -206,7 +206,7 @@ class _Puller:
             source = locate(origin, self.platform, self.trust)
             sources.append(source)
             room -= len(source.manifest.raw) + len(source.config.raw)
-            if room < 0 and len(sources) < len(origins):
+            if room < 0:
                 raise StorageError(
                     f"the documents of these {len(origins)} images have more than {_MAX_DOCUMENTS} bytes"
                 )

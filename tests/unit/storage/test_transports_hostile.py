@@ -15,10 +15,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from storage import transfer
 from storage.documents import Descriptor
 from storage.errors import CorruptError, StorageError
 from storage.registry.options import RegistryOptions
 from storage.source import locate
+from storage.store import open_store
 from storage.transports import docker_archive, files, oci
 from storage.transports.archive import Archive
 from storage.transports.directory import DirectoryOrigin
@@ -63,6 +65,20 @@ def read_docker(path: Path, data: bytes) -> list[bytes]:
 def test_what_is_good_is_read(tmp_path: Path) -> None:
     # The tests below are each one step away from this one.
     assert read_docker(tmp_path / "x", images.tar(CONFIG, LAYER, manifest("l.tar"))) == [LAYER[1]]
+
+
+def test_documents_without_end_are_not_all_kept(tmp_path: Path) -> None:
+    config = json.dumps({**json.loads(CONFIG[1]), "author": "x" * (3 << 20)}).encode()
+    listed = [{"Config": "c.json", "RepoTags": None, "Layers": ["l.tar"]}] * 6
+    names = images.entry("manifest.json", json.dumps(listed).encode())
+    (tmp_path / "x").write_bytes(images.tar(images.entry("c.json", config), LAYER, names))
+    store = open_store(str(tmp_path / "store"))
+    files = open_archive(str(tmp_path / "x"), str(tmp_path))
+    origins = [(DockerArchiveOrigin(files, item), ()) for item in docker_archive.items(files)]
+    with pytest.raises(StorageError, match="the documents of these 6 images have more than 16777216 bytes"):
+        transfer.copy_all_in(store, origins, trust=TRUST)
+    files.close()
+    store.close()
 
 
 @pytest.mark.parametrize(
