@@ -19,6 +19,8 @@ from typing import Any
 
 import pytest
 
+from storage.chunked.writer import Chunked
+from storage.documents import OCI_LAYER, digest_of
 from storage.layers.erofs import mounting
 from tests.fakes.registry import FakeRegistry
 from tests.fixtures import faults
@@ -29,12 +31,17 @@ STRIDE = int(os.environ.get("POD_TEST_FAULT_STRIDE", "7"))
 PRISTINE = ["/old:1", "/other:1"]
 # What is saved whole, where something is saved.
 SAVED = {"save": ["whole"], "overwrite": ["whole"], "layout": ["whole", "whole"], "directory": ["whole"]}
-FAULTS = {"kill": faults.KILL, "ENOSPC": faults.ENOSPC, "EIO": faults.EIO}
+FAULTS = {"kill": faults.KILL, "ENOSPC": faults.ENOSPC, "full": faults.FULL, "EIO": faults.EIO}
 # The names and the number of images that may be there after each operation: as before, as after, and in between where
 # it is several.
 ENDS: dict[str, list[tuple[list[str], int]]] = {
     "pull": [(PRISTINE, 2), (["/new:1", *PRISTINE], 3)],
     "repull": [(PRISTINE, 2), (["/new:1", *PRISTINE], 3)],
+    "parts": [
+        (PRISTINE, 2),
+        (sorted([*PRISTINE, "/parts:1"]), 3),
+        (sorted([*PRISTINE, "/parts:1", "/parts:2"]), 4),
+    ],
     "remove": [(PRISTINE, 2), (["/other:1"], 1)],
     "prune": [(PRISTINE, 2), (["/old:1"], 1), (["/other:1"], 1), ([], 0)],
     "tag": [([*PRISTINE, "localhost/name:1"], 2), (PRISTINE, 2)],
@@ -132,10 +139,21 @@ def made(directory: Path, layers: str) -> Iterator[Subject]:
                 entry("usr/.wh.base" if name == "new" else "etc/more", b""),
             )
             registry.add_image(name, "1", [base, own])
+        for tag in ("1", "2"):
+            add_in_parts(registry, tag, tar(*(entry(f"srv/{n}", str(n).encode() * 999) for n in range(4)), entry(tag)))
         one = Subject(directory, registry, layers)
         one.prepared()
         yield one
         one.close()
+
+
+def add_in_parts(registry: FakeRegistry, tag: str, layer: bytes) -> None:
+    """Serve an image whose one layer is zstd:chunked."""
+    chunked = Chunked(iter([layer]))
+    blob = b"".join(chunked.chunks())
+    descriptor = {"mediaType": f"{OCI_LAYER}+zstd", "digest": digest_of(blob), "size": len(blob)}
+    registry.blobs[digest_of(blob)] = blob
+    registry.add_image("parts", tag, [layer], {"layers": [{**descriptor, "annotations": chunked.annotations}]})
 
 
 @pytest.mark.parametrize("fault", FAULTS)

@@ -44,6 +44,9 @@ EXPECTED = {
     "images": (),
     "ps": (),
     "system": (),
+    "container": (),
+    "save": (GONE,),
+    "load": (),
 }
 
 
@@ -53,6 +56,7 @@ class Soak:
 
     pod: Pod
     references: list[str]
+    archive: str
     end: float
     done: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
@@ -89,6 +93,22 @@ class Soak:
             (1, ["ps", "--all"]),
             (1, ["system", "df"]),
             (1, ["system", "check", "--quick"]),
+            (1, ["system", "check", "--repair"]),
+            (1, ["system", "prune", "--force"]),
+            (1, ["container", "prune", "--force"]),
+            (
+                1,
+                [
+                    "save",
+                    "--quiet",
+                    "--format",
+                    "docker-dir",
+                    "--output",
+                    f"{self.archive}.{chance.randrange(3)}",
+                    alias,
+                ],
+            ),
+            (1, ["load", "--quiet", "--input", self.archive]),
         ]
         return chance.choices([words for _, words in choices], [weight for weight, _ in choices])[0]
 
@@ -137,8 +157,10 @@ def references(registry: Registry) -> list[str]:
 
 @pytest.mark.slow
 def test_random_commands_at_one_store(pod: Pod, references: list[str], request: pytest.FixtureRequest) -> None:
-    soak = Soak(pod, references, time.monotonic() + SECONDS)
-    pod.run("images")
+    archive = f"{pod.directory}/archive"
+    pod.run("pull", "--quiet", *references[:2])
+    pod.run("save", "--quiet", "--multi-image-archive", "--output", archive, *references[:2])
+    soak = Soak(pod, references, archive, time.monotonic() + SECONDS)
     seeds = random.Random().sample(range(1 << 30), AT_ONCE)
     threads = [threading.Thread(target=soak.work, args=(seed,)) for seed in seeds]
     for thread in threads:

@@ -1,0 +1,133 @@
+"""Commands that take the store away under others: each says in one line what happened, and nothing is left."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.fakes.registry import FakeRegistry
+from tests.fixtures import images
+from tests.fixtures.command import Pod
+from tests.fixtures.registry import Registry
+
+ROUNDS = int(os.environ.get("POD_TEST_ROUNDS", "1"))
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def image(registry: Registry) -> str:
+    """An image whose pull takes a while."""
+    many = [images.entry(f"srv/{number:05d}", b"x" * 100) for number in range(4000)]
+    return registry.push("races", "1", images.busybox(images.layer(*many), images.layer(images.entry("own", b"own\n"))))
+
+
+def together(pod: Pod, *commands: list[str], apart: float = 0.0) -> list[tuple[int, str]]:
+    """Start commands, each that many seconds after the last; give exit codes and what they told."""
+    processes: list[subprocess.Popen[bytes]] = []
+    for number, words in enumerate(commands):
+        if number:
+            time.sleep(apart)
+        processes.append(pod.start(*words))
+    try:
+        ended = [(b"".join(process.communicate(timeout=90)).decode(), process) for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
+    for words, (told, process) in zip(commands, ended, strict=True):
+        assert "Traceback" not in told, (words, told)
+        assert "this is a bug" not in told, (words, told)
+        assert (process.returncode == 0) == ("Error: " not in told), (words, process.returncode, told)
+    return [(process.returncode, told) for told, process in ended]
+
+
+def assert_sound(pod: Pod, image: str) -> None:
+    """The store is whole, and of use."""
+    checked = pod.run("system", "check", check=False)
+    assert (checked.code, checked.stdout, checked.stderr) == (0, "", "")
+    assert pod.run("run", "--rm", "--network=none", image, "cat", "/own").out == "own"
+    for name in ("ingest", "staging", "trash"):
+        assert os.listdir(f"{pod.root}/{name}") == []
+
+
+def test_reset_while_others_pull_and_run(pod: Pod, image: str) -> None:
+    for _ in range(ROUNDS):
+        together(
+            pod,
+            ["pull", "--quiet", image],
+            ["run", "--rm", "--network=none", image, "cat", "/own"],
+            ["system", "reset", "--force"],
+            apart=random.uniform(0.0, 0.6),
+        )
+        assert_sound(pod, image)
+        (reset,) = together(pod, ["system", "reset", "--force"])
+        assert reset[0] == 0, reset
+        assert not os.path.exists(pod.root) or os.listdir(pod.root) == []
+
+
+def test_two_prunes_and_a_pull(pod: Pod, image: str) -> None:
+    for _ in range(ROUNDS):
+        ended = together(
+            pod,
+            ["pull", "--quiet", image],
+            ["system", "prune", "--all", "--force"],
+            ["system", "prune", "--all", "--force", "--volumes"],
+            ["pull", "--quiet", image],
+            apart=random.uniform(0.0, 0.4),
+        )
+        assert [code for code, _ in ended] == [0, 0, 0, 0], ended
+        assert_sound(pod, image)
+        pod.run("rmi", "--all", "--force")
+
+
+def test_repair_while_others_pull_and_remove(pod: Pod, image: str) -> None:
+    for _ in range(ROUNDS):
+        ended = together(
+            pod,
+            ["pull", "--quiet", image],
+            ["system", "check", "--repair"],
+            ["rmi", "--force", "--ignore", image],
+            ["pull", "--quiet", image],
+            ["system", "check", "--repair", "--force"],
+            apart=random.uniform(0.0, 0.4),
+        )
+        assert [code for code, _ in ended] == [0, 0, 0, 0, 0], ended
+        assert_sound(pod, image)
+        pod.run("rmi", "--all", "--force")
+
+
+@pytest.fixture
+def fickle() -> Iterator[FakeRegistry]:
+    """A registry that serves another image of the same name each time."""
+
+    class Turning(dict[tuple[str, str], tuple[bytes, str]]):
+        turn = 0
+
+        def __getitem__(self, key: tuple[str, str]) -> tuple[bytes, str]:
+            if key[1] == "latest":
+                Turning.turn += 1
+                key = (key[0], f"v{Turning.turn % 3}")
+            return super().__getitem__(key)
+
+    with FakeRegistry() as made:
+        for number in range(3):
+            for tag in (f"v{number}", "latest"):
+                made.add_image("fickle", tag, [images.tar(images.entry("own", str(number).encode()))])
+        made.manifests = Turning(made.manifests)
+        yield made
+
+
+def test_a_registry_with_another_image_each_time(pod: Pod, fickle: FakeRegistry) -> None:
+    name = f"{fickle.domain}/fickle:latest"
+    for policy in ("always", "newer", "always", "newer"):
+        ended = together(pod, *[["pull", "--quiet", "--policy", policy, "--tls-verify=false", name] for _ in range(4)])
+        assert [code for code, _ in ended] == [0] * 4, ended
+    told = pod.run("images", "--all", "--format", "{{.Repository}}:{{.Tag}} {{.Digest}}").out.splitlines()
+    assert len([line for line in told if line.startswith(f"{name} ")]) == 1, told
+    assert pod.run("system", "check").stdout == ""
