@@ -107,7 +107,7 @@ class Build:
         found = [base.image for base in named]
         if self.options.base:
             found[0] = self.options.base
-        written = [replace(stage, base=base) for stage, base in zip(file.stages, named, strict=True)]
+        written = [replace(stage, base=base, name=base.name) for stage, base in zip(file.stages, named, strict=True)]
         return stages.graph(written, found, self.options.contexts)
 
     def run(self, interrupts: Interrupts) -> State:

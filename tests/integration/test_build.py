@@ -121,6 +121,49 @@ CMD ["/bin/cat", "/data/one", "/data/base"]
     assert failed.stderr.startswith('Error: The target "three" was not found in the provided Dockerfile\n')
 
 
+def test_stages_whose_names_are_arguments(box: Pod, busybox: str) -> None:
+    text = f"""\
+ARG FIRST=one
+ARG SECOND=two
+FROM scratch AS $FIRST
+COPY a /a
+FROM $FIRST AS ${{SECOND}}
+COPY a /b
+FROM {busybox}
+COPY --from=two /a /b /
+COPY --from=other /a /c
+"""
+    build(box, text, "-t", "x", "--build-arg", "FIRST=Other", files={"a": "1"})
+    assert run(box, "x", "cat", "/a", "/b", "/c") == "111"
+
+
+def test_documents_and_lines(box: Pod, busybox: str) -> None:
+    text = f"""\
+# escape=`
+FROM {busybox} AS Base
+ENV name="it's" `
+    # a comment in between
+    other=C:\\dir
+COPY <<first <<-'second' /etc/
+$name $other
+first
+	$name
+	second
+RUN <<script
+#!/bin/sh
+echo "$0 $name" > /script
+script
+RUN cat > /piped <<-end && echo more >> /piped
+	$other
+end
+CMD cat /etc/first /etc/second /script /piped
+"""
+    build(box, text, "-t", "x")
+    first, second, script, piped, more = run(box, "x").splitlines()
+    assert (first, second, piped, more) == ("it's C:\\dir", "$name", "C:\\dir", "more")
+    assert script.endswith(" it's")
+
+
 def test_independent_stages_go_on_side_by_side(box: Pod, busybox: str) -> None:
     stages = "".join(f"FROM {busybox} AS s{number}\nRUN sleep 3; echo {number} > /x{number}\n" for number in range(3))
     text = stages + "FROM scratch\n" + "".join(f"COPY --from=s{number} /x{number} /\n" for number in range(3))
