@@ -215,7 +215,9 @@ def test_a_pause_does_not_meet_a_start(box: Pod, busybox: str, name: str) -> Non
     if box.rootless:
         pytest.skip("an ordinary user has no freezer in cgroup v1")
     path = external(box, name).path
-    slow = script(box, "slow", f'case " $* " in *" start "*) sleep 1;; esac\nexec {path} "$@"')
+    go = f"{box.home}/go"
+    waiting = f'case " $* " in *" start "*) until test -e {go}; do sleep 0.05; done;; esac'
+    slow = script(box, "slow", f'{waiting}\nexec {path} "$@"')
     box.options += ["--runtime", slow]
     container = box.run("create", "--name", "c", busybox, "sleep", "1000").out
     starting = box.start("start", "c")
@@ -225,6 +227,7 @@ def test_a_pause_does_not_meet_a_start(box: Pod, busybox: str, name: str) -> Non
         125,
         'Error: "initialized" is not running, can\'t pause: container state improper\n',
     )
+    box.execute(["touch", go])
     starting.communicate(timeout=10)
     assert starting.returncode == 0
     assert box.run("pause", "c").out == "c"

@@ -101,7 +101,7 @@ def model(worker: Worker, *, in_user_namespace: bool, more: list[str]) -> dict[s
         "true",
         rlimits=[{"type": "RLIMIT_CORE", "soft": 0, "hard": 0}],
         oomScoreAdj=5,
-        scheduler={"policy": "SCHED_BATCH", "nice": 3},
+        scheduler={"policy": "SCHED_BATCH", "nice": max(3, os.getpriority(os.PRIO_PROCESS, 0))},
         ioPriority={"class": "IOPRIO_CLASS_BE", "priority": 3},
         user={"uid": 0, "gid": 0, "umask": 18},
         noNewPrivileges=True,
