@@ -74,6 +74,9 @@ def _let_go(status: states.Status, arguments: list[str]) -> None:
         connection.send(b"s")
         report = connection.recv(_REPORT)
         _remove_listener(status.directory)
+    except BrokenPipeError:
+        _remove_listener(status.directory)  # it was killed before it could hear of the start
+        raise NotRunningError(f"cannot start container `{status.id}`: it has ended") from None
     except ConnectionResetError:
         report = b""
     finally:
