@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import signal
+import tempfile
 from collections.abc import Iterator
 from types import FrameType
 
@@ -17,6 +20,11 @@ settings.load_profile("pod")
 for _name in list(os.environ):
     if _name.startswith(("CONTAINERS_", "CONTAINER_", "PODMAN_", "REGISTRY_", "STORAGE_")):
         del os.environ[_name]
+
+# Without it, skopeo and podman of an ordinary user look into /run/containers, which root's podman closes.
+if os.getuid() != 0 and "XDG_RUNTIME_DIR" not in os.environ:
+    os.environ["XDG_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="pod-tests-runtime-")
+    atexit.register(shutil.rmtree, os.environ["XDG_RUNTIME_DIR"], ignore_errors=True)
 
 # Nor must nohup, or a script that runs this in the background: their children ignore these signals for good.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)

@@ -173,7 +173,7 @@ def test_push_of_what_is_not_there(box: Pod) -> None:
 def test_push_to_files(box: Pod, busybox: str, place: Path, transport: str) -> None:
     target = transport.format(place)
     box.run("push", "-q", busybox, target)
-    if shutil.which("skopeo"):
+    if shutil.which("skopeo") and (os.getuid() == 0 or "oci-archive" not in target):  # whose files it chowns
         told = subprocess.run(["skopeo", "inspect", "--config", target], capture_output=True, text=True, check=True)
         assert json.loads(told.stdout)["rootfs"]["diff_ids"]
 

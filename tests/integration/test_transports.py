@@ -69,22 +69,12 @@ def test_save_load_and_run(box: Pod, busybox: str, there: Path, format: str) -> 
 def test_several_images_through_a_pipe(box: Pod, busybox: str, other: Pod) -> None:
     box.run("tag", busybox, "mine:v1")
     second = box.run("import", "-", "second", input=images.tar(images.entry("only", b"x"))).out
-    saved = subprocess.Popen(
-        box.argv("save", "--quiet", "--multi-image-archive", "mine:v1", "second", busybox),
-        stdout=subprocess.PIPE,
-        stdin=subprocess.DEVNULL,
-        env=box.environment,
-        cwd="/",
-        user=box.user.uid,
-        group=box.user.gid,
-        extra_groups=[],
-    )
-    assert saved.stdout is not None
-    loaded = subprocess.run(
-        other.argv("load"), stdin=saved.stdout, capture_output=True, env=other.environment, cwd="/", check=True
-    )
-    saved.stdout.close()
-    assert saved.wait(30) == 0
+    saved = box.start("save", "--quiet", "--multi-image-archive", "mine:v1", "second", busybox)
+    with saved:
+        loaded = subprocess.run(
+            other.argv("load"), stdin=saved.stdout, capture_output=True, env=other.environment, cwd="/", check=True
+        )
+    assert saved.returncode == 0
     told = loaded.stdout.decode().splitlines()
     assert told == [
         "Loaded image: localhost/mine:v1",
