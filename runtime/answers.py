@@ -16,11 +16,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     Answer = tuple[int, int, int]  # when the check began and ended, in nanoseconds since 1970, and its wait status
 
-# What the monitor wishes to be told by the program, through its pipe. While that is not LOUD the container is healthy
-# for all that its monitor knows, and the successes that have been noted since are as good as logged.
-LOUD = 0  # of every check
-QUIET = 1  # of failures, and of every 32nd check
-LISTENING = 2  # of every check, for it is just about to look
+# What the monitor wishes to be told by the program, through its pipe: of failures, and of all from this count on. While
+# that is not LOUD the container is healthy for all that its monitor knows, and the successes that have been noted since
+# are as good as logged.
+LOUD = 0
+LISTENING = 1  # it is just about to look
+_AT_ONCE = 48  # checks are slept over, before the ring is full
 
 SKIPPED = 0xFFFFFFFF  # the status where nothing was run: the container was paused
 BEGAN = 16
@@ -51,6 +52,11 @@ def create_unnamed() -> int:
 def _fill(fd: int) -> None:
     if posix.write(fd, bytes(SIZE)) != SIZE:
         raise OSError(28, posix.strerror(28))  # ENOSPC
+
+
+def quiet(seen: int) -> int:
+    """Return what to wish after so many answers if all is well."""
+    return seen + _AT_ONCE
 
 
 def wish(fd: int, what: int) -> None:

@@ -171,7 +171,7 @@ class Health:
         The output is of that one, or else of the last that has ended; what was written between the checks is of none.
         `is_silent`: it is known that there is no output.
         """
-        if self.wish == answers.QUIET:
+        if self.wish != answers.LOUD:
             self._wish(answers.LISTENING)
         _, found, is_checking = answers.read(self.page, self.seen)
         self.seen += len(found)
@@ -190,7 +190,7 @@ class Health:
         if is_checking:
             self.taken = taken
         is_quiet = self.is_seen and bool(found) and not taken and self._is_well()
-        self._wish(answers.QUIET if is_quiet else answers.LOUD)
+        self._wish(answers.quiet(self.seen) if is_quiet else answers.LOUD)
         return is_checking
 
     def _is_well(self) -> bool:

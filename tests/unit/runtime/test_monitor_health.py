@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -114,7 +115,7 @@ def test_program_runs_a_command_again_and_again_unless_something_is_there(
 
 
 def test_program_tells_only_what_is_wished(tmp_path: Path) -> None:
-    """Of 200 successes it tells every 32nd, and a failure at once; the page keeps the last ones."""
+    """Of successes it tells at the count that is wished, and a failure at once; the page keeps the last ones."""
     program = steps.Steps()
     program.share(6)
     program.repeat()
@@ -126,19 +127,26 @@ def test_program_tells_only_what_is_wished(tmp_path: Path) -> None:
     os.write(memory, program.image(4, 1_000_000, "missing\n", "denied\n"))
     told, teller = os.pipe()
     page = answers.create(os.fsencode(tmp_path / "answers"))
-    answers.wish(page, answers.QUIET)
     (tmp_path / "failing").touch()
     actions = [(os.POSIX_SPAWN_DUP2, fd, number) for fd, number in ((teller, 4), (page, 6))]
     pid = os.posix_spawn(f"/proc/self/fd/{memory}", ["steps"], {}, file_actions=actions)
+    seen = 0
     try:
-        for number in range(1, 7):
+        for _ in range(4):
+            answers.wish(page, answers.quiet(seen))
+            os.set_blocking(told, False)
+            with contextlib.suppress(BlockingIOError):
+                os.read(told, 4096)  # what it told before it saw that
+            os.set_blocking(told, True)
             os.read(told, 40)
-            _, found, _ = answers.read(page, 32 * number - 1)
-            assert found
+            _, found, _ = answers.read(page, seen)
+            assert 48 <= len(found) <= 62
             assert not any(status for _, _, status in found)
-        assert 62 <= len(answers.read(page, 0)[1]) <= 64
+            seen += len(found)
         (tmp_path / "failing").unlink()
-        assert memoryview(os.read(told, 40)).cast("q")[4] >> 8 == 126
+        while not (status := memoryview(os.read(told, 40)).cast("q")[4]):
+            pass
+        assert status >> 8 == 126
     finally:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
