@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import signal
 import time
 from pathlib import Path
@@ -152,6 +153,17 @@ def test_program_tells_only_what_is_wished(tmp_path: Path) -> None:
         os.waitpid(pid, 0)
         for fd in (told, teller, memory, page):
             os.close(fd)
+
+
+def test_page_that_finds_no_room_is_not_left(tmp_path: Path) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        with pytest.raises(OSError, match="No space left"):
+            answers.create(os.fsencode(tmp_path / "answers"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not [*tmp_path.iterdir()]
 
 
 @pytest.mark.parametrize(
