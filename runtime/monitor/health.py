@@ -269,12 +269,12 @@ class Health:
         """Write down how the container is; a full disk leaves what was there."""
         verdict = self.verdict
         text = f'{{"Status":"{verdict.status}","FailingStreak":{verdict.streak},"Log":[{",".join(self.log)}]}}'
-        content = text.encode("ascii", "replace").ljust(self.room - 1) + b"\n"
+        content = text.encode("ascii", "replace")
         try:
-            if self.record >= 0 and len(content) <= self.room:
+            if self.record >= 0 and len(content) < self.room:
                 # A rename costs more than the probe's own fork. One write within a file that stays as long as it is
                 # leaves it whole, if we are killed as well; a reader that meets it half done reads again.
-                posix.pwrite(self.record, content, 0)
+                posix.pwrite(self.record, content.ljust(self.room - 1) + b"\n", 0)
             else:
                 self._write_anew(content)
         except OSError:
@@ -289,7 +289,7 @@ class Health:
             self.record = -1
         fd = posix.open(path + b".tmp", posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_CLOEXEC, 0o600)
         try:
-            posix.write(fd, content.rstrip().ljust(self.room - 1) + b"\n")
+            posix.write(fd, content.ljust(self.room - 1) + b"\n")
             posix.rename(path + b".tmp", path)
         except OSError:
             posix.close(fd)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import resource
 import signal
@@ -15,6 +16,7 @@ import pytest
 from runtime import answers, probe, steps
 from runtime.identity import Filter, allows
 from runtime.kernel import CLONE_VM
+from runtime.monitor.health import Health
 from runtime.monitor.verdict import Verdict
 
 ALL = [*probe.REPEATED, "execveat"]
@@ -153,6 +155,18 @@ def test_program_tells_only_what_is_wished(tmp_path: Path) -> None:
         os.waitpid(pid, 0)
         for fd in (told, teller, memory, page):
             os.close(fd)
+
+
+def test_record_does_not_grow_with_each_program_that_probes(tmp_path: Path) -> None:
+    path = tmp_path / "health"
+    health = Health({**SETTINGS, "file": os.fsencode(path)}, 0.0)
+    for _ in range(20):
+        health.write()
+        health.write()
+        os.close(health.record)
+        health.record = -1  # as where one check is asked for, and another program does it
+    assert path.stat().st_size < 200
+    assert json.loads(path.read_text())["Status"] == "starting"
 
 
 def test_page_that_finds_no_room_is_not_left(tmp_path: Path) -> None:
