@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from typer import Argument, Option
 
 BARE = {"--pull": "always"}
-SHARED = ("pod.cli.flags.building", "pod.cli.flags.registry")
+SHARED = ("pod.cli.flags.building", "pod.cli.flags.registry", "pod.cli.flags.credentials", "pod.cli.flags.access")
 
 
 def main(

@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
+from pod.cli import flags as groups
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Annotated
+    from typing import Annotated, Any
 
     from typer import Argument, Option
+
+SHARED = ("pod.cli.flags.credentials",)
+
+
+class Asked:
+    """What the flags of the shared group come to."""
+
+    def __init__(self) -> None:
+        self.registry: dict[str, Any] = {}
 
 
 def main(
     images: Annotated[list[str], Argument(metavar="IMAGE [IMAGE...]")],
     all: Annotated[bool, Option("--all", "-a", help="Sign all the manifests of the multi-architecture image")] = False,
-    authfile: Annotated[
-        str,
-        Option(
-            "--authfile",
-            metavar="string",
-            help="Path of the authentication file. Use REGISTRY_AUTH_FILE environment variable to override",
-        ),
-    ] = "",
-    cert_dir: Annotated[
-        str,
-        Option("--cert-dir", metavar="Pathname", help="Pathname of a directory containing TLS certificates and keys"),
-    ] = "",
     directory: Annotated[
         str, Option("--directory", "-d", metavar="string", help="Define an alternate directory to store signatures")
     ] = "",
     sign_by: Annotated[str, Option("--sign-by", metavar="string", help="Name of the signing key")] = "",
+    **flags: Any,
 ) -> None:
     """Create a signature file that can be used later to verify the image."""
     import os
@@ -41,11 +41,11 @@ def main(
         raise PodError("please provide an identity", hint="--sign-by names a key of gpg")
     if directory and not os.path.isdir(directory):
         raise PodError(f"stat {directory}: no such file or directory")
-    if authfile and not os.path.exists(authfile):
-        raise PodError(f"stat {authfile}: no such file or directory")
+    asked = Asked()
+    groups.apply(SHARED, flags, asked)
     for image in images:
         signing.named(image)
     settings = config.load(current)
-    options = registries.options(settings, authfile=authfile, cert_dir=cert_dir)
+    options = registries.options(settings, **asked.registry)
     for image in images:
         signing.sign(settings, image, options, key=sign_by, directory=directory, each=all)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from typer import Argument, Option
 
-SHARED = ("pod.cli.flags.access", "pod.cli.flags.member")
+SHARED = ("pod.cli.flags.credentials", "pod.cli.flags.access", "pod.cli.flags.retrying", "pod.cli.flags.member")
 
 
 class Asked:

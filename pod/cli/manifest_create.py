@@ -10,7 +10,11 @@ if TYPE_CHECKING:
 
     from typer import Argument, Option
 
-SHARED = ("pod.cli.flags.access",)
+SHARED = (
+    "pod.cli.flags.credentials",
+    "pod.cli.flags.access",
+    "pod.cli.flags.retrying",
+)
 
 
 class Asked:

@@ -10,7 +10,11 @@ if TYPE_CHECKING:
 
     from typer import Argument, Option
 
-SHARED = ("pod.cli.flags.registry",)
+SHARED = (
+    "pod.cli.flags.registry",
+    "pod.cli.flags.credentials",
+    "pod.cli.flags.access",
+)
 
 
 class Asked:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from typer import Argument, Option
 
-SHARED = ("pod.cli.flags.access", "pod.cli.flags.outgoing")
+SHARED = ("pod.cli.flags.credentials", "pod.cli.flags.access", "pod.cli.flags.retrying", "pod.cli.flags.outgoing")
 
 
 class Asked:
@@ -26,6 +26,10 @@ def main(
     image: Annotated[str, Argument(metavar="IMAGE")],
     destination: Annotated[str, Argument(metavar="[DESTINATION]")] = "",
     all: Annotated[bool, Option("--all", help="Also push the images in the list, if it is one")] = True,
+    cert_dir: Annotated[
+        str,
+        Option("--cert-dir", metavar="string", help="Path to a directory containing TLS certificates and keys"),
+    ] = "",
     compress: Annotated[
         bool,
         Option("--compress", help="Compress layers when pushing to a directory using the 'dir' transport"),
@@ -47,6 +51,7 @@ def main(
 
     asked = Asked()
     groups.apply(SHARED, flags, asked)
+    asked.registry["cert_dir"] = cert_dir
     request = pushes.request(**asked.request, compress=compress)
     target = pushes.target(image, destination)
     engine = open_engine(write=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pod.cli import flags as groups
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -11,34 +13,22 @@ if TYPE_CHECKING:
 
     from pod.images.search import Hit
 
+SHARED = ("pod.cli.flags.credentials", "pod.cli.flags.access")
 DESCRIPTION_WIDTH = 44
+
+
+class Asked:
+    """What the flags of the shared groups come to."""
+
+    def __init__(self) -> None:
+        self.registry: dict[str, Any] = {}
 
 
 def main(
     term: Annotated[str, Argument(metavar="TERM")],
-    authfile: Annotated[
-        str,
-        Option(
-            "--authfile",
-            metavar="string",
-            help="Path of the authentication file. Use REGISTRY_AUTH_FILE environment variable to override",
-        ),
-    ] = "",
-    cert_dir: Annotated[
-        str,
-        Option("--cert-dir", metavar="Pathname", help="Pathname of a directory containing TLS certificates and keys"),
-    ] = "",
     compatible: Annotated[
         bool, Option("--compatible", help="List stars, official and automated columns (Docker compatibility)")
     ] = False,
-    creds: Annotated[
-        str,
-        Option(
-            "--creds",
-            metavar="Credentials",
-            help="Credentials (USERNAME:PASSWORD) to use for authenticating to a registry",
-        ),
-    ] = "",
     filter: Annotated[
         list[str] | None,
         Option("--filter", "-f", metavar="strings", help="Filter output based on conditions provided (default [])"),
@@ -49,13 +39,9 @@ def main(
     limit: Annotated[int, Option("--limit", metavar="int", help="Limit the number of results")] = 0,
     list_tags: Annotated[bool, Option("--list-tags", help="List the tags of the input registry")] = False,
     no_trunc: Annotated[bool, Option("--no-trunc", help="Do not truncate the output")] = False,
-    tls_verify: Annotated[
-        bool | None,
-        Option("--tls-verify", help="Require HTTPS and verify certificates when contacting registries"),
-    ] = None,
+    **flags: Any,
 ) -> None:
     """Search registries for a given image. Can search all the default registries or a specific registry."""
-    import os
     import sys
 
     from pod import config as configuration
@@ -68,11 +54,9 @@ def main(
     if list_tags and filter:
         raise PodError("filters are not applicable to list tags result")
     filters = search.parse_filters([one for text in filter or () for one in text.split(",")])
-    if authfile and not os.path.exists(authfile):
-        raise PodError(f"stat {authfile}: no such file or directory")
-    options = registries.options(
-        configuration.load(current), authfile=authfile, creds=creds, cert_dir=cert_dir, tls_verify=tls_verify
-    )
+    asked = Asked()
+    groups.apply(SHARED, flags, asked)
+    options = registries.options(configuration.load(current), **asked.registry)
     limit = limit if limit > 0 else search.LIMIT
     if list_tags:
         hits = search.tags(term, limit, options)

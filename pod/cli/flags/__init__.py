@@ -35,6 +35,8 @@ CREATE = tuple(
         "ties",
         "logging",
         "registry",
+        "credentials",
+        "access",
     )
 )
 

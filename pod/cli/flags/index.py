@@ -56,13 +56,14 @@ FLAGS = {
     "ties": (" --attach -a --requires "),
     "logging": (" --log-driver --log-opt "),
     "registry": (
-        " --arch --override-arch --authfile --cert-dir --creds --decryption-key --disable-content-trust --os"
-        " --override-os --platform --quiet -q --retry --retry-delay --signature-policy --tls-verify --variant"
-        " --override-variant"
+        " --arch --override-arch --decryption-key --disable-content-trust --os --override-os --platform --quiet -q"
+        " --retry --retry-delay --signature-policy --variant --override-variant"
         " "
     ),
     "choice": (" --cidfile --filter -f --latest -l "),
-    "access": (" --authfile --cert-dir --creds --retry --retry-delay --tls-verify "),
+    "credentials": (" --authfile --cert-dir "),
+    "access": (" --creds --tls-verify "),
+    "retrying": (" --retry --retry-delay "),
     "outgoing": (
         " --compression-format --compression-level --encrypt-layer --encryption-key --force-compression --format -f"
         " --remove-signatures --sign-by --sign-by-sigstore --sign-by-sigstore-private-key --sign-passphrase-file"

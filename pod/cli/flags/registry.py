@@ -1,4 +1,4 @@
-"""Flags on which image is pulled, and how its registry is talked to: those of `pull`, `run` and `create`."""
+"""Flags on which image is pulled, and how: those of `pull`, `run`, `create` and `build`."""
 
 from __future__ import annotations
 
@@ -27,26 +27,6 @@ def declare(
             "--override-arch",
             metavar="ARCH",
             help="Use ARCH instead of the architecture of the machine for choosing images",
-        ),
-    ] = "",
-    authfile: Annotated[
-        str,
-        Option(
-            "--authfile",
-            metavar="string",
-            help="Path of the authentication file. Use REGISTRY_AUTH_FILE environment variable to override",
-        ),
-    ] = "",
-    cert_dir: Annotated[
-        str,
-        Option("--cert-dir", metavar="Pathname", help="Pathname of a directory containing TLS certificates and keys"),
-    ] = "",
-    creds: Annotated[
-        str,
-        Option(
-            "--creds",
-            metavar="Credentials",
-            help="Credentials (USERNAME:PASSWORD) to use for authenticating to a registry",
         ),
     ] = "",
     decryption_key: Annotated[
@@ -83,10 +63,6 @@ def declare(
         str,
         Option("--signature-policy", metavar="string", help="Path of a signature policy file to use (policy.json)"),
     ] = "",
-    tls_verify: Annotated[
-        bool | None,
-        Option("--tls-verify", help="Require HTTPS and verify certificates when contacting registries"),
-    ] = None,
     variant: Annotated[
         str,
         Option(
@@ -109,22 +85,8 @@ def declare(
         from pod.errors import PodError
 
         raise PodError("--platform option can not be specified with --arch or --os")
-    if authfile:
-        from os import access
-
-        if not access(authfile, 0):
-            from pod.errors import PodError
-
-            raise PodError(f"stat {authfile}: no such file or directory")
     target.quiet = quiet
     target.signature_policy = signature_policy
     if platform or arch or os or variant:
         target.platform = {"text": platform, "arch": arch, "os": os, "variant": variant}
-    target.registry = {
-        "authfile": authfile,
-        "creds": creds,
-        "cert_dir": cert_dir,
-        "tls_verify": tls_verify,
-        "retry": retry,
-        "retry_delay": retry_delay,
-    }
+    target.registry.update(retry=retry, retry_delay=retry_delay)
