@@ -35,15 +35,16 @@ def follow_to_file(box: Pod, path: str, *arguments: str) -> subprocess.Popen[byt
 
 def test_rotation_loses_no_line_and_a_follower_goes_on_across_it(box: Pod, busybox: str) -> None:
     options = ["--log-driver", "json-file", "--log-opt", "max-size=200kb", "--log-opt", "max-file=500"]
-    box.run("run", "-d", "--name", "c", *options, busybox, "sh", "-c", f"sleep 0.3; seq 1 {LINES}")
-    followed = os.path.join(box.directory, "followed")
-    followers = [follow_to_file(box, followed, "c"), follow_to_file(box, followed + "2", "--tail", "5", "c")]
+    script = f"echo 0; until test -e /tmp/go; do sleep 0.05; done; seq 1 {LINES}"
+    box.run("run", "-d", "--name", "c", *options, busybox, "sh", "-c", script)
+    followed = [Path(box.directory, name) for name in ("followed", "tail-followed")]
+    followers = [follow_to_file(box, str(followed[0]), "c"), follow_to_file(box, str(followed[1]), "--tail", "5", "c")]
+    eventually(lambda: all(path.read_text() == "0\n" for path in followed))
+    box.run("exec", "c", "touch", "/tmp/go")
     for follower in followers:
         assert follower.wait(60) == 0
-    for path in (followed, followed + "2"):
-        with open(path) as file:
-            assert file.read() == numbers(LINES)
-    assert box.run("logs", "c").stdout == numbers(LINES)
+    assert [path.read_text() == "0\n" + numbers(LINES) for path in followed] == [True, True]
+    assert box.run("logs", "c").stdout == "0\n" + numbers(LINES)
     assert box.run("logs", "--tail", "9000", "c").stdout == "".join(numbers(LINES).splitlines(True)[-9000:])
     path = str(log_config(box, "c")["Path"])
     files = [name for name in os.listdir(os.path.dirname(path)) if name.startswith("ctr.log")]
