@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import select
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from storage import chain
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from storage.documents import Descriptor
     from storage.interrupts import Interrupts
+    from storage.layers.donors import Donors
     from storage.layers.unpacking import LayerResult
     from storage.layers.worker import Worker
     from storage.source import Source
@@ -49,7 +50,12 @@ class Job:
     staging: Staging | None = None
     worker: Worker | None = None
     resumed: bool = False
-    in_parts: bool = False
+    donors: Donors | None = None
+
+    @property
+    def in_parts(self) -> bool:
+        """Whether it is made of other layers' files and of parts of the blob."""
+        return self.donors is not None
 
     def advanced(self, progress: Progress) -> Callable[[int], None]:
         """Make the callback that turns the worker's totals into further bytes."""
@@ -142,10 +148,11 @@ class Fetcher:
         try:
             job.staging = self._store.staging()
             chunks = self._chunks(job, ingest, job.staging.path)
+            options = replace(bounded(self._options, blob.size), donors=job.donors) if job.in_parts else self._options
             job.worker = fork_unpack(
                 chunks,
                 job.staging.path,
-                options=bounded(self._options, blob.size) if job.in_parts else self._options,
+                options=options,
                 expected_digest=None if job.in_parts else blob.digest,
                 expected_size=None if job.in_parts else blob.size,
                 expected_diff_id=job.diff_id,
@@ -160,7 +167,7 @@ class Fetcher:
     def _chunks(self, job: Job, ingest: Ingest, directory: str) -> Callable[[], Iterator[bytes]]:
         """Give what yields the blob in the worker; or the tar that is in it, made of other layers' files and parts."""
         origin, blob = self.source.origin, job.blob
-        job.in_parts = False
+        job.donors = None
 
         def whole() -> Iterator[bytes]:
             fresh = origin.fresh()
@@ -170,13 +177,14 @@ class Fetcher:
         if tables is None:
             return whole
         from storage.chunked import known, partial
+        from storage.layers.donors import Donors
 
         layer = partial.layer(origin, blob)
         others = known.layers(self._store.layers)
         if job.whole or ingest.kept or layer is None or not others:
             return lambda: partial.noting(whole(), tables, blob, directory)
-        job.in_parts = True
-        return lambda: partial.stream(layer, others, whole, directory)
+        job.donors = Donors(self._store.layers)
+        return lambda: partial.stream(layer, others, whole, directory, job.donors)
 
     def _await(self) -> None:
         """Wait until a worker has something to say, or it is time to look at the locks of others again."""

@@ -11,8 +11,9 @@ import stat
 from typing import TYPE_CHECKING, Protocol
 
 from storage.errors import CorruptError
+from storage.layers.displaced import read_range
 from storage.layers.stream import FileStream
-from storage.layers.tar import REGULAR, Reader, clean
+from storage.layers.tar import REGULAR, Reader
 from storage.layers.tree import NotThereError, Tree
 from storage.store import TAR
 
@@ -20,90 +21,112 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from storage.chunked.toc import File
+    from storage.layers.donors import Donors
 
 NAME = "files.zst"
 _DIGEST = 32
 _MAX = 256 << 20
 _CHUNK = 256 << 10
+# To read the record of a layer takes some ten milliseconds: no more than so many, those that came last.
+_MOST_LAYERS = 64
 
 
 def write(directory: str, files: Iterable[File]) -> None:
     """Remember the files of a layer in its directory."""
     import zstandard
 
-    records = [file.digest + clean(os.fsencode(file.name)) + b"\0" for file in files]
+    records = [file.digest + file.path + b"\0" for file in files]
     data = zstandard.ZstdCompressor(level=1, write_checksum=True).compress(b"".join(records))
     with open(os.path.join(directory, NAME), "xb") as file:
         file.write(data)
 
 
 def layers(store_layers: str) -> list[str]:
-    """List the directories of layers of which the files are remembered, whether they are unpacked or kept as a tar."""
-    paths = [os.path.join(store_layers, name) for name in os.listdir(store_layers)]
-    return [path for path in paths if os.path.exists(os.path.join(path, NAME))]
+    """List the directories of layers of which the files are remembered, unpacked or kept as a tar; the latest first."""
+    found = []
+    for name in os.listdir(store_layers):
+        path = os.path.join(store_layers, name)
+        try:
+            made = os.stat(os.path.join(path, NAME)).st_mtime_ns
+        except OSError:
+            continue
+        found.append((made, path))
+    return [path for _, path in sorted(found, reverse=True)[:_MOST_LAYERS]]
 
 
 class Contents:
-    """Files of layers by the digest of their contents, opened as they are needed; hostile layers are read safely."""
+    """Files of layers by the digest of their contents, opened as they are needed; hostile layers are read safely.
 
-    def __init__(self, layers: Iterable[str], wanted: set[bytes]) -> None:
+    One of the same name is taken before others, and offered to `donors` as it is read.
+    """
+
+    def __init__(self, layers: Iterable[str], files: Iterable[File], donors: Donors | None = None) -> None:
+        self._wanted = {(file.digest, file.path) for file in files}
+        self._digests = {digest for digest, _ in self._wanted}
+        self._same: dict[tuple[bytes, bytes], _Files] = {}
         self._places: dict[bytes, tuple[_Files, bytes]] = {}
         self._opened: list[_Files] = []
         self._current: _Files | None = None
+        self._donors = donors
         for layer in layers:
-            if len(self._places) < len(wanted):
-                self._add(layer, wanted)
+            if len(self._same) < len(self._wanted):
+                self._add(layer)
 
-    def has(self, digest: bytes, size: int) -> bool:
-        """Tell whether there is a file of this digest and size."""
-        try:
-            files, name = self._turn_to(digest)
-            return files.size(name) == size
-        except (OSError, NotThereError, KeyError):
-            return False
+    def has(self, file: File) -> bool:
+        """Tell whether a layer had a file of this digest; whether it still has it, `read` may find out."""
+        place = self._place(file)
+        return place is not None and place[0].has(place[1], file.size)
 
-    def read(self, digest: bytes) -> Iterator[bytes]:
-        """Yield the contents; CorruptError if they have gone since."""
+    def read(self, file: File) -> Iterator[bytes] | None:
+        """Give the contents; None if they have gone since."""
+        place = self._place(file)
+        if place is None:
+            return None
+        files, name = place
+        if self._current is not None and self._current is not files:
+            self._current.forget()
+        self._current = files
         try:
-            files, name = self._turn_to(digest)
-            yield from files.read(name)
-        except (OSError, NotThereError, KeyError):
-            raise CorruptError("a file of another layer is gone") from None
+            return files.read(name, file.size, offer=name == file.path)
+        except (OSError, NotThereError):
+            return None
 
     def close(self) -> None:
         """Close what is open."""
         for files in self._opened:
             files.close()
 
-    def _add(self, layer: str, wanted: set[bytes]) -> None:
+    def _place(self, file: File) -> tuple[_Files, bytes] | None:
+        files = self._same.get((file.digest, file.path))
+        return (files, file.path) if files is not None else self._places.get(file.digest)
+
+    def _add(self, layer: str) -> None:
         try:
-            records = _records(_inflated(os.path.join(layer, NAME)))
-            found = {digest: name for digest, name in records if digest in wanted and digest not in self._places}
-            if not found:
+            records = list(_records(_inflated(os.path.join(layer, NAME))))
+            same = [record for record in records if record in self._wanted and record not in self._same]
+            found = {digest: name for digest, name in records if digest in self._digests and digest not in self._places}
+            if not found and not same:
                 return
-            tree = os.path.join(layer, "diff")
-            files = _Unpacked(tree) if os.path.isdir(tree) else _Kept(os.path.join(layer, TAR), set(found.values()))
+            files: _Files
+            if os.path.isdir(os.path.join(layer, "diff")):
+                files = _Unpacked(layer, self._donors)
+            else:
+                files = _Kept(os.path.join(layer, TAR), {*found.values(), *(name for _, name in same)})
         except OSError:
             return
         self._opened.append(files)
+        self._same |= dict.fromkeys(same, files)
         self._places |= {digest: (files, name) for digest, name in found.items()}
-
-    def _turn_to(self, digest: bytes) -> tuple[_Files, bytes]:
-        files, name = self._places[digest]
-        if self._current is not None and self._current is not files:
-            self._current.forget()
-        self._current = files
-        return files, name
 
 
 class _Files(Protocol):
-    """The files of one layer by name: what raises OSError, NotThereError or KeyError is not to be had."""
+    """The files of one layer by name."""
 
-    def size(self, name: bytes) -> int:
-        """Tell the size of a file."""
+    def has(self, name: bytes, size: int) -> bool:
+        """Tell whether there is a file of this name and size, as far as that is cheap to tell."""
 
-    def read(self, name: bytes) -> Iterator[bytes]:
-        """Yield what a file holds."""
+    def read(self, name: bytes, size: int, *, offer: bool) -> Iterator[bytes]:
+        """Give what a file of this size holds; OSError or NotThereError if there is none. `offer` it to who links."""
 
     def forget(self) -> None:
         """Close what need not be open while another layer is read."""
@@ -115,23 +138,25 @@ class _Files(Protocol):
 class _Unpacked:
     """The files of a layer that is a directory."""
 
-    def __init__(self, path: str) -> None:
-        self._tree = Tree(path)
+    def __init__(self, layer: str, donors: Donors | None) -> None:
+        self._tree = Tree(os.path.join(layer, "diff"))
+        self._layer = layer
+        self._donors = None if os.path.islink(layer) else donors  # other stores get no links from us
 
-    def size(self, name: bytes) -> int:
-        fd = self._open(name)
-        try:
-            return os.fstat(fd).st_size
-        finally:
-            os.close(fd)
+    def has(self, _name: bytes, _size: int) -> bool:
+        return True  # To look at each of them now would take as long as to open it later.
 
-    def read(self, name: bytes) -> Iterator[bytes]:
-        fd = self._open(name)
-        try:
-            while data := os.read(fd, _CHUNK):
-                yield data
-        finally:
-            os.close(fd)
+    def read(self, name: bytes, size: int, *, offer: bool) -> Iterator[bytes]:
+        parent, _, last = name.rpartition(b"/")
+        directory = self._tree.open(parent)
+        # What the table calls a file may be a device, and to open one is an act already.
+        status = os.stat(last, dir_fd=directory, follow_symlinks=False)
+        if not stat.S_ISREG(status.st_mode) or status.st_size != size:
+            raise NotThereError
+        fd = os.open(last, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
+        if offer and self._donors is not None:
+            self._donors.offer(name, self._layer, fd, status.st_ino)
+        return _contents(fd, size)
 
     def forget(self) -> None:
         self._tree.forget()  # each keeps up to 256 directories open
@@ -139,13 +164,14 @@ class _Unpacked:
     def close(self) -> None:
         self._tree.close()
 
-    def _open(self, name: bytes) -> int:
-        parent, _, last = name.rpartition(b"/")
-        directory = self._tree.open(parent)
-        # What the table calls a file may be a device, and to open one is an act already.
-        if not stat.S_ISREG(os.stat(last, dir_fd=directory, follow_symlinks=False).st_mode):
-            raise NotThereError
-        return os.open(last, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
+
+def _contents(fd: int, size: int) -> Iterator[bytes]:
+    try:
+        while size and (data := os.read(fd, min(size, _CHUNK))):
+            size -= len(data)
+            yield data
+    finally:
+        os.close(fd)
 
 
 class _Kept:
@@ -162,21 +188,14 @@ class _Kept:
             self.close()
             raise
 
-    def size(self, name: bytes) -> int:
-        position, size = self._places[name]
-        if position + size > os.fstat(self._fd).st_size:
-            raise NotThereError
-        return size
+    def has(self, name: bytes, size: int) -> bool:
+        position, found = self._places.get(name, (0, -1))
+        return found == size and position + size <= os.fstat(self._fd).st_size
 
-    def read(self, name: bytes) -> Iterator[bytes]:
-        position, size = self._places[name]
-        end = position + size
-        while position < end:
-            data = os.pread(self._fd, min(_CHUNK, end - position), position)
-            if not data:
-                raise NotThereError
-            position += len(data)
-            yield data
+    def read(self, name: bytes, size: int, *, offer: bool) -> Iterator[bytes]:
+        if not self.has(name, size):
+            raise NotThereError
+        return read_range(self._fd, self._places[name][0], size)
 
     def forget(self) -> None:
         """Keep the one file that is open."""

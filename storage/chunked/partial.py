@@ -20,11 +20,14 @@ if TYPE_CHECKING:
 
     from storage.chunked.toc import File, Toc
     from storage.documents import Descriptor
+    from storage.layers.donors import Donors
 
 # What lies between two parts is fetched too if it is no more: a request costs as much.
 _GAP = 16 << 10
 # Of the contents, so much must be here: else the blob comes faster as a whole.
 _WORTHWHILE = 0.25
+_PIECE = 256 << 10
+_MOST_MISSED = 20
 
 Range = tuple[int, int]
 
@@ -57,21 +60,28 @@ def layer(origin: object, blob: Descriptor) -> Layer | None:
     return Layer(origin, blob, tables) if tables is not None and tables.tar_split is not None else None
 
 
-def stream(source: Layer, layers: list[str], whole: Callable[[], Iterator[bytes]], directory: str) -> Iterator[bytes]:
+def stream(
+    source: Layer,
+    layers: list[str],
+    whole: Callable[[], Iterator[bytes]],
+    directory: str,
+    donors: Donors | None = None,
+) -> Iterator[bytes]:
     """Yield the tar, with contents from other layers where they are there.
 
-    If too little is there, all of it is what `whole` gives, inflated. The files are remembered in `directory`.
+    If too little is there, all of it is what `whole` gives, inflated. The files are remembered in `directory`; those
+    of other layers are offered to `donors` just before their contents are yielded.
     Raises CorruptError if the tables contradict each other or the blob.
     """
     table = _toc(source)
-    contents = known.Contents(layers, {file.digest for file in table.files})
+    contents = known.Contents(layers, table.files, donors)
     try:
-        missing = [file for file in table.files if not contents.has(file.digest, file.size)]
+        missing = [file for file in table.files if not contents.has(file)]
         size = sum(file.size for file in table.files)
         if sum(file.size for file in missing) > (1 - _WORTHWHILE) * size:
             yield from compression.inflate(whole())
         else:
-            yield from _assembled(source, table, contents, missing)
+            yield from _gathered(_assembled(source, table, contents, missing))
     finally:
         contents.close()
     known.write(directory, table.files)
@@ -107,6 +117,7 @@ def _assembled(source: Layer, table: Toc, contents: known.Contents, missing: lis
     check_digest(split_data, table.tar_split, "tar-split")
     fetched = _Window(_parts(source, _ranges(missing)))
     absent = {file.start for file in missing}
+    again = _Missed(source)
     files = iter(table.files)
     for piece in tarsplit.read(split_data, place.inflated):
         if not isinstance(piece, tarsplit.Payload):
@@ -117,9 +128,23 @@ def _assembled(source: Layer, table: Toc, contents: known.Contents, missing: lis
         if file is None or (file.name, file.size) != (name, size):
             raise CorruptError(f"table of contents: another file than {name!r} comes next")
         if file.start not in absent:
-            yield from contents.read(file.digest)
+            yield from contents.read(file) or again.contents(file)
         else:
             yield from compression.inflate(fetched.read(file.start, file.end))
+
+
+def _gathered(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Put small pieces together: each is hashed with the interpreter's lock held, and handed to another thread."""
+    parts: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        parts.append(piece)
+        size += len(piece)
+        if size >= _PIECE:
+            yield b"".join(parts)
+            parts.clear()
+            size = 0
+    yield b"".join(parts)
 
 
 def _ranges(missing: list[File]) -> list[Range]:
@@ -139,6 +164,21 @@ def _parts(source: Layer, ranges: list[Range]) -> Iterator[tuple[int, bytes]]:
         return lambda start, end: origin.open_part(source.blob, start, end)
 
     return fetch_parts(connect, split(ranges))
+
+
+class _Missed:
+    """Fetches single files that were to be there, and are not; not many, for each costs a request."""
+
+    def __init__(self, source: Layer) -> None:
+        self._source = source
+        self._count = 0
+
+    def contents(self, file: File) -> Iterator[bytes]:
+        """Yield the contents of a file."""
+        self._count += 1
+        if self._count > _MOST_MISSED:
+            raise CorruptError("many files of other layers are gone")
+        yield from compression.inflate(self._source.origin.open_part(self._source.blob, file.start, file.end))
 
 
 class _Window:

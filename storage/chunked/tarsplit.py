@@ -31,39 +31,52 @@ def read(compressed: bytes, limit: int) -> Iterator[bytes | Payload]:
     import zstandard
 
     try:
-        for line in _lines(zstandard.ZstdDecompressor().stream_reader(compressed), limit):
-            piece = _piece(line)
-            if piece:
-                yield piece
+        for lines in _lines(zstandard.ZstdDecompressor().stream_reader(compressed), limit):
+            for entry in _entries(lines):
+                piece = _piece(entry)
+                if piece:
+                    yield piece
     except zstandard.ZstdError as error:
         raise CorruptError(f"tar-split: {error}") from None
 
 
-def _lines(reader: IO[bytes], limit: int) -> Iterator[bytes]:
+def _lines(reader: IO[bytes], limit: int) -> Iterator[list[bytes]]:
+    """Yield the lines, many at once."""
     rest, size = b"", 0
     while data := reader.read(_PIECE):
         size += len(data)
         if size > limit:
             raise CorruptError("tar-split: longer than was said")
         *lines, rest = (rest + data).split(b"\n")
-        yield from lines
+        if lines:
+            yield lines
     if rest:
-        yield rest
+        yield [rest]
 
 
-def _piece(line: bytes) -> bytes | Payload | None:
+def _entries(lines: list[bytes]) -> list[Any]:
+    """Read the objects of some lines, all at once: one by one, each costs four times as much."""
     try:
-        entry = json.loads(line)
+        entries = json.loads(f"[{b','.join(lines).decode()}]")
+    except (ValueError, RecursionError) as error:
+        raise CorruptError(f"tar-split: {error}") from None
+    if len(entries) != len(lines):
+        raise CorruptError("tar-split: a line is not an object")
+    return list(entries)
+
+
+def _piece(entry: Any) -> bytes | Payload | None:
+    try:
         kind, payload, size = entry["type"], entry.get("payload") or "", entry.get("size") or 0
         if kind == _SEGMENT:
-            return base64.b64decode(payload, validate=True)
+            return binascii.a2b_base64(payload, strict_mode=True)
         if kind != _FILE or type(size) is not int or size < 0:
             raise ValueError("unknown kind of entry")
         if not size:
             return None
         name = entry.get("name") or base64.b64decode(entry["name_raw"]).decode("utf-8", "surrogateescape")
         return Payload((str(name), size))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, binascii.Error) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, binascii.Error) as error:
         raise CorruptError(f"tar-split: {error}") from None
 
 

@@ -20,9 +20,13 @@ _MAX_VALUES = 4_000_000
 
 
 class File(NamedTuple):
-    """A regular file that is not empty: its content's digest, and the bytes of the blob that inflate to it."""
+    """A regular file that is not empty: its content's digest, and the bytes of the blob that inflate to it.
+
+    `name` is as the table has it, `path` without what means nothing.
+    """
 
     name: str
+    path: bytes
     digest: bytes
     size: int
     start: int
@@ -89,8 +93,8 @@ def _reduced(entry: dict[str, Any]) -> object:
     numbers = [entry.get(key, 0) for key in ("size", "offset", "endOffset")]
     if not isinstance(name, str) or not isinstance(digest, str) or any(type(one) is not int for one in numbers):
         raise ValueError("a file's entry is malformed")
-    clean(os.fsencode(name))  # for what it raises: a name that leads out, or that cannot be one
+    path = clean(os.fsencode(name))  # raises for a name that leads out, or that cannot be one
     check_digest_syntax(digest)
     if not digest.startswith("sha256:"):
         raise ValueError("a file's digest is not of sha256")
-    return File(name, bytes.fromhex(digest[7:]), *numbers)
+    return File(name, path, bytes.fromhex(digest[7:]), *numbers)

@@ -21,6 +21,7 @@ from storage.layers.xattrs import Policy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from storage.layers.donors import Donors
     from storage.layers.tar import Entry, Reader
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -43,7 +44,14 @@ class Applier:
     """Applies one tar to the empty directory `diff`; `displaced` is made when something needs it."""
 
     def __init__(
-        self, diff: str, displaced: str, *, rootless: bool, ignore_chown_errors: bool, plain: bool = False
+        self,
+        diff: str,
+        displaced: str,
+        *,
+        rootless: bool,
+        ignore_chown_errors: bool,
+        plain: bool = False,
+        donors: Donors | None = None,
     ) -> None:
         self.tree = Tree(diff)
         self.plain = plain  # no layer: a file may be called like a whiteout
@@ -56,6 +64,7 @@ class Applier:
         self.displaced: list[Displaced] = []
         # By canonical path, with the ordinal of the entry and the target.
         self.pending_links: dict[bytes, tuple[int, bytes]] = {}
+        self._donors = donors
         self._policy = Policy(rootless=rootless)
         self._directories = Directories(self.tree, self._policy)
         self._plnk: dict[bytes, bytes] = {}
@@ -78,6 +87,8 @@ class Applier:
     def close(self) -> None:
         """Close all fds."""
         self.tree.close()
+        if self._donors is not None:
+            self._donors.close()
         if self._displaced_fd >= 0:
             os.close(self._displaced_fd)
 
@@ -118,6 +129,10 @@ class Applier:
     def _file(self, entry: Entry, fd: int, parent: bytes, name: bytes) -> None:
         if not name:
             raise CorruptError("unpack layer: the root is not a directory")
+        if self._donors is not None and parent not in self.tree.aliases and self._donors.link(entry, fd, name):
+            self._reader.stream.omit(entry.size)
+            self._reader.unread = 0
+            return
         mode = entry.mode
         try:
             file = os.open(name, _CREATE, mode & 0o777, dir_fd=fd)

@@ -17,9 +17,10 @@ _REFER = 1 << 13
 _TRUNCATE = 1 << 14
 
 
-def confine(*directories: str) -> bool:
+def confine(*directories: str, donors: str = "") -> bool:
     """Let this process write beneath `directories` only; return False where the kernel cannot do it.
 
+    Files beneath `donors` can be linked from there, nothing be made or removed.
     Irrevocable. Call it before any thread starts, for it binds the calling thread and its descendants.
     """
     version = syscalls.landlock_version()
@@ -29,13 +30,20 @@ def confine(*directories: str) -> bool:
     ruleset = syscalls.landlock_create_ruleset(accesses)
     try:
         for directory in directories:
-            fd = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                syscalls.landlock_add_path(ruleset, accesses, fd)
-            finally:
-                os.close(fd)
+            _allow(ruleset, accesses, directory)
+        if donors:
+            # No file may be linked to where more is allowed with it: writing has to be, though nothing does.
+            _allow(ruleset, accesses & ~_REMOVE_AND_MAKE, donors)
         syscalls.set_no_new_privileges()
         syscalls.landlock_restrict_self(ruleset)
     finally:
         os.close(ruleset)
     return True
+
+
+def _allow(ruleset: int, accesses: int, directory: str) -> None:
+    fd = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        syscalls.landlock_add_path(ruleset, accesses, fd)
+    finally:
+        os.close(fd)

@@ -111,6 +111,16 @@ class Stream:
             self.copy(fd, step := min(size, self._end - self._position))
             size -= step
 
+    def omit(self, size: int) -> None:
+        """Pass over exactly `size` bytes of a file that is there already, without recording them."""
+        while size:
+            if self._position == self._end and not self._next_chunk():
+                raise CorruptError("read tar: the stream ends within a file")
+            self.flush()
+            step = min(size, self._end - self._position)
+            self._position = self._mark = self._position + step
+            size -= step
+
     def drain(self) -> None:
         """Read to the end: padding after the last entry belongs to the digest, and to the log."""
         self._position = self._end

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import hashlib
     from collections.abc import Callable, Iterator
 
+    from storage.layers.donors import Donors
     from storage.layers.erofs.keeping import Keeping
 
 _CHUNK = 1 << 20
@@ -60,6 +61,8 @@ class UnpackOptions:
     plain: bool = False
     # Keep the tar, with an index, instead of unpacking it; unless it has something that no index can tell.
     keep: bool = False
+    # Files of other layers that come again in this one; whoever yields the chunks offers them.
+    donors: Donors | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,13 +102,15 @@ class _Producer:
         self._stopped = self._ended = False
         self._blob_hash = _hasher(digest)
         self._diff_hash = sha256()
+        # What is not inflated need not be hashed twice.
+        self._is_blob = options.inflated and self._blob_hash.name == "sha256"
         self.received = self.inflated = 0
         self._thread = threading.Thread(target=self._run, name="inflate", daemon=True)
         self._thread.start()
 
     @property
     def blob_digest(self) -> str:
-        return f"{self._blob_hash.name}:{self._blob_hash.hexdigest()}"
+        return self.diff_id if self._is_blob else f"{self._blob_hash.name}:{self._blob_hash.hexdigest()}"
 
     @property
     def diff_id(self) -> str:
@@ -175,7 +180,8 @@ class _Producer:
 
     def _received(self) -> Iterator[bytes]:
         for chunk in self._chunks:
-            self._blob_hash.update(chunk)
+            if not self._is_blob:
+                self._blob_hash.update(chunk)
             self.received += len(chunk)
             if self._expected_size is not None and self.received > self._expected_size:
                 break
@@ -231,7 +237,7 @@ def unpack(
     try:
         run = _keep if options.keep else _unpack
         if confine:
-            landlock.confine(staging, *options.writable)
+            landlock.confine(staging, *options.writable, donors=options.donors.directory if options.donors else "")
         producer = _Producer(chunks, expected_digest, expected_size, progress or _no_progress, options)
         try:
             return run(staging, options, producer, expected_diff_id)
@@ -340,6 +346,7 @@ class _Unpacking:
             rootless=self._options.rootless,
             ignore_chown_errors=self._options.ignore_chown_errors,
             plain=self._options.plain,
+            donors=self._options.donors,
         )
         try:
             stream = Stream(producer.pieces(), self._log.record)
