@@ -7,15 +7,13 @@ import gzip
 import hashlib
 import io
 import json
+import subprocess
 import tarfile
 import urllib.parse
 import urllib.request
 from typing import Any
 
-import zstandard
-
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
-LEVEL = 3
 
 
 def publish(source: str, target: str, repository: str, tag: str, number: int) -> None:
@@ -47,13 +45,17 @@ def _with_file(tar: bytes) -> bytes:
 def _inflated(blob: bytes) -> bytes:
     if blob[:2] == b"\x1f\x8b":
         return gzip.decompress(blob)
-    return zstandard.ZstdDecompressor().stream_reader(blob, read_across_frames=True).read()
+    return _zstd(blob, "-d")
 
 
 def _compressed(tar: bytes, media_type: str) -> bytes:
     if media_type.endswith("zstd"):
-        return zstandard.ZstdCompressor(level=LEVEL).compress(tar)
+        return _zstd(tar, "-3")
     return gzip.compress(tar, 6)
+
+
+def _zstd(data: bytes, option: str) -> bytes:
+    return subprocess.run(["zstd", option, "-q", "-c"], input=data, stdout=subprocess.PIPE, check=True).stdout
 
 
 def _digest(data: bytes) -> str:
