@@ -18,6 +18,7 @@ from storage.interrupts import Interrupts
 from storage.layers.rebuild import rebuild_tar
 from storage.manifests import Family, rewrite
 from storage.outgoing_layer import Job, Wish, Work, fork_job, spooled
+from storage.pieces import ahead
 from storage.transfer import NoProgress
 from storage.transports.protocols import SharedDestination
 
@@ -202,7 +203,7 @@ class _Sender:
         """Write a layer's tar: its digest and size are known, and nothing is gained by another process."""
         descriptor = documents.Descriptor(documents.layer_type("none"), job.diff_id, job.size)
         with interrupts.waiting():
-            self._destination.put_blob(descriptor, _counted(rebuild_tar(job.path), self._advanced(job)))
+            self._destination.put_blob(descriptor, _counted(ahead(rebuild_tar(job.path)), self._advanced(job)))
         job.sent = descriptor
         self.progress.state(job.diff_id, "done")
 

@@ -13,6 +13,7 @@ from storage import compression
 from storage.chunked import known, placement, tarsplit, toc
 from storage.documents import check_digest
 from storage.errors import CorruptError
+from storage.pieces import gathered
 from storage.registry.parallel import fetch_parts, split
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 _GAP = 16 << 10
 # Of the contents, so much must be here: else the blob comes faster as a whole.
 _WORTHWHILE = 0.25
-_PIECE = 256 << 10
 _MOST_MISSED = 20
 
 Range = tuple[int, int]
@@ -81,7 +81,7 @@ def stream(
         if sum(file.size for file in missing) > (1 - _WORTHWHILE) * size:
             yield from compression.inflate(whole())
         else:
-            yield from _gathered(_assembled(source, table, contents, missing))
+            yield from gathered(_assembled(source, table, contents, missing))
     finally:
         contents.close()
     known.write(directory, table.files)
@@ -131,20 +131,6 @@ def _assembled(source: Layer, table: Toc, contents: known.Contents, missing: lis
             yield from contents.read(file) or again.contents(file)
         else:
             yield from compression.inflate(fetched.read(file.start, file.end))
-
-
-def _gathered(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Put small pieces together: each is hashed with the interpreter's lock held, and handed to another thread."""
-    parts: list[bytes] = []
-    size = 0
-    for piece in pieces:
-        parts.append(piece)
-        size += len(piece)
-        if size >= _PIECE:
-            yield b"".join(parts)
-            parts.clear()
-            size = 0
-    yield b"".join(parts)
 
 
 def _ranges(missing: list[File]) -> list[Range]:

@@ -11,16 +11,17 @@ from storage.layers.erofs.keeping import kept_tar
 from storage.layers.stream import Stream
 from storage.layers.tar import REGULAR, Reader, shown
 from storage.layers.tree import NotThereError, Tree
+from storage.pieces import gathered
 from storage.store import TAR
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from storage.layers.tar import Entry
 
 
-def rebuild_tar(layer_dir: str) -> Iterator[bytes]:
+def rebuild_tar(layer_dir: str) -> Generator[bytes]:
     """Yield the tar that was unpacked into `layer_dir`; its digest is the layer's diffID.
 
     Raises CorruptError as soon as something of the layer is missing or has another size.
@@ -32,7 +33,7 @@ def rebuild_tar(layer_dir: str) -> Iterator[bytes]:
     try:
         tree = Tree(os.path.join(layer_dir, "diff"))
         try:
-            yield from _rebuild(log, tree)
+            yield from gathered(_rebuild(log, tree))
         finally:
             tree.close()
     except OSError as error:
