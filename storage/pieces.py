@@ -29,7 +29,10 @@ def gathered(pieces: Iterator[bytes]) -> Generator[bytes]:
 
 
 def ahead(pieces: Generator[bytes]) -> Generator[bytes]:
-    """Yield the same, read a few pieces ahead by a thread, which ends with this iterator; raise what the reading raises."""
+    """Yield the same, read a few pieces ahead by a thread, which ends with this iterator.
+
+    Raises what the reading raises.
+    """
     taken: queue.Queue[bytes | BaseException | None] = queue.Queue(_AHEAD)
     stopped = threading.Event()
 
