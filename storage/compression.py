@@ -13,7 +13,7 @@ from storage.errors import CorruptError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
     from typing import Any
 
 # What a reader gets at once: large enough for hashes to release the interpreter's lock for long.
@@ -39,7 +39,7 @@ def kind(first: bytes) -> str:
     return "plain"
 
 
-def inflate(chunks: Iterator[bytes]) -> Iterator[bytes]:
+def inflate(chunks: Iterator[bytes]) -> Generator[bytes]:
     """Yield the inflated stream in pieces of at most about `CHUNK` bytes."""
     first = _at_least(chunks, 6)
     name = kind(first)
@@ -73,7 +73,7 @@ def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
     yield from rest
 
 
-def pieces(chunks: Iterator[bytes]) -> Iterator[bytes]:
+def pieces(chunks: Iterator[bytes]) -> Generator[bytes]:
     """Yield a stream that is not compressed, whatever its first bytes look like, in such pieces too."""
     for chunk in chunks:
         if len(chunk) <= CHUNK:
@@ -114,7 +114,7 @@ def _gzip_decompressor() -> Callable[[], _ZlibMember]:
     return lambda: _ZlibMember(library.decompressobj(wbits=31))
 
 
-def _members(chunks: Iterator[bytes], new: Callable[[], Any], name: str) -> Iterator[bytes]:
+def _members(chunks: Iterator[bytes], new: Callable[[], Any], name: str) -> Generator[bytes]:
     """Inflate any number of members in a row (pigz, eStargz); zeros may follow the last one."""
     member, fed = new(), False
     # After the end of a member the input goes in small pieces: what a decompressor did not use is
@@ -160,7 +160,7 @@ class _Source:
         return b""
 
 
-def _zstd(chunks: Iterator[bytes]) -> Iterator[bytes]:
+def _zstd(chunks: Iterator[bytes]) -> Generator[bytes]:
     import zstandard
 
     # The reader pulls, and so bounds its output; one object for all frames: zstd:chunked has 60 000.

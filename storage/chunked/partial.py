@@ -13,7 +13,7 @@ from storage import compression
 from storage.chunked import known, placement, tarsplit, toc
 from storage.documents import check_digest
 from storage.errors import CorruptError
-from storage.pieces import gathered
+from storage.pieces import ahead, gathered
 from storage.registry.parallel import fetch_parts, split
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def stream(
         missing = [file for file in table.files if not contents.has(file)]
         size = sum(file.size for file in table.files)
         if sum(file.size for file in missing) > (1 - _WORTHWHILE) * size:
-            yield from compression.inflate(whole())
+            yield from ahead(compression.inflate(whole()))
         else:
             yield from gathered(_assembled(source, table, contents, missing))
     finally:

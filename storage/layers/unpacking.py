@@ -26,7 +26,7 @@ from storage.trees import remove_tree
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import hashlib
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from storage.layers.donors import Donors
     from storage.layers.erofs.keeping import Keeping
@@ -83,7 +83,11 @@ class LayerResult:
 
 
 class _Producer:
-    """Receives and inflates in a thread of its own, a bounded number of pieces ahead."""
+    """Receives and inflates in a thread of its own, a bounded number of pieces ahead.
+
+    What is not inflated comes from files that are opened one by one: with two threads that do little but small system
+    calls, each waits for the interpreter's lock after every one of them. So it is read as it is taken.
+    """
 
     def __init__(
         self,
@@ -105,8 +109,11 @@ class _Producer:
         # What is not inflated need not be hashed twice.
         self._is_blob = options.inflated and self._blob_hash.name == "sha256"
         self.received = self.inflated = 0
-        self._thread = threading.Thread(target=self._run, name="inflate", daemon=True)
-        self._thread.start()
+        self._produced = self._produce()
+        self._thread: threading.Thread | None = None
+        if not options.inflated:
+            self._thread = threading.Thread(target=self._run, name="inflate", daemon=True)
+            self._thread.start()
 
     @property
     def blob_digest(self) -> str:
@@ -118,6 +125,10 @@ class _Producer:
 
     def pieces(self) -> Iterator[bytes]:
         """Yield the inflated stream, for the other thread."""
+        if self._thread is None:
+            for piece in self._produced:  # noqa: UP028 - who stops here goes on with `verify_rest`
+                yield piece
+            return
         while not self._ended:
             item = self._queue.get()
             if isinstance(item, bytes):
@@ -135,6 +146,9 @@ class _Producer:
     def stop(self) -> None:
         """Have the thread end soon; one that waits for the network is left to itself after a second."""
         self._stopped = True
+        if self._thread is None:
+            self._produced.close()
+            return
         if self._ended:
             self._thread.join()
         deadline = time.monotonic() + 1
@@ -146,14 +160,16 @@ class _Producer:
 
     def _run(self) -> None:
         try:
-            self._produce()
-            self._verify()
+            for piece in self._produced:
+                self._queue.put(piece)
+                if self._stopped:
+                    break
         except BaseException as error:
             self._queue.put(error)
         else:
             self._queue.put(None)
 
-    def _produce(self) -> None:
+    def _produce(self) -> Generator[bytes]:
         source = self._received()
         try:
             for piece in self._inflate(source):
@@ -166,9 +182,7 @@ class _Producer:
                         f"unpack layer: {self.received} bytes inflate to more than {self._limit or self.inflated}",
                         hint="if it is no attack, set pod_max_layer_size in storage.conf, or --storage-opt, to more",
                     )
-                self._queue.put(piece)
-                if self._stopped:
-                    return
+                yield piece
             for _ in source:
                 pass
         except CorruptError:
@@ -177,6 +191,7 @@ class _Producer:
                 pass
             self._verify()
             raise
+        self._verify()
 
     def _received(self) -> Iterator[bytes]:
         for chunk in self._chunks:
