@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -12,7 +14,7 @@ from storage import compressing, documents, worker
 from storage.documents import Descriptor
 from storage.errors import CorruptError, StorageError
 from storage.layers.rebuild import rebuild_tar
-from storage.store import translated
+from storage.store import Lock, translated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -204,7 +206,10 @@ def _make(job: Job, work: Work, report: Callable[[int], None]) -> tuple[Descript
 
 def _compress(job: Job, path: str, recipe: Recipe, report: Callable[[int], None]) -> Descriptor:
     annotations: dict[str, str] = {}
-    digest, size = _spool(path, compressing.compress(_verified(job, report), recipe, annotations))
+    # One layer after another: each is compressed on all processors, and takes 70 MB of memory for that.
+    turn = Lock(os.path.join(os.path.dirname(path), "turn"), fcntl.LOCK_EX) if recipe.kind != "zstd:chunked" else None
+    with turn or contextlib.nullcontext():
+        digest, size = _spool(path, compressing.compress(_verified(job, report), recipe, annotations))
     return Descriptor(documents.layer_type(recipe.kind), digest, size, annotations=annotations)
 
 

@@ -8,6 +8,7 @@ is told besides.
 
 from __future__ import annotations
 
+import os
 import statistics
 import subprocess
 import sys
@@ -47,6 +48,7 @@ def seconds(name: str, proxy: Proxy, repository: str) -> tuple[float, int] | Non
             return None
         insecure = ["--tls-verify=false"] if name == "podman" else []
         engine.run("pull", *insecure, "-q", f"{proxy.address}/{repository}:old")
+        os.sync()  # what the first pull left to be written
         before, begin = proxy.sent, time.perf_counter()
         engine.run("pull", *insecure, "-q", f"{proxy.address}/{repository}:new")
         return time.perf_counter() - begin, proxy.sent - before

@@ -149,7 +149,7 @@ def _parts(source: Layer, ranges: list[Range]) -> Iterator[tuple[int, bytes]]:
         origin = source.origin.fresh()
         return lambda start, end: origin.open_part(source.blob, start, end)
 
-    return fetch_parts(connect, split(ranges))
+    return ((start, b"".join(part)) for start, part in fetch_parts(connect, split(ranges)))
 
 
 class _Missed:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from storage.layers.erofs.keeping import Keeping
 
 _CHUNK = 1 << 20
-_QUEUE = 16
+_QUEUE = 4
 _NO_SPACE = frozenset((errno.ENOSPC, errno.EDQUOT))
 # No real layer is inflated beyond both.
 _BOMB_SIZE = 16 << 30

@@ -22,9 +22,8 @@ SMALLEST = 32 << 20
 """From this size on, in bytes, it may be worth it."""
 _SAMPLE = 4 << 20
 _FAST_BYTES_PER_SECOND = 32 << 20
-_PART = 4 << 20
+_PART = 2 << 20
 _CONNECTIONS = 4
-_CHUNK = 256 << 10
 
 
 class NoRangesError(RegistryError):
@@ -55,8 +54,7 @@ def fetch(connect: Callable[[], Opener], start: int, end: int) -> Iterator[bytes
     try:
         for start_of_part, part in fetch_parts(connect, split([(position, end)])):
             position = start_of_part
-            for offset in range(0, len(part), _CHUNK):
-                chunk = part[offset : offset + _CHUNK]
+            for chunk in part:
                 position += len(chunk)
                 yield chunk
     except NoRangesError:
@@ -68,8 +66,8 @@ def split(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     return [(start, min(start + _PART, end)) for first, end in ranges for start in range(first, end, _PART)]
 
 
-def fetch_parts(connect: Callable[[], Opener], parts: list[tuple[int, int]]) -> Iterator[tuple[int, bytes]]:
-    """Yield the start and the bytes of each of these parts, in their order, a few fetched at once.
+def fetch_parts(connect: Callable[[], Opener], parts: list[tuple[int, int]]) -> Iterator[tuple[int, list[bytes]]]:
+    """Yield the start and the chunks of each of these parts, in their order, a few fetched at once.
 
     Raises what the openers raise, where the part would be; NoRangesError if the registry has no part of a blob.
     """
@@ -87,11 +85,11 @@ class _Parts:
         self._connect = connect
         self._parts = parts
         self._claimed = self._taken = 0
-        self._fetched: dict[int, bytes | Exception] = {}
+        self._fetched: dict[int, list[bytes] | Exception] = {}
         self._changed = threading.Condition()
         self._stopped = False
 
-    def results(self) -> Iterator[tuple[int, bytes]]:
+    def results(self) -> Iterator[tuple[int, list[bytes]]]:
         """Yield all of it; an error of a part is raised where the part would be."""
         for _ in range(min(_CONNECTIONS, len(self._parts))):
             threading.Thread(target=self._work, daemon=True).start()
@@ -104,7 +102,7 @@ class _Parts:
             self._stopped = True
             self._changed.notify_all()
 
-    def _take(self, number: int) -> bytes:
+    def _take(self, number: int) -> list[bytes]:
         with self._changed:
             while number not in self._fetched:
                 self._changed.wait()
@@ -118,10 +116,10 @@ class _Parts:
     def _work(self) -> None:
         opener: Opener | None = None
         while (number := self._claim()) is not None:
-            part: bytes | Exception
+            part: list[bytes] | Exception
             try:
                 opener = opener or self._connect()
-                part = b"".join(opener(*self._parts[number]))
+                part = list(opener(*self._parts[number]))  # joined, it would be in memory twice
             except Exception as error:  # whatever it is, the reader is to see it
                 part = error
             with self._changed:

@@ -25,7 +25,7 @@ OPTIONS = RegistryOptions(retry_delay=0.001, connect_timeout=2, read_timeout=2)
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in (("SMALLEST", 1 << 18), ("_SAMPLE", 1 << 16), ("_PART", 1 << 16), ("_CHUNK", 1 << 14)):
+    for name, value in (("SMALLEST", 1 << 18), ("_SAMPLE", 1 << 16), ("_PART", 1 << 16)):
         monkeypatch.setattr(parallel, name, value)
 
 
