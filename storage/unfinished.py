@@ -6,11 +6,13 @@ first and goes last, so whatever is unfinished is known.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from typing import TYPE_CHECKING
 
-from storage.store import random_name, translated
+from storage.errors import StorageError
+from storage.store import random_name
 from storage.trees import remove_tree
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ _OURS = re.compile(r"\.[^/]*\.[0-9a-f]{24}")
 
 
 class Unfinished:
-    """The one path at which a writer has what is not finished; without a store nobody is told of it."""
+    """The path at which a writer has what is not finished; nobody is told of it without a store, or if that is full."""
 
     def __init__(self, directory: str, name: str, store: Store | None) -> None:
         """Choose a new hidden path in a directory, named after what is to become of it."""
@@ -29,17 +31,16 @@ class Unfinished:
         self.path = os.path.join(os.path.realpath(directory), self.name)
         self._staging: Staging | None = None
         if store is not None:
-            self._staging = store.staging()
-            try:
+            # A full disk is a reason to save images elsewhere: that is not to fail for want of a note.
+            with contextlib.suppress(StorageError, OSError):
+                self._staging = store.staging()
                 os.symlink(self.path, os.path.join(self._staging.path, _LINK))
-            except OSError as error:
-                self.forget()
-                raise translated(error, f"write {store.root}/staging") from error
 
     def forget(self) -> None:
         """End: there is nothing at the path any more."""
         if self._staging is not None:
-            self._staging.discard()
+            with contextlib.suppress(OSError):
+                self._staging.discard()
             self._staging = None
 
 

@@ -205,6 +205,8 @@ def test_full_disk(small: Pod, registry: Registry, busybox: str) -> None:
         os.posix_fallocate(file.fileno(), 0, free)
     failed = small.run("run", "--name", "new", busybox, "true", check=False)
     assert (failed.code, failed.stderr) == (125, "Error: create container: no space left on device\n")
+    for form in ("docker-dir", "docker-archive"):  # to another disk, before they are removed here
+        small.run("save", "--quiet", "--format", form, "--output", f"{small.directory}/{form}", busybox)
     assert small.run("wait", "seven").out == "7"
     assert small.run("ps", "--all", "--format", "{{.Names}}").out.split() == ["old", "seven"]
     small.run("rm", "old")

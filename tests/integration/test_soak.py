@@ -45,7 +45,7 @@ EXPECTED = {
     "ps": (),
     "system": (),
     "container": (),
-    "save": (GONE,),
+    "save": (GONE, r"Error: image \S+ was removed meanwhile"),
     "load": (),
 }
 
