@@ -35,6 +35,8 @@ class BuildOptions:
     target: str = ""
     arguments: Mapping[str, str] = field(default_factory=dict)
     contexts: Mapping[str, Place | str] = field(default_factory=dict)  # by name; a text names an image
+    secrets: Mapping[str, bytes] = field(default_factory=dict)  # by ID
+    agents: Mapping[str, str] = field(default_factory=dict)  # sockets of ssh agents, by ID
     base: str = ""  # in place of what the first FROM names
     format: str = "oci"
     network: str = ""

@@ -22,6 +22,7 @@ from storage.store import boot_id
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
 
+    from pod.build.mounts import Mounts
     from pod.build.snapshots import Snapshot
     from pod.containers.create import CreateOptions
     from pod.containers.rootfs import overlay as rootfs
@@ -38,6 +39,7 @@ def run(
     engine: Engine,
     snapshot: Snapshot,
     options: CreateOptions,
+    mounts: Mounts,
     output: Callable[[int, bytes], None],
     warn: Callable[[str], None],
 ) -> Generator[int, None, int]:
@@ -52,7 +54,7 @@ def run(
     try:
 
         def make_plan(engine: Engine, container: Container, preserve: tuple[int, ...]) -> Plan:
-            return _StepPlan(engine, container, preserve, snapshot)
+            return _StepPlan(engine, container, preserve, snapshot, mounts)
 
         link = launch.launch(engine, container, make_plan=make_plan).link
         try:
@@ -110,23 +112,31 @@ def _remove(engine: Engine, container: Container) -> None:
 class _StepPlan(Plan):
     """A container whose root file system is a snapshot."""
 
-    def __init__(self, engine: Engine, container: Container, preserve: tuple[int, ...], snapshot: Snapshot) -> None:
+    def __init__(
+        self, engine: Engine, container: Container, preserve: tuple[int, ...], snapshot: Snapshot, mounts: Mounts
+    ) -> None:
         self._snapshot = snapshot
+        self._mounts = mounts
         super().__init__(engine, container, preserve)
 
     def _overlay(self) -> rootfs.Overlay:
-        return self._snapshot.overlay(self.surroundings.rootfs, stubs=True)
+        stubs = f"{self.directory}/stubs"
+        self._mounts.stubs(stubs)
+        below = [stubs] if self._mounts.attached else []
+        return self._snapshot.overlay(self.surroundings.rootfs, stubs=True, below=below)
 
     def monitor_config(self) -> spawn.MonitorConfig:
         """Return what the monitor is told: to end with this command, and to tell of nothing."""
         config = super().monitor_config()
         config.events = type(config.events)("", 0, "", "")
         config.settings["ends_with_command"] = True
+        config.keep_fds = (*config.keep_fds, *self._mounts.keep_fds)
         return config
 
     def _mount(self) -> None:
         super()._mount()
         make_directories(self.surroundings.rootfs, self.config["workdir"])
+        self._mounts.attach(f"{self.directory}/mounts", self.spec)
 
 
 def make_directories(root: str, path: str) -> None:

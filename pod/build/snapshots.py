@@ -43,17 +43,17 @@ class Snapshot:
         """The uppermost layer below, empty if there is none."""
         return self.layers[0] if self.layers else ""
 
-    def overlay(self, target: str = "", *, stubs: bool = False) -> Overlay:
+    def overlay(self, target: str = "", *, stubs: bool = False, below: Sequence[str] = ()) -> Overlay:
         """Return what to mount, at a directory of its own if none is named: once only.
 
-        With `stubs` there is what the runtime mounts something on.
+        With `stubs` there is what the runtime mounts something on; `below` is more of the kind.
         """
         path = self.staging.path
         remove_tree(f"{path}/work")  # marked by the mount before
         os.mkdir(f"{path}/work", 0o700)
         lowest = f"{self._base}/{'stubs' if stubs else 'empty'}"
         overlay = Overlay(
-            lowers=[*self.layers, lowest], directory=path, rootless=self._engine.config.rootless, volatile=True
+            lowers=[*self.layers, *below, lowest], directory=path, rootless=self._engine.config.rootless, volatile=True
         )
         overlay.upper = f"{path}/{DIFF}"
         overlay.target = target or overlay.target

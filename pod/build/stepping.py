@@ -6,9 +6,10 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from pod.build import copying, evaluation, keys, result, running
+from pod.build import copying, evaluation, keys, mounts, result, running
 from pod.build.evaluation import State, StepLayer
 from pod.build.language import instructions as language
+from pod.build.language.predefined import PROXIES
 from pod.build.scheduling import Needs
 from pod.build.watching import StepPlace
 from pod.errors import PodError
@@ -139,23 +140,60 @@ class StageBuild:
             )
 
     def _run(self, state: State, instruction: language.Run) -> Generator[int | Needs, None, State]:
-        command = instruction.command
-        words = list(command.words) if isinstance(command, language.ExecForm) else []
-        words = words or [*state.shell, instruction.shell_text]
-        options = self.build.run_options(state, instruction, words)
-        surroundings = dict(self.build.options.surroundings)
-        key = keys.of_run(state, words, network=instruction.network, mounts=instruction.mounts, **surroundings)
-        seen = [f"{name}={value}" for name, value in sorted(state.arguments.items())]
+        build = self.build
+        if instruction.security == "insecure" or instruction.devices:
+            raise PodError(
+                "RUN --security=insecure and --device are not supported", hint="pod build --device, --cap-add"
+            )
+        gathered = yield from mounts.gather(build, self.node, state, instruction)
+        try:
+            words = self._words(state, instruction, gathered)
+            key = keys.of_run(
+                state,
+                words,
+                text=instruction.shell_text,
+                network=instruction.network,
+                mounts=[repr(mount) for mount in instruction.mounts],
+                digests=gathered.digests,
+                **dict(build.options.surroundings),
+            )
+            return (
+                yield from self._file_step(
+                    state, key, self._told(state, instruction), self._runner(state, instruction, words, gathered)
+                )
+            )
+        finally:
+            gathered.close()
+
+    def _words(self, state: State, instruction: language.Run, gathered: mounts.Mounts) -> list[str]:
+        """Return the words of a RUN's program."""
+        command, document = instruction.command, instruction.script
+        if isinstance(command, language.ExecForm):
+            return list(command.words)
+        if document is not None and document.body.startswith("#!"):
+            mounts.script(gathered, document.body)
+            return [mounts.SCRIPT]
+        return [*state.shell, instruction.shell_text]
+
+    def _told(self, state: State, instruction: language.Run) -> str:
+        """Return what the image's history says of a RUN."""
+        seen = [f"{name}={value}" for name, value in sorted(state.arguments.items()) if name not in PROXIES]
         told = f"|{len(seen)} {' '.join(seen)} " if seen else ""
-        text = instruction.shell_text or instruction.text.partition(" ")[2].strip()
+        return f"{told}/bin/sh -c {instruction.shell_text or instruction.text.partition(' ')[2].strip()}"
+
+    def _runner(
+        self, state: State, instruction: language.Run, words: list[str], gathered: mounts.Mounts
+    ) -> Callable[[Snapshot], Wait]:
+        build, output = self.build, self._output()
 
         def make(snapshot: Snapshot) -> Wait:
-            build = self.build
-            code = yield from running.run(build.engine, snapshot, options, self._output(), build.warn)
+            options = build.run_options(state, instruction, words)
+            options.env |= gathered.env
+            code = yield from running.run(build.engine, snapshot, options, gathered, output, build.warn)
             if code:
                 raise StepError(instruction.text, f"while running runtime: exit status {code}", code=code)
 
-        return (yield from self._file_step(state, key, f"{told}/bin/sh -c {text}", make))
+        return make
 
     def _output(self) -> Callable[[int, bytes], None]:
         place, watcher = self._place, self.build.watcher

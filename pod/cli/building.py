@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from pod import environ, values
+from pod.build import secrets
 from pod.build.context import opening
 from pod.build.language.parser import parse
 from pod.build.options import BuildOptions, Place
@@ -42,6 +43,8 @@ class Asked:
         self.environment: list[str] = []
         self.no_environment: list[str] = []
         self.names: list[str] = []
+        self.secrets: list[str] = []
+        self.agents: list[str] = []
         self.format = self.base = self.ignorefile = self.network = self.target = ""
         self.pull = "missing"
         self.jobs = 0
@@ -63,6 +66,8 @@ def options_of(engine: Engine, asked: Asked) -> Iterator[BuildOptions]:
             find_image=_finder(engine, asked),
             prepare=_prepare,
             names=tuple(asked.names),
+            secrets=secrets.parse(asked.secrets),
+            agents=secrets.agents(asked.agents),
             target=asked.target,
             arguments=_arguments(asked.arguments),
             base=asked.base,

@@ -21,6 +21,9 @@ def context(pod: Pod, containerfile: str, files: dict[str, str] | None = None) -
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "w") as file:
             file.write(text)
+    for parent, _, names in os.walk(directory):
+        for name in (".", *names):
+            os.chown(os.path.join(parent, name), pod.user.uid, pod.user.gid)
     return directory
 
 

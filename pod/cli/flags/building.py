@@ -49,6 +49,14 @@ def declare(
         str, Option("--pull", metavar="policy", help='Pull image policy ("always"|"missing"|"never"|"newer")')
     ] = "missing",
     rm: Annotated[bool, Option("--rm", help="Remove intermediate containers after a build: they always are")] = True,
+    secret: Annotated[
+        list[str] | None,
+        Option("--secret", metavar="stringArray", help="Secret to pass to the build: id=ID,src=FILE or id=ID,env=NAME"),
+    ] = None,
+    ssh: Annotated[
+        list[str] | None,
+        Option("--ssh", metavar="stringArray", help="SSH agent socket to expose to the build: default or ID=SOCKET"),
+    ] = None,
     squash: Annotated[bool, Option("--squash", help="Squash all new layers into a single one")] = False,
     squash_all: Annotated[bool, Option("--squash-all", help="Squash all layers into a single one")] = False,
     tag: Annotated[
@@ -65,4 +73,5 @@ def declare(
     target.format, target.base, target.ignorefile = format, from_image, ignorefile
     target.jobs, target.layers, target.network, target.cache = jobs, layers, network, not no_cache
     target.pull, target.squash, target.squash_all = pull, squash, squash_all
+    target.secrets, target.agents = secret or [], ssh or []
     target.names, target.target = tag or [], target_stage

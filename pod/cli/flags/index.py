@@ -72,7 +72,7 @@ FLAGS = {
     "member": (" --annotation --arch --features --os --os-features --os-version --variant "),
     "building": (
         " --annotation --build-arg --env --force-rm --format --from --ignorefile --jobs --label --layers --network"
-        " --net --no-cache --pull --rm --squash --squash-all --tag -t --target --unsetenv"
+        " --net --no-cache --pull --rm --secret --ssh --squash --squash-all --tag -t --target --unsetenv"
         " "
     ),
 }

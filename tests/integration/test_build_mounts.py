@@ -1,0 +1,131 @@
+"""RUN --mount and RUN with documents."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import time
+
+from tests.fixtures.command import Pod
+from tests.integration.test_build import build, context, inspect, run
+
+
+def top_layer(pod: Pod, image: str) -> list[str]:
+    """List the files of an image's topmost layer."""
+    diff = f"{pod.root}/layers/{inspect(pod, image)['RootFS']['Layers'][-1].removeprefix('sha256:')}/diff"
+    return sorted(os.path.relpath(f"{parent}/{name}", diff) for parent, _, names in os.walk(diff) for name in names)
+
+
+def test_bind_mounts(box: Pod, busybox: str) -> None:
+    text = f"""\
+FROM {busybox} AS other
+RUN mkdir /o && echo other > /o/file
+FROM {busybox}
+WORKDIR /w
+RUN --mount=target=/context --mount=type=bind,source=d/inner,target=one \\
+    --mount=from=other,source=/o,target=/other --mount=from={busybox},source=/bin/busybox,target=/tool/busybox \\
+    cat /context/a one/b /other/file > /said && /tool/busybox true && ! touch /context/x
+RUN --mount=target=/context,rw echo new > /context/a && cat /context/a >> /said
+"""
+    files = {"a": "a\n", "d/inner/b": "b\n"}
+    build(box, text, "-t", "bound", files=files)
+    assert run(box, "bound", "cat", "/said") == "a\nb\nother\nnew"
+    assert top_layer(box, "bound") == ["said"]
+    with open(f"{box.directory}/context/a") as file:
+        assert file.read() == "a\n"
+    assert build(box, text, files=files).stdout.count("Using cache") == 3
+    changed = build(box, text, "-t", "bound", files={**files, "d/inner/b": "c\n"})
+    assert changed.stdout.count("Using cache") == 1
+    assert run(box, "bound", "cat", "/said") == "a\nc\nother\nnew"
+
+
+def test_caches_and_memory(box: Pod, busybox: str) -> None:
+    text = f"""\
+FROM {busybox}
+ARG N
+RUN --mount=type=cache,target=/cache,mode=700,uid=3 --mount=type=tmpfs,target=/memory,size=1m \\
+    echo $N >> /cache/all && cat /cache/all > /said && ls -ldn /cache | cut -c1-20 >> /said && \\
+    touch /memory/x && mount | grep -c 'on /memory type tmpfs.*size=1024k' >> /said
+"""
+    build(box, text, "-t", "one", "--build-arg", "N=1")
+    build(box, text, "-t", "two", "--build-arg", "N=2")
+    said = run(box, "two", "cat", "/said").split()
+    assert said[:3] == ["1", "2", "drwx------"]
+    assert said[-1] == "1"
+    assert top_layer(box, "two") == ["said"]
+
+
+def test_a_locked_cache_is_one_steps_at_a_time(box: Pod, busybox: str) -> None:
+    step = "RUN --mount=type=cache,id=c,sharing=locked,target=/c [ ! -e /c/x ] && touch /c/x && sleep 2 && rm /c/x"
+    text = f"FROM {busybox} AS a\n{step}; :\nFROM {busybox} AS b\n{step}\nFROM scratch\n"
+    text += "COPY --from=a /bin/true /a\nCOPY --from=b /bin/true /b\n"
+    began = time.monotonic()
+    build(box, text)
+    assert time.monotonic() - began >= 4
+    build(box, text.replace("locked", "private"))
+
+
+def test_secrets_are_in_no_layer(box: Pod, busybox: str) -> None:
+    directory = context(
+        box,
+        f"""\
+FROM {busybox}
+RUN --mount=type=secret,id=one --mount=type=secret,id=two,target=/two,mode=444,uid=5 --mount=type=secret,id=none \\
+    --mount=type=secret,id=two,env=TWO \\
+    cat /run/secrets/one | tr a-z A-Z > /said && ls -ln /two | cut -c1-20 >> /said && echo $TWO | tr a-z A-Z >> /said
+""",
+    )
+    with open(f"{box.directory}/secret", "w") as file:
+        file.write("xyzzyplugh")
+    os.chmod(f"{box.directory}/secret", 0o644)
+    one, two = f"id=one,src={box.directory}/secret", "id=two,env=MINE"
+    flags = ("--network", "none", "--secret", one, "--secret", two)
+    box.run("build", *flags, "-t", "told", directory, env={"MINE": "other"})
+    assert run(box, "told", "cat", "/said").startswith("XYZZYPLUGH-r--r--r--    1 5")
+    assert run(box, "told", "cat", "/said").endswith("OTHER")
+    assert top_layer(box, "told") == ["said"]
+    found = subprocess.run(
+        ["grep", "-rl", "xyzzyplugh", f"{box.root}/layers"], capture_output=True, text=True, check=False
+    )
+    assert found.stdout == ""
+    text = f"FROM {busybox}\nRUN --mount=type=secret,id=x,required true\n"
+    failed = build(box, text, check=False)
+    assert "secret required but no secret with id x found" in failed.stderr
+    failed = build(box, text, "--secret", "id=x,src=/nonexistent", check=False)
+    assert failed.stderr == "Error: could not parse secret: stat /nonexistent: no such file or directory\n"
+
+
+def test_ssh(box: Pod, busybox: str) -> None:
+    text = f"FROM {busybox}\nRUN --mount=type=ssh ls -l $SSH_AUTH_SOCK > /said\n"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(f"{box.directory}/agent")
+        os.chmod(f"{box.directory}/agent", 0o666)
+        build(box, text, "-t", "told", "--ssh", f"default={box.directory}/agent")
+    said = run(box, "told", "cat", "/said")
+    assert said[0] == "s"
+    assert said.endswith("/run/buildkit/ssh_agent.0")
+    assert top_layer(box, "told") == ["said"]
+    assert "SSH_AUTH_SOCK must be set" in build(box, text, "--ssh", "default", check=False).stderr
+
+
+def test_documents(box: Pod, busybox: str) -> None:
+    text = f"""\
+FROM {busybox}
+RUN <<X
+set -e
+echo "shell $0" > /said
+X
+RUN <<X
+#!/bin/awk -f
+BEGIN {{ print "awk" >> "/said" }}
+X
+RUN cat <<A >> /said && cat <<'B' >> /said
+a $((1 + 1))
+A
+b $b
+B
+"""
+    build(box, text, "-t", "said")
+    assert run(box, "said", "cat", "/said").splitlines()[1:] == ["awk", "a 2", "b $b"]
+    assert top_layer(box, "said") == ["said"]
