@@ -23,6 +23,7 @@ from pod.build.language.predefined import PROXIES, platform_arguments
 from pod.build.scheduling import Schedule
 from pod.build.snapshots import Snapshot, base
 from pod.build.stepping import StageBuild
+from pod.containers.create import CreateOptions
 from pod.errors import PodError
 from storage import build_cache, durability, gc, images, rootfs
 from storage.database import transaction
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from pod.build.options import BuildOptions
     from pod.build.stages import Node
     from pod.build.watching import Watcher
-    from pod.containers.create import CreateOptions
     from pod.engine import Engine
     from storage.build_cache import Step
     from storage.images import Image
@@ -124,6 +124,10 @@ class Build:
 
     def image(self, name: str, platform: str = "") -> Image:
         """Return an image that a stage begins with or takes files of, and keep it as long as the build goes on."""
+        place = self.options.contexts.get(name, name)
+        if not isinstance(place, str):
+            raise PodError(f"the context {name} is a directory, no image")
+        name = place
         known = self._images.get((name, platform))
         if known is None:
             known = self.options.find_image(name, platform)
@@ -185,14 +189,16 @@ class Build:
     def run_options(self, state: State, instruction: Run, words: list[str]) -> CreateOptions:
         """Return what the container of a RUN is to be."""
         given = {name: value for name, value in self.options.arguments.items() if name in PROXIES}
-        options = running.options_of(
+        options = CreateOptions()
+        self.options.prepare(options)
+        running.settle(
+            options,
             words,
             {**given, **state.arguments, **state.environment},
             user=str(state.config.get("User") or ""),
             workdir=state.workdir,
             network=instruction.network if instruction.network not in ("", "default") else self.options.network,
         )
-        self.options.prepare(options)
         return options
 
     def finished(self, state: State) -> State:

@@ -51,7 +51,7 @@ def origin(
         yield Needs(index)
         state = build.state_of(index)
         return LayersOrigin(build.engine, instruction, state.layers, keys.of_layers(state))
-    image = build.image(place or name)
+    image = build.image(name)
     return LayersOrigin(build.engine, instruction, build.layers(image), image.id)
 
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from pod import names, state
 from pod.containers import create, launch, remove
-from pod.containers.inside.environment import Variables
 from pod.containers.plan import Plan
 from pod.lock import ContainerLock
 from runtime import jsontext, process
@@ -151,16 +150,16 @@ def make_directories(root: str, path: str) -> None:
         os.close(descriptor)
 
 
-def options_of(
-    words: Sequence[str], env: Mapping[str, str], *, user: str, workdir: str, network: str, hostname: str = ""
-) -> CreateOptions:
-    """Return what the container of a step is to be; further flags add to it."""
-    options = create.CreateOptions()
-    options.command = list(words)
-    options.entrypoint = []
+def settle(
+    options: CreateOptions, words: Sequence[str], env: Mapping[str, str], *, user: str, workdir: str, network: str
+) -> None:
+    """Let what the container of a step is to be say what the step itself settles."""
+    options.command, options.entrypoint = list(words), []
     options.env = dict(env)
-    options.user, options.workdir, options.hostname = user, workdir, hostname
-    options.namespaces["network"] = network
-    options.variables = Variables()
+    options.user, options.workdir = user, workdir
     options.log_driver = "none"
-    return options
+    if options.network is None or network in ("none", "host"):
+        options.network = None
+        options.namespaces["network"] = network
+    elif network:
+        options.network.words = [network]

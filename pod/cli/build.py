@@ -11,7 +11,13 @@ if TYPE_CHECKING:
     from typer import Argument, Option
 
 BARE = {"--pull": "always"}
-SHARED = ("pod.cli.flags.building", "pod.cli.flags.registry", "pod.cli.flags.credentials", "pod.cli.flags.access")
+SHARED = (
+    "pod.cli.flags.building",
+    "pod.cli.flags.steps",
+    "pod.cli.flags.registry",
+    "pod.cli.flags.credentials",
+    "pod.cli.flags.access",
+)
 
 
 def main(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import contextmanager
+import time
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from pod import environ, values
@@ -12,13 +13,15 @@ from pod.build import secrets
 from pod.build.context import opening
 from pod.build.language.parser import parse
 from pod.build.options import BuildOptions, Place
+from pod.cli.flags import declaration
+from pod.containers.create import CreateOptions
 from pod.errors import PodError
+from pod.times import parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from pod.build.language.instructions import Containerfile
-    from pod.containers.create import CreateOptions
     from pod.engine import Engine
     from storage.images import Image
 
@@ -37,6 +40,10 @@ class Asked:
         self.platform: dict[str, str] = {}
         self.quiet = False
         self.signature_policy = ""
+        self.run_flags: dict[str, dict[str, Any]] = {}  # of the containers of RUN, by group (pod.cli.flags)
+        self.argument_files: list[str] = []
+        self.contexts: list[str] = []
+        self.cache_ttl = ""
         self.annotations: list[str] = []
         self.arguments: list[str] = []
         self.labels: list[str] = []
@@ -59,17 +66,21 @@ def options_of(engine: Engine, asked: Asked) -> Iterator[BuildOptions]:
     if format not in FORMATS:
         raise PodError(f'unrecognized image type "{format}"', hint="known are oci and docker")
     directory = _directory(asked)
-    with opening.open_directory(directory) as opened:
+    with ExitStack() as stack:
+        opened = stack.enter_context(opening.open_directory(directory))
+        contexts = dict(_context(stack, text) for text in asked.contexts)
         yield BuildOptions(
             containerfile=_containerfile(asked, directory),
             context=_place(opened, asked, directory),
             find_image=_finder(engine, asked),
-            prepare=_prepare,
+            prepare=_preparation(asked.run_flags),
+            contexts=contexts,
+            cache_since=time.time() - parse_duration(asked.cache_ttl) / 1e9 if asked.cache_ttl else 0.0,
             names=tuple(asked.names),
             secrets=secrets.parse(asked.secrets),
             agents=secrets.agents(asked.agents),
             target=asked.target,
-            arguments=_arguments(asked.arguments),
+            arguments=_arguments([*_argument_lines(asked.argument_files), *asked.arguments]),
             base=asked.base,
             format=format,
             network=asked.network,
@@ -175,5 +186,34 @@ def _finder(engine: Engine, asked: Asked) -> Callable[[str, str], Image]:
     return find
 
 
-def _prepare(options: CreateOptions) -> None:
-    """Leave the containers of RUN as they are."""
+def _preparation(said: dict[str, dict[str, Any]]) -> Callable[[CreateOptions], None]:
+    """Return what adds the flags on the containers of RUN to each of them. Raises PodError for what makes no sense."""
+
+    def prepare(options: CreateOptions) -> None:
+        for group, flags in said.items():
+            declaration(f"pod.cli.flags.{group}")(options, **flags)
+
+    prepare(CreateOptions())  # says now what is wrong
+    return prepare
+
+
+def _argument_lines(paths: list[str]) -> Iterator[str]:
+    """Yield NAME=value of each line of --build-arg-file that is not a comment."""
+    for path in paths:
+        for line in _read(path).splitlines():
+            if line.strip() and not line.lstrip().startswith("#"):
+                yield line
+
+
+def _context(stack: ExitStack, text: str) -> tuple[str, Place | str]:
+    """Return name and place of --build-context: a directory, or the name of an image."""
+    name, _, value = text.partition("=")
+    if not name or not value:
+        raise PodError(f"while parsing additional build context {text}: please specify it as name=value")
+    for prefix in ("docker-image://", "container-image://", "docker://"):
+        if value.startswith(prefix):
+            return name, value.removeprefix(prefix)
+    if "://" in value:
+        raise PodError(f"--build-context {text}: only directories and images are supported")
+    opened = stack.enter_context(opening.open_directory(value))
+    return name, _place(opened, Asked(), value)

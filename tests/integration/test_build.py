@@ -230,14 +230,15 @@ RUN rm /d/x /bin/cat && rm -rf /e/f && mkdir /e/f && echo new > /e/f/new
     assert box.run("system", "check").code == 0
 
 
-def test_a_killed_build_leaves_nothing(box: Pod, busybox: str) -> None:
+@pytest.mark.parametrize("delay", [0.3, 2])  # before and after the monitor has executed a bare interpreter
+def test_a_killed_build_leaves_nothing(box: Pod, busybox: str, delay: float) -> None:
     directory = context(box, f"FROM {busybox}\nRUN echo kept > /kept\nRUN sleep 100\n")
     started = box.start("build", "--network", "none", directory, stderr=subprocess.DEVNULL)
     assert started.stdout is not None
     for line in started.stdout:
         if line.startswith(b"STEP 3/3"):
             break
-    time.sleep(0.5)
+    time.sleep(delay)
     started.kill()
     started.wait()
     started.stdout.close()

@@ -21,6 +21,19 @@ def declare(
         list[str] | None,
         Option("--build-arg", metavar="argument=value", help="Set an argument and its value for the Containerfile"),
     ] = None,
+    build_arg_file: Annotated[
+        list[str] | None,
+        Option("--build-arg-file", metavar="path", help="Read arguments and their values from a file, one a line"),
+    ] = None,
+    build_context: Annotated[
+        list[str] | None,
+        Option(
+            "--build-context", metavar="name=value", help="Additional context: a directory, or docker-image://IMAGE"
+        ),
+    ] = None,
+    cache_ttl: Annotated[
+        str, Option("--cache-ttl", metavar="duration", help="Only consider cached steps that are not older")
+    ] = "",
     env: Annotated[
         list[str] | None, Option("--env", metavar="key=value", help="Set environment variable for the image")
     ] = None,
@@ -69,6 +82,7 @@ def declare(
 ) -> None:
     """Note what is asked for. Raises PodError for what makes no sense."""
     target.annotations, target.arguments, target.labels = annotation or [], build_arg or [], label or []
+    target.argument_files, target.contexts, target.cache_ttl = build_arg_file or [], build_context or [], cache_ttl
     target.environment, target.no_environment = env or [], unsetenv or []
     target.format, target.base, target.ignorefile = format, from_image, ignorefile
     target.jobs, target.layers, target.network, target.cache = jobs, layers, network, not no_cache

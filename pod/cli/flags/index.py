@@ -71,8 +71,16 @@ FLAGS = {
     ),
     "member": (" --annotation --arch --features --os --os-features --os-version --variant "),
     "building": (
-        " --annotation --build-arg --env --force-rm --format --from --ignorefile --jobs --label --layers --network"
-        " --net --no-cache --pull --rm --secret --ssh --squash --squash-all --tag -t --target --unsetenv"
+        " --annotation --build-arg --build-arg-file --build-context --cache-ttl --env --force-rm --format"
+        " --from --ignorefile --jobs --label --layers --network --net --no-cache --pull --rm --secret --ssh"
+        " --squash --squash-all --tag -t --target --unsetenv"
+        " "
+    ),
+    "steps": (
+        " --add-host --cap-add --cap-drop --cgroup-parent --cgroupns --cpu-period --cpu-quota --cpu-shares"
+        " --cpuset-cpus --cpuset-mems --device --dns --dns-option --dns-search --group-add --http-proxy --ipc"
+        " --memory --memory-swap --no-hostname --no-hosts --pid --security-opt --shm-size --ulimit --uts"
+        " --volume -c -m -v"
         " "
     ),
 }

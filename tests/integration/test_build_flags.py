@@ -1,0 +1,97 @@
+"""The flags of `build` on arguments, contexts, the cache, and the containers of RUN."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+
+from tests.fixtures.command import Pod, Result
+from tests.integration.test_build import context, run
+
+
+def build(pod: Pod, containerfile: str, *flags: str, check: bool = True) -> Result:
+    return pod.run("build", "--network", "none", *flags, context(pod, containerfile), check=check)
+
+
+def said(pod: Pod, busybox: str, command: str, *flags: str) -> str:
+    """Return what the command of a RUN says."""
+    return build(pod, f"FROM {busybox}\nRUN ({command}) > /said\n", *flags, "-t", "said") and run(
+        pod, "said", "cat", "/said"
+    )
+
+
+def test_what_run_finds_around_it(box: Pod, busybox: str) -> None:
+    os.mkdir(f"{box.directory}/mounted")
+    with open(f"{box.directory}/mounted/file", "w") as file:
+        file.write("mounted\n")
+    flags = (
+        *("--add-host", "there:10.1.2.3", "--volume", f"{box.directory}/mounted:/mounted:ro", "--shm-size", "5m"),
+        *("--ulimit", "nofile=77:99", "--cap-drop", "CHOWN", "--cap-add", "SYS_TIME", "--group-add", "1234"),
+        *("--security-opt", "no-new-privileges", "--no-hostname", "--http-proxy=false", "--device", "/dev/null:/dev/x"),
+        *("--cgroup-parent", "", "--cgroupns", "private", "--ipc", "private", "--pid", "private", "--uts", "private"),
+    )
+    script = (
+        "grep there /etc/hosts; cat /mounted/file; df -k /dev/shm | grep -o ' 5120 '; ulimit -Sn; id -G;"
+        " chown 5 /tmp 2>&1; grep NoNewPrivs /proc/self/status; ls /dev/x; touch /mounted/y 2>&1; env"
+    )
+    text = said(box, busybox, script, *flags)
+    for expected in ("10.1.2.3", "there", "mounted", " 5120 ", "77", "1234", "Operation not permitted", "/dev/x"):
+        assert expected in text, text
+    assert "NoNewPrivs:\t1" in text
+    assert "Read-only file system" in text
+    assert said(box, busybox, "grep localhost /etc/hosts || echo none", "--no-hosts") == "none"
+
+
+def test_limits(box: Pod, busybox: str) -> None:
+    if box.rootless:
+        pytest.skip("an ordinary user has limits only where they are delegated")
+    flags = (
+        *("--memory", "64m", "--memory-swap", "128m", "--cpu-shares", "77", "--cpu-period", "50000"),
+        *("--cpu-quota", "25000", "--cpuset-cpus", "0", "--cpuset-mems", "0"),
+    )
+    shown = said(box, busybox, "cd /sys/fs/cgroup; cat memory/memory.limit_in_bytes || cat memory.max", *flags)
+    assert shown == str(64 << 20)
+
+
+def test_name_servers(box: Pod, busybox: str) -> None:
+    flags = ("--dns", "10.9.8.7", "--dns-search", "example.org", "--dns-option", "ndots:3")
+    directory = context(box, f"FROM {busybox}\nRUN cat /etc/resolv.conf > /said\n")
+    if box.rootless:
+        pytest.skip("an ordinary user's containers have a network only where pasta can give them one")
+    box.run("build", *flags, "--network", "bridge", "-t", "said", directory)
+    shown = run(box, "said", "cat", "/said")
+    assert "search example.org" in shown
+    assert "ndots:3" in shown
+
+
+def test_arguments_from_files(box: Pod, busybox: str) -> None:
+    with open(f"{box.directory}/arguments", "w") as file:
+        file.write("# comment\nA=1\n\nB=x y\n")
+    text = f"FROM {busybox}\nARG A=0\nARG B\nARG C\nRUN echo $A $B $C > /said\n"
+    build(box, text, "--build-arg-file", f"{box.directory}/arguments", "--build-arg", "C=3", "-t", "said")
+    assert run(box, "said", "cat", "/said") == "1 x y 3"
+
+
+def test_further_contexts(box: Pod, busybox: str) -> None:
+    os.mkdir(f"{box.directory}/further")
+    for name, text in (("kept", "kept"), ("left", "left"), (".containerignore", "left\n")):
+        with open(f"{box.directory}/further/{name}", "w") as file:
+            file.write(text)
+    text = 'FROM base AS stage\nFROM stage\nCOPY --from=more . /more/\nCMD ["ls", "/more"]\n'
+    flags = ("--build-context", f"more={box.directory}/further", "--build-context", f"base=docker-image://{busybox}")
+    build(box, text, *flags, "-t", "made")
+    assert run(box, "made") == "kept"
+    failed = build(box, text, "--build-context", "more", check=False)
+    assert failed.stderr.startswith(
+        "Error: while parsing additional build context more: please specify it as name=value"
+    )
+
+
+def test_old_steps_are_not_taken(box: Pod, busybox: str) -> None:
+    text = f"FROM {busybox}\nRUN date +%s%N > /said\n"
+    build(box, text, "-t", "one")
+    assert "Using cache" in build(box, text, "--cache-ttl", "1h").stdout
+    time.sleep(0.1)
+    assert "Using cache" not in build(box, text, "--cache-ttl", "100ms").stdout
