@@ -10,9 +10,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pod.build import keys, stages
-from pod.build.context import copying, digests, modes, selection
+from pod.build.context import adding, copying, digests, modes, selection
 from pod.build.context.ignore import IgnoreRules
-from pod.build.language.instructions import Copy
+from pod.build.language.instructions import Add, Copy
 from pod.build.options import Place
 from pod.build.scheduling import Needs
 from pod.build.snapshots import seen
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pod.build.building import Build
-    from pod.build.context.known import KnownDigests
     from pod.build.context.selection import Selection
     from pod.build.evaluation import State, StepLayer
     from pod.build.language.instructions import FileInstruction
@@ -43,9 +42,9 @@ def origin(
     name = instruction.from_ if isinstance(instruction, Copy) else ""
     place: Place | str | None = build.options.contexts.get(name) if name else build.options.context
     if isinstance(place, Place):
-        return ContextOrigin(build.engine, instruction, place, build.known_digests)
-    if place is None and not name:
-        raise PodError("there is no build context to copy from", hint="name a directory: pod build DIRECTORY")
+        return ContextOrigin(build, instruction, place)
+    if not name:
+        return ContextOrigin(build, instruction, None)
     index = stages.find([one.stage for one in build.nodes[: node.stage.index]], name, build.options.contexts)
     if index is not None:
         yield Needs(index)
@@ -56,24 +55,61 @@ def origin(
 
 
 class ContextOrigin:
-    """Files of a directory of the user's, and documents of the Containerfile."""
+    """Files of a directory of the user's, documents of the Containerfile, and what ADD gets from elsewhere."""
 
-    def __init__(self, engine: Engine, instruction: FileInstruction, place: Place, known: KnownDigests) -> None:
-        self._engine = engine
+    def __init__(self, build: Build, instruction: FileInstruction, place: Place | None) -> None:
+        self._build = build
         self._instruction = instruction
-        self._known = known
+        self._into = False
         self._selections: list[Selection] = []
+        self._opened: list[adding.Added] = []
         documents = {heredoc.name: heredoc for heredoc in instruction.heredocs}
-        files = [source for source in instruction.sources if _document(source) not in documents]
-        if files:
-            self._selections.append(selection.select(place.root, files, _wanted(instruction, place)))
+        sources = [source for source in instruction.sources if _document(source) not in documents]
+        try:
+            if isinstance(instruction, Add):
+                for source in sources:
+                    self._add(instruction, source, place)
+            elif sources:
+                self._select(sources, place)
+        except BaseException:
+            self.close()
+            raise
         inline = [(name, heredoc.body.encode()) for name, heredoc in documents.items()]
         if inline:
             self._selections.append(selection.inline(inline))
+        self._into |= len(self._selections) > 1
+
+    def _select(self, sources: Sequence[str], place: Place | None) -> Selection:
+        if place is None:
+            raise PodError("there is no build context to copy from", hint="name a directory: pod build DIRECTORY")
+        self._selections.append(selection.select(place.root, sources, _wanted(self._instruction, place)))
+        return self._selections[-1]
+
+    def _add(self, instruction: Add, source: str, place: Place | None) -> None:
+        """Take a source of ADD: an archive of the context is unpacked, one from the web only if that is said."""
+        workshop = self._build.options.workshop
+        if adding.is_remote(source):
+            keep = bool(instruction.keep_git_dir)
+            added = adding.fetch(source, workshop, checksum=instruction.checksum, keep_git_dir=keep)
+            self._keep(added)
+            if not instruction.unpack or added.into:
+                return
+            [found] = added.selections
+        else:
+            found = self._select([source], place)
+            if instruction.unpack is False:
+                return
+        self._selections.remove(found)
+        self._keep(adding.expand(found, workshop))
+
+    def _keep(self, added: adding.Added) -> None:
+        self._opened.append(added)
+        self._selections += added.selections
+        self._into |= added.into
 
     def digest(self) -> str:
         """Return what tells these files from others."""
-        return ",".join(digests.digest(one, self._known) for one in self._selections)
+        return ",".join(digests.digest(one, self._build.known_digests) for one in self._selections)
 
     def told(self, digest: str) -> str:
         """Return what the image's history calls the files."""
@@ -83,7 +119,13 @@ class ContextOrigin:
 
     def fork(self, snapshot: Snapshot, state: State) -> worker.Worker:
         """Start the process that copies them into a snapshot."""
-        return _fork(self._engine, snapshot, self._instruction, state, lambda: self._selections)
+        engine, into = self._build.engine, self._into
+        return _fork(engine, snapshot, self._instruction, state, lambda: self._selections, into=into)
+
+    def close(self) -> None:
+        """Close what was got from elsewhere."""
+        for added in self._opened:
+            added.close()
 
 
 class LayersOrigin:
@@ -96,6 +138,9 @@ class LayersOrigin:
         self._instruction = instruction
         self._layers = layers
         self._identity = identity
+
+    def close(self) -> None:
+        """There is nothing to close: only the process that copies has them open."""
 
     def digest(self) -> str:
         """Return what tells these files from others: all that they are among."""
@@ -125,12 +170,12 @@ def _document(source: str) -> str:
 
 def _wanted(instruction: FileInstruction, place: Place | None) -> selection.Wanted:
     return selection.Wanted(
-        rules=IgnoreRules.parse(place.ignored) if place and place.ignored else IgnoreRules(),
+        rules=place.ignored.rules if place else IgnoreRules(),
         excludes=instruction.excludes,
         parents=isinstance(instruction, Copy) and instruction.parents,
         from_image=place is None,
         shown=place.shown if place else "",
-        ignored_by=place.ignored_by if place else "",
+        ignored_by=place.ignored.path if place else "",
     )
 
 
@@ -140,8 +185,11 @@ def _fork(
     instruction: FileInstruction,
     state: State,
     selections: Callable[[], list[Selection]],
+    *,
+    into: bool = False,
 ) -> worker.Worker:
-    """Start the process that mounts a snapshot and copies selections into it."""
+    """Start the process that mounts a snapshot and copies selections into it; `into` a directory, if that is said."""
+    destination = f"{instruction.destination.rstrip('/')}/" if into else instruction.destination
     overlay = snapshot.overlay()
     single_id = engine.single_id
 
@@ -156,7 +204,7 @@ def _fork(
                 lenient=single_id,
             )
             for one in selections():
-                copying.copy(one, root, instruction.destination, workdir=state.workdir, change=change)
+                copying.copy(one, root, destination, workdir=state.workdir, change=change)
         except PodError as error:
             raise StorageError(str(error), hint=error.hint) from error
         return {}

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 
 from pod.build import keys, stages
 from pod.build.context import digests, selection
-from pod.build.context.ignore import IgnoreRules
 from pod.build.options import Place
 from pod.build.scheduling import Needs
 from pod.build.snapshots import base
@@ -138,9 +137,8 @@ def script(mounts: Mounts, text: str) -> None:
 def _bind(build: Build, node: Node, mounts: Mounts, mount: Mount, target: str) -> Generator[int | Needs, None, None]:
     place: Place | str | None = build.options.contexts.get(mount.from_) if mount.from_ else build.options.context
     if isinstance(place, Place):
-        wanted = selection.Wanted(
-            rules=IgnoreRules.parse(place.ignored), shown=place.shown, ignored_by=place.ignored_by
-        )
+        rules, named = place.ignored.rules, place.ignored.path
+        wanted = selection.Wanted(rules=rules, shown=place.shown, ignored_by=named)
         chosen = selection.select(place.root, [mount.source or "."], wanted)
         mounts.digests.append(digests.digest(chosen, build.known_digests))
         mounts.keep_fds.append(place.root)
@@ -162,7 +160,8 @@ def _bind(build: Build, node: Node, mounts: Mounts, mount: Mount, target: str) -
 
 def _again(place: Place) -> int:
     """Open a context in this mount namespace: what was opened in another cannot be mounted."""
-    descriptor = os.open(place.shown, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    path = os.readlink(f"/proc/self/fd/{place.root}")
+    descriptor = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     if not os.path.samestat(os.fstat(descriptor), os.fstat(place.root)):
         raise PodError(f"the context {place.shown} was replaced meanwhile")
     return descriptor

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from pod.build.context.ignore_files import Ignored
+    from pod.build.context.opening import Workshop
     from pod.build.language.instructions import Containerfile
     from pod.containers.create import CreateOptions
     from storage.images import Image
@@ -19,8 +21,7 @@ class Place:
 
     root: int
     shown: str
-    ignored: bytes = b""  # the content of the file that says what is left out
-    ignored_by: str = ".containerignore"
+    ignored: Ignored
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,7 @@ class BuildOptions:
 
     containerfile: Containerfile
     context: Place | None
+    workshop: Workshop  # for what ADD gets from elsewhere
     find_image: Callable[[str, str], Image]
     prepare: Callable[[CreateOptions], None]
     names: tuple[str, ...] = ()

@@ -214,7 +214,10 @@ class StageBuild:
             yield from settled(worker)
             worker.values()
 
-        return (yield from self._file_step(state, key, text, make))
+        try:
+            return (yield from self._file_step(state, key, text, make))
+        finally:
+            origin.close()
 
     def _file_step(
         self, state: State, key: str, text: str, make: Callable[[Snapshot], Wait]

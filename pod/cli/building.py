@@ -5,18 +5,21 @@ from __future__ import annotations
 import os
 import sys
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from pod import environ, values
 from pod.build import secrets
-from pod.build.context import opening
+from pod.build.context import archives, ignore_files, named, opening
+from pod.build.context.opening import Workshop
 from pod.build.language.parser import parse
 from pod.build.options import BuildOptions, Place
 from pod.cli.flags import declaration
 from pod.containers.create import CreateOptions
 from pod.errors import PodError
 from pod.times import parse_duration
+from runtime import inroot
+from storage import gc
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,7 +30,6 @@ if TYPE_CHECKING:
 
 FORMATS = ("oci", "docker")
 _NAMES = ("Containerfile", "Dockerfile")
-_IGNORE_FILES = (".containerignore", ".dockerignore")
 
 
 class Asked:
@@ -65,16 +67,19 @@ def options_of(engine: Engine, asked: Asked) -> Iterator[BuildOptions]:
     format = asked.format or environ.value("BUILDAH_FORMAT") or "oci"
     if format not in FORMATS:
         raise PodError(f'unrecognized image type "{format}"', hint="known are oci and docker")
-    directory = _directory(asked)
     with ExitStack() as stack:
-        opened = stack.enter_context(opening.open_directory(directory))
-        contexts = dict(_context(stack, text) for text in asked.contexts)
+        stack.callback(gc.empty_trash, engine.store)
+        place = stack.enter_context(engine.store.staging()).path
+        unpacking = archives.options(rootless=engine.config.rootless, single_id=engine.single_id)
+        workshop = Workshop(place, environ.variables(), unpacking)
+        opened = stack.enter_context(opening.open_context(_word(asked), workshop))
         yield BuildOptions(
-            containerfile=_containerfile(asked, directory),
-            context=_place(opened, asked, directory),
+            containerfile=_containerfile(asked, opened),
+            context=_place(opened, asked) if opened.containerfile is None else None,
+            workshop=workshop,
+            contexts=dict(_context(stack, text, workshop) for text in asked.contexts),
             find_image=_finder(engine, asked),
             prepare=_preparation(asked.run_flags),
-            contexts=contexts,
             cache_since=time.time() - parse_duration(asked.cache_ttl) / 1e9 if asked.cache_ttl else 0.0,
             names=tuple(asked.names),
             secrets=secrets.parse(asked.secrets),
@@ -96,7 +101,8 @@ def options_of(engine: Engine, asked: Asked) -> Iterator[BuildOptions]:
         )
 
 
-def _directory(asked: Asked) -> str:
+def _word(asked: Asked) -> str:
+    """Return what names the context: the argument, else the directory of the Containerfile."""
     if asked.context:
         return asked.context
     if not asked.files:
@@ -104,27 +110,39 @@ def _directory(asked: Asked) -> str:
     return os.path.dirname(os.path.abspath(asked.files[0])) if asked.files[0] != "-" else os.getcwd()
 
 
-def _containerfile(asked: Asked, directory: str) -> Containerfile:
+def _containerfile(asked: Asked, context: opening.Context) -> Containerfile:
     """Read and parse the Containerfiles, several as one."""
-    names = asked.files or [_default(directory)]
-    texts = [sys.stdin.read() if name == "-" else _read(_found(name, directory)) for name in names]
-    return parse("\n".join(texts), asked.files[0] if asked.files else os.path.basename(_default(directory)))
+    if context.containerfile is not None and not asked.files:
+        return parse(context.containerfile.decode("utf-8", "surrogateescape"))
+    names = asked.files or [_default(context)]
+    texts = [sys.stdin.read() if name == "-" else _text(name, context) for name in names]
+    return parse("\n".join(texts), names[0])
 
 
-def _default(directory: str) -> str:
+def _default(context: opening.Context) -> str:
     for name in _NAMES:
-        if os.path.isfile(f"{directory}/{name}"):
-            return f"{directory}/{name}"
+        with suppress(OSError):
+            os.close(inroot.open_path(context.fd, name, os.O_PATH))
+            return name
     raise PodError(
-        f"stat {os.path.abspath(directory)}/Dockerfile: no such file or directory",
+        f"stat {context.shown}/Dockerfile: no such file or directory",
         hint="-f names the Containerfile if it is called otherwise",
     )
 
 
-def _found(name: str, directory: str) -> str:
-    """Return the path of a Containerfile: in the present directory, else in the context's."""
-    inside = os.path.join(directory, name)
-    return inside if not os.path.exists(name) and os.path.exists(inside) else name
+def _text(name: str, context: opening.Context) -> str:
+    """Read a Containerfile: one that the user names, else one of the context, whose links do not lead out of it."""
+    if not context.private and name not in _NAMES and os.path.exists(name):
+        return _read(name)
+    try:
+        descriptor = inroot.open_path(context.fd, name, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError as error:
+        if not context.private and os.path.exists(name):
+            return _read(name)
+        reason = (error.strerror or "").lower()
+        raise PodError(f"stat {context.shown.rstrip('/')}/{name}: {reason}") from error
+    with open(descriptor, encoding="utf-8", errors="surrogateescape") as file:
+        return file.read()
 
 
 def _read(path: str) -> str:
@@ -136,18 +154,12 @@ def _read(path: str) -> str:
         raise PodError(f"reading {os.path.abspath(path)}: {reason}") from error
 
 
-def _place(opened: opening.Context, asked: Asked, directory: str) -> Place:
+def _place(opened: opening.Context, asked: Asked) -> Place:
     """Return the context with the rules of what is left out of it."""
-    named = [f"{name}{suffix}" for name in asked.files if name != "-" for suffix in _IGNORE_FILES]
-    usual = [f"{directory}/{name}" for name in _IGNORE_FILES]
-    for path in [asked.ignorefile] if asked.ignorefile else [*named, *usual]:
-        try:
-            with open(path, "rb") as file:
-                return Place(opened.fd, opened.shown, file.read(), os.path.basename(path))
-        except FileNotFoundError:
-            if asked.ignorefile:
-                raise PodError(f"ignorefile {path}: no such file or directory") from None
-    return Place(opened.fd, opened.shown)
+    files = [name for name in asked.files if name != "-"]
+    outside, inside = ([], files or list(_NAMES)) if opened.private else (files, list(_NAMES))
+    found = ignore_files.find(opened.fd, opened.shown, ignorefile=asked.ignorefile, beside=outside, inside=inside)
+    return Place(opened.fd, opened.shown, found)
 
 
 def _arguments(items: list[str]) -> dict[str, str]:
@@ -205,15 +217,11 @@ def _argument_lines(paths: list[str]) -> Iterator[str]:
                 yield line
 
 
-def _context(stack: ExitStack, text: str) -> tuple[str, Place | str]:
-    """Return name and place of --build-context: a directory, or the name of an image."""
-    name, _, value = text.partition("=")
-    if not name or not value:
-        raise PodError(f"while parsing additional build context {text}: please specify it as name=value")
-    for prefix in ("docker-image://", "container-image://", "docker://"):
-        if value.startswith(prefix):
-            return name, value.removeprefix(prefix)
-    if "://" in value:
-        raise PodError(f"--build-context {text}: only directories and images are supported")
-    opened = stack.enter_context(opening.open_directory(value))
-    return name, _place(opened, Asked(), value)
+def _context(stack: ExitStack, text: str, workshop: Workshop) -> tuple[str, Place | str]:
+    """Return name and place of --build-context: what COPY --from finds, or the name of an image."""
+    context = named.parse(text)
+    if context.layout:
+        return context.name, f"oci:{context.layout}"
+    if context.image:
+        return context.name, context.image
+    return context.name, _place(stack.enter_context(opening.open_context(context.opened, workshop)), Asked())

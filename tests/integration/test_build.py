@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
+import tarfile
 import time
 from typing import Any
 
@@ -309,7 +311,7 @@ def test_errors_name_the_step(box: Pod, busybox: str) -> None:
         f'Error: building at STEP "COPY nothing /": checking on sources under "{box.directory}/context":'
         ' copier: stat: "/nothing": no such file or directory\n'
     )
-    failed = build(box, "FROM nosuch:1\n", "--pull", "never", check=False)
+    failed = build(box, "FROM nosuch:1\n", "--pull=never", check=False)
     assert failed.stderr == "Error: creating build container: nosuch:1: image not known\n"
     failed = box.run("build", check=False)
     assert failed.stderr == "Error: no context directory and no Containerfile specified\n"
@@ -372,3 +374,32 @@ def test_the_image_below_is_pulled(pod: Pod, busybox: str) -> None:
     assert inspect(pod, made.out)["Architecture"] == "amd64"
     again = build(pod, f"FROM --platform=$BUILDPLATFORM {busybox}\nENV a=b\n", "--platform", "linux/amd64", "-q")
     assert again.out == made.out
+
+
+def test_add_unpacks_archives(box: Pod, busybox: str) -> None:
+    directory = context(box, f"FROM {busybox}\nADD inner.tar plain /d/\nADD --unpack=false inner.tar /kept/\n")
+    with open(f"{directory}/plain", "w") as file:
+        file.write("plain")
+    with tarfile.open(f"{directory}/inner.tar", "w") as archive:
+        entry = tarfile.TarInfo("in/side")
+        entry.size, entry.uid = 3, 7
+        archive.addfile(entry, io.BytesIO(b"abc"))
+    box.run("build", "--network", "none", "-t", "added", directory)
+    assert run(box, "added", "sh", "-c", "cat /d/in/side /d/plain; ls /kept") == "abcplaininner.tar"
+
+
+def test_contexts_from_elsewhere(box: Pod, busybox: str) -> None:
+    text = f'FROM {busybox}\nCOPY a /a\nCMD ["cat", "/a"]\n'
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w:gz") as archive:
+        for name, content in (("Containerfile", text), ("a", "from a tar")):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content.encode()))
+    box.run("build", "--network", "none", "-t", "tarred", "-", input=data.getvalue())
+    assert run(box, "tarred") == "from a tar"
+    box.run("build", "--network", "none", "-t", "piped", "-", input=f"FROM {busybox}\nRUN echo piped > /x\n")
+    assert run(box, "piped", "cat", "/x") == "piped"
+    failed = box.run("build", "--network", "none", "-", input=text, check=False)
+    assert "there is no build context to copy from" in failed.stderr
+    assert os.listdir(f"{box.root}/staging") == []

@@ -17,9 +17,8 @@ def build(pod: Pod, containerfile: str, *flags: str, check: bool = True) -> Resu
 
 def said(pod: Pod, busybox: str, command: str, *flags: str) -> str:
     """Return what the command of a RUN says."""
-    return build(pod, f"FROM {busybox}\nRUN ({command}) > /said\n", *flags, "-t", "said") and run(
-        pod, "said", "cat", "/said"
-    )
+    build(pod, f"FROM {busybox}\nRUN ({command}) > /said\n", *flags, "-t", "said")
+    return run(pod, "said", "cat", "/said")
 
 
 def test_what_run_finds_around_it(box: Pod, busybox: str) -> None:
@@ -84,9 +83,7 @@ def test_further_contexts(box: Pod, busybox: str) -> None:
     build(box, text, *flags, "-t", "made")
     assert run(box, "made") == "kept"
     failed = build(box, text, "--build-context", "more", check=False)
-    assert failed.stderr.startswith(
-        "Error: while parsing additional build context more: please specify it as name=value"
-    )
+    assert failed.stderr.startswith('Error: invalid value "more" for --build-context')
 
 
 def test_old_steps_are_not_taken(box: Pod, busybox: str) -> None:
