@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pod.build import copying, evaluation, keys, mounts, result, running
 from pod.build.evaluation import State, StepLayer
 from pod.build.language import instructions as language
+from pod.build.language.parser import parse_trigger
 from pod.build.language.predefined import PROXIES
 from pod.build.scheduling import Needs
 from pod.build.watching import StepPlace
@@ -44,17 +45,18 @@ class StageBuild:
         self.build = build
         self.node = node
         self._place = StepPlace(0, 0, 0, 0, "", 0)
+        self._instructions = node.stage.instructions
         self._open: Snapshot | None = None  # where all steps are to be one layer
         self._last = 0  # the place in the history of the last step in it
 
     def run(self) -> Generator[int | Needs, None, State]:
         """Take all steps; returns what the stage comes to. Raises StepError."""
-        stage = self.node.stage
-        self._begin(1, stage.base)
+        self._begin(1, self.node.stage.base)
         state = yield from self._first_state()
+        state = self._fire(state)
         self._end(state)
         try:
-            for number, written in enumerate(stage.instructions, 2):
+            for number, written in enumerate(self._instructions, 2):
                 self._begin(number, written)
                 state = yield from self._attempt(state, written)
                 if not isinstance(written, language.Arg):
@@ -72,15 +74,23 @@ class StageBuild:
             stage.index + 1,
             len(build.nodes),
             number,
-            len(stage.instructions) + 1,
+            len(self._instructions) + 1,
             instruction.text,
             instruction.line,
-            stage.index == build.wanted and number == len(stage.instructions) + 1,
+            stage.index == build.wanted and number == len(self._instructions) + 1,
         )
         build.watcher.begin(self._place)
 
     def _end(self, state: State) -> None:
         self.build.watcher.end(self._place, result.identity(self.build.engine.store, state, self.build.options))
+
+    def _fire(self, state: State) -> State:
+        """Put the triggers of the image below (ONBUILD) before the stage's own instructions."""
+        triggers = state.config.get("OnBuild") or ()
+        if self.node.base is not None or not triggers:
+            return state
+        self._instructions = (*map(parse_trigger, triggers), *self._instructions)
+        return replace(state, config={name: value for name, value in state.config.items() if name != "OnBuild"})
 
     def _first_state(self) -> Generator[int | Needs, None, State]:
         """Return what the stage begins with: nothing, an image, or what another stage came to."""

@@ -403,3 +403,15 @@ def test_contexts_from_elsewhere(box: Pod, busybox: str) -> None:
     failed = box.run("build", "--network", "none", "-", input=text, check=False)
     assert "there is no build context to copy from" in failed.stderr
     assert os.listdir(f"{box.root}/staging") == []
+
+
+def test_triggers_of_the_image_below(box: Pod, busybox: str) -> None:
+    text = f"FROM {busybox}\nONBUILD COPY a /a\nONBUILD RUN cat /a /a > /b\nHEALTHCHECK CMD true\n"
+    build(box, text, "--format", "docker", "-t", "below")
+    assert inspect(box, "below")["Config"]["OnBuild"] == ["COPY a /a", "RUN cat /a /a > /b"]
+    made = build(box, "FROM below\nRUN cat /b /b > /c\n", "--format", "docker", "-t", "above", files={"a": "x"})
+    assert "STEP 4/4: RUN cat /b /b > /c" in made.stdout
+    assert run(box, "above", "cat", "/c") == "xxxx"
+    assert not inspect(box, "above")["Config"].get("OnBuild")
+    warned = build(box, text)
+    assert warned.stderr.count("is not supported for OCI image format and will be ignored") == 2
