@@ -111,7 +111,8 @@ def gather(build: Build, node: Node, state: State, instruction: Run) -> Gatherin
     mounts = Mounts()
     try:
         for number, mount in enumerate(instruction.mounts):
-            target = posixpath.join(state.workdir, mount.target) if mount.target else ""
+            wanted = mount.target or ("" if mount.type in ("secret", "ssh") else ".")
+            target = posixpath.normpath(posixpath.join(state.workdir, wanted)) if wanted else ""
             match mount.type:
                 case "bind":
                     yield from _bind(build, node, mounts, mount, target)
