@@ -6,17 +6,15 @@ The files of a stage or an image are seen through an overlay that only that proc
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pod.build import keys, stages
-from pod.build.context import adding, copying, digests, modes, selection
+from pod.build.context import adding, copying, digests, modes, owners, selection
 from pod.build.context.ignore import IgnoreRules
 from pod.build.language.instructions import Add, Copy
 from pod.build.options import Place
 from pod.build.scheduling import Needs
 from pod.build.snapshots import seen
-from pod.containers.inside import users
 from pod.containers.rootfs.overlay import enter_mount_namespace, mount_overlay
 from pod.errors import PodError
 from storage import worker
@@ -188,7 +186,10 @@ def _fork(
     *,
     into: bool = False,
 ) -> worker.Worker:
-    """Start the process that mounts a snapshot and copies selections into it; `into` a directory, if that is said."""
+    """Start the process that mounts a snapshot and copies selections into it; `into` a directory, if that is said.
+
+    Its value `changed` tells whether a file was not any more what its digest says.
+    """
     destination = f"{instruction.destination.rstrip('/')}/" if into else instruction.destination
     overlay = snapshot.overlay()
     single_id = engine.single_id
@@ -199,24 +200,13 @@ def _fork(
             mount_overlay(overlay)
             root = os.open(overlay.target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             change = copying.Change(
-                owner=_owner(root, instruction.chown) if instruction.chown else None,
+                owner=owners.resolve(root, instruction.chown) if instruction.chown else None,
                 mode=modes.Mode(instruction.chmod) if instruction.chmod else None,
                 lenient=single_id,
             )
-            for one in selections():
-                copying.copy(one, root, destination, workdir=state.workdir, change=change)
+            done = [copying.copy(one, root, destination, workdir=state.workdir, change=change) for one in selections()]
         except PodError as error:
             raise StorageError(str(error), hint=error.hint) from error
-        return {}
+        return {"changed": any(one.changed for one in done)}
 
     return worker.fork(worker.Worker, run, "copy")
-
-
-def _owner(root: int, text: str) -> tuple[int, int]:
-    """Return the numbers of --chown: names are those of the image."""
-    name, colon, group = text.partition(":")
-    user = users.resolve(root, text if colon and group else name, [])
-    number = None
-    with suppress(PodError):
-        number = users.parse_id(name)
-    return user.uid, user.gid if (colon and group) or number is None else user.uid

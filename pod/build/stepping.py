@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,10 @@ class StepError(PodError):
 
     def __init__(self, text: str, cause: str, *, hint: str = "", code: int = 125) -> None:
         super().__init__(f'building at STEP "{text}": {cause}', hint=hint, code=code)
+
+
+class _ChangedError(Exception):
+    """A file was written to after its digest was taken."""
 
 
 class StageBuild:
@@ -219,13 +224,19 @@ class StageBuild:
         key = keys.of_copy(state, instruction, digest)
         text = f"/bin/sh -c #(nop) {instruction.keyword} {origin.told(digest)} in {instruction.destination} "
 
-        def make(snapshot: Snapshot) -> Wait:
+        def make(snapshot: Snapshot, *, anyway: bool = False) -> Wait:
             worker = origin.fork(snapshot, state)
             yield from settled(worker)
-            worker.values()
+            if worker.values()["changed"] and not anyway:
+                raise _ChangedError
 
         try:
-            return (yield from self._file_step(state, key, text, make))
+            try:
+                return (yield from self._file_step(state, key, text, make))
+            except _ChangedError:
+                # Someone writes to the context: what is copied is not what the key says, and gets one of its own.
+                alone = os.urandom(32).hex()
+                return (yield from self._file_step(state, alone, text, lambda one: make(one, anyway=True)))
         finally:
             origin.close()
 

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import tarfile
+import threading
 import time
 from typing import Any
 
@@ -74,6 +75,32 @@ CMD ["cat", "said"]
     told = [entry["created_by"] for entry in image["History"]]
     assert '|1 WHO=you /bin/sh -c echo "$GREETING" > said && cat greeting.txt >> said' in told
     assert run(box, "app", "ls", "-ln", "/app").split("\n")[1].split()[2:4] == ["0", "0"]
+
+
+def test_a_context_that_is_written_to_meanwhile(box: Pod, busybox: str) -> None:
+    """What is taken from the cache later is what its key says, and never what was copied in a hurry."""
+    directory = context(box, f"FROM {busybox}\nCOPY file /file\n", {"file": "a" * 4096})
+    path, stop = os.path.join(directory, "file"), threading.Event()
+
+    def write() -> None:
+        while not stop.is_set():
+            for letter in (b"b", b"a"):
+                with open(path, "r+b", buffering=0) as file:
+                    file.write(letter * 4096)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        for _ in range(8):
+            box.run("build", "--network", "none", directory)
+    finally:
+        stop.set()
+        thread.join()
+    for letter in ("a", "b"):
+        with open(path, "r+b", buffering=0) as file:
+            file.write(letter.encode() * 4096)
+        box.run("build", "--network", "none", "-t", letter, directory)
+        assert run(box, letter, "cat", "/file") == letter * 4096
 
 
 def test_a_build_again_changes_nothing(box: Pod, busybox: str) -> None:
