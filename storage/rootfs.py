@@ -52,7 +52,12 @@ def stack(store: Store, keys: Sequence[str]) -> list[str]:
 
 
 def _visible(directories: list[str]) -> list[str]:
-    """Leave out what lies below a layer that hides everything: overlayfs ignores an opaque mark on a layer's root."""
+    """Leave out what adds nothing: what lies below a layer that hides everything, and all but the top one of the same.
+
+    overlayfs ignores an opaque mark on a layer's root, and refuses a layer that it has already.
+    """
+    # Each file and whiteout of the lower copy is in the upper one, too, which hides all that has that name further down.
+    directories = list(dict.fromkeys(directories))
     for position, path in enumerate(directories[:-1]):
         for name in _OPAQUE:
             try:
