@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, TypeVar
@@ -25,8 +26,9 @@ from pod.build.snapshots import Snapshot, base
 from pod.build.stepping import StageBuild
 from pod.containers.create import CreateOptions
 from pod.errors import PodError
-from storage import build_cache, durability, gc, images, rootfs
+from storage import build_cache, database, durability, gc, images, rootfs
 from storage.database import transaction
+from storage.errors import StorageError
 from storage.interrupts import Interrupts
 from storage.platform import host
 
@@ -57,8 +59,8 @@ def build(engine: Engine, options: BuildOptions, watcher: Watcher) -> Image:
             identity = result.publish(engine.store, made.finished(state), options, names)
             build_cache.note_use(engine.store, made.used)
     finally:
+        gc.sweep(engine.store)  # first: on a full disk only what this deletes lets the database change
         made.close()
-        gc.sweep(engine.store)
     if made.has_new_layers:
         durability.begin(engine.store)
     events.record(engine.config, "image", "build", id=identity, name=names[0] if names else "")
@@ -219,10 +221,10 @@ class Build:
             self.watcher.warn(text)
 
     def close(self) -> None:
-        """Let go of the images."""
+        """Let go of the images. Never fails: where the disk is full, the next command that writes does it."""
         self.known_digests.save()
-        with transaction(self.engine.connection):
-            images.unpin(self.engine.connection, self._owner)
+        with suppress(StorageError, database.Error):
+            holding.release(self.engine, [self._owner])
 
 
 def _digests_path(engine: Engine, options: BuildOptions) -> str:

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from runtime import process
-from storage import database, images
+from storage import database, images, reserve
 from storage.store import boot_id
 
 if TYPE_CHECKING:
@@ -30,6 +30,15 @@ def sweep(engine: Engine, owners: list[str]) -> None:
     """Let go of what builds kept that were killed."""
     dead = [one for one in owners if not is_alive(one)]
     if dead:
+        release(engine, dead)
+
+
+def release(engine: Engine, owners: list[str]) -> None:
+    """Let go of what these keep. Raises StorageError."""
+
+    def unpin() -> None:
         with database.transaction(engine.connection):
-            for one in dead:
+            for one in owners:
                 images.unpin(engine.connection, one)
+
+    reserve.removing(engine.store, unpin)
