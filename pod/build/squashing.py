@@ -33,7 +33,7 @@ def squashed(engine: Engine, state: State) -> State:
             enter_mount_namespace()
             mount_overlay(overlay)
             root = os.open(overlay.target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            return tar_of(root, WriteOptions())
+            return tar_of(root, WriteOptions(unpacked=True))
 
         result = fork_unpack(chunks, staging.path, options=options_for(store, options)).result()
         key = result.diff_id.removeprefix("sha256:")

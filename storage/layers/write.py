@@ -14,7 +14,11 @@ import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from storage.errors import StorageError
+from storage.layers import ids
 from storage.layers.stream import BLOCK
+from storage.layers.tar import shown
+from storage.layers.xattrs import opaque_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -44,7 +48,6 @@ _TYPES = {
 }
 _LARGEST_SIZE = 0o77777777777
 _LARGEST_ID = 0o7777777
-_OPAQUE = (b"trusted.overlay.opaque", b"user.overlay.opaque")
 _OF_OVERLAY = (b"trusted.overlay.", b"user.overlay.")
 _WHITEOUT = b".wh."
 _OF_USERS = (b"user.", b"security.capability")
@@ -60,17 +63,21 @@ class WriteOptions:
     """How a tree becomes a tar.
 
     `owner` turns user and group of the file system into those of the tar. With `layer`, the marks of overlayfs become
-    whiteouts. `skipped` are names (without a leading slash) that are left out with all below them. With `content` the
+    whiteouts; those of `user.` if mounts are `rootless`, else those of `trusted.`, as others mean nothing there. With
+    `layer` or `unpacked`, which says that the whole tree is to be a layer, names are refused that are whiteouts in one.
+    `skipped` are names (without a leading slash) that are left out with all below them. With `content` the
     tar is that of files that people keep: an entry for the directory itself comes first, and of extended attributes
     there are those of users and the capabilities of programs. With `adopt` the tree is to become what unpacking its tar
-    would make: sockets, and what overlayfs noted for itself, are removed from it.
+    would make: sockets, and what overlayfs noted for itself, are removed from it, and no file is older than 1970.
     """
 
     owner: Callable[[int, int], tuple[int, int]] = _same
     layer: bool = False
+    unpacked: bool = False
     skipped: frozenset[bytes] = frozenset()
     content: bool = False
     adopt: bool = False
+    rootless: bool = field(default_factory=ids.is_limited)
 
 
 class _Unrecorded:
@@ -91,7 +98,7 @@ class _Writing:
 
 
 def tar_of(root: int, options: WriteOptions | None = None, record: Record | None = None) -> Iterator[bytes]:
-    """Yield the tar of what lies below a directory's fd, the end mark included. Raises OSError."""
+    """Yield the tar of what lies below a directory's fd, the end mark included. Raises OSError, StorageError."""
     yield from _gathered(_pieces_of(root, _Writing(options or WriteOptions(), record or _Unrecorded())))
 
 
@@ -197,6 +204,14 @@ def _entry(writing: _Writing, parent: int, name: bytes, written: bytes) -> Gener
             if options.adopt:
                 os.unlink(name, dir_fd=parent)
             return -1
+        if name.startswith(_WHITEOUT) and (options.layer or options.unpacked):
+            raise StorageError(
+                f"/{shown(written)}: an image cannot hold a name that begins with .wh.: there it means a removed file",
+                hint="leave the file out, or give it another name",
+            )
+        if options.adopt and found.st_mtime_ns < 0:
+            os.utime(name, ns=(max(found.st_atime_ns, 0), 0), dir_fd=parent, follow_symlinks=False)
+            found = os.fstat(descriptor)
         if options.layer and stat.S_ISCHR(found.st_mode) and found.st_rdev == 0:
             yield _whiteout(writing, written, _WHITEOUT + name)
             return -1
@@ -204,7 +219,7 @@ def _entry(writing: _Writing, parent: int, name: bytes, written: bytes) -> Gener
         if not stat.S_ISDIR(found.st_mode):
             return -1
         inner = os.open(b".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=descriptor)
-        if options.layer and _is_opaque(descriptor):
+        if options.layer and _is_opaque(descriptor, options):
             yield _whiteout(writing, written + b"/x", b".wh..wh..opq")
         return inner
     finally:
@@ -256,14 +271,11 @@ def _content(writing: _Writing, file: int, size: int) -> Iterator[bytes]:
         yield padding
 
 
-def _is_opaque(descriptor: int) -> bool:
-    for name in _OPAQUE:
-        try:
-            if os.getxattr(f"/proc/self/fd/{descriptor}", name) == b"y":
-                return True
-        except OSError:
-            continue
-    return False
+def _is_opaque(descriptor: int, options: WriteOptions) -> bool:
+    try:
+        return os.getxattr(f"/proc/self/fd/{descriptor}", opaque_name(rootless=options.rootless)) == b"y"
+    except OSError:
+        return False
 
 
 def _whiteout(writing: _Writing, written: bytes, name: bytes) -> bytes:
@@ -283,8 +295,9 @@ def _xattrs(file: int | str, options: WriteOptions) -> list[tuple[bytes, bytes]]
     records = []
     for name in names:
         raw = os.fsencode(name)
-        plain = _plain_name(raw, layer=options.layer)
-        if options.adopt and not plain and raw.startswith(_OF_OVERLAY) and raw not in _OPAQUE:
+        plain = _plain_name(raw, options)
+        opaque = opaque_name(rootless=options.rootless)
+        if options.adopt and not plain and raw.startswith(_OF_OVERLAY) and raw != opaque:
             os.removexattr(file, name)
         if not plain or (options.content and not plain.startswith(_OF_USERS)):
             continue
@@ -295,15 +308,15 @@ def _xattrs(file: int | str, options: WriteOptions) -> list[tuple[bytes, bytes]]
     return records
 
 
-def _plain_name(name: bytes, *, layer: bool) -> bytes:
+def _plain_name(name: bytes, options: WriteOptions) -> bytes:
     """Return an attribute's name in the tar, empty for one that stays out."""
     if name in (b"security.selinux", b"system.nfs4_acl"):
         return b""
-    for space in _OF_OVERLAY:
-        if name.startswith(space):
-            # What an image brought with such a name lies there escaped (storage/layers/xattrs.py).
-            rest = name.removeprefix(space)
-            return space + rest.removeprefix(b"overlay.") if layer and rest.startswith(b"overlay.") else b""
+    if name.startswith(_OF_OVERLAY):
+        # What an image brought with such a name lies there escaped, if it may have it (storage/layers/xattrs.py).
+        space = _OF_OVERLAY[options.rootless]
+        rest = name.removeprefix(space + b"overlay.")
+        return space + rest if options.layer and rest != name else b""
     return name
 
 

@@ -94,7 +94,7 @@ def _paused(engine: Engine, container: Container) -> Iterator[None]:
 
 
 def _whole(opened: tree.Tree) -> Iterator[bytes]:
-    return tar_of(opened.fd, WriteOptions(owner=opened.inside, skipped=_PLACES))
+    return tar_of(opened.fd, WriteOptions(owner=opened.inside, unpacked=True, skipped=_PLACES))
 
 
 def _layer(engine: Engine, container: Container, opened: tree.Tree) -> Iterator[bytes]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pod.containers.tree import root as tree
+from storage.layers import ids
+from storage.layers.xattrs import opaque_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +36,6 @@ _OURS = frozenset(
         "/sys",
     )
 )
-_OPAQUE = ("trusted.overlay.opaque", "user.overlay.opaque")
 _OPEN = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -130,10 +131,7 @@ def _differs(one: os.stat_result, other: os.stat_result) -> bool:
 
 
 def _is_opaque(descriptor: int) -> bool:
-    for name in _OPAQUE:
-        try:
-            if os.getxattr(descriptor, name) == b"y":
-                return True
-        except OSError:
-            continue
-    return False
+    try:
+        return os.getxattr(descriptor, opaque_name(rootless=ids.is_limited())) == b"y"
+    except OSError:
+        return False

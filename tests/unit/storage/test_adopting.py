@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import socket
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 
 from storage import adopting, build_cache, gc
 from storage.build_cache import Step
+from storage.errors import StorageError
 from storage.layers.rebuild import rebuild_tar
 from storage.layers.verify import tree_damage
 from storage.layers.write import WriteOptions, tar_of
@@ -64,6 +67,44 @@ def test_the_same_tar_comes_out_again(store: Store) -> None:
     assert sorted(os.listdir(path)) == ["diff", "headers.zst"]
     assert not os.path.lexists(f"{path}/diff/socket")
     assert tree_damage(path) == []
+
+
+def adopted(store: Store, diff: Path) -> bytes:
+    """Return the tar of a layer that is adopted, after a look at whether its directory is what that makes."""
+    with store.staging() as staging:
+        os.rename(diff, f"{staging.path}/diff")
+        adopting.fork_adoption(staging).result()
+        assert tree_damage(staging.path) == []
+        return b"".join(rebuild_tar(staging.path))
+
+
+def test_names_of_whiteouts_are_refused(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "diff/d").mkdir(parents=True)
+    (tmp_path / "diff/d/.wh.passwd").write_bytes(b"")
+    with pytest.raises(StorageError, match=r"^/d/\.wh\.passwd: an image cannot hold a name that begins with \.wh\."):
+        adopted(store, tmp_path / "diff")
+
+
+def test_times_before_1970(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "diff").mkdir()
+    (tmp_path / "diff/old").write_bytes(b"")
+    os.symlink("old", tmp_path / "diff/link")
+    os.utime(tmp_path / "diff/old", (-5, -5))
+    os.utime(tmp_path / "diff/link", (-5, -5), follow_symlinks=False)
+    with tarfile.open(fileobj=io.BytesIO(adopted(store, tmp_path / "diff"))) as archive:
+        assert [(one.name, one.mtime) for one in archive] == [("link", 0), ("old", 0)]
+
+
+@pytest.mark.root
+def test_marks_of_the_other_kind_of_overlay_are_not_obeyed(store: Store, tmp_path: Path) -> None:
+    for name in ("diff/marked", "diff/opaque"):
+        (tmp_path / name).mkdir(parents=True)
+    os.setxattr(tmp_path / "diff/marked", "user.overlay.opaque", b"y")
+    os.setxattr(tmp_path / "diff/marked", "user.overlay.overlay.x", b"y")
+    os.setxattr(tmp_path / "diff/opaque", "trusted.overlay.opaque", b"y")
+    with tarfile.open(fileobj=io.BytesIO(adopted(store, tmp_path / "diff"))) as archive:
+        assert archive.getnames() == ["marked", "opaque", "opaque/.wh..wh..opq"]
+        assert archive.getmember("marked").pax_headers == {}
 
 
 def test_a_layer_is_kept_as_long_as_its_step(store: Store) -> None:
