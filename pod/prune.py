@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pod import events, filters, state, sweep
+from pod.build import caches
 from pod.containers import dependencies
 from pod.containers.filters import pruned
 from pod.containers.listing import listed
@@ -102,11 +103,11 @@ def images(engine: Engine, texts: list[str], *, all: bool) -> Pruned:
 
 
 def build_cache(engine: Engine, texts: list[str]) -> Pruned:
-    """Forget what steps of builds came to, those last used before the moment of `until` if that is said."""
+    """Forget what steps of builds came to and what cache mounts hold, if last used before the moment of `until`."""
     wanted = filters.parse(texts)
     filters.prunable(wanted)
     before = filters.until(wanted["until"]) if "until" in wanted else None
-    return Pruned([], cached_steps.prune(engine.store, before=before))
+    return Pruned([], cached_steps.prune(engine.store, before=before) + caches.prune(engine, before=before))
 
 
 def leftovers(engine: Engine) -> Pruned:

@@ -22,6 +22,7 @@ _GRAPHROOT = (
     "volumes",
     "secrets",
     "events",
+    "build",
     "layers",
     "ingest",
     "staging",

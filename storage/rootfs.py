@@ -56,7 +56,7 @@ def _visible(directories: list[str]) -> list[str]:
 
     overlayfs ignores an opaque mark on a layer's root, and refuses a layer that it has already.
     """
-    # Each file and whiteout of the lower copy is in the upper one, too, which hides all that has that name further down.
+    # All files and whiteouts of the lower copy are in the upper one, too, and hide what has their names further down.
     directories = list(dict.fromkeys(directories))
     for position, path in enumerate(directories[:-1]):
         for name in _OPAQUE:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from pod.build import keys, stages
+from pod.build import caches, keys, stages
 from pod.build.context import digests, selection
 from pod.build.options import Place
 from pod.build.scheduling import Needs
@@ -251,8 +251,10 @@ def _cache(build: Build, mounts: Mounts, mount: Mount, target: str) -> Generator
             "a cache mount that begins with files of a stage is not supported", hint="leave out from, source"
         )
     name = sha256(os.fsencode(mount.id or target)).hexdigest()[:32]
-    directory = f"{base(build.engine)}/caches"
+    base(build.engine)  # which makes what this is in
+    directory = caches.directory(build.engine)
     os.makedirs(directory, 0o700, exist_ok=True)
+    os.utime(directory)
     if mount.sharing == "locked":
         yield from mounts.hold(f"{directory}/{name}.lock")
     path = f"{directory}/{name}"

@@ -76,3 +76,16 @@ def test_times_before_1970(box: Pod, busybox: str) -> None:
     build(box, f"FROM {busybox}\nRUN touch -d 1960-01-01 /old\n", "-t", "old")
     assert run(box, "old", "stat", "-c", "%Y", "/old") == "0"
     box.run("system", "check")
+
+
+@pytest.mark.parametrize("words", [("builder", "prune"), ("image", "prune", "--build-cache"), ("system", "prune", "-a")])
+def test_caches_of_run_are_pruned(box: Pod, busybox: str, words: tuple[str, ...]) -> None:
+    step = "RUN --mount=type=cache,target=/c dd if=/dev/zero of=/c/x bs=1k count=2000"
+    build(box, f"FROM {busybox}\n{step}\n")
+    box.run("builder", "prune", "-f", "--filter", "until=1h")
+    assert os.listdir(f"{box.root}/build/caches")
+    pruned = box.run(*words, "-f").out
+    assert not os.path.exists(f"{box.root}/build/caches")
+    assert words[0] == "image" or float(pruned.rpartition(": ")[2].removesuffix("MB")) > 2
+    box.run("pull", "--quiet", busybox)
+    build(box, f"FROM {busybox}\n{step}\n")

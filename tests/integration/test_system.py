@@ -7,6 +7,7 @@ import os
 import shutil
 
 from tests.fixtures.command import Pod
+from tests.integration.test_build import build
 
 
 def summary(pod: Pod) -> dict[str, dict[str, object]]:
@@ -85,6 +86,7 @@ def test_system_prune(box: Pod, busybox: str) -> None:
 
 def test_reset(box: Pod, busybox: str) -> None:
     box.run("run", "--detach", "--name", "one", "--volume", "/data", busybox, "sleep", "600")
+    build(box, f"FROM {busybox}\nRUN --mount=type=cache,target=/c touch /c/x\n")
     mine = os.path.join(box.root, "mine")
     box.execute(["sh", "-c", f"echo 1 >{mine}"])
     assert "all containers" in box.run("system", "reset", input="n\n").stdout

@@ -30,6 +30,7 @@ _CLOCK_REALTIME_COARSE = 5  # linux/time.h
 # What was not asked for is kept as well, for a build of another target, but not for ever.
 _MOST_UNUSED = 2
 _FEW = 10_000
+_UNUSED_SECONDS = 30 * 24 * 3600.0
 
 
 def now() -> int:
@@ -76,8 +77,16 @@ class KnownDigests:
             self._changed = True
 
     def save(self) -> None:
-        """Write what is known now, in one step; a disk that is full, or only read, keeps what it had."""
-        if not self._path or not self._changed:
+        """Write what is known now, in one step; a disk that is full, or only read, keeps what it had.
+
+        Files of other contexts that no build has used for a month are removed.
+        """
+        if not self._path:
+            return
+        _remove_unused(os.path.dirname(self._path), time.time() - _UNUSED_SECONDS)
+        if not self._changed:
+            with contextlib.suppress(OSError):
+                os.utime(self._path)  # it was used
             return
         unused = {name: digest for name, digest in self._stored.items() if name not in self._used}
         kept = unused if len(unused) <= max(_FEW, _MOST_UNUSED * len(self._used)) else {}
@@ -91,6 +100,13 @@ class KnownDigests:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
         self._changed = False
+
+
+def _remove_unused(directory: str, before: float) -> None:
+    with contextlib.suppress(OSError):
+        for entry in os.scandir(directory):
+            if entry.stat(follow_symlinks=False).st_mtime < before:
+                os.unlink(entry.path)
 
 
 def _private(path: str, flags: int) -> int:

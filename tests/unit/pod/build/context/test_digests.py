@@ -173,3 +173,15 @@ def test_a_place_that_cannot_be_written(context: Path, root: int, tmp_path: Path
     digests.save()
     assert not (tmp_path / "none").exists()
     assert sorted(os.listdir(tmp_path)) == ["context"]
+
+
+def test_digests_of_contexts_that_nobody_builds_are_removed(tmp_path: Path) -> None:
+    old, kept, mine = (tmp_path / name for name in ("old", "kept", "mine"))
+    for path in (old, kept, mine):
+        path.write_bytes(b"")
+        os.utime(path, (0, time.time() - 31 * 24 * 3600))
+    os.utime(kept)
+    os.utime(mine, (0, time.time() - 29 * 24 * 3600))
+    KnownDigests(str(mine)).save()
+    assert sorted(os.listdir(tmp_path)) == ["kept", "mine"]
+    assert mine.stat().st_mtime > time.time() - 60  # it was used, though nothing new was learned
