@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pod.build.evaluation import StepLayer
+from pod.build.result import moment
 from pod.build.snapshots import seen
 from pod.containers.rootfs.overlay import enter_mount_namespace, mount_overlay
 from storage.keeping import options_for
@@ -38,6 +39,8 @@ def squashed(engine: Engine, state: State) -> State:
         result = fork_unpack(chunks, staging.path, options=options_for(store, options)).result()
         key = result.diff_id.removeprefix("sha256:")
         publish_layer(store, staging, Layer(key, result.diff_id, result.size, result.entries, result.implied))
-    entry = {name: value for name, value in state.history[-1].items() if name != "empty_layer"}
+    # Without any step it is the image below that has become this layer.
+    last = state.history[-1] if state.history else {"created": moment(state.created), "created_by": "/bin/sh"}
+    entry = {name: value for name, value in last.items() if name != "empty_layer"}
     layer = StepLayer(result.diff_id, key, result.size)
     return replace(state, parent="", layers=(layer,), history=(entry,))

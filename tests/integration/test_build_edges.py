@@ -89,3 +89,23 @@ def test_caches_of_run_are_pruned(box: Pod, busybox: str, words: tuple[str, ...]
     assert words[0] == "image" or float(pruned.rpartition(": ")[2].removesuffix("MB")) > 2
     box.run("pull", "--quiet", busybox)
     build(box, f"FROM {busybox}\n{step}\n")
+
+
+def test_bytes_that_are_no_text(box: Pod, busybox: str) -> None:
+    path = f"{context(box, '')}/Containerfile"
+    with open(path, "wb") as file:
+        file.write(f"# \xe9\nFROM {busybox}\nRUN true\nLABEL a=\xe9\n".encode("latin-1"))
+    failed = box.run("build", os.path.dirname(path), check=False)
+    assert failed.code == 125
+    assert "STEP" not in failed.stdout
+    assert "Containerfile:4:9: the byte 0xe9 is not valid UTF-8\nhint: save the file as UTF-8\n" in failed.stderr
+
+
+def test_an_image_in_one_layer_without_a_step(box: Pod, busybox: str) -> None:
+    build(box, f"FROM {busybox}\nRUN echo 1 > /one\n", "-t", "two")
+    build(box, "FROM two\n", "--squash-all", "-t", "flat")
+    image = inspect(box, "flat")
+    assert len(image["RootFS"]["Layers"]) == len(image["History"]) == 1
+    assert run(box, "flat", "cat", "/one") == "1"
+    build(box, "FROM scratch\n", "--squash-all", "-t", "empty")
+    box.run("system", "check")

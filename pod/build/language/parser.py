@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _STAGE_NAME = re.compile(r"[a-z][a-z0-9\-_.]*")
+_UNDECODED = re.compile("[\udc80-\udcff]")
 _WITH_HEREDOCS = ("RUN", "COPY", "ADD")
 _NO_TRIGGERS = ("FROM", "MAINTAINER", "ONBUILD")
 
@@ -31,6 +32,7 @@ def parse(text: str, name: str = "Containerfile") -> Containerfile:
     lines = Lines(rows, directives.escape)
     draft = _Draft(name)
     for statement in _statements(lines, name):
+        _check_encoding(rows, statement)
         draft.add(statement, parse_statement(statement))
     draft.finish(rows)
     return Containerfile(
@@ -75,6 +77,22 @@ def _rows(text: str, name: str) -> list[str]:
         line = next(number for number, row in enumerate(rows, 1) if "\0" in row)
         raise LanguageError("a zero byte: this is no text", name=name, line=line, column=rows[line - 1].index("\0") + 1)
     return rows
+
+
+def _check_encoding(rows: list[str], statement: Statement) -> None:
+    """Refuse bytes that are no UTF-8 (PEP 383 has them in the text): no configuration of an image can hold them."""
+    first = statement.place()["line"]
+    for number, row in enumerate(rows[first - 1 : statement.end_line], first):
+        is_comment = row.lstrip().startswith("#") and not statement.heredocs
+        if not is_comment and (found := _UNDECODED.search(row)):
+            byte = ord(found[0]) - 0xDC00
+            raise LanguageError(
+                f"the byte 0x{byte:02x} is not valid UTF-8",
+                name=statement.name,
+                line=number,
+                column=found.start() + 1,
+                hint="save the file as UTF-8",
+            )
 
 
 def _statements(lines: Lines, name: str) -> Iterator[Statement]:

@@ -13,6 +13,8 @@ MISTAKES = [
     ("# comment alone\n", "2", "file with no instructions", "begins with FROM IMAGE"),
     ("ARG a\n", "2", "no FROM", "begins with FROM IMAGE"),
     ("FROM a\nENV b=\0", "2:7", "a zero byte", ""),
+    ("FROM a\n# \udce9\nLABEL a=b \\\n  b=\udce9", "4:5", "the byte 0xe9 is not valid UTF-8", "save the file as UTF-8"),
+    ("FROM a\nRUN <<EOF\n# \udcff\nEOF", "3:3", "the byte 0xff is not valid UTF-8", "save the file as UTF-8"),
     ("RUN x\nFROM a", "1:1", "RUN before the first FROM", "ARG alone may stand before it"),
     ("FROM a\n  RUNN x", "2:3", 'unknown instruction "RUNN"', "did you mean RUN?"),
     ("FROM a\nENV\u00a0b=c", "2:1", "unknown instruction", "perhaps a space"),
