@@ -52,10 +52,11 @@ def build(engine: Engine, options: BuildOptions, watcher: Watcher) -> Image:
     Single-threaded callers only. Raises PodError, StorageError, OCIRuntimeError.
     """
     names = [images.tag_name(name) for name in options.names]
-    made = Build(engine, options, watcher)
+    interrupts = Interrupts()
+    made = Build(engine, options, watcher, interrupts)
     try:
-        with Interrupts() as interrupts, engine.store.publishing():
-            state = made.run(interrupts)
+        with interrupts, engine.store.publishing():
+            state = made.run()
             identity = result.publish(engine.store, made.finished(state), options, names)
             build_cache.note_use(engine.store, made.used)
     finally:
@@ -70,10 +71,11 @@ def build(engine: Engine, options: BuildOptions, watcher: Watcher) -> Image:
 class Build:
     """What the stages of one build share."""
 
-    def __init__(self, engine: Engine, options: BuildOptions, watcher: Watcher) -> None:
+    def __init__(self, engine: Engine, options: BuildOptions, watcher: Watcher, interrupts: Interrupts) -> None:
         self.engine = engine
         self.options = options
         self.watcher = watcher
+        self.interrupts = interrupts
         self.known = self._global_arguments()  # what ARG without a default finds
         self.nodes = self._graph()
         self.wanted = stages.target(self.nodes, options.target)
@@ -112,12 +114,12 @@ class Build:
         written = [replace(stage, base=base, name=base.name) for stage, base in zip(file.stages, named, strict=True)]
         return stages.graph(written, found, self.options.contexts)
 
-    def run(self, interrupts: Interrupts) -> State:
+    def run(self) -> State:
         """Take the stages that are needed to their ends; return what the wanted one comes to."""
         needed = stages.needed(self.nodes, self.wanted)
         schedule = Schedule({index: StageBuild(self, self.nodes[index]).run() for index in needed}, self.options.jobs)
         self._states = schedule.results
-        schedule.run(interrupts)
+        schedule.run(self.interrupts)
         return self._states[self.wanted]
 
     def state_of(self, index: int) -> State:

@@ -13,6 +13,7 @@ from pod.build.context import adding, copying, digests, modes, owners, selection
 from pod.build.context.ignore import IgnoreRules
 from pod.build.language.instructions import Add, Copy
 from pod.build.options import Place
+from pod.build.reading import read_ahead
 from pod.build.scheduling import Needs
 from pod.build.snapshots import seen
 from pod.containers.rootfs.overlay import enter_mount_namespace, mount_overlay
@@ -39,10 +40,15 @@ def origin(
     """Return what an instruction takes its files from; waits for the stage that these are of."""
     name = instruction.from_ if isinstance(instruction, Copy) else ""
     place: Place | str | None = build.options.contexts.get(name) if name else build.options.context
-    if isinstance(place, Place):
-        return ContextOrigin(build, instruction, place)
-    if not name:
-        return ContextOrigin(build, instruction, None)
+    if isinstance(place, Place) or not name:
+        with build.interrupts.waiting():
+            made = ContextOrigin(build, instruction, place if isinstance(place, Place) else None)
+        try:
+            yield from read_ahead(made.selections, build.known_digests)
+        except BaseException:
+            made.close()
+            raise
+        return made
     index = stages.find([one.stage for one in build.nodes[: node.stage.index]], name, build.options.contexts)
     if index is not None:
         yield Needs(index)
@@ -59,7 +65,7 @@ class ContextOrigin:
         self._build = build
         self._instruction = instruction
         self._into = False
-        self._selections: list[Selection] = []
+        self.selections: list[Selection] = []
         self._opened: list[adding.Added] = []
         documents = {heredoc.name: heredoc for heredoc in instruction.heredocs}
         sources = [source for source in instruction.sources if _document(source) not in documents]
@@ -74,14 +80,14 @@ class ContextOrigin:
             raise
         inline = [(name, heredoc.body.encode()) for name, heredoc in documents.items()]
         if inline:
-            self._selections.append(selection.inline(inline))
-        self._into |= len(self._selections) > 1
+            self.selections.append(selection.inline(inline))
+        self._into |= len(self.selections) > 1
 
     def _select(self, sources: Sequence[str], place: Place | None) -> Selection:
         if place is None:
             raise PodError("there is no build context to copy from", hint="name a directory: pod build DIRECTORY")
-        self._selections.append(selection.select(place.root, sources, _wanted(self._instruction, place)))
-        return self._selections[-1]
+        self.selections.append(selection.select(place.root, sources, _wanted(self._instruction, place)))
+        return self.selections[-1]
 
     def _add(self, instruction: Add, source: str, place: Place | None) -> None:
         """Take a source of ADD: an archive of the context is unpacked, one from the web only if that is said."""
@@ -97,28 +103,28 @@ class ContextOrigin:
             found = self._select([source], place)
             if instruction.unpack is False:
                 return
-        self._selections.remove(found)
+        self.selections.remove(found)
         self._keep(adding.expand(found, workshop))
 
     def _keep(self, added: adding.Added) -> None:
         self._opened.append(added)
-        self._selections += added.selections
+        self.selections += added.selections
         self._into |= added.into
 
     def digest(self) -> str:
         """Return what tells these files from others."""
-        return ",".join(digests.digest(one, self._build.known_digests) for one in self._selections)
+        return ",".join(digests.digest(one, self._build.known_digests) for one in self.selections)
 
     def told(self, digest: str) -> str:
         """Return what the image's history calls the files."""
-        trees = [tree for one in self._selections for tree in one.trees]
+        trees = [tree for one in self.selections for tree in one.trees]
         kind = "multi" if len(trees) > 1 else "file" if trees and trees[0].name else "dir"
         return f"{kind}:{digest.removeprefix('sha256:')}"
 
     def fork(self, snapshot: Snapshot, state: State) -> worker.Worker:
         """Start the process that copies them into a snapshot."""
         engine, into = self._build.engine, self._into
-        return _fork(engine, snapshot, self._instruction, state, lambda: self._selections, into=into)
+        return _fork(engine, snapshot, self._instruction, state, lambda: self.selections, into=into)
 
     def close(self) -> None:
         """Close what was got from elsewhere."""

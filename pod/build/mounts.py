@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from pod.build import caches, keys, stages
 from pod.build.context import digests, selection
 from pod.build.options import Place
+from pod.build.reading import read_ahead
 from pod.build.scheduling import Needs
 from pod.build.snapshots import base
 from pod.containers.rootfs.overlay import Overlay, mount_overlay
@@ -141,6 +142,7 @@ def _bind(build: Build, node: Node, mounts: Mounts, mount: Mount, target: str) -
         rules, named = place.ignored.rules, place.ignored.path
         wanted = selection.Wanted(rules=rules, shown=place.shown, ignored_by=named)
         chosen = selection.select(place.root, [mount.source or "."], wanted)
+        yield from read_ahead([chosen], build.known_digests)
         mounts.digests.append(digests.digest(chosen, build.known_digests))
         mounts.keep_fds.append(place.root)
         _add_bind(build, mounts, mount, target, lambda _: _again(place))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
     from storage.interrupts import Interrupts
+    from storage.worker import Worker
 
 Result = TypeVar("Result")
 
@@ -25,6 +26,18 @@ class Needs:
     """What a stage yields that cannot go on without another one's end."""
 
     stage: int
+
+
+def settled(worker: Worker) -> Generator[int | Needs, None, None]:
+    """Wait for the end of a process; one that is not waited for to its end is killed."""
+    ended = False
+    try:
+        while not ended:
+            yield worker.fileno()
+            ended = worker.advance()
+    finally:
+        if not ended:
+            worker.kill()
 
 
 class Schedule(Generic[Result]):

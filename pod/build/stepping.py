@@ -12,13 +12,14 @@ from pod.build.evaluation import State, StepLayer
 from pod.build.language import instructions as language
 from pod.build.language.parser import parse_trigger
 from pod.build.language.predefined import PROXIES
-from pod.build.scheduling import Needs
+from pod.build.scheduling import Needs, settled
 from pod.build.watching import StepPlace
 from pod.errors import PodError
 from runtime.errors import OCIRuntimeError
 from storage import adopting
 from storage.build_cache import Step
 from storage.errors import StorageError
+from storage.interrupts import InterruptedByError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from pod.build.language.instructions import Instruction
     from pod.build.snapshots import Snapshot
     from pod.build.stages import Node
-    from storage.worker import Worker
 
     Wait = Generator[int | Needs, None, None]
 
@@ -112,7 +112,7 @@ class StageBuild:
         """Take one step; what fails is told with the step's text."""
         try:
             return (yield from self._take(state, written))
-        except StepError:
+        except (StepError, InterruptedByError):
             self.build.watcher.failed(self._place)
             raise
         except (PodError, StorageError, OCIRuntimeError) as error:
@@ -308,15 +308,3 @@ class StageBuild:
 
     def _entry(self, step: Step, text: str) -> dict[str, Any]:
         return {"created": result.moment(step.made), "created_by": text}
-
-
-def settled(worker: Worker) -> Wait:
-    """Wait for the end of a process; one that is not waited for to its end is killed."""
-    ended = False
-    try:
-        while not ended:
-            yield worker.fileno()
-            ended = worker.advance()
-    finally:
-        if not ended:
-            worker.kill()

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import http.server
 import os
 import shutil
+import signal
 import subprocess
+import threading
+import time
 
 import pytest
 
@@ -78,7 +83,9 @@ def test_times_before_1970(box: Pod, busybox: str) -> None:
     box.run("system", "check")
 
 
-@pytest.mark.parametrize("words", [("builder", "prune"), ("image", "prune", "--build-cache"), ("system", "prune", "-a")])
+@pytest.mark.parametrize(
+    "words", [("builder", "prune"), ("image", "prune", "--build-cache"), ("system", "prune", "-a")]
+)
 def test_caches_of_run_are_pruned(box: Pod, busybox: str, words: tuple[str, ...]) -> None:
     step = "RUN --mount=type=cache,target=/c dd if=/dev/zero of=/c/x bs=1k count=2000"
     build(box, f"FROM {busybox}\n{step}\n")
@@ -109,3 +116,66 @@ def test_an_image_in_one_layer_without_a_step(box: Pod, busybox: str) -> None:
     assert run(box, "flat", "cat", "/one") == "1"
     build(box, "FROM scratch\n", "--squash-all", "-t", "empty")
     box.run("system", "check")
+
+
+def interrupt(box: Pod, directory: str) -> float:
+    """Interrupt a build in its second step; return how long it took to end after that."""
+    started = box.start("build", "--network", "none", directory, stderr=subprocess.DEVNULL)
+    assert started.stdout is not None
+    for line in started.stdout:
+        if line.startswith(b"STEP 2/"):
+            break
+    time.sleep(0.5)
+    assert started.poll() is None
+    before = time.monotonic()
+    started.send_signal(signal.SIGINT)
+    assert started.wait(timeout=60) == 130
+    started.stdout.close()
+    assert os.listdir(f"{box.root}/staging") == []
+    return time.monotonic() - before
+
+
+def test_an_interrupted_download(box: Pod, busybox: str) -> None:
+    release = threading.Event()
+
+    class Slow(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "1000")
+            self.end_headers()
+            self.wfile.write(b"x")
+            release.wait(30)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Slow)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        text = f"FROM {busybox}\nADD http://127.0.0.1:{server.server_address[1]}/x /\n"
+        assert interrupt(box, context(box, text)) < 5
+    finally:
+        release.set()
+        server.shutdown()
+        server.server_close()
+
+
+def test_an_interrupted_look_at_the_context(box: Pod, busybox: str) -> None:
+    directory = context(box, f"FROM {busybox}\nCOPY large /\n")
+    with open(f"{directory}/large", "wb") as file:
+        file.truncate(1 << 40)
+    assert interrupt(box, directory) < 5
+
+
+def test_what_is_read_in_a_process_of_its_own_is_known_later(box: Pod, busybox: str) -> None:
+    directory = context(box, f"FROM {busybox} AS large\nCOPY large /\n")
+    content = b"".join(bytes([number]) * (1 << 20) for number in range(70))
+    with open(f"{directory}/large", "wb") as file:
+        file.write(content)
+    expected = hashlib.sha256(content).digest()
+    box.run("build", "-t", "large", directory)
+    [name] = os.listdir(f"{box.root}/build/digests")
+    with open(f"{box.root}/build/digests/{name}", "rb") as file:
+        assert expected in file.read()
+    assert "Using cache" in box.run("build", directory).stdout
+    assert run(box, "large", "sha256sum", "/large").split()[0] == expected.hex()

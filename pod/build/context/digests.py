@@ -14,13 +14,28 @@ from pod.errors import PodError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pod.build.context.known import KnownDigests
     from pod.build.context.selection import Entry, Selection
 
 _READ = 1 << 20
 _SET_IDS = stat.S_ISUID | stat.S_ISGID
 _KIND = 0o170000
+# What is read in less than about a second: bytes, and what it takes to open a file as if that were bytes.
+_LONG = 64 << 20
+_OPENING = 16 << 10
 _READ_KINDS = (stat.S_IFREG, stat.S_IFDIR)
+
+
+def takes_long(selections: Sequence[Selection], digests: KnownDigests) -> bool:
+    """Tell whether the contents that are not known are many or large."""
+    files = [entry.status for one in selections for tree in one.trees for entry in tree.entries]
+    return _cost(files) > _LONG and _cost([status for status in files if digests.find(status) is None]) > _LONG
+
+
+def _cost(files: Sequence[os.stat_result]) -> int:
+    return sum([status.st_size for status in files]) + _OPENING * len(files)
 
 
 def digest(selection: Selection, digests: KnownDigests) -> str:

@@ -53,7 +53,7 @@ class KnownDigests:
         self._path = path
         self._stored: dict[bytes, bytes] = {}
         self._used: dict[bytes, bytes] = {}
-        self._changed = False
+        self._learned: dict[bytes, bytes] = {}  # since it was saved
         if path:
             with contextlib.suppress(OSError), open(path, "rb") as file:
                 self._stored = dict(_records(file.read()))
@@ -73,8 +73,17 @@ class KnownDigests:
         latest = max(status.st_mtime_ns, status.st_ctime_ns)
         coarse = status.st_mtime_ns % _SECOND == 0 and status.st_ctime_ns % _SECOND == 0
         if latest + (_COARSE_TICK if coarse else _TICK) < started:
-            self._used[key(status)] = digest
-            self._changed = True
+            self.add({key(status): digest})
+
+    def add(self, learned: dict[bytes, bytes]) -> None:
+        """Remember what another process has learned."""
+        self._used |= learned
+        self._learned |= learned
+
+    def take_learned(self) -> dict[bytes, bytes]:
+        """Return what was learned since the last call, for a process that saves it."""
+        learned, self._learned = self._learned, {}
+        return learned
 
     def save(self) -> None:
         """Write what is known now, in one step; a disk that is full, or only read, keeps what it had.
@@ -84,7 +93,7 @@ class KnownDigests:
         if not self._path:
             return
         _remove_unused(os.path.dirname(self._path), time.time() - _UNUSED_SECONDS)
-        if not self._changed:
+        if not self._learned:
             with contextlib.suppress(OSError):
                 os.utime(self._path)  # it was used
             return
@@ -99,7 +108,7 @@ class KnownDigests:
         except OSError:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
-        self._changed = False
+        self._learned = {}
 
 
 def _remove_unused(directory: str, before: float) -> None:
