@@ -117,7 +117,7 @@ class Build:
     def run(self) -> State:
         """Take the stages that are needed to their ends; return what the wanted one comes to."""
         needed = stages.needed(self.nodes, self.wanted)
-        schedule = Schedule({index: StageBuild(self, self.nodes[index]).run() for index in needed}, self.options.jobs)
+        schedule = Schedule(lambda index: StageBuild(self, self.nodes[index]).run(), needed, self.options.jobs)
         self._states = schedule.results
         schedule.run(self.interrupts)
         return self._states[self.wanted]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from pod.errors import PodError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Callable, Generator, Iterable
 
     from storage.interrupts import Interrupts
     from storage.worker import Worker
@@ -41,12 +41,18 @@ def settled(worker: Worker) -> Generator[int | Needs, None, None]:
 
 
 class Schedule(Generic[Result]):
-    """Takes stages to their ends: at most `jobs` of them at once, 0 for all."""
+    """Takes stages to their ends: at most `jobs` of them at once, 0 for all.
 
-    def __init__(self, stages: Mapping[int, Generator[int | Needs, None, Result]], jobs: int) -> None:
+    `begin` gives a stage; one that no one knew of before another needs it (a trigger of an image does) begins then.
+    """
+
+    def __init__(
+        self, begin: Callable[[int], Generator[int | Needs, None, Result]], stages: Iterable[int], jobs: int
+    ) -> None:
         self.results: dict[int, Result] = {}
-        self._stages = dict(stages)
-        self._jobs = jobs or len(stages)
+        self._begin = begin
+        self._stages = {index: begin(index) for index in stages}
+        self._jobs = jobs
         self._waiting: dict[int, int | Needs | None] = {}  # of those that have begun; None: for nothing any more
 
     def run(self, interrupts: Interrupts) -> None:
@@ -73,24 +79,28 @@ class Schedule(Generic[Result]):
 
     def _may_go_on(self, index: int) -> bool:
         if index not in self._waiting:
-            return self._active() < self._jobs
+            return self._has_room()
         waits = self._waiting[index]
         if isinstance(waits, Needs):
-            return waits.stage in self.results and self._active() < self._jobs
+            return waits.stage in self.results and self._has_room()
         return waits is None
 
-    def _active(self) -> int:
-        return sum(not isinstance(waits, Needs) for waits in self._waiting.values())
+    def _has_room(self) -> bool:
+        active = sum(not isinstance(waits, Needs) for waits in self._waiting.values())
+        return not self._jobs or active < self._jobs
 
     def _step(self, index: int) -> None:
         try:
-            self._waiting[index] = next(self._stages[index])
+            self._waiting[index] = waits = next(self._stages[index])
         except StopIteration as end:
             self.results[index] = end.value
             self._forget(index)
+            return
         except BaseException:
             self._forget(index)
             raise
+        if isinstance(waits, Needs) and waits.stage not in {*self.results, *self._stages}:
+            self._stages[waits.stage] = self._begin(waits.stage)
 
     def _forget(self, index: int) -> None:
         del self._stages[index]

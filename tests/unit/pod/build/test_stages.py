@@ -85,8 +85,7 @@ def test_stages_take_turns(jobs: int, expected: list[str]) -> None:
     reader, writer = os.pipe()
     os.close(writer)
     schedule = Schedule(
-        {number: staged(log, name, 0 if name == "c" else None, os.dup(reader)) for number, name in enumerate("abc")},
-        jobs,
+        lambda number: staged(log, "abc"[number], 0 if number == 2 else None, os.dup(reader)), range(3), jobs
     )
     with Interrupts() as interrupts:
         schedule.run(interrupts)
@@ -101,12 +100,25 @@ def test_a_stage_that_fails_ends_the_others() -> None:
 
     log: list[str] = []
     reader, writer = os.pipe()
-    schedule = Schedule({0: staged(log, "a", None, reader), 1: failing()}, 0)
+    begun = [staged(log, "a", None, reader), failing()]
+    schedule = Schedule(lambda number: begun[number], range(2), 0)
     with Interrupts() as interrupts, pytest.raises(PodError):
         schedule.run(interrupts)
     assert log == ["a begins", "a ends"]
     os.close(reader)
     os.close(writer)
+
+
+@pytest.mark.parametrize("jobs", [0, 1])
+def test_a_stage_that_only_a_trigger_needs_begins_late(jobs: int) -> None:
+    log: list[str] = []
+    reader, writer = os.pipe()
+    os.close(writer)
+    schedule = Schedule(lambda number: staged(log, "ab"[number], 0 if number else None, os.dup(reader)), [1], jobs)
+    with Interrupts() as interrupts:
+        schedule.run(interrupts)
+    assert schedule.results == {0: "a", 1: "b"}
+    assert log == ["b begins", "a begins", "a ends", "b goes on", "b ends"]
 
 
 def env(**pairs: str) -> Env:
