@@ -211,8 +211,8 @@ class Build:
         config = dict(state.config)
         if options.labels:
             config["Labels"] = {**(config.get("Labels") or {}), **dict(options.labels)}
-        env = {**state.environment, **dict(options.environment)}
-        config["Env"] = [f"{name}={value}" for name, value in env.items() if name not in options.no_environment]
+        env = state.environment.items()
+        config["Env"] = [f"{name}={value}" for name, value in env if name not in options.no_environment]
         state = replace(state, config=config, created=state.created or time.time())
         return squashing.squashed(self.engine, state) if options.squash_all else state
 

@@ -102,11 +102,20 @@ class StageBuild:
         node = self.node
         if node.base is not None:
             yield Needs(node.base)
-            return self.build.state_of(node.base)
+            return replace(self.build.state_of(node.base), has_command=False)
         if node.image == "scratch":
             config = evaluation.with_path({})
-            return State(key=keys.of_image("", {}), config=config, created=time.time())
-        return self.build.image_state(node.image, node.stage.base.platform)
+            return self._with_environment(State(key=keys.of_image("", {}), config=config, created=time.time()))
+        return self._with_environment(self.build.image_state(node.image, node.stage.base.platform))
+
+    def _with_environment(self, state: State) -> State:
+        """Let a stage begin with the variables of --env; ENV may change them (podman-build(1))."""
+        pairs = self.build.options.environment
+        if not pairs:
+            return state
+        env = language.Env(line=0, end_line=0, text="", pairs=pairs)
+        key = keys.of_setting(state, env, format=self.build.options.format)
+        return replace(evaluation.apply(state, env), key=key)
 
     def _attempt(self, state: State, written: Instruction) -> Generator[int | Needs, None, State]:
         """Take one step; what fails is told with the step's text."""
