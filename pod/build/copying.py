@@ -67,8 +67,7 @@ class ContextOrigin:
         self._into = False
         self.selections: list[Selection] = []
         self._opened: list[adding.Added] = []
-        documents = {heredoc.name: heredoc for heredoc in instruction.heredocs}
-        sources = [source for source in instruction.sources if _document(source) not in documents]
+        sources = instruction.sources
         try:
             if isinstance(instruction, Add):
                 for source in sources:
@@ -78,9 +77,7 @@ class ContextOrigin:
         except BaseException:
             self.close()
             raise
-        inline = [(name, heredoc.body.encode()) for name, heredoc in documents.items()]
-        if inline:
-            self.selections.append(selection.inline(inline))
+        self.selections += _documents(instruction)
         self._into |= len(self.selections) > 1
 
     def _select(self, sources: Sequence[str], place: Place | None) -> Selection:
@@ -156,20 +153,25 @@ class LayersOrigin:
 
     def fork(self, snapshot: Snapshot, state: State) -> worker.Worker:
         """Start the process that copies them into a snapshot."""
+        sources, documents = self._instruction.sources, _documents(self._instruction)
 
         def selections() -> list[Selection]:
+            if not sources:
+                return documents
             target = f"{snapshot.staging.path}/from"
             os.makedirs(target, 0o700, exist_ok=True)
             mount_overlay(seen(self._engine, [layer.key for layer in self._layers], target))
             root = os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            return [selection.select(root, self._instruction.sources, _wanted(self._instruction, None))]
+            return [selection.select(root, sources, _wanted(self._instruction, None)), *documents]
 
-        return _fork(self._engine, snapshot, self._instruction, state, selections)
+        into = bool(sources and documents)
+        return _fork(self._engine, snapshot, self._instruction, state, selections, into=into)
 
 
-def _document(source: str) -> str:
-    """Return the name of the document that a source stands for, if it is one."""
-    return source.removeprefix("<<").removeprefix("-").strip("'\"") if source.startswith("<<") else ""
+def _documents(instruction: FileInstruction) -> list[Selection]:
+    """Return the files that an instruction brings itself, if there are any; of two with one name the last."""
+    named = {heredoc.name: heredoc.body.encode() for heredoc in instruction.heredocs}
+    return [selection.inline(list(named.items()))] if named else []
 
 
 def _wanted(instruction: FileInstruction, place: Place | None) -> selection.Wanted:

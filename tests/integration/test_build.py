@@ -153,6 +153,26 @@ CMD ["/bin/cat", "/data/one", "/data/base"]
     assert failed.stderr.startswith('Error: The target "three" was not found in the provided Dockerfile\n')
 
 
+def test_an_entrypoint_drops_the_command_of_the_stage_below(box: Pod, busybox: str) -> None:
+    text = f'FROM {busybox} AS one\nCMD ["old"]\nFROM one\nENTRYPOINT ["echo", "new"]\n'
+    build(box, text, "-t", "x")
+    assert run(box, "x") == "new"
+
+
+def test_a_trigger_takes_files_of_a_stage(box: Pod, busybox: str) -> None:
+    build(box, f"FROM {busybox}\nONBUILD COPY --from=files /a /b\n", "--format", "docker", "-t", "below")
+    text = "FROM scratch AS files\nCOPY a /a\nFROM localhost/below\n"
+    build(box, text, "--pull=never", "-t", "x", files={"a": "1"})
+    assert run(box, "x", "cat", "/b") == "1"
+
+
+def test_a_document_beside_files_of_a_stage(box: Pod, busybox: str) -> None:
+    text = f"FROM {busybox} AS one\nRUN echo file > /file\nFROM {busybox}\n"
+    text += "COPY --from=one /file <<document /d/\ntext\ndocument\n"
+    build(box, text, "-t", "x")
+    assert run(box, "x", "cat", "/d/file", "/d/document") == "file\ntext"
+
+
 def test_stages_whose_names_are_arguments(box: Pod, busybox: str) -> None:
     text = f"""\
 ARG FIRST=one

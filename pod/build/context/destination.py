@@ -46,7 +46,7 @@ def find(root: int, destination: str, workdir: str, *, into: bool) -> Place:
 def make(root: int, directory: str, owner: tuple[int, int], *, lenient: bool = False) -> None:
     """Make a directory with those above it, all of this owner and 0755; those that are there stay as they are."""
     missing: list[str] = []
-    path = posixpath.normpath(f"/{directory}")
+    path = posixpath.normpath(f"/{directory.lstrip('/')}")
     while True:
         try:
             os.close(inroot.open_path(root, path, _DIRECTORY))

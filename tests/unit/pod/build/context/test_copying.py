@@ -374,3 +374,11 @@ def test_owners(place: Place) -> None:
         assert (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) == (*expected, mode)
         above = (place.rootfs / to[1:]).stat()
         assert (above.st_uid, above.st_gid) == (change.owner or (0, 0))
+
+
+def test_a_file_where_a_directory_is_to_be(place: Place) -> None:
+    place.write(a="a")
+    (place.rootfs / "file").write_text("")
+    with pytest.raises(PodError) as caught:
+        place.copy("a", to="/file/below/b")
+    assert str(caught.value) == "destination /file/below: /file/below is not a directory"
