@@ -7,17 +7,17 @@ Source: the Dockerfile reference, RUN --mount.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import posixpath
-import signal
+import re
 import stat
+from contextlib import suppress
 from dataclasses import dataclass, field
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from pod.build import caches, keys, stages
-from pod.build.context import digests, selection
+from pod.build import keys, stages
+from pod.build.cache_mounts import Caches
+from pod.build.context import digests, resolution, selection
 from pod.build.options import Place
 from pod.build.reading import read_ahead
 from pod.build.scheduling import Needs
@@ -25,7 +25,7 @@ from pod.build.snapshots import base
 from pod.containers.rootfs.overlay import Overlay, mount_overlay
 from pod.errors import PodError
 from runtime import inroot, kernel, syscalls
-from storage import worker
+from storage.file_data import copy_data
 from storage.rootfs import stack
 
 if TYPE_CHECKING:
@@ -44,38 +44,35 @@ SCRIPT = "/dev/pipes/script"
 _SECRETS = "/run/secrets"
 _AGENT = "/run/buildkit/ssh_agent.{}"
 _EVERYBODY = 0o1777
+_MAGIC = re.compile(r"[*?\[\\]")  # which a mount takes as it is
 
 
 @dataclass
 class Attached:
-    """One mount: where to, whether on a directory, and what makes its source in the monitor, given a new path."""
+    """One mount: where to, and what makes its source in the monitor, given a new path."""
 
     target: str
-    is_directory: bool
     make: Callable[[str], dict[str, Any]]
 
 
 @dataclass
 class Mounts:
-    """The mounts of a step, what they come to in its key, and what must be held until its end."""
+    """The mounts of a step, what they come to in its key, and what must be held until its end.
+
+    `env` are variables that only its process has: a secret is to be in no document of the container.
+    """
 
     attached: list[Attached] = field(default_factory=list)
     digests: list[str] = field(default_factory=list)
     env: dict[str, str] = field(default_factory=dict)
     keep_fds: list[int] = field(default_factory=list)
-    _holders: list[worker.Worker] = field(default_factory=list)
+    caches: Caches = field(default_factory=Caches)
 
-    def stubs(self, directory: str) -> None:
-        """Make what the mounts are mounted on, below a directory."""
-        for one in self.attached:
-            path = f"{directory}{posixpath.normpath(one.target)}"
-            os.makedirs(path if one.is_directory else os.path.dirname(path), 0o755, exist_ok=True)
-            if not one.is_directory and not os.path.lexists(path):
-                with open(path, "xb"):
-                    pass
+    def attach(self, place: str, stubs: str, document: dict[str, Any]) -> None:
+        """Make the sources in a private tmpfs at `place`, and put the mounts into the runtime spec; in the monitor.
 
-    def attach(self, place: str, document: dict[str, Any]) -> None:
-        """Make the sources in a private tmpfs at `place`, and put the mounts into the runtime spec; in the monitor."""
+        What they are mounted on is made below the directory `stubs`, which is no part of a mounted overlay yet.
+        """
         if not self.attached:
             return
         os.mkdir(place, 0o700)
@@ -83,32 +80,27 @@ class Mounts:
         syscalls.mount(None, place, None, kernel.MS_PRIVATE)
         for number, one in enumerate(self.attached):
             entry = one.make(f"{place}/{number}")
+            _make_stub(f"{stubs}{posixpath.normpath(one.target)}", entry)
             document["mounts"].append({"destination": one.target, **entry})
 
     def close(self) -> None:
         """Let go of locks."""
-        for holder in self._holders:
-            holder.kill()
+        self.caches.release()
 
-    def hold(self, path: str) -> Generator[int | Needs, None, None]:
-        """Take the lock of a file, however long that takes."""
 
-        def run(report: Callable[[int], None]) -> dict[str, Any]:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            report(1)
-            while True:
-                signal.pause()
-
-        holder = worker.fork(worker.Worker, run, "lock cache")
-        self._holders.append(holder)
-        yield holder.fileno()
-        if holder.advance():
-            holder.values()  # which says what went wrong
+def _make_stub(path: str, entry: dict[str, Any]) -> None:
+    """Make what a mount is mounted on: a directory or a file, as its source is."""
+    if entry["type"] == "tmpfs" or os.path.isdir(entry["source"]):
+        os.makedirs(path, 0o755, exist_ok=True)
+        return
+    os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
+    if not os.path.lexists(path):
+        with open(path, "xb"):
+            pass
 
 
 def gather(build: Build, node: Node, state: State, instruction: Run) -> Gathering:
-    """Settle the mounts of a RUN; waits for stages and locks. Raises PodError for what cannot be had."""
+    """Settle the mounts of a RUN; waits for stages. Raises PodError for what cannot be had."""
     mounts = Mounts()
     try:
         for number, mount in enumerate(instruction.mounts):
@@ -118,9 +110,9 @@ def gather(build: Build, node: Node, state: State, instruction: Run) -> Gatherin
                 case "bind":
                     yield from _bind(build, node, mounts, mount, target)
                 case "cache":
-                    yield from _cache(build, mounts, mount, target)
+                    _cache(build, mounts, mount, target)
                 case "tmpfs":
-                    mounts.attached.append(Attached(target, True, _memory(mount)))
+                    mounts.attached.append(Attached(target, _memory(mount)))
                 case "secret":
                     _secret(build, mounts, mount, target)
                 case "ssh":
@@ -133,17 +125,19 @@ def gather(build: Build, node: Node, state: State, instruction: Run) -> Gatherin
 
 def script(mounts: Mounts, text: str) -> None:
     """Let a step have a document of the Containerfile as a program."""
-    mounts.attached.append(Attached(SCRIPT, False, _document(text.encode(), 0o755, 0, 0)))
+    mounts.attached.append(Attached(SCRIPT, _document(text.encode(), 0o755, 0, 0)))
 
 
 def _bind(build: Build, node: Node, mounts: Mounts, mount: Mount, target: str) -> Generator[int | Needs, None, None]:
     place: Place | str | None = build.options.contexts.get(mount.from_) if mount.from_ else build.options.context
     if isinstance(place, Place):
-        rules, named = place.ignored.rules, place.ignored.path
-        wanted = selection.Wanted(rules=rules, shown=place.shown, ignored_by=named)
-        chosen = selection.select(place.root, [mount.source or "."], wanted)
-        yield from read_ahead([chosen], build.known_digests)
-        mounts.digests.append(digests.digest(chosen, build.known_digests))
+        try:
+            mounts.digests.append((yield from _shown(build, place, mount.source)))
+        except PodError as error:
+            if not isinstance(error.__cause__, PermissionError):
+                raise
+            # Something in it is not this user's to read: a step that may do without it is done each time.
+            mounts.digests.append(os.urandom(32).hex())
         mounts.keep_fds.append(place.root)
         _add_bind(build, mounts, mount, target, lambda _: _again(place))
         return
@@ -158,7 +152,16 @@ def _bind(build: Build, node: Node, mounts: Mounts, mount: Mount, target: str) -
         layers, identity = build.layers(image), image.id
     mounts.digests.append(identity)
     lowers = [*stack(build.engine.store, [layer.key for layer in layers]), *_nothing(build.engine)]
-    _add_bind(build, mounts, mount, target, lambda path: _overlay(build.engine, lowers, f"{path}-from"), lowers)
+    _add_bind(build, mounts, mount, target, lambda path: _overlay(build.engine, lowers, f"{path}-from"))
+
+
+def _shown(build: Build, place: Place, source: str) -> Generator[int | Needs, None, str]:
+    """Return what tells all that a mount of a context shows from other things: files that COPY ignores, owners too."""
+    wanted = selection.Wanted(from_image=True, shown=place.shown)
+    chosen = selection.select(place.root, [_MAGIC.sub(r"\\\g<0>", source) or "."], wanted)
+    yield from read_ahead([chosen], build.known_digests)
+    root = resolution.find(place.root, selection.normalized(source)).status
+    return f"{digests.digest(chosen, build.known_digests)} {root.st_mode:o} {root.st_uid} {root.st_gid}"
 
 
 def _again(place: Place) -> int:
@@ -186,47 +189,41 @@ def _overlay(engine: Engine, lowers: list[str], target: str, *, upper: str = "")
     return os.open(target, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
-def _add_bind(
-    build: Build,
-    mounts: Mounts,
-    mount: Mount,
-    target: str,
-    root: Callable[[str], int],
-    lowers: Sequence[str] = (),
-) -> None:
+def _add_bind(build: Build, mounts: Mounts, mount: Mount, target: str, root: Callable[[str], int]) -> None:
     """Add the mount of what lies at a path of a tree; what is written to it is thrown away."""
-    source = posixpath.normpath(f"/{mount.source}")
+    source = f"/{selection.normalized(mount.source)}"
 
     def make(path: str) -> dict[str, Any]:
-        found = inroot.open_path(root(path), source, os.O_PATH)
-        is_directory = stat.S_ISDIR(os.fstat(found).st_mode)
-        if mount.read_only is False and is_directory:
+        tree = root(path)
+        found = inroot.open_path(tree, source, os.O_PATH)
+        os.close(tree)
+        mode = os.fstat(found).st_mode
+        if mount.read_only is False and stat.S_ISREG(mode):
+            _copy(found, path)
+            return _entry(path, read_only=False)
+        if mount.read_only is False and stat.S_ISDIR(mode):
             for name in ("upper", "work"):
                 os.makedirs(f"{path}-over/{name}", 0o755)
             lower = f"/proc/self/fd/{found}"
             os.close(_overlay(build.engine, [lower], path, upper=f"{path}-over"))
             return _entry(path, read_only=False)
-        _clone(found, path, is_directory=is_directory)
-        return _entry(path, read_only=mount.read_only is not False)
+        _clone(found, path, is_directory=stat.S_ISDIR(mode))
+        return _entry(path, read_only=True)
 
-    mounts.attached.append(Attached(target, _is_directory(build, mount, source, lowers), make))
+    mounts.attached.append(Attached(target, make))
 
 
-def _is_directory(build: Build, mount: Mount, source: str, lowers: Sequence[str]) -> bool:
-    """Tell whether the source of a mount is a directory, as far as that can be told before it is there."""
-    place = build.options.contexts.get(mount.from_) if mount.from_ else build.options.context
-    if isinstance(place, Place):
-        found = inroot.open_path(place.root, source, os.O_PATH)
-        try:
-            return stat.S_ISDIR(os.fstat(found).st_mode)
-        finally:
-            os.close(found)
-    for lower in lowers:
-        try:
-            return stat.S_ISDIR(os.stat(f"{lower}{source}", follow_symlinks=False).st_mode)
-        except OSError:
-            continue
-    return True
+def _copy(found: int, path: str) -> None:
+    """Copy a file, with its owner where that may be had and its mode."""
+    status = os.fstat(found)
+    reader = os.open(f"/proc/self/fd/{found}", os.O_RDONLY | os.O_CLOEXEC)
+    writer = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    copy_data(reader, writer)
+    with suppress(OSError):
+        os.fchown(writer, status.st_uid, status.st_gid)
+    os.fchmod(writer, stat.S_IMODE(status.st_mode))
+    for descriptor in (reader, writer, found):
+        os.close(descriptor)
 
 
 def _clone(found: int, path: str, *, is_directory: bool) -> None:
@@ -247,46 +244,9 @@ def _entry(source: str, *, read_only: bool, more: Sequence[str] = ()) -> dict[st
     return {"type": "bind", "source": source, "options": options}
 
 
-def _cache(build: Build, mounts: Mounts, mount: Mount, target: str) -> Generator[int | Needs, None, None]:
-    if mount.from_ or mount.source:
-        raise PodError(
-            "a cache mount that begins with files of a stage is not supported", hint="leave out from, source"
-        )
-    name = sha256(os.fsencode(mount.id or target)).hexdigest()[:32]
-    base(build.engine)  # which makes what this is in
-    directory = caches.directory(build.engine)
-    os.makedirs(directory, 0o700, exist_ok=True)
-    os.utime(directory)
-    if mount.sharing == "locked":
-        yield from mounts.hold(f"{directory}/{name}.lock")
-    path = f"{directory}/{name}"
-    if mount.sharing == "private":
-        path = yield from _own_cache(mounts, path)
-    if not os.path.isdir(path):
-        os.makedirs(path, exist_ok=True)
-        os.chown(path, mount.uid or 0, mount.gid or 0)
-        os.chmod(path, 0o755 if mount.mode is None else mount.mode)
-    mounts.attached.append(Attached(target, True, lambda _: _entry(path, read_only=bool(mount.read_only))))
-
-
-def _own_cache(mounts: Mounts, path: str) -> Generator[int | Needs, None, str]:
-    """Return the first of the caches of a name that nobody uses, and take it."""
-    number = 0
-    while _is_locked(f"{path}.{number}.lock"):
-        number += 1
-    yield from mounts.hold(f"{path}.{number}.lock")
-    return f"{path}.{number}"
-
-
-def _is_locked(path: str) -> bool:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
+def _cache(build: Build, mounts: Mounts, mount: Mount, target: str) -> None:
+    cache = mounts.caches.add(build.engine, mount, target)
+    mounts.attached.append(Attached(target, lambda _: _entry(cache.path, read_only=bool(mount.read_only))))
 
 
 def _memory(mount: Mount) -> Callable[[str], dict[str, Any]]:
@@ -309,7 +269,7 @@ def _secret(build: Build, mounts: Mounts, mount: Mount, target: str) -> None:
     if target or not mount.env:
         mode = 0o400 if mount.mode is None else mount.mode
         make = _document(data, mode, mount.uid or 0, mount.gid or 0)
-        mounts.attached.append(Attached(target or f"{_SECRETS}/{name}", False, make))
+        mounts.attached.append(Attached(target or f"{_SECRETS}/{name}", make))
 
 
 def _document(data: bytes, mode: int, uid: int, gid: int) -> Callable[[str], dict[str, Any]]:
@@ -333,4 +293,4 @@ def _ssh(build: Build, mounts: Mounts, mount: Mount, target: str, number: int) -
         return
     target = target or _AGENT.format(number)
     mounts.env.setdefault("SSH_AUTH_SOCK", target)
-    mounts.attached.append(Attached(target, False, lambda _: _entry(path, read_only=False)))
+    mounts.attached.append(Attached(target, lambda _: _entry(path, read_only=False)))

@@ -117,12 +117,19 @@ class _StepPlan(Plan):
         self._snapshot = snapshot
         self._mounts = mounts
         super().__init__(engine, container, preserve)
+        names, process = tuple(f"{name}=" for name in mounts.env), self.spec["process"]
+        env = [item for item in process["env"] if not item.startswith(names)]
+        process["env"] = [*env, *(f"{name}={value}" for name, value in mounts.env.items())]
 
     def _overlay(self) -> rootfs.Overlay:
-        stubs = f"{self.directory}/stubs"
-        self._mounts.stubs(stubs)
-        below = [stubs] if self._mounts.attached else []
+        below = [self._stubs] if self._mounts.attached else []
+        for directory in below:
+            os.mkdir(directory, 0o755)
         return self._snapshot.overlay(self.surroundings.rootfs, stubs=True, below=below)
+
+    @property
+    def _stubs(self) -> str:
+        return f"{self.directory}/stubs"
 
     def monitor_config(self) -> spawn.MonitorConfig:
         """Return what the monitor is told: to end with this command, and to tell of nothing."""
@@ -133,9 +140,10 @@ class _StepPlan(Plan):
         return config
 
     def _mount(self) -> None:
+        # What is mounted on must be there before the overlay that it is below of.
+        self._mounts.attach(f"{self.directory}/mounts", self._stubs, self.spec)
         super()._mount()
         make_directories(self.surroundings.rootfs, self.config["workdir"])
-        self._mounts.attach(f"{self.directory}/mounts", self.spec)
 
 
 def make_directories(root: str, path: str) -> None:

@@ -212,7 +212,7 @@ class StageBuild:
 
         def make(snapshot: Snapshot) -> Wait:
             options = build.run_options(state, instruction, words)
-            options.env |= gathered.env
+            yield from gathered.caches.take()
             code = yield from running.run(build.engine, snapshot, options, gathered, output, build.warn)
             if code:
                 raise StepError(instruction.text, f"while running runtime: exit status {code}", code=code)

@@ -40,6 +40,28 @@ RUN --mount=target=/context,rw echo new > /context/a && cat /context/a >> /said
     assert run(box, "bound", "cat", "/said") == "a\nc\nother\nnew"
 
 
+def test_what_is_written_to_a_mounted_file_is_thrown_away(box: Pod, busybox: str) -> None:
+    text = f"""\
+FROM {busybox}
+RUN --mount=type=bind,source=file,target=/f,rw cat /f > /said && echo new > /f && cat /f >> /said
+"""
+    build(box, text, "-t", "bound", files={"file": "old\n"})
+    assert run(box, "bound", "cat", "/said") == "old\nnew"
+    with open(f"{box.directory}/context/file") as file:
+        assert file.read() == "old\n"
+
+
+def test_links_of_an_image_are_not_the_hosts(box: Pod, busybox: str) -> None:
+    text = f"""\
+FROM {busybox} AS other
+RUN ln -s /usr/bin /l && mkdir -p /usr/bin/python3 && echo image > /usr/bin/python3/file
+FROM {busybox}
+RUN --mount=from=other,source=/l/python3,target=/m cat /m/file > /said
+"""
+    build(box, text, "-t", "bound")
+    assert run(box, "bound", "cat", "/said") == "image"
+
+
 def test_caches_and_memory(box: Pod, busybox: str) -> None:
     text = f"""\
 FROM {busybox}
@@ -64,6 +86,45 @@ def test_a_locked_cache_is_one_steps_at_a_time(box: Pod, busybox: str) -> None:
     build(box, text)
     assert time.monotonic() - began >= 4
     build(box, text.replace("locked", "private"))
+
+
+def test_locked_caches_are_taken_together(box: Pod, busybox: str) -> None:
+    a, b = (f"--mount=type=cache,id={name},sharing=locked,target=/{name}" for name in "ab")
+    text = f"FROM {busybox} AS one\nRUN {a} {b} --mount=type=cache,id=a,sharing=locked,target=/c sleep 1\n"
+    text += f"FROM {busybox} AS two\nRUN {b} {a} sleep 1; :\nFROM scratch\n"
+    text += "COPY --from=one /bin/true /one\nCOPY --from=two /bin/true /two\n"
+    directory = context(box, text)
+    started = box.start("build", "--network", "none", directory, stderr=subprocess.DEVNULL)
+    try:
+        assert started.communicate(timeout=60) is not None
+        assert started.returncode == 0
+    finally:
+        started.kill()
+
+
+def test_a_known_step_waits_for_no_lock(box: Pod, busybox: str) -> None:
+    text = f"FROM {busybox}\nRUN --mount=type=cache,id=a,sharing=locked,target=/a [ ! -e /a/wait ] || sleep 20\n"
+    build(box, text)
+    slow = f"FROM {busybox}\nRUN --mount=type=cache,id=a,sharing=locked,target=/a echo holds && sleep 20\n"
+    started = box.start("build", "--network", "none", context(box, slow), stderr=subprocess.DEVNULL)
+    assert started.stdout is not None
+    try:
+        assert any(line == b"holds\n" for line in started.stdout)
+        began = time.monotonic()
+        assert "Using cache" in build(box, text).stdout
+        assert time.monotonic() - began < 10
+    finally:
+        started.terminate()
+        started.wait()
+        started.stdout.close()
+
+
+def test_a_variable_with_a_secret_is_in_no_file(box: Pod, busybox: str) -> None:
+    text = f"FROM {busybox}\nRUN --mount=type=secret,id=s,env=S [ ${{#S}} = 11 ]\n"
+    directory = context(box, text)
+    box.run("build", "--network", "none", "--secret", "id=s,env=MINE", directory, env={"MINE": "zyzzyvaquux"})
+    found = subprocess.run(["grep", "-rla", "zyzzyvaquux", box.root], capture_output=True, text=True, check=False)
+    assert found.stdout == ""
 
 
 def test_secrets_are_in_no_layer(box: Pod, busybox: str) -> None:

@@ -1,0 +1,114 @@
+"""RUN --mount=type=cache: directories that outlive a step, and which of them a step has to itself.
+
+A lock is held by a process of its own, for this one must not wait. A step takes all its locks at once, sorted, when it
+waits for nothing else any more, and none if its result is known: so no two steps wait for each other.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from pod.build import caches
+from pod.build.snapshots import base
+from pod.errors import PodError
+from storage import worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from typing import Any
+
+    from pod.build.language.instructions import Mount
+    from pod.engine import Engine
+
+
+@dataclass
+class Cache:
+    """One cache; a private one gets its number, and with that its path, when it is taken."""
+
+    path: str
+    mount: Mount
+
+    def make(self) -> None:
+        """Make the directory if it is missing."""
+        if not os.path.isdir(self.path):
+            os.makedirs(self.path, exist_ok=True)
+            os.chown(self.path, self.mount.uid or 0, self.mount.gid or 0)
+            os.chmod(self.path, 0o755 if self.mount.mode is None else self.mount.mode)
+
+
+@dataclass
+class Caches:
+    """The caches of a step."""
+
+    _all: list[Cache] = field(default_factory=list)
+    _holders: list[worker.Worker] = field(default_factory=list)
+
+    def add(self, engine: Engine, mount: Mount, target: str) -> Cache:
+        """Add one that is to be mounted at a place. Raises PodError for what cannot be had."""
+        if mount.from_ or mount.source:
+            raise PodError(
+                "a cache mount that begins with files of a stage is not supported", hint="leave out from, source"
+            )
+        base(engine)  # which makes what this is in
+        directory = caches.directory(engine)
+        os.makedirs(directory, 0o700, exist_ok=True)
+        os.utime(directory)
+        name = sha256(os.fsencode(mount.id or target)).hexdigest()[:32]
+        self._all.append(Cache(f"{directory}/{name}", mount))
+        return self._all[-1]
+
+    def take(self) -> Generator[int, None, None]:
+        """Make the caches this step's until `release`, however long that takes."""
+        locked = sorted({cache.path for cache in self._all if cache.mount.sharing == "locked"})
+        if locked:
+            yield from self._hold(lambda: sum(_lock(f"{path}.lock") for path in locked), [])
+        for cache in self._all:
+            if cache.mount.sharing == "private":
+                numbers: list[int] = []
+                yield from self._hold(lambda path=cache.path: _first_free(path), numbers)  # type: ignore[misc]
+                cache.path = f"{cache.path}.{numbers[0]}"
+            cache.make()
+
+    def release(self) -> None:
+        """Let go of what was taken."""
+        for holder in self._holders:
+            holder.kill()
+        self._holders.clear()
+
+    def _hold(self, take: Callable[[], int], told: list[int]) -> Generator[int, None, None]:
+        """Start a process that takes locks and keeps them; wait until it has them, and append what it tells."""
+
+        def run(report: Callable[[int], None]) -> dict[str, Any]:
+            report(take())
+            while True:
+                signal.pause()
+
+        holder = worker.fork(worker.Worker, run, "lock cache", told.append)
+        self._holders.append(holder)
+        yield holder.fileno()
+        if holder.advance():
+            holder.values()  # which says what went wrong
+
+
+def _lock(path: str, *, wait: bool = True) -> bool:
+    """Lock a file for as long as this process lives; False if it is another's."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        os.close(descriptor)
+        return False
+    return True
+
+
+def _first_free(path: str) -> int:
+    """Take the first of the caches of a name that nobody uses; return its number."""
+    number = 0
+    while not _lock(f"{path}.{number}.lock", wait=False):
+        number += 1
+    return number
