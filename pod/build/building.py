@@ -201,9 +201,13 @@ class Build:
             {**given, **state.arguments, **state.environment},
             user=str(state.config.get("User") or ""),
             workdir=state.workdir,
-            network=instruction.network if instruction.network not in ("", "default") else self.options.network,
+            network=self.network(instruction),
         )
         return options
+
+    def network(self, instruction: Run) -> str:
+        """Return which network a RUN has: what it says itself, else what the command line does."""
+        return instruction.network if instruction.network not in ("", "default") else self.options.network
 
     def finished(self, state: State) -> State:
         """Return a state with what the command line says of the image."""

@@ -11,8 +11,6 @@ import json
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
-from pod.build.language.predefined import PROXIES
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -35,9 +33,11 @@ def of_setting(state: State, instruction: Instruction, *, format: str) -> str:
 
 
 def of_run(state: State, words: list[str], **surroundings: object) -> str:
-    """Return the key of RUN: its words, the ARGs it can see, and what else is said of its surroundings."""
-    seen = {name: value for name, value in state.arguments.items() if name not in PROXIES}
-    return _key(state.key, "RUN", words, list(state.shell), seen, surroundings)
+    """Return the key of RUN: its words, the ARGs it can see, and what else is said of its surroundings.
+
+    Proxies that no ARG declares are not told of: what a step makes is not to depend on the way to the network.
+    """
+    return _key(state.key, "RUN", words, list(state.shell), dict(state.arguments), surroundings)
 
 
 def of_copy(state: State, instruction: FileInstruction, digest: str) -> str:

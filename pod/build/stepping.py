@@ -11,7 +11,6 @@ from pod.build import copying, evaluation, keys, mounts, result, running
 from pod.build.evaluation import State, StepLayer
 from pod.build.language import instructions as language
 from pod.build.language.parser import parse_trigger
-from pod.build.language.predefined import PROXIES
 from pod.build.scheduling import Needs, settled
 from pod.build.watching import StepPlace
 from pod.errors import PodError
@@ -176,7 +175,7 @@ class StageBuild:
                 state,
                 words,
                 text=instruction.shell_text,
-                network=instruction.network,
+                network=build.network(instruction),
                 mounts=[repr(mount) for mount in instruction.mounts],
                 digests=gathered.digests,
                 **dict(build.options.surroundings),
@@ -201,7 +200,7 @@ class StageBuild:
 
     def _told(self, state: State, instruction: language.Run) -> str:
         """Return what the image's history says of a RUN."""
-        seen = [f"{name}={value}" for name, value in sorted(state.arguments.items()) if name not in PROXIES]
+        seen = [f"{name}={value}" for name, value in sorted(state.arguments.items())]
         told = f"|{len(seen)} {' '.join(seen)} " if seen else ""
         return f"{told}/bin/sh -c {instruction.shell_text or instruction.text.partition(' ')[2].strip()}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
@@ -98,6 +99,7 @@ def options_of(engine: Engine, asked: Asked) -> Iterator[BuildOptions]:
             annotations=dict(values.parse_pair(text, "annotation") for text in asked.annotations),
             environment=tuple(values.parse_env(asked.environment, environ.variables()).items()),
             no_environment=tuple(asked.no_environment),
+            surroundings=_surroundings(asked),
         )
 
 
@@ -125,7 +127,7 @@ def _default(context: opening.Context) -> str:
             os.close(inroot.open_path(context.fd, name, os.O_PATH))
             return name
     raise PodError(
-        f"stat {context.shown}/Dockerfile: no such file or directory",
+        f"stat {context.shown.rstrip('/')}/Dockerfile: no such file or directory",
         hint="-f names the Containerfile if it is called otherwise",
     )
 
@@ -207,6 +209,12 @@ def _preparation(said: dict[str, dict[str, Any]]) -> Callable[[CreateOptions], N
 
     prepare(CreateOptions())  # says now what is wrong
     return prepare
+
+
+def _surroundings(asked: Asked) -> tuple[tuple[str, str], ...]:
+    """Return what the flags say of the containers of RUN: a step's result under others may be another."""
+    said = {f"{group}.{name}": value for group, flags in asked.run_flags.items() for name, value in flags.items()}
+    return tuple((name, json.dumps(value)) for name, value in sorted(said.items()))
 
 
 def _argument_lines(paths: list[str]) -> Iterator[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from storage.documents import Platform
 
-# RUN sees these without an ARG if --build-arg gives them; neither history nor cache keys tell of them.
+# RUN sees these without an ARG if --build-arg gives them; history and cache keys tell of those that an ARG declares.
 PROXIES = (
     "HTTP_PROXY",
     "http_proxy",

@@ -149,7 +149,7 @@ def test_an_entrypoint_drops_the_command_of_the_image_below() -> None:
 
 
 def test_keys_tell_what_matters() -> None:
-    state = State(key="parent", arguments={"A": "1", "HTTP_PROXY": "p"})
+    state = State(key="parent", arguments={"A": "1"})
     known = {
         keys.of_setting(state, env(A="1"), format="oci"),
         keys.of_setting(state, env(A="2"), format="oci"),
@@ -159,8 +159,9 @@ def test_keys_tell_what_matters() -> None:
         keys.of_run(state, ["a"], network="none"),
         keys.of_run(state, ["a", "b"]),
         keys.of_run(replace(state, arguments={"A": "2"}), ["a"]),
+        keys.of_run(replace(state, arguments={"A": "1", "HTTP_PROXY": "declared"}), ["a"]),
     }
-    assert len(known) == 8
+    assert len(known) == 9
     other = replace(env(A="1"), line=7, end_line=9, text="ENV  A=1")
     assert keys.of_setting(state, other, format="oci") in known
     assert keys.of_run(replace(state, arguments={"A": "1"}), ["a"]) in known
