@@ -25,6 +25,7 @@ from pod.build.snapshots import base
 from pod.containers.rootfs.overlay import Overlay, mount_overlay
 from pod.errors import PodError
 from runtime import inroot, kernel, syscalls
+from storage.errors import StorageError
 from storage.file_data import copy_data
 from storage.rootfs import stack
 
@@ -159,7 +160,8 @@ def _shown(build: Build, place: Place, source: str) -> Generator[int | Needs, No
     """Return what tells all that a mount of a context shows from other things: files that COPY ignores, owners too."""
     wanted = selection.Wanted(from_image=True, shown=place.shown)
     chosen = selection.select(place.root, [_MAGIC.sub(r"\\\g<0>", source) or "."], wanted)
-    yield from read_ahead([chosen], build.known_digests)
+    with suppress(StorageError):  # which the digest tells, too
+        yield from read_ahead([chosen], build.known_digests)
     root = resolution.find(place.root, selection.normalized(source)).status
     return f"{digests.digest(chosen, build.known_digests)} {root.st_mode:o} {root.st_uid} {root.st_gid}"
 
