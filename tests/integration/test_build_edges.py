@@ -36,6 +36,8 @@ def test_a_layer_that_comes_twice(box: Pod, busybox: str) -> None:
     assert run(box, "twice", "sh", "-c", "cat /f /g /seen") == "1\n2\n1"
     build(box, "FROM twice\nRUN rm /f\nCOPY f /\nRUN rm /g\n", "-t", "thrice", files={"f": "1\n"})
     assert run(box, "thrice", "sh", "-c", "cat /f /seen; test ! -e /g") == "1\n1"
+    build(box, "FROM scratch\nCOPY f /\nCOPY f /\n", "-t", "same", files={"f": "1\n"})
+    assert run(box, "--mount", "type=image,source=same,target=/i", busybox, "cat", "/i/f") == "1"
     box.run("system", "check")
 
 
