@@ -45,7 +45,7 @@ def install(machine: Machine, image: Image) -> None:
             stdout=subprocess.PIPE,
         ).stdout
     launcher = f"sh {DIRECTORY}/contrib/launcher {PYTHON} /usr/local/bin {DIRECTORY} {DIRECTORY}/site"
-    machine.shell("root", f"tar -C {DIRECTORY} -xf -; {launcher}", input=archive)
+    machine.shell("root", f"tar -C {DIRECTORY} -xf -; {launcher}", input=archive, timeout=240)
 
 
 def _copy_sources(target: str) -> None:
