@@ -359,6 +359,11 @@ class Staging:
             self._store.discard(self.path)
             self._free()
 
+    def remove(self) -> None:
+        """Remove the directory, which is empty: nothing of it goes to the trash."""
+        posix.rmdir(self.path)
+        self._free()
+
     def _free(self) -> None:
         fcntl.flock(self._fd, fcntl.LOCK_UN)
         posix.close(self._fd)

@@ -40,7 +40,9 @@ class Unfinished:
         """End: there is nothing at the path any more."""
         if self._staging is not None:
             with contextlib.suppress(OSError):
-                self._staging.discard()
+                os.unlink(os.path.join(self._staging.path, _LINK))
+            with contextlib.suppress(OSError):
+                self._staging.remove()
             self._staging = None
 
 

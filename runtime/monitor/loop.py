@@ -477,6 +477,8 @@ class Loop:
                     return
                 if pid == self.pid:
                     self.status = status
+                    if self.memory >= 0:
+                        self._watch_memory()  # poll(2) may tell of a kill 10 ms late, when the cgroup is gone
         except OSError:
             # No child is left: had the container's status been lost, its end would never come.
             if self.status is None:
