@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 
@@ -22,8 +23,12 @@ def main() -> None:
         for number, seed in enumerate(targets.SEEDS[target]):
             with open(f"{seeds}/{number}", "xb") as file:
                 file.write(seed)
-        atheris.Setup([*sys.argv, seeds], lambda data: targets.run(target, data))
-        atheris.Fuzz()
+        child = os.fork()  # the fuzzer exits without coming back: who made the directory has to outlive it
+        if not child:
+            atheris.Setup([*sys.argv, seeds], lambda data: targets.run(target, data))
+            atheris.Fuzz()
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    sys.exit(code if code >= 0 else 128 - code)
 
 
 if __name__ == "__main__":
