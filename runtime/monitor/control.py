@@ -14,12 +14,11 @@ import posix
 import sys
 import time
 
-from runtime.monitor.health import Health
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from runtime.monitor.health import Health
     from runtime.monitor.loop import Loop
 
 _TIOCSWINSZ = 0x5414
@@ -64,7 +63,19 @@ def take_settings(loop: Loop, settings: dict[str, Any]) -> None:
         if loop.health:
             loop.health.close(loop)
         health = loop.settings.pop("health")
-        loop.health = Health(health, time.monotonic()) if health else None
+        loop.health = _health()(health, time.monotonic()) if health else None
+
+
+def thawed(state: dict[str, Any]) -> Health:
+    """Return the health checks that another image of this process was at."""
+    return _health().thaw(state)
+
+
+def _health() -> type[Health]:
+    # Most containers have none: it is not to cost `run` anything.
+    from runtime.monitor.health import Health
+
+    return Health
 
 
 def _read_settings(loop: Loop) -> None:

@@ -15,7 +15,6 @@ from runtime.moments import milliseconds_until
 from runtime.monitor import connection, control, readiness
 from runtime.monitor.clients import MAXIMUM, Client
 from runtime.monitor.eventlog import EventLog
-from runtime.monitor.health import Health
 from runtime.monitor.log import STDERR, STDOUT, Log, journal_log
 from runtime.monitor.oom import kills
 
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from runtime.monitor.connection import Connection
+    from runtime.monitor.health import Health
     from runtime.monitor.journald import JournalLog
     from runtime.monitor.resolver import Resolver
 else:
@@ -110,7 +110,7 @@ class Loop:
         loop.events = EventLog.thaw(state["events"])
         is_file, log = state["log"]
         loop.log = Log.thaw(log) if is_file else journal_log(log)
-        loop.health = Health.thaw(state["health"]) if state["health"] else None
+        loop.health = control.thawed(state["health"]) if state["health"] else None
         loop.clients = [Client.thaw(client) for client in state["clients"]]
         if state["network"]:
             loop.network = connection.thaw(*state["network"])

@@ -79,6 +79,15 @@ _OLD_ARCHIVE = tar(
 )
 
 
+def _remove(directory: str) -> None:
+    """Remove a tree whose directories may have any mode: they keep an ordinary user out."""
+    for path, names, _ in os.walk(directory):
+        for name in names:
+            if not os.path.islink(f"{path}/{name}"):
+                os.chmod(f"{path}/{name}", 0o700)
+    shutil.rmtree(directory)
+
+
 def layer(data: bytes) -> None:
     """Unpack a layer, and make its tar again if it was one; nothing may be written beside its tree."""
     parent = tempfile.mkdtemp(prefix="pod-fuzz-", dir=os.environ.get("TMPDIR", "/dev/shm"))
@@ -90,7 +99,7 @@ def layer(data: bytes) -> None:
         assert again == b"".join(compression.inflate(_pieces(data))), "another tar came out than went in"
     finally:
         beside = os.listdir(parent)
-        shutil.rmtree(parent)
+        _remove(parent)
         assert beside == ["layer"], beside
 
 
@@ -103,7 +112,7 @@ def kept(data: bytes) -> None:
             assert damage(parent) == [] or os.path.isdir(f"{parent}/diff")
             assert b"".join(rebuild_tar(parent)) == b"".join(compression.inflate(_pieces(_checked(data))))
     finally:
-        shutil.rmtree(parent)
+        _remove(parent)
 
 
 def entries(data: bytes) -> None:
