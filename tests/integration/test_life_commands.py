@@ -241,6 +241,9 @@ def test_attach_flags(box: Pod, busybox: str) -> None:
 def test_clients_share_input_and_output(box: Pod, busybox: str) -> None:
     box.run("run", "-dit", "--name", "c", busybox, "sh")
     one, other = box.spawn("attach", "c"), box.spawn("attach", "c")
+    for number, terminal in enumerate((one, other)):  # who comes late is told nothing of what was before
+        terminal.sendline(f"echo attached-$(({number}))")
+        terminal.expect(f"attached-{number}")
     one.sendline("echo from-$((1))")
     for terminal in (one, other):
         terminal.expect("from-1")
