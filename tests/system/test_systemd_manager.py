@@ -228,12 +228,17 @@ def test_limits_are_enforced(bundle: Bundle) -> None:
     bundle.configure(bundle.spec("sh", "-c", fill, memory={"limit": 24 * MIB, "swap": 24 * MIB}))
     assert "code 137" in bundle.shell("runtime run box", check=False)
     spin = "read now _ </proc/uptime; echo $now; i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done"
-    taken = []
-    for cpu in ({}, {"quota": 10_000, "period": 100_000}):
-        bundle.configure(bundle.spec("sh", "-c", f"{spin}; read now _ </proc/uptime; echo $now", cpu=cpu))
-        before, after = (float(line) for line in bundle.shell("runtime run box").splitlines())
-        taken.append(after - before)
-    assert taken[1] > 3 * taken[0]
+    ratios = []
+    for _ in range(4):  # what the host does meanwhile is no limit of ours
+        taken = []
+        for cpu in ({}, {"quota": 10_000, "period": 100_000}):
+            bundle.configure(bundle.spec("sh", "-c", f"{spin}; read now _ </proc/uptime; echo $now", cpu=cpu))
+            before, after = (float(line) for line in bundle.shell("runtime run box").splitlines())
+            taken.append(after - before)
+        ratios.append(taken[1] / taken[0])
+        if ratios[-1] > 3:
+            break
+    assert ratios[-1] > 3, ratios
     bundle.await_gone()
 
 
