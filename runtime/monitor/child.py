@@ -233,7 +233,7 @@ def _take_over(loop: Loop, container: Container) -> None:
     """Note what the loop needs to know of the container."""
     loop.pid = container.pid
     loop.cgroups = [_bytes(path) for path in container.cgroups]
-    loop.memory = oom.watch(loop.cgroups)
+    loop.memory, loop.slice_kills = oom.watch(loop.cgroups), oom.kills_in_slice(loop.cgroups)
     loop.state_dir = _bytes(container.state_dir)
     loop.deletion = [_bytes(argument) for argument in container.deletion]
     loop.pidfd = posix.pidfd_open(container.pid)

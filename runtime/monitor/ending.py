@@ -11,7 +11,7 @@ import time
 
 from runtime.monitor import restarting
 from runtime.monitor.eventlog import CLEANED_UP, ENDED
-from runtime.monitor.oom import oom_killed
+from runtime.monitor.oom import killed_unseen, oom_killed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -212,6 +212,7 @@ def finish(loop: Loop, slim: Callable[[Loop], None] | None = None) -> NoReturn:
         loop.drain()
         loop.log.close()
         oom = loop.oom or oom_killed(loop.cgroups)
+        oom = oom or (signal == _signal.SIGKILL and killed_unseen(loop.cgroups, loop.slice_kills))
         again = restarting.plan(loop, code)
         if not write_record(loop.exit_path, code, signal, oom=oom):
             write_record(loop.directory + b"/exit", code, signal, oom=oom)  # on another file system, as a rule

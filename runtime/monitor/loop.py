@@ -43,8 +43,8 @@ _IGNORED = (_signal.SIGHUP, _signal.SIGINT, _signal.SIGQUIT, _signal.SIGPIPE, _s
 # The state that moves into the bare interpreter as it is; log and clients are objects of their own.
 _FDS = tuple("pidfd console peer stdin stdout stderr listener ctl lock sync memory notifications".split())
 _VALUES = (
-    "id directory pid cgroups oom state_dir deletion exit_path on_exit unsent stdin_ends line status size "
-    "settings spare relaunch restarts delay began resume_at kill_at times_out"
+    "id directory pid cgroups oom slice_kills state_dir deletion exit_path on_exit unsent stdin_ends line status "
+    "size settings spare relaunch restarts delay began resume_at kill_at times_out"
 ).split()
 
 
@@ -55,6 +55,7 @@ class Loop:
     directory: bytes
     pid: int = 0
     cgroups: list[bytes]
+    slice_kills: int = -1  # For want of memory, when it began; see oom.py.
     state_dir: bytes
     deletion: list[bytes]
     exit_path: bytes

@@ -3,6 +3,8 @@
 Both versions of the memory controller count the kills: v1 in memory.oom_control (since Linux 4.13), v2 in
 memory.events. The cgroup is the container's alone, so it is enough to read the counter at the end, if it is still there
 then. systemd removes a cgroup of its own the moment that the last process has ended, so v2's file is watched as well.
+If it was gone before that was heard, the counter of its slice tells; that counts others below the slice, too, so it is
+asked for a container with a limit alone, which SIGKILL ended.
 """
 
 from __future__ import annotations
@@ -29,6 +31,27 @@ def watch(cgroups: list[bytes]) -> int:
     return -1
 
 
+def kills_in_slice(cgroups: list[bytes]) -> int:
+    """Return how many processes were killed below systemd's slice of a container with a limit; -1 without either."""
+    for directory in cgroups:
+        if _slice(directory) and _read(directory + b"/memory.max")[:1].isdigit():
+            return _kills(_slice(directory) + b"/memory.events")
+    return -1
+
+
+def killed_unseen(cgroups: list[bytes], before: int) -> bool:
+    """Say whether something was killed for want of memory since then, if a container's own cgroup is gone."""
+    if before < 0 or any(_read(directory + b"/memory.events") for directory in cgroups):
+        return False
+    return any(_kills(_slice(directory) + b"/memory.events") > before for directory in cgroups)
+
+
+def _slice(directory: bytes) -> bytes:
+    while directory and not directory.endswith(b".slice"):
+        directory = directory.rpartition(b"/")[0]
+    return directory
+
+
 def kills(fd: int) -> int:
     """Return how many processes were killed; -1 when the cgroup is gone."""
     try:
@@ -49,5 +72,18 @@ def _kills(path: bytes) -> int:
         return 0
     try:
         return kills(fd)
+    finally:
+        posix.close(fd)
+
+
+def _read(path: bytes) -> bytes:
+    try:
+        fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        return posix.read(fd, 4096)
+    except OSError:
+        return b""
     finally:
         posix.close(fd)
