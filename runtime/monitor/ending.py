@@ -11,7 +11,7 @@ import time
 
 from runtime.monitor import restarting
 from runtime.monitor.eventlog import CLEANED_UP, ENDED
-from runtime.monitor.oom import killed_unseen, oom_killed
+from runtime.monitor.oom import killed_unseen, oom_killed, read
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def _remove_cgroup(directory: bytes, *, waits: bool) -> bool:
     systemd is told by cgroup.events that a unit's last process has gone. Without that file it would take the unit for
     a living one.
     """
-    if waits and directory.endswith((b".scope", b".slice")) and _read(directory + b"/cgroup.events"):
+    if waits and directory.endswith((b".scope", b".slice")) and read(directory + b"/cgroup.events"):
         return False
     try:
         posix.rmdir(directory)
@@ -163,7 +163,7 @@ def _remove_cgroup(directory: bytes, *, waits: bool) -> bool:
 
 def _empty(directory: bytes) -> None:
     """Kill the processes of a cgroup and of all that the container made below it, and remove the latter."""
-    for pid in _read(directory + b"/cgroup.procs").split():
+    for pid in read(directory + b"/cgroup.procs").split():
         try:
             posix.kill(int(pid), KILL)
         except OSError:
@@ -179,20 +179,7 @@ def _empty(directory: bytes) -> None:
 
 
 def _boot_id() -> str:
-    return _read(b"/proc/sys/kernel/random/boot_id").decode().strip()
-
-
-def _read(path: bytes) -> bytes:
-    try:
-        fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
-    except OSError:
-        return b""
-    try:
-        return posix.read(fd, 65536)
-    except OSError:
-        return b""
-    finally:
-        posix.close(fd)
+    return read(b"/proc/sys/kernel/random/boot_id").decode().strip()
 
 
 def finish(loop: Loop, slim: Callable[[Loop], None] | None = None) -> NoReturn:

@@ -34,14 +34,14 @@ def watch(cgroups: list[bytes]) -> int:
 def kills_in_slice(cgroups: list[bytes]) -> int:
     """Return how many processes were killed below systemd's slice of a container with a limit; -1 without either."""
     for directory in cgroups:
-        if _slice(directory) and _read(directory + b"/memory.max")[:1].isdigit():
+        if _slice(directory) and read(directory + b"/memory.max")[:1].isdigit():
             return _kills(_slice(directory) + b"/memory.events")
     return -1
 
 
 def killed_unseen(cgroups: list[bytes], before: int) -> bool:
     """Say whether something was killed for want of memory since then, if a container's own cgroup is gone."""
-    if before < 0 or any(_read(directory + b"/memory.events") for directory in cgroups):
+    if before < 0 or any(read(directory + b"/memory.events") for directory in cgroups):
         return False
     return any(_kills(_slice(directory) + b"/memory.events") > before for directory in cgroups)
 
@@ -55,9 +55,16 @@ def _slice(directory: bytes) -> bytes:
 def kills(fd: int) -> int:
     """Return how many processes were killed; -1 when the cgroup is gone."""
     try:
-        text = posix.pread(fd, 4096, 0)
+        return _count(posix.pread(fd, 4096, 0))
     except OSError:
         return -1
+
+
+def _kills(path: bytes) -> int:
+    return _count(read(path))
+
+
+def _count(text: bytes) -> int:
     for line in text.split(b"\n"):
         key, _, value = line.partition(b" ")
         if key == b"oom_kill" and value.isdigit():
@@ -65,24 +72,14 @@ def kills(fd: int) -> int:
     return 0
 
 
-def _kills(path: bytes) -> int:
-    try:
-        fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
-    except OSError:
-        return 0
-    try:
-        return kills(fd)
-    finally:
-        posix.close(fd)
-
-
-def _read(path: bytes) -> bytes:
+def read(path: bytes) -> bytes:
+    """Return what a file of the kernel's says, at most 64 KiB; nothing if it is not there."""
     try:
         fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
     except OSError:
         return b""
     try:
-        return posix.read(fd, 4096)
+        return posix.read(fd, 65536)
     except OSError:
         return b""
     finally:
