@@ -1,4 +1,4 @@
-"""Compress layers: the same bytes each time for the same recipe, on all the cores that there are.
+"""Compress layers: the same bytes each time for the same recipe, whatever cores there are.
 
 gzip is one member (RFC 1952) without time or name, its deflate stream made of blocks that are compressed each by
 itself, as pigz does. Through isal where it is installed, four times as fast as zlib. zstd is one frame of zstandard's
@@ -157,8 +157,9 @@ def _chunked(chunks: Iterator[bytes], level: int, annotations: dict[str, str]) -
 def _zstd(blocks: Iterator[bytes], level: int) -> Iterator[bytes]:
     import zstandard
 
-    # Never 0 threads: that is another compressor, with another output.
-    compressor = zstandard.ZstdCompressor(level=level, write_checksum=True, threads=_cores()).compressobj()
+    # Never 0 threads: that is another compressor, with another output. Each further one takes 25 MB, and gains nothing:
+    # this one is as busy with a layer as who makes the tar and hashes it.
+    compressor = zstandard.ZstdCompressor(level=level, write_checksum=True, threads=1).compressobj()
     for block in blocks:
         output = compressor.compress(block)
         if output:

@@ -206,7 +206,7 @@ def _make(job: Job, work: Work, report: Callable[[int], None]) -> tuple[Descript
 
 def _compress(job: Job, path: str, recipe: Recipe, report: Callable[[int], None]) -> Descriptor:
     annotations: dict[str, str] = {}
-    # One layer after another: each is compressed on all processors, and takes 70 MB of memory for that.
+    # One layer after another: each is compressed beside its reading, and takes up to 70 MB of memory for that.
     turn = Lock(os.path.join(os.path.dirname(path), "turn"), fcntl.LOCK_EX) if recipe.kind != "zstd:chunked" else None
     with turn or contextlib.nullcontext():
         digest, size = _spool(path, compressing.compress(_verified(job, report), recipe, annotations))

@@ -57,7 +57,7 @@ class Chunked:
         self._lines = zstandard.ZstdCompressor(level=level).compressobj()
         self._split_data: list[bytes] = []
         self._split_size = 0
-        self._entries: list[dict[str, Any]] = []
+        self._entries: list[str] = []  # as JSON: the dictionaries of 100,000 entries would take 100 MB
         self._offset = 0
 
     def chunks(self) -> Iterator[bytes]:
@@ -71,7 +71,6 @@ class Chunked:
         reader = Reader(stream)
         for entry in reader:
             described = _described(entry)
-            self._entries.append(described)
             size = entry.size if entry.kind == REGULAR else 0
             checksum = 0
             if size:
@@ -86,6 +85,7 @@ class Chunked:
             else:
                 stream.flush()
                 self._segment()
+            self._entries.append(json.dumps(described, separators=(",", ":")))
             self._note(self._split.file(described["name"], size, checksum))
         stream.flush()
         yield from self._headers()
@@ -112,6 +112,7 @@ class Chunked:
         frame = self._compressor.compressobj(size=size)
         while left:
             data = stream.read(min(left, _PIECE))
+            self._rest.clear()  # It records the contents too.
             left -= len(data)
             digest.update(data)
             checksum = crc64(data, checksum)
@@ -119,7 +120,7 @@ class Chunked:
                 yield compressed
         yield frame.flush()
         stream.flush()
-        self._rest.clear()  # It recorded the contents too.
+        self._rest.clear()
         described["endOffset"] = self._offset
         described["digest"] = f"sha256:{digest.hexdigest()}"
         return checksum
@@ -130,8 +131,8 @@ class Chunked:
 
     def _tables(self) -> Iterator[bytes]:
         split = b"".join([*self._split_data, self._lines.flush()])
-        document = {"version": 1, "entries": self._entries, "tarSplitDigest": digest_of(split)}
-        text = json.dumps(document, separators=(",", ":")).encode()
+        entries = ",".join(self._entries)
+        text = f'{{"version":1,"entries":[{entries}],"tarSplitDigest":"{digest_of(split)}"}}'.encode()
         toc = self._compressor.compress(text)
         start = self._offset + 8
         split_start = start + len(toc) + 8

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
+import tarfile
+import tracemalloc
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -100,6 +103,20 @@ def test_the_tables_are_as_containers_storage_has_them() -> None:
     assert entries["usr/hard"]["linkName"] == "usr/big"
     assert entries[f"usr/{120 * 'n'}"]["xattrs"] == {"user.a": "Yg=="}
     assert "digest" not in entries["usr/empty"]
+
+
+def test_a_large_file_is_not_held_in_memory() -> None:
+    size = 48 << 20
+    described = tarfile.TarInfo("large")
+    described.size = size
+    header = described.tobuf()
+    contents = (bytes(1 << 20) for _ in range(size >> 20))
+    tracemalloc.start()
+    try:
+        assert sum(map(len, Chunked(itertools.chain([header], contents, [bytes(1024)])).chunks()))
+        assert tracemalloc.get_traced_memory()[1] < 24 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_crc64() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import os
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -123,6 +124,13 @@ def test_compressing_gives_the_same_however_it_is_fed(one: Recipe, size: int, mo
     assert inflated(first) == data
     assert first[:10] == b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff" or one.kind == "zstd"
     assert compressing.parse(str(one)) == one
+
+
+def test_zstd_takes_one_thread_whatever_processors_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compressing, "_cores", lambda: 7)
+    before = len(os.listdir("/proc/self/task"))
+    stream = compress(iter([NOISE] * 200), recipe("zstd"))
+    assert max(len(os.listdir("/proc/self/task")) for _ in stream) == before + 1  # each has 25 MB of memory
 
 
 @pytest.mark.parametrize(("kind", "level"), [("lz4", None), ("gzip", 0), ("gzip", 10), ("zstd", 23), ("", None)])
