@@ -16,7 +16,7 @@ from pod.cli import fastargs, flags, global_options, help, table, words
 from pod.errors import PodError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 HELP_FLAGS = {"help_option_names": ["--help", "-h"]}
 
@@ -162,7 +162,7 @@ def declare(module: Any, name: str, summary: str, call: Callable[..., Any], *, a
         return call(**values) if call is module.main else call(values)
 
     main.__doc__ = module.main.__doc__
-    adopt_signature(main, module.main, *map(flags.declaration, getattr(module, "SHARED", ())))
+    adopt_signature(main, module.main, getattr(module, "SHARED", ()))
     settings: dict[str, Any] = {**HELP_FLAGS, "allow_interspersed_args": getattr(module, "INTERSPERSED", True)}
     application = typer.Typer(add_completion=False)
     application.command(name, cls=PodCommand, context_settings=settings, add_help_option=add_help)(main)
@@ -171,18 +171,19 @@ def declare(module: Any, name: str, summary: str, call: Callable[..., Any], *, a
     return command  # type: ignore[no-any-return]
 
 
-def adopt_signature(target: Any, *sources: Callable[..., Any]) -> None:
-    """Give a function the parameters of the first and the flags of the others, with their annotations evaluated."""
+def adopt_signature(target: Any, main: Callable[..., Any], shared: Sequence[str]) -> None:
+    """Give a function the parameters of a command and the flags of its groups, with their annotations evaluated."""
     import inspect
     import sys
 
     names = {"Annotated": Annotated, "Option": typer.Option, "Argument": typer.Argument}
     wanted: dict[str, inspect.Parameter] = {}
-    for position, source in enumerate(sources):
-        for one in inspect.signature(source).parameters.values():
-            if one.name in wanted:
-                continue  # the command's own goes before a group's
-            if one.kind is one.KEYWORD_ONLY or (position == 0 and one.kind is not one.VAR_KEYWORD):
+    sources = [(main, tuple(inspect.signature(main).parameters))]
+    for source, own in [*sources, *((flags.declaration(group), flags.parameters(group)) for group in shared)]:
+        parameters = inspect.signature(source).parameters
+        for one in map(parameters.__getitem__, own):
+            # The command's own goes before a group's.
+            if one.name not in wanted and one.kind is not one.VAR_KEYWORD:
                 type_ = eval(one.annotation, vars(sys.modules[source.__module__]), names)
                 wanted[one.name] = one.replace(kind=one.KEYWORD_ONLY, annotation=type_)
     target.__signature__ = inspect.Signature(list(wanted.values()))

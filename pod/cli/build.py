@@ -14,6 +14,8 @@ BARE = {"--pull": "always"}
 SHARED = (
     "pod.cli.flags.building",
     "pod.cli.flags.steps",
+    *groups.STEPS,
+    "pod.cli.flags.accepted",
     "pod.cli.flags.registry",
     "pod.cli.flags.credentials",
     "pod.cli.flags.access",
@@ -31,12 +33,16 @@ def main(
 ) -> None:
     """Build an image using instructions from Containerfiles."""
     from pod.build.building import build
+    from pod.cli import global_options
     from pod.cli.building import Asked, options_of
+    from pod.cli.flags.steps import take
     from pod.cli.steps import shown
     from pod.engine import open_engine
 
     asked = Asked()
+    asked.run_flags = take(flags)
     groups.apply(SHARED, flags, asked)
+    global_options.apply(asked.settings)
     asked.files, asked.context = file or [], context
     engine = open_engine(write=True)
     with options_of(engine, asked) as options, shown(options, quiet=asked.quiet) as watcher:

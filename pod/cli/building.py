@@ -15,7 +15,7 @@ from pod.build.context import archives, ignore_files, named, opening
 from pod.build.context.opening import Workshop
 from pod.build.language.parser import parse
 from pod.build.options import BuildOptions, Place
-from pod.cli.flags import declaration
+from pod.cli import flags
 from pod.containers.create import CreateOptions
 from pod.errors import PodError
 from pod.times import parse_duration
@@ -43,7 +43,10 @@ class Asked:
         self.platform: dict[str, str] = {}
         self.quiet = False
         self.signature_policy = ""
-        self.run_flags: dict[str, dict[str, Any]] = {}  # of the containers of RUN, by group (pod.cli.flags)
+        self.run_flags: dict[str, Any] = {}  # of the containers of RUN, as the groups of pod.cli.flags have them
+        self.isolation = ""
+        self.settings: dict[str, Any] = {}  # global options that stand after the command
+        self.unused_stages = False
         self.argument_files: list[str] = []
         self.contexts: list[str] = []
         self.cache_ttl = ""
@@ -80,7 +83,7 @@ def options_of(engine: Engine, asked: Asked) -> Iterator[BuildOptions]:
             workshop=workshop,
             contexts=dict(_context(stack, text, workshop) for text in asked.contexts),
             find_image=_finder(engine, asked),
-            prepare=_preparation(asked.run_flags),
+            prepare=_preparation(asked),
             cache_since=time.time() - parse_duration(asked.cache_ttl) / 1e9 if asked.cache_ttl else 0.0,
             names=tuple(asked.names),
             secrets=secrets.parse(asked.secrets),
@@ -200,12 +203,14 @@ def _finder(engine: Engine, asked: Asked) -> Callable[[str, str], Image]:
     return find
 
 
-def _preparation(said: dict[str, dict[str, Any]]) -> Callable[[CreateOptions], None]:
+def _preparation(asked: Asked) -> Callable[[CreateOptions], None]:
     """Return what adds the flags on the containers of RUN to each of them. Raises PodError for what makes no sense."""
 
     def prepare(options: CreateOptions) -> None:
-        for group, flags in said.items():
-            declaration(f"pod.cli.flags.{group}")(options, **flags)
+        if asked.isolation == "chroot":
+            options.namespaces |= {"pid": "host", "ipc": "host", "uts": "host", "cgroup": "host", "network": "host"}
+            options.cgroups = "disabled"
+        flags.apply(flags.STEPS, asked.run_flags, options)
 
     prepare(CreateOptions())  # says now what is wrong
     return prepare
@@ -213,7 +218,7 @@ def _preparation(said: dict[str, dict[str, Any]]) -> Callable[[CreateOptions], N
 
 def _surroundings(asked: Asked) -> tuple[tuple[str, str], ...]:
     """Return what the flags say of the containers of RUN: a step's result under others may be another."""
-    said = {f"{group}.{name}": value for group, flags in asked.run_flags.items() for name, value in flags.items()}
+    said = {**asked.run_flags, "isolation": asked.isolation}
     return tuple((name, json.dumps(value)) for name, value in sorted(said.items()))
 
 

@@ -73,16 +73,22 @@ class Reader:
         self.optional: set[str] = set()
         self.unread = list(shared)
         self.known: dict[str, Declared | None] = {}
-        self._add(function)
-
-    def _add(self, function: Callable[..., Any]) -> None:
-        # The command's own, which is read first, goes before a group's of the same name.
-        self.annotations = {**function.__annotations__, **self.annotations}
         code = function.__code__
-        self.names += code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+        self._take(function.__annotations__, code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
         # Whoever has a default may be left out: the last of the plain ones, and keyword-only ones by name.
         plain = code.co_varnames[: code.co_argcount]
         self.optional.update(plain[len(plain) - len(function.__defaults__ or ()) :], function.__kwdefaults__ or ())
+
+    def add_group(self, group: str) -> None:
+        """Take the flags of a group, or of a part of one (pod.cli.flags)."""
+        function, names = flags.declaration(group), flags.parameters(group)
+        self._take({name: function.__annotations__[name] for name in names}, names)
+        self.optional.update(names)
+
+    def _take(self, annotations: dict[str, str], names: tuple[str, ...]) -> None:
+        # The command's own, which is read first, goes before a group's of the same name.
+        self.annotations = {**annotations, **self.annotations}
+        self.names += names
 
     def option(self, flag: str) -> Declared | None:
         """Return the option that a flag (with its dashes) names, or None."""
@@ -93,7 +99,7 @@ class Reader:
         if group:
             before = len(self.names)
             self.unread.remove(group)
-            self._add(flags.declaration(group))
+            self.add_group(group)
             found = self._search(flag, self.names[before:])
         self.known[flag] = found
         return found

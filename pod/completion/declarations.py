@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pod.cli import fastargs, flags
+from pod.cli import fastargs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def flags_of(module: Any) -> dict[str, Flag]:
     """Return the flags of a command's module by each of their names."""
     reader = fastargs.Reader(module.main)
     for group in getattr(module, "SHARED", ()):
-        reader._add(flags.declaration(group))
+        reader.add_group(group)
     found: dict[str, Flag] = {}
     for name in reader.names:
         text = reader.annotations.get(name, "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 
 import pytest
@@ -92,3 +93,45 @@ def test_old_steps_are_not_taken(box: Pod, busybox: str) -> None:
     assert "Using cache" in build(box, text, "--cache-ttl", "1h").stdout
     time.sleep(0.1)
     assert "Using cache" not in build(box, text, "--cache-ttl", "100ms").stdout
+
+
+def test_namespaces_in_the_words_of_buildah(box: Pod, busybox: str) -> None:
+    spaces = "for one in ipc uts; do readlink /proc/self/ns/$one; done"
+    here = [os.readlink(f"/proc/self/ns/{kind}") for kind in ("ipc", "uts")]
+    if not box.rootless:  # whose own namespaces are not those of the test
+        flags = ("--ipc", "/proc/self/ns/ipc", "--uts", "host", "--pid", "container")
+        assert said(box, busybox, spaces, *flags).split() == here
+    assert "unrecognized namespace mode" in build(box, f"FROM {busybox}\n", "--ipc", "x", check=False).stderr
+
+
+def test_isolation(box: Pod, busybox: str) -> None:
+    spaces = "for one in ipc pid; do readlink /proc/self/ns/$one; done"
+    private = said(box, busybox, spaces, "--isolation", "oci").split()
+    shared = said(box, busybox, spaces, "--isolation", "chroot").split()
+    assert private != shared == [os.readlink(f"/proc/self/ns/{kind}") for kind in ("ipc", "pid")]
+    assert said(box, busybox, "echo ran", "--isolation", "rootless") == "ran"
+    failed = build(box, f"FROM {busybox}\n", "--isolation", "vm", check=False)
+    assert failed.stderr.splitlines()[0] == 'Error: unrecognized isolation type "vm"'
+
+
+def test_another_runtime(box: Pod, busybox: str) -> None:
+    if shutil.which("runc") is None:
+        pytest.skip("there is no runc")
+    log = f"{box.directory}/runc.log"
+    flags = ("--runtime", "runc", "--runtime-flag", f"log={log}")
+    assert said(box, busybox, "echo ran", *flags) == "ran"
+    assert os.path.exists(log)
+    failed = build(box, f"FROM {busybox}\nRUN true\n", "--runtime", "/none", check=False)
+    assert "no valid executable found for OCI runtime /none" in failed.stderr
+
+
+def test_what_other_builders_take(box: Pod, busybox: str) -> None:
+    flags = ("--load", "--log-rusage", "--rusage-logfile", "/x", "--blob-cache", "/x", "--cdi-config-dir", "/x")
+    assert said(box, busybox, "echo ran", *flags, "--pull-never") == "ran"
+    failed = build(box, "FROM localhost/none\n", "--pull-never", check=False)
+    assert failed.code == 125
+    assert "localhost/none: image not known" in failed.stderr
+    failed = build(box, "FROM localhost/none\n", "--pull-never", "--pull-always", check=False)
+    assert failed.stderr.startswith("Error: can only set one of 'pull' or 'pull-always' or 'pull-never'")
+    failed = build(box, f"FROM {busybox}\n", "--hooks-dir", "/x", check=False)
+    assert failed.stderr.startswith("Error: --hooks-dir is not supported: RUN calls no hooks\n")

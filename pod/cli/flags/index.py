@@ -76,11 +76,6 @@ FLAGS = {
         " --squash --squash-all --tag -t --target --unsetenv"
         " "
     ),
-    "steps": (
-        " --add-host --cap-add --cap-drop --cgroup-parent --cgroupns --cpu-period --cpu-quota --cpu-shares"
-        " --cpuset-cpus --cpuset-mems --device --dns --dns-option --dns-search --group-add --http-proxy --ipc"
-        " --memory --memory-swap --no-hostname --no-hosts --pid --security-opt --shm-size --ulimit --uts"
-        " --volume -c -m -v"
-        " "
-    ),
+    "steps": (" --cdi-config-dir --hooks-dir --isolation --runtime --runtime-flag "),
+    "accepted": (" --blob-cache --load --log-rusage --pull-always --pull-never --rusage-logfile "),
 }

@@ -49,7 +49,8 @@ def fast(module: Any, args: list[str]) -> dict[str, Any] | None:
         return None
     known = defaults(module.main)
     for group in shared:
-        known |= defaults(flags.declaration(group))
+        declared = defaults(flags.declaration(group))
+        known |= {name: declared[name] for name in flags.parameters(group)}
     return known | read[0]
 
 
@@ -217,9 +218,15 @@ def test_every_command_alike(name: str) -> None:
     assert alike, f"the fast reader read none of the lines for {name}"
 
 
-def declared_by(function: Callable[..., Any]) -> list[fastargs.Declared]:
-    reader = fastargs.Reader(function)
+def declared_by(reader: fastargs.Reader) -> list[fastargs.Declared]:
     return [reader.declared(name) for name in reader.names if ", Option(" in reader.annotations.get(name, "")]
+
+
+def of_groups(*groups: str) -> fastargs.Reader:
+    reader = fastargs.Reader(lambda: None)
+    for group in groups:
+        reader.add_group(group)
+    return reader
 
 
 def shared(name: str) -> tuple[str, ...]:
@@ -229,8 +236,8 @@ def shared(name: str) -> tuple[str, ...]:
 def test_index_of_flags() -> None:
     """What pod/cli/flags/index.py has to hold, as the message of this test shows it."""
     expected = {
-        group.rpartition(".")[2]: sorted(flag for one in declared_by(flags.declaration(group)) for flag in one.flags)
-        for group in {*flags.CREATE, *(one for name in MODULES for one in shared(name))}
+        group.rpartition(".")[2]: sorted(flag for one in declared_by(of_groups(group)) for flag in one.flags)
+        for group in {*flags.CREATE, *(one.partition(":")[0] for name in MODULES for one in shared(name))}
     }
     assert {group: sorted(text.split()) for group, text in index.FLAGS.items()} == expected
     assert flags.owner(flags.CREATE, "--memory") == "pod.cli.flags.resources"
@@ -240,8 +247,7 @@ def test_index_of_flags() -> None:
 
 def options(module: Any) -> tuple[list[str], list[str]]:
     """Return the flags of a command that take a value, and those that do not."""
-    functions = [module.main, *map(flags.declaration, getattr(module, "SHARED", ()))]
-    declared = [option for function in functions for option in declared_by(function)]
+    declared = [*declared_by(fastargs.Reader(module.main)), *declared_by(of_groups(*getattr(module, "SHARED", ())))]
     valued = [flag for one in declared if one.type is not bool for flag in one.flags]
     return valued, [flag for one in declared if one.type is bool for flag in one.flags]
 

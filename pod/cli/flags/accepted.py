@@ -1,0 +1,34 @@
+"""Flags of `build` that other builders have: what there is nothing to do for, and older words for others."""
+
+from __future__ import annotations
+
+from pod.errors import PodError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Annotated
+
+    from typer import Option
+
+    from pod.cli.building import Asked
+
+
+def declare(
+    target: Asked,
+    *,
+    blob_cache: Annotated[
+        str, Option("--blob-cache", metavar="directory", hidden=True, help="Accepted, without effect")
+    ] = "",
+    load: Annotated[bool, Option("--load", hidden=True, help="Accepted: the image always comes into the store")] = True,
+    log_rusage: Annotated[bool, Option("--log-rusage", hidden=True, help="Accepted, without effect")] = False,
+    pull_always: Annotated[bool, Option("--pull-always", hidden=True, help="As --pull=always")] = False,
+    pull_never: Annotated[bool, Option("--pull-never", hidden=True, help="As --pull=never")] = False,
+    rusage_logfile: Annotated[
+        str, Option("--rusage-logfile", metavar="file", hidden=True, help="Accepted, without effect")
+    ] = "",
+) -> None:
+    """Note what is asked for. Raises PodError for what makes no sense."""
+    if pull_always and pull_never:
+        raise PodError("can only set one of 'pull' or 'pull-always' or 'pull-never'", hint="choose one of them")
+    if pull_always or pull_never:
+        target.pull = "always" if pull_always else "never"
