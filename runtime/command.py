@@ -10,6 +10,10 @@ from runtime import inroot
 from runtime.errors import CommandNotFoundError, NotExecutableError, OCIRuntimeError
 
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_NO_PROGRAM = (
+    "is the image for another architecture (qemu-user-static and binfmt-support run its programs),"
+    " or the file no program?"
+)
 _NOT_FOUND = (ENOENT, ENOTDIR, ELOOP, ENAMETOOLONG)
 
 
@@ -59,7 +63,7 @@ def exec_failure(number: int, path: str) -> OCIRuntimeError:
         return CommandNotFoundError(message, hint="is the interpreter of the script, or the ELF loader, in the image?")
     if number == EACCES:
         return NotExecutableError(message)
-    return NotExecutableError(message, hint="is the image for another architecture, or the file no program?")
+    return NotExecutableError(message, hint=_NO_PROGRAM)
 
 
 def home(root: int, uid: int) -> str:

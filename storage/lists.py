@@ -63,7 +63,6 @@ def create(store: Store, name: str, *, amend: bool = False) -> str:
     Returns its ID. Raises StorageError if something has the name already.
     """
     full = images.tag_name(name)
-    document = {"schemaVersion": 2, "mediaType": documents.OCI_INDEX, "manifests": []}
     with database.transaction(store.connection) as connection:
         for table, column in (("manifest_list_name", "list"), ("name", "image")):
             row = connection.execute(f"SELECT {column} FROM {table} WHERE name = ?", (full,)).fetchone()
@@ -75,8 +74,7 @@ def create(store: Store, name: str, *, amend: bool = False) -> str:
                 f'creating image to hold manifest list: image name "{full}" is already associated with image '
                 f'"{row[0]}": that name is already in use'
             )
-        new = os.urandom(32).hex()
-        connection.execute("INSERT INTO manifest_list VALUES (?, ?, ?)", (new, dump(document), time.time()))
+        new = _insert(connection)
         connection.execute("INSERT INTO manifest_list_name VALUES (?, ?)", (full, new))
     return new
 
@@ -119,8 +117,8 @@ def find_name(store: Store, text: str) -> tuple[str, str | None] | None:
     return (str(rows[0][0]), None) if len(rows) == 1 else None
 
 
-def instance(store: Store, list_id: str) -> tuple[str, str | None]:
-    """Find the image that a list has for this machine; return its ID and a name of the list.
+def instance(store: Store, list_id: str, wanted: platform.Platform | None = None) -> tuple[str, str | None]:
+    """Find the image that a list has for a platform, by default this machine's; return its ID and a name of the list.
 
     Raises ImageNotFoundError, with podman's words, if the list has none or the store does not have it.
     """
@@ -128,7 +126,7 @@ def instance(store: Store, list_id: str) -> tuple[str, str | None]:
     index = documents.parse_manifest(found.raw)
     assert isinstance(index, documents.Index)
     try:
-        digest = platform.choose(index, platform.host()).digest
+        digest = platform.choose(index, wanted or platform.host()).digest
     except ImageNotFoundError as error:
         raise ImageNotFoundError(f"{error}: image not known", hint=error.hint) from error
     name = found.names[0] if found.names else None
@@ -172,13 +170,43 @@ def as_images(store: Store) -> list[images.Image]:
 def change(store: Store, list_id: str, action: Callable[[ManifestList], None]) -> ManifestList:
     """Change a list's document and sources in one transaction; `action` does it, and may raise."""
     with database.transaction(store.connection) as connection:
-        found = load(connection, list_id)
-        action(found)
-        connection.execute("UPDATE manifest_list SET document = ? WHERE id = ?", (found.raw, list_id))
-        connection.execute("DELETE FROM manifest_list_member WHERE list = ?", (list_id,))
-        present = {one["digest"] for one in found.members}
-        rows = [(list_id, digest, source) for digest, source in found.sources.items() if digest in present]
-        connection.executemany("INSERT INTO manifest_list_member VALUES (?, ?, ?)", rows)
+        return _change(connection, list_id, action)
+
+
+def gather(store: Store, members: Iterable[tuple[dict[str, Any], str]], names: Iterable[str], into: str = "") -> str:
+    """Add members, each with its source, to a list, or to a new one; it takes these full names from who has them.
+
+    All in one transaction. Returns the list's ID.
+    """
+
+    def action(found: ManifestList) -> None:
+        for one, source in members:
+            put(found, one, source)
+
+    with database.transaction(store.connection) as connection:
+        list_id = into or _insert(connection)
+        _change(connection, list_id, action)
+        for name in names:
+            connection.execute("DELETE FROM name WHERE name = ?", (name,))
+            connection.execute("INSERT OR REPLACE INTO manifest_list_name VALUES (?, ?)", (name, list_id))
+    return list_id
+
+
+def _insert(connection: Connection) -> str:
+    document = {"schemaVersion": 2, "mediaType": documents.OCI_INDEX, "manifests": []}
+    new = os.urandom(32).hex()
+    connection.execute("INSERT INTO manifest_list VALUES (?, ?, ?)", (new, dump(document), time.time()))
+    return new
+
+
+def _change(connection: Connection, list_id: str, action: Callable[[ManifestList], None]) -> ManifestList:
+    found = load(connection, list_id)
+    action(found)
+    connection.execute("UPDATE manifest_list SET document = ? WHERE id = ?", (found.raw, list_id))
+    connection.execute("DELETE FROM manifest_list_member WHERE list = ?", (list_id,))
+    present = {one["digest"] for one in found.members}
+    rows = [(list_id, digest, source) for digest, source in found.sources.items() if digest in present]
+    connection.executemany("INSERT INTO manifest_list_member VALUES (?, ?, ?)", rows)
     return found
 
 

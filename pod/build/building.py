@@ -12,38 +12,37 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha256
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from pod import events
-from pod.build import evaluation, holding, keys, result, running, squashing, stages
+from pod.build import evaluation, holding, keys, result, running, squashing
 from pod.build.context.known import KnownDigests
 from pod.build.evaluation import State, StepLayer
-from pod.build.language import expanding
-from pod.build.language.instructions import Instruction
-from pod.build.language.predefined import PROXIES, platform_arguments
+from pod.build.language.predefined import PROXIES
 from pod.build.scheduling import Schedule
 from pod.build.snapshots import Snapshot, base
 from pod.build.stepping import StageBuild
+from pod.build.written import Written
 from pod.containers.create import CreateOptions
 from pod.errors import PodError
 from storage import build_cache, database, durability, gc, images, rootfs
 from storage.database import transaction
 from storage.errors import StorageError
 from storage.interrupts import Interrupts
-from storage.platform import host
+from storage.platform import Platform, host, parse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pod.build.language.instructions import Arg, Run
+    from pod.build.language.instructions import Run
     from pod.build.options import BuildOptions
-    from pod.build.stages import Node
     from pod.build.watching import Watcher
     from pod.engine import Engine
     from storage.build_cache import Step
     from storage.images import Image
 
-Some = TypeVar("Some", bound=Instruction)
+# What the config of an image says of where it runs.
+_PLATFORM = ("architecture", "os", "variant", "os.version", "os.features")
 
 
 def build(engine: Engine, options: BuildOptions, watcher: Watcher) -> Image:
@@ -68,17 +67,14 @@ def build(engine: Engine, options: BuildOptions, watcher: Watcher) -> Image:
     return images.load(engine.store, identity)
 
 
-class Build:
+class Build(Written):
     """What the stages of one build share."""
 
     def __init__(self, engine: Engine, options: BuildOptions, watcher: Watcher, interrupts: Interrupts) -> None:
+        super().__init__(options)
         self.engine = engine
-        self.options = options
         self.watcher = watcher
         self.interrupts = interrupts
-        self.known = self._global_arguments()  # what ARG without a default finds
-        self.nodes = self._graph()
-        self.wanted = stages.target(self.nodes, options.target)
         self.used: list[Step] = []
         self.has_new_layers = False
         self.known_digests = KnownDigests(_digests_path(engine, options))
@@ -87,37 +83,9 @@ class Build:
         self._warnings: set[str] = set()
         self._images: dict[tuple[str, str], Image] = {}
 
-    def expanded(self, instruction: Some, variables: Mapping[str, str]) -> Some:
-        """Return an instruction with its variables replaced. Raises LanguageError."""
-        file = self.options.containerfile
-        return expanding.expanded(instruction, variables, file.directives.escape, file.name)
-
-    def declared(self, argument: Arg, variables: Mapping[str, str], known: Mapping[str, str]) -> dict[str, str]:
-        """Return the values that an ARG gives. Raises LanguageError."""
-        file = self.options.containerfile
-        given, escape = self.options.arguments, file.directives.escape
-        return expanding.declared(argument, variables, given, known, escape=escape, name=file.name)
-
-    def _global_arguments(self) -> dict[str, str]:
-        """Return the values of the platform's ARGs and of those before the first FROM."""
-        values = platform_arguments(host(), host(), self.options.target or "default")
-        for argument in self.options.containerfile.arguments:
-            values |= self.declared(argument, values, {})
-        return values
-
-    def _graph(self) -> tuple[Node, ...]:
-        file = self.options.containerfile
-        named = [self.expanded(stage.base, self.known) for stage in file.stages]
-        found = [base.image for base in named]
-        if self.options.base:
-            found[0] = self.options.base
-        written = [replace(stage, base=base, name=base.name) for stage, base in zip(file.stages, named, strict=True)]
-        return stages.graph(written, found, self.options.contexts)
-
     def run(self) -> State:
         """Take the stages that are needed to their ends; return what the wanted one comes to."""
-        needed = stages.needed(self.nodes, self.wanted)
-        schedule = Schedule(lambda index: StageBuild(self, self.nodes[index]).run(), needed, self.options.jobs)
+        schedule = Schedule(lambda index: StageBuild(self, self.nodes[index]).run(), self.needed, self.options.jobs)
         self._states = schedule.results
         schedule.run(self.interrupts)
         return self._states[self.wanted]
@@ -132,9 +100,10 @@ class Build:
         if not isinstance(place, str):
             raise PodError(f"the context {name} is a directory, no image")
         name = place
+        wanted = parse(platform) if platform else self.options.platform
         known = self._images.get((name, platform))
         if known is None:
-            known = self.options.find_image(name, platform)
+            known = self.options.find_image(name, wanted)
             with transaction(self.engine.connection):
                 images.pin(self.engine.connection, known.id, self._owner)
             rootfs.lowers(self.engine.store, known)  # says now if a layer is damaged
@@ -150,17 +119,25 @@ class Build:
                 raise
             raise PodError(f"creating build container: {error}", hint=str(getattr(error, "hint", ""))) from error
         document = json.loads(image.config)
+        self._check_platform(document, platform)
         config = document.get("config") or {}
         return State(
             key=keys.of_image(image.id, {}),
             parent=image.id,
             config=evaluation.with_path(config),
-            platform={name: document[name] for name in ("architecture", "os", "variant") if document.get(name)},
+            platform={name: document[name] for name in _PLATFORM if document.get(name)},
             author=document.get("author") or "",
             layers=self.layers(image),
             created=image.created,
             shell=tuple(config.get("Shell") or evaluation.DEFAULT_SHELL),
         )
+
+    def _check_platform(self, document: Mapping[str, Any], asked: str) -> None:
+        """Warn of an image below that is another machine's than is asked for, in podman's words."""
+        wanted = parse(asked) if asked else self.options.platform or host()
+        found = Platform(document.get("os") or "", document.get("architecture") or "", document.get("variant") or "")
+        if (found.os, found.architecture) != (wanted.os, wanted.architecture) and found.architecture:
+            self.warn(f"image platform ({found}) does not match the expected platform ({wanted})")
 
     def layers(self, image: Image) -> tuple[StepLayer, ...]:
         """Return the layers of an image."""

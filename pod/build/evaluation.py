@@ -37,7 +37,7 @@ class State:
     key: str
     parent: str = ""  # the ID of the image at the bottom
     config: Mapping[str, Any] = field(default_factory=dict)
-    platform: Mapping[str, str] = field(default_factory=dict)
+    platform: Mapping[str, Any] = field(default_factory=dict)
     author: str = ""
     layers: tuple[StepLayer, ...] = ()  # all of them
     history: tuple[Mapping[str, Any], ...] = ()  # of the steps over the parent

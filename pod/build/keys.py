@@ -22,7 +22,7 @@ _VERSION = 1
 _PLACES = ("line", "end_line", "text")
 
 
-def of_image(image: str, platform: Mapping[str, str]) -> str:
+def of_image(image: str, platform: Mapping[str, object]) -> str:
     """Return the key of a stage's begin: the ID of an image, empty for `scratch`."""
     return _key("FROM", image, dict(platform))
 

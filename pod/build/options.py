@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from pod.build.context.ignore_files import Ignored
     from pod.build.context.opening import Workshop
     from pod.build.language.instructions import Containerfile
     from pod.containers.create import CreateOptions
     from storage.images import Image
+    from storage.platform import Platform
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,18 @@ class BuildOptions:
     containerfile: Containerfile
     context: Place | None
     workshop: Workshop  # for what ADD gets from elsewhere
-    find_image: Callable[[str, str], Image]
+    find_image: Callable[[str, Platform | None], Image]
     prepare: Callable[[CreateOptions], None]
+    platforms_of: Callable[[str], Sequence[Platform]] = lambda _: ()  # of an image's name
     names: tuple[str, ...] = ()
     target: str = ""
+    platform: Platform | None = None  # None: that of the images below
+    platforms: tuple[Platform, ...] = ()  # to build for, in place of the one
+    all_platforms: bool = False  # those that the images below have
+    manifest: str = ""  # the list that gets what is built
+    shown_platform: str = ""  # where several are built for
+    os_version: str = ""
+    os_features: tuple[str, ...] = ()  # one that ends with "-" is taken away
     arguments: Mapping[str, str] = field(default_factory=dict)
     contexts: Mapping[str, Place | str] = field(default_factory=dict)  # by name; a text names an image
     secrets: Mapping[str, bytes] = field(default_factory=dict)  # by ID

@@ -51,14 +51,32 @@ def _added(state: State, parent: Image | None) -> list[Added]:
 
 def _draft(state: State, parent: Image | None, options: BuildOptions) -> Draft:
     below: Mapping[str, Any] = json.loads(parent.config) if parent is not None else {}
-    platform = host()
     author = state.author or below.get("author", "")
     document: dict[str, Any] = {
         "created": moment(state.created),
         **({"author": author} if author else {}),
-        "architecture": state.platform.get("architecture") or platform.architecture,
-        "os": state.platform.get("os") or platform.os,
-        **({"variant": state.platform["variant"]} if state.platform.get("variant") else {}),
+        **_platform(state, options),
         "config": {key: value for key, value in state.config.items() if value},
     }
     return Draft(document, state.created, options.format, dict(options.annotations) or None)
+
+
+def _platform(state: State, options: BuildOptions) -> dict[str, Any]:
+    """Return what a config says of where the image runs: as asked for, else as the image below."""
+    below, asked = state.platform, options.platform
+    known = host()
+    if asked is None:
+        told = (below.get("architecture") or known.architecture, below.get("os") or known.os, below.get("variant"))
+    else:
+        same = (asked.architecture, asked.os) == (below.get("architecture"), below.get("os"))
+        told = (asked.architecture, asked.os, asked.variant or (below.get("variant") if same else ""))
+    features = [one for one in below.get("os.features") or () if f"{one}-" not in options.os_features]
+    features += [one for one in options.os_features if not one.endswith("-") and one not in features]
+    document = {
+        "architecture": told[0],
+        "os": told[1],
+        "variant": told[2],
+        "os.version": options.os_version or below.get("os.version"),
+        "os.features": features,
+    }
+    return {name: value for name, value in document.items() if value}

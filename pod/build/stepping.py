@@ -14,8 +14,8 @@ from pod.build.language.parser import parse_trigger
 from pod.build.scheduling import Needs, settled
 from pod.build.watching import StepPlace
 from pod.errors import PodError
-from runtime.errors import OCIRuntimeError
-from storage import adopting
+from runtime.errors import NotExecutableError, OCIRuntimeError
+from storage import adopting, platform
 from storage.build_cache import Step
 from storage.errors import StorageError
 from storage.interrupts import InterruptedByError
@@ -82,6 +82,7 @@ class StageBuild:
             instruction.text,
             instruction.line,
             stage.index == build.wanted and number == len(self._instructions) + 1,
+            build.options.shown_platform,
         )
         build.watcher.begin(self._place)
 
@@ -212,7 +213,10 @@ class StageBuild:
         def make(snapshot: Snapshot) -> Wait:
             options = build.run_options(state, instruction, words)
             yield from gathered.caches.take()
-            code = yield from running.run(build.engine, snapshot, options, gathered, output, build.warn)
+            try:
+                code = yield from running.run(build.engine, snapshot, options, gathered, output, build.warn)
+            except NotExecutableError as error:
+                raise PodError(str(error), hint=_foreign(state) or error.hint, code=126) from error
             if code:
                 raise StepError(instruction.text, f"while running runtime: exit status {code}", code=code)
 
@@ -316,3 +320,14 @@ class StageBuild:
 
     def _entry(self, step: Step, text: str) -> dict[str, Any]:
         return {"created": result.moment(step.made), "created_by": text}
+
+
+def _foreign(state: State) -> str:
+    """Return what lets this machine run the programs of an image that is for another; empty for one of its own."""
+    found, here = state.platform.get("architecture"), platform.host()
+    if found in (None, here.architecture):
+        return ""
+    return (
+        f"the image is for {state.platform.get('os')}/{found}, this machine is {here}:"
+        " the packages qemu-user-static and binfmt-support let it run such programs"
+    )

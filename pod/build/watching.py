@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from pod.build.options import BuildOptions
+    from storage.images import Image
 
 
 @dataclass(frozen=True)
@@ -17,6 +21,7 @@ class StepPlace:
     text: str
     line: int
     is_last: bool = False
+    platform: str = ""  # where several are built for
 
 
 class Watcher(Protocol):
@@ -36,6 +41,9 @@ class Watcher(Protocol):
 
     def failed(self, place: StepPlace) -> None:
         """Show that a step has failed."""
+
+    def committed(self, image: Image, options: BuildOptions) -> None:
+        """Show that an image is there, under the names that the options have."""
 
     def warn(self, text: str) -> None:
         """Tell of something that is not as it was perhaps meant."""

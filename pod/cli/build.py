@@ -28,11 +28,19 @@ def main(
         list[str] | None,
         Option("--file", "-f", metavar="pathname or URL", help="Pathname or URL of a Containerfile"),
     ] = None,
+    platform: Annotated[
+        list[str] | None,
+        Option(
+            "--platform",
+            metavar="platform",
+            help="Set the os/arch[/variant] of the image, or of several (a,b, repeated)",
+        ),
+    ] = None,
     iidfile: Annotated[str, Option("--iidfile", metavar="file", help="File to write the image ID to")] = "",
     **flags: Any,
 ) -> None:
     """Build an image using instructions from Containerfiles."""
-    from pod.build.building import build
+    from pod.build.platforms import build
     from pod.cli import global_options
     from pod.cli.building import Asked, options_of
     from pod.cli.flags.steps import take
@@ -43,12 +51,15 @@ def main(
     asked.run_flags = take(flags)
     groups.apply(SHARED, flags, asked)
     global_options.apply(asked.settings)
-    asked.files, asked.context = file or [], context
+    asked.files, asked.context, asked.platforms = file or [], context, platform or []
     engine = open_engine(write=True)
-    with options_of(engine, asked) as options, shown(options, quiet=asked.quiet) as watcher:
-        image = build(engine, options, watcher)
-        watcher.committed(image)
+    with options_of(engine, asked) as options, shown(quiet=asked.quiet) as watcher:
+        made = build(engine, options, watcher)
+        if len(made.images) == 1:
+            watcher.committed(made.images[0], options)
+        else:
+            watcher.tagged(options.names)
     if iidfile:
         with open(iidfile, "w", encoding="ascii") as written:
-            written.write(f"sha256:{image.id}")
-    print(image.id)
+            written.write(f"sha256:{made.id}")
+    print(made.id)

@@ -15,7 +15,7 @@ from pod.build.context import archives, ignore_files, named, opening
 from pod.build.context.opening import Workshop
 from pod.build.language.parser import parse
 from pod.build.options import BuildOptions, Place
-from pod.cli import flags
+from pod.cli import base_images, flags
 from pod.containers.create import CreateOptions
 from pod.errors import PodError
 from pod.times import parse_duration
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from pod.build.language.instructions import Containerfile
     from pod.engine import Engine
-    from storage.images import Image
 
 FORMATS = ("oci", "docker")
 _NAMES = ("Containerfile", "Dockerfile")
@@ -56,6 +55,10 @@ class Asked:
         self.environment: list[str] = []
         self.no_environment: list[str] = []
         self.names: list[str] = []
+        self.platforms: list[str] = []
+        self.all_platforms = False
+        self.manifest = self.os_version = ""
+        self.os_features: list[str] = []
         self.secrets: list[str] = []
         self.agents: list[str] = []
         self.format = self.base = self.ignorefile = self.network = self.target = ""
@@ -82,7 +85,9 @@ def options_of(engine: Engine, asked: Asked) -> Iterator[BuildOptions]:
             context=_place(opened, asked) if opened.containerfile is None else None,
             workshop=workshop,
             contexts=dict(_context(stack, text, workshop) for text in asked.contexts),
-            find_image=_finder(engine, asked),
+            find_image=base_images.finder(engine, asked),
+            platforms_of=base_images.offered(engine, asked),
+            **base_images.platforms(asked),
             prepare=_preparation(asked),
             cache_since=time.time() - parse_duration(asked.cache_ttl) / 1e9 if asked.cache_ttl else 0.0,
             names=tuple(asked.names),
@@ -175,32 +180,6 @@ def _arguments(items: list[str]) -> dict[str, str]:
         if equals or name in os.environ:
             found[name] = value if equals else os.environ[name]
     return found
-
-
-def _finder(engine: Engine, asked: Asked) -> Callable[[str, str], Image]:
-    from pod import registries
-    from pod.cli.pulling import chooser, pull_place, pull_shown
-    from pod.images import pulls, transports
-
-    policy = pulls.check_policy(asked.pull)
-
-    def find(name: str, platform: str) -> Image:
-        wanted = registries.platform(**({"text": platform} if platform else asked.platform))
-        options = registries.options(engine.config, **asked.registry)
-        pull = pulls.Pull(
-            engine,
-            options=options,
-            policy=policy,
-            platform=wanted,
-            signature_policy=asked.signature_policy,
-            choose=chooser(),
-        )
-        if transports.is_named(name):
-            place = transports.parse(name)
-            return pull_place(engine, place, pull.trust(), platform=wanted, quiet=asked.quiet)
-        return pull_shown(pull, name, quiet=asked.quiet)
-
-    return find
 
 
 def _preparation(asked: Asked) -> Callable[[CreateOptions], None]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from storage.images import tag_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from pod.build.options import BuildOptions
     from pod.build.watching import StepPlace
@@ -21,8 +21,7 @@ _SHORT = 12
 class Lines:
     """Prints what happens; with `quiet` nothing but what failing programs say."""
 
-    def __init__(self, options: BuildOptions, *, quiet: bool) -> None:
-        self._options = options
+    def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
         self._kept: dict[int, list[tuple[int, bytes]]] = {}  # by stage: what the program has said so far
 
@@ -33,7 +32,7 @@ class Lines:
     def begin(self, place: StepPlace) -> None:
         """Print the step's line."""
         stage = f"[{place.stage}/{place.stages}] " if place.stages > 1 else ""
-        self._print(f"{stage}STEP {place.step}/{place.steps}: {place.text}")
+        self._print(f"{_prefix(place.platform)}{stage}STEP {place.step}/{place.steps}: {place.text}")
         self._kept[place.stage] = []
 
     def cached(self, place: StepPlace, identity: str) -> None:
@@ -61,13 +60,20 @@ class Lines:
         """Print a warning."""
         print(f"WARNING: {text}", file=sys.stderr, flush=True)
 
-    def committed(self, image: Image) -> None:
+    def committed(self, image: Image, options: BuildOptions) -> None:
         """Print what the image is called."""
-        names = [tag_name(name) for name in self._options.names]
-        self._print(f"COMMIT {self._options.names[0] if names else ''}".rstrip())
+        self._print(f"{_prefix(options.shown_platform)}COMMIT {options.names[0] if options.names else ''}".rstrip())
         self._print(f"--> {image.id[:_SHORT]}")
+        self.tagged(options.names)
+
+    def tagged(self, names: Sequence[str]) -> None:
+        """Print names that something has got."""
         for name in names:
-            self._print(f"Successfully tagged {name}")
+            self._print(f"Successfully tagged {tag_name(name)}")
+
+
+def _prefix(platform: str) -> str:
+    return f"[{platform}] " if platform else ""
 
 
 def _write(stream: int, data: bytes) -> None:
@@ -78,6 +84,6 @@ def _write(stream: int, data: bytes) -> None:
 
 
 @contextmanager
-def shown(options: BuildOptions, *, quiet: bool) -> Iterator[Lines]:
+def shown(*, quiet: bool) -> Iterator[Lines]:
     """Yield who shows a build."""
-    yield Lines(options, quiet=quiet)
+    yield Lines(quiet=quiet)

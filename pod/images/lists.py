@@ -126,7 +126,7 @@ def _found(engine: Engine, text: str, options: RegistryOptions, *, all: bool) ->
         if list_id is not None:
             return _of_list(lists.load(engine.connection, list_id), text, all=all)
         try:
-            return [_of_image(images.resolve(engine.store, local))]
+            return [member_of(images.resolve(engine.store, local))]
         except ImageNotFoundError:
             if local != text:
                 raise
@@ -144,7 +144,8 @@ def _of_list(found: ManifestList, text: str, *, all: bool) -> list[tuple[dict[st
     return [(dict(one), found.sources[one["digest"]]) for one in found.members]
 
 
-def _of_image(image: images.Image) -> tuple[dict[str, Any], str]:
+def member_of(image: images.Image) -> tuple[dict[str, Any], str]:
+    """Return what a list says of an image of the store, and where it comes from."""
     member = {"mediaType": image.media_type, "digest": image.digest, "size": len(image.manifest)}
     member["platform"] = _platform(json.loads(image.config))
     return member, f"{lists.LOCAL}{image.id}"

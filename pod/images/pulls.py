@@ -158,14 +158,25 @@ class Pull:
 
     def stored(self, text: str) -> Image | None:
         """Return the image of this name in the store if it is there and for the platform asked for."""
+        wanted = self.platform
+        named = str(source(text)) if text.startswith("docker://") else text
         try:
-            image = images.resolve(self.engine.store, str(source(text)) if text.startswith("docker://") else text)
+            image = self._listed(named) if wanted is not None else None
+            image = image or images.resolve(self.engine.store, named)
         except ImageNotFoundError:
             return None
-        wanted = self.platform
         if wanted is not None and (image.os, image.architecture) != (wanted.os, wanted.architecture):
             return None
         return image
+
+    def _listed(self, text: str) -> Image | None:
+        """Return the image that a list of the store has for the platform asked for; None if no list is meant."""
+        from storage import lists
+
+        list_id = lists.find_id(self.engine.store, text)
+        if list_id is None:
+            return None
+        return images.load(self.engine.store, lists.instance(self.engine.store, list_id, self.platform)[0])
 
     def is_current(self, image: Image, candidates: Sequence[Reference]) -> bool:
         """Whether the registries have nothing newer, or do not answer."""

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 def declare(
     target: Asked,
     *,
+    all_platforms: Annotated[
+        bool, Option("--all-platforms", help="Build for all platforms that the base images are available for")
+    ] = False,
     annotation: Annotated[
         list[str] | None, Option("--annotation", metavar="key=value", help="Set metadata for an image")
     ] = None,
@@ -54,10 +57,19 @@ def declare(
     ] = 0,
     label: Annotated[list[str] | None, Option("--label", metavar="key=value", help="Set metadata for an image")] = None,
     layers: Annotated[bool, Option("--layers", help="Use intermediate layers during build")] = True,
+    manifest: Annotated[
+        str, Option("--manifest", metavar="string", help="Add the image to the specified manifest list")
+    ] = "",
     network: Annotated[
         str, Option("--network", "--net", metavar="string", help="The network of RUN instructions (none, host, NAME)")
     ] = "",
     no_cache: Annotated[bool, Option("--no-cache", help="Do not use existing cached steps")] = False,
+    os_feature: Annotated[
+        list[str] | None, Option("--os-feature", metavar="feature", help="Set required OS feature for the target image")
+    ] = None,
+    os_version: Annotated[
+        str, Option("--os-version", metavar="version", help="Set required OS version for the target image")
+    ] = "",
     pull: Annotated[
         str, Option("--pull", metavar="policy", help='Pull image policy ("always"|"missing"|"never"|"newer")')
     ] = "missing",
@@ -89,3 +101,5 @@ def declare(
     target.pull, target.squash, target.squash_all = pull, squash, squash_all
     target.secrets, target.agents = secret or [], ssh or []
     target.names, target.target = tag or [], target_stage
+    target.all_platforms, target.manifest = all_platforms, manifest
+    target.os_version, target.os_features = os_version, os_feature or []

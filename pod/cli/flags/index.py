@@ -71,8 +71,9 @@ FLAGS = {
     ),
     "member": (" --annotation --arch --features --os --os-features --os-version --variant "),
     "building": (
-        " --annotation --build-arg --build-arg-file --build-context --cache-ttl --env --force-rm --format"
-        " --from --ignorefile --jobs --label --layers --network --net --no-cache --pull --rm --secret --ssh"
+        " --all-platforms --annotation --build-arg --build-arg-file --build-context --cache-ttl --env --force-rm"
+        " --format --from --ignorefile --jobs --label --layers --manifest --network --net --no-cache --os-feature"
+        " --os-version --pull --rm --secret --ssh"
         " --squash --squash-all --tag -t --target --unsetenv"
         " "
     ),

@@ -1,0 +1,102 @@
+"""A build for one platform or several.
+
+It is done for one after the other, so that a later one finds in the cache what does not depend on the platform; what
+they came to is gathered in a list at the end, all of it or nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from pod.build import building
+from pod.build.written import Written
+from pod.errors import PodError
+from pod.images.lists import member_of
+from storage import images, lists
+
+if TYPE_CHECKING:
+    from pod.build.options import BuildOptions
+    from pod.build.watching import Watcher
+    from pod.engine import Engine
+    from storage.images import Image
+    from storage.platform import Platform
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a build came to: an image for each platform, and the ID of the list that has them, empty without one."""
+
+    images: tuple[Image, ...]
+    list_id: str = ""
+
+    @property
+    def id(self) -> str:
+        """The ID of the list, else of the image."""
+        return self.list_id or self.images[0].id
+
+
+def build(engine: Engine, options: BuildOptions, watcher: Watcher) -> Made:
+    """Make the image of each platform; `manifest` names a list that gets them.
+
+    Names of several platforms' images are those of a list, too: one image alone would lose them to the next.
+    Raises PodError, StorageError, OCIRuntimeError; then no name has changed.
+    """
+    if options.manifest:
+        _check_list(engine, options)
+    platforms = options.platforms
+    if options.all_platforms:
+        platforms = _of_bases(options)
+    if len(platforms) < 2:
+        one = replace(options, platform=platforms[0] if platforms else options.platform)
+        made: list[Image] = [building.build(engine, one, watcher)]
+    else:
+        made = [_one(engine, options, platform, watcher) for platform in platforms]
+    if len(platforms) < 2 and not options.manifest:
+        return Made(tuple(made))
+    names = [options.manifest] if options.manifest else []
+    names += options.names if len(platforms) > 1 else ()
+    into = lists.find_id(engine.store, options.manifest) if options.manifest else None
+    full = [images.tag_name(name) for name in names]
+    return Made(tuple(made), lists.gather(engine.store, map(member_of, made), full, into or ""))
+
+
+def _one(engine: Engine, options: BuildOptions, platform: Platform, watcher: Watcher) -> Image:
+    one = replace(options, platform=platform, shown_platform=str(platform), names=())
+    image = building.build(engine, one, watcher)
+    watcher.committed(image, one)
+    return image
+
+
+def _check_list(engine: Engine, options: BuildOptions) -> None:
+    """Say before anything is built that a name cannot be a list's. Raises PodError."""
+    full = images.tag_name(options.manifest)
+    if full in map(images.tag_name, options.names):
+        raise PodError("the same name must not be specified for both '--tag' and '--manifest'")
+    if engine.connection.execute("SELECT 1 FROM name WHERE name = ?", (full,)).fetchone() is not None:
+        raise PodError(f"{full}: image is not a manifest list", hint="choose another name for --manifest")
+
+
+def _of_bases(options: BuildOptions) -> tuple[Platform, ...]:
+    """Return the platforms for which there are all images that the stages begin with (--all-platforms)."""
+    common: list[Platform] | None = None
+    for base in _bases(options):
+        offered = options.platforms_of(base)
+        common = [one for one in (common if common is not None else offered) if one in offered]
+    if common is None:
+        raise PodError("build uses no non-scratch base images", hint="--platform names what to build for")
+    if not common:
+        raise PodError("there is no platform for which all base images are available")
+    return tuple(common)
+
+
+def _bases(options: BuildOptions) -> list[str]:
+    """Return the images that stages of the target's platform begin with; one that names its platform stays with it."""
+    written = Written(options)
+    found = []
+    for index in written.needed:
+        node = written.nodes[index]
+        said = options.containerfile.stages[index].base.platform
+        if node.base is None and node.image != "scratch" and (not said or "TARGET" in said):
+            found.append(node.image)
+    return list(dict.fromkeys(found))

@@ -1,0 +1,63 @@
+"""What a Containerfile comes to with the command line's values: global arguments, and the graph of its stages."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
+
+from pod.build import stages
+from pod.build.language import expanding
+from pod.build.language.instructions import Instruction
+from pod.build.language.predefined import platform_arguments
+from storage.platform import host
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pod.build.language.instructions import Arg
+    from pod.build.options import BuildOptions
+    from pod.build.stages import Node
+
+Some = TypeVar("Some", bound=Instruction)
+
+
+class Written:
+    """A Containerfile for one platform. Raises LanguageError, and PodError for a target that is no stage."""
+
+    def __init__(self, options: BuildOptions) -> None:
+        self.options = options
+        self.known = self._global_arguments()  # what ARG without a default finds
+        self.nodes = self._graph()
+        self.wanted = stages.target(self.nodes, options.target)
+
+    @property
+    def needed(self) -> tuple[int, ...]:
+        """The stages that the wanted one needs, and itself, in the order of the file."""
+        return stages.needed(self.nodes, self.wanted)
+
+    def expanded(self, instruction: Some, variables: Mapping[str, str]) -> Some:
+        """Return an instruction with its variables replaced. Raises LanguageError."""
+        file = self.options.containerfile
+        return expanding.expanded(instruction, variables, file.directives.escape, file.name)
+
+    def declared(self, argument: Arg, variables: Mapping[str, str], known: Mapping[str, str]) -> dict[str, str]:
+        """Return the values that an ARG gives. Raises LanguageError."""
+        file = self.options.containerfile
+        given, escape = self.options.arguments, file.directives.escape
+        return expanding.declared(argument, variables, given, known, escape=escape, name=file.name)
+
+    def _global_arguments(self) -> dict[str, str]:
+        """Return the values of the platform's ARGs and of those before the first FROM."""
+        values = platform_arguments(self.options.platform or host(), host(), self.options.target or "default")
+        for argument in self.options.containerfile.arguments:
+            values |= self.declared(argument, values, {})
+        return values
+
+    def _graph(self) -> tuple[Node, ...]:
+        file = self.options.containerfile
+        named = [self.expanded(stage.base, self.known) for stage in file.stages]
+        found = [base.image for base in named]
+        if self.options.base:
+            found[0] = self.options.base
+        written = [replace(stage, base=base, name=base.name) for stage, base in zip(file.stages, named, strict=True)]
+        return stages.graph(written, found, self.options.contexts)
