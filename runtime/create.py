@@ -70,6 +70,7 @@ def create(
     listen_fds: int = 0,
     notify_socket: bool = False,
     keep_network: bool = False,
+    unwritten: dict[str, str] | None = None,
 ) -> Created:
     """Create a container below the runtime's `root`; raise an OCIRuntimeError and leave nothing behind if it fails.
 
@@ -78,6 +79,7 @@ def create(
     `listen_fds`: how many of the caller's files from 3 on are for sd_listen_fds(3), before those to preserve.
     `notify_socket`: let the container notify whoever will start it (runtime.notify). `keep_network`: return a
     descriptor of its new network namespace, which cannot be opened by the process's number before it is started.
+    `unwritten` are variables that the process has and no file, not even the copy of its configuration.
     """
     launch.check_preserved(preserve_fds + listen_fds, preserve)
     prepared = Preparation(container_id, bundle, spec, root)
@@ -90,6 +92,8 @@ def create(
     first = _FirstProcess(prepared)
     try:
         prepared.prepare(systemd_bus, use_cgroups)
+        if unwritten and setup.process is not None:
+            setup.process.environment |= unwritten
         first.fork()
         first.complete(pid_file, console_socket, pidfd_socket)
         return Created(prepared.directory, prepared.status, first.console, prepared.warnings, first.network)

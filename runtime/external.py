@@ -16,7 +16,7 @@ from errno import ENOENT
 from runtime import capabilities, launch, process, syscalls
 from runtime.errors import CommandNotFoundError, NotExecutableError, OCIRuntimeError
 from runtime.jsontext import loads
-from runtime.kernel import CLOSE_RANGE_CLOEXEC, PR_SET_PDEATHSIG
+from runtime.kernel import CLOSE_RANGE_CLOEXEC, MNT_DETACH, MS_BIND, MS_NODEV, MS_NOSUID, PR_SET_PDEATHSIG
 from runtime.monitor import ending
 from runtime.monitor.spawn import Container
 
@@ -48,6 +48,18 @@ _KINDS: tuple[tuple[tuple[str, ...], type[OCIRuntimeError], str], ...] = (
 )
 
 
+def _in_memory(path: str) -> None:
+    """Mount a file of memory at a path, which this process and its children alone see."""
+    place = f"{path}.memory"
+    posix.mkdir(place, 0o700)
+    syscalls.mount("tmpfs", place, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0700,size=1m")
+    for file in (path, f"{place}/file"):
+        posix.close(posix.open(file, posix.O_WRONLY | posix.O_CREAT | posix.O_CLOEXEC, 0o600))
+    syscalls.mount(f"{place}/file", path, None, MS_BIND)
+    syscalls.umount2(place, MNT_DETACH)
+    posix.rmdir(place)
+
+
 def pid_file_of(directory: str) -> str:
     """Return the file, in the directory that a program shares with us, into which it writes what it has made.
 
@@ -72,9 +84,21 @@ class ExternalRuntime:
         self._name = command[0].rpartition("/")[2]
 
     def create(
-        self, container_id: str, bundle: str, spec: Document, stdio: Stdio, preserve: tuple[int, ...] = ()
+        self,
+        container_id: str,
+        bundle: str,
+        spec: Document,
+        stdio: Stdio,
+        preserve: tuple[int, ...] = (),
+        secrets: dict[str, str] | None = None,
     ) -> Container:
-        """Create a container from the bundle, whose config.json is written here."""
+        """Create a container from the bundle, whose config.json is written here, to memory if it has `secrets` in it.
+
+        These are variables of its process. The caller has a mount namespace of its own.
+        """
+        if secrets:
+            spec["process"]["env"] += [f"{name}={value}" for name, value in secrets.items()]
+            _in_memory(f"{bundle}/config.json")
         cgroup_path = (spec.get("linux") or {}).get("cgroupsPath") or ""
         capabilities.drop_ungrantable(spec["process"])
         launch.write(f"{bundle}/config.json", spec)

@@ -118,8 +118,8 @@ class _StepPlan(Plan):
         self._mounts = mounts
         super().__init__(engine, container, preserve)
         names, process = tuple(f"{name}=" for name in mounts.env), self.spec["process"]
-        env = [item for item in process["env"] if not item.startswith(names)]
-        process["env"] = [*env, *(f"{name}={value}" for name, value in mounts.env.items())]
+        process["env"] = [item for item in process["env"] if not item.startswith(names)]
+        self.secret_variables = mounts.env
 
     def _overlay(self) -> rootfs.Overlay:
         below = [self._stubs] if self._mounts.attached else []

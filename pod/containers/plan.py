@@ -39,6 +39,7 @@ class Plan:
     def __init__(self, engine: Engine, container: Container, preserve: tuple[int, ...] = ()) -> None:
         self.engine = engine
         self.joined: list[int] = []  # open namespaces of other containers
+        self.secret_variables: dict[str, str] | None = None  # of the process, to come into no file
         self.preserve = preserve  # descriptors of the caller that the container's process shall have too
         self.container = container
         self.config: ContainerConfig = container.config  # type: ignore[assignment]
@@ -134,7 +135,9 @@ class Plan:
             self.sources.prepare(self.spec)
         self._give_files()
         notifications = self._notifications()
-        made = self.runtime.create(self.container.id, self.directory, self.spec, stdio, self.preserve)
+        made = self.runtime.create(
+            self.container.id, self.directory, self.spec, stdio, self.preserve, self.secret_variables
+        )
         made.notifications = notifications
         if self.overlay is not None:
             rootfs.detach_mapped(self.overlay)

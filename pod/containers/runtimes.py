@@ -265,9 +265,18 @@ class _OwnRuntime:
         self._systemd_bus = systemd_bus
 
     def create(
-        self, container_id: str, bundle: str, spec: dict[str, Any], stdio: spawn.Stdio, preserve: tuple[int, ...] = ()
+        self,
+        container_id: str,
+        bundle: str,
+        spec: dict[str, Any],
+        stdio: spawn.Stdio,
+        preserve: tuple[int, ...] = (),
+        secrets: dict[str, str] | None = None,
     ) -> spawn.Container:
-        """Create a container, whose process gets the descriptors to preserve under their own numbers."""
+        """Create a container, whose process gets the descriptors to preserve under their own numbers.
+
+        `secrets` are variables of it that come into no file.
+        """
         from runtime import create, start
         from runtime.monitor import spawn
 
@@ -283,6 +292,7 @@ class _OwnRuntime:
             preserve=preserve,
             systemd_bus=self._systemd_bus,
             keep_network=True,
+            unwritten=secrets,
         )
         return spawn.Container(
             pid=made.pid,
