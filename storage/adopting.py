@@ -16,7 +16,7 @@ from storage.keeping import options_for
 from storage.layers import headerlog
 from storage.layers.unpacking import UnpackOptions, prepare
 from storage.layers.worker import fork_unpack
-from storage.layers.write import WriteOptions, tar_of
+from storage.layers.write import FileTimes, WriteOptions, tar_of
 from storage.publish import Layer, publish_layer
 from storage.trees import remove_tree
 
@@ -39,24 +39,29 @@ class Adoption(worker.Worker):
         return Layer(key, values["diff_id"], values["size"], values["entries"], tuple(values["implied"]))
 
 
-def fork_adoption(staging: Staging) -> Adoption:
-    """Start the process; all but `diff/` is removed from the staging directory.
+def fork_adoption(staging: Staging, times: FileTimes | None = None) -> Adoption:
+    """Start the process; all but `diff/` is removed from the staging directory, and files get the times that are said.
 
     It dies with the thread that calls this, and uses none of the caller's fds.
     """
     import zstandard  # noqa: F401 - once here, rather than in each worker
 
     def run(_report: Callable[[int], None]) -> dict[str, Any]:
-        return _adopt(staging.path)
+        return _adopt(staging.path, times)
 
     return worker.fork(Adoption, run, "make layer")
 
 
-def publish(store: Store, staging: Staging, layer: Layer, *, rootless: bool, single_id: bool) -> Layer:
-    """Make an adopted layer visible; the caller holds `store.publishing()`. Returns the layer as it is stored."""
+def publish(
+    store: Store, staging: Staging, layer: Layer, *, rootless: bool, single_id: bool, times: FileTimes | None = None
+) -> Layer:
+    """Make an adopted layer visible; the caller holds `store.publishing()`. Returns the layer as it is stored.
+
+    `times` are those of the adoption.
+    """
     options = UnpackOptions(rootless=rootless, ignore_chown_errors=single_id)
     if store.keeps and options_for(store, options).keep:
-        return _publish_packed(store, staging, options_for(store, options))
+        return _publish_packed(store, staging, options_for(store, options), times)
     publish_layer(store, staging, layer)
     return layer
 
@@ -85,7 +90,7 @@ class _Record:
         self._record(data)
 
 
-def _adopt(staging: str) -> dict[str, Any]:
+def _adopt(staging: str, times: FileTimes | None) -> dict[str, Any]:
     for name in os.listdir(staging):
         if name != DIFF:
             remove_tree(f"{staging}/{name}")
@@ -95,7 +100,7 @@ def _adopt(staging: str) -> dict[str, Any]:
         prepare(f"{staging}/{DIFF}")
         _strip_root(root)
         record, digest, size = _Record(log), sha256(), 0
-        for piece in tar_of(root, WriteOptions(layer=True, adopt=True), record):
+        for piece in tar_of(root, WriteOptions(layer=True, adopt=True, times=times), record):
             digest.update(piece)
             size += len(piece)
         return _finish(log, f"sha256:{digest.hexdigest()}", size, record.entries)
@@ -127,10 +132,10 @@ def _finish(log: headerlog.Writer, diff_id: str, size: int, entries: int) -> dic
     return {**described, "implied": [""]}
 
 
-def _publish_packed(store: Store, staging: Staging, options: UnpackOptions) -> Layer:
+def _publish_packed(store: Store, staging: Staging, options: UnpackOptions, times: FileTimes | None) -> Layer:
     def chunks() -> Iterator[bytes]:
         root = os.open(f"{staging.path}/{DIFF}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        return tar_of(root, WriteOptions(layer=True))
+        return tar_of(root, WriteOptions(layer=True, times=times))
 
     with store.staging() as packed:
         result = fork_unpack(chunks, packed.path, options=options).result()

@@ -172,6 +172,8 @@ class Build(Written):
         given = {name: value for name, value in self.options.arguments.items() if name in PROXIES}
         options = CreateOptions()
         self.options.prepare(options)
+        if self.options.times.made is not None and options.namespaces.get("uts") != "host":
+            options.hostname = "sandbox"  # as buildah does, so that what tells it is the same each time
         running.settle(
             options,
             words,
@@ -194,8 +196,8 @@ class Build(Written):
             config["Labels"] = {**(config.get("Labels") or {}), **dict(options.labels)}
         env = state.environment.items()
         config["Env"] = [f"{name}={value}" for name, value in env if name not in options.no_environment]
-        state = replace(state, config=config, created=state.created or time.time())
-        return squashing.squashed(self.engine, state) if options.squash_all else state
+        state = replace(state, config=config, created=options.times.of(state.created or time.time()))
+        return squashing.squashed(self.engine, state, options.times.files) if options.squash_all else state
 
     def warn(self, text: str) -> None:
         """Tell of something once."""

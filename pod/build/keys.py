@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from pod.build.evaluation import State
     from pod.build.language.instructions import FileInstruction, Instruction
+    from pod.build.times import Times
 
 # Changes with whatever makes older results different from those that this version makes.
 _VERSION = 1
@@ -25,6 +26,11 @@ _PLACES = ("line", "end_line", "text")
 def of_image(image: str, platform: Mapping[str, object]) -> str:
     """Return the key of a stage's begin: the ID of an image, empty for `scratch`."""
     return _key("FROM", image, dict(platform))
+
+
+def with_times(key: str, times: Times) -> str:
+    """Return the key of a stage's begin where times are asked for: what its steps come to is not the same then."""
+    return _key(key, "times", times.key) if times.key[0] else key
 
 
 def of_setting(state: State, instruction: Instruction, *, format: str) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from pod.build.times import Times
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -56,6 +58,7 @@ class BuildOptions:
     squash_all: bool = False
     cache: bool = True
     cache_since: float = 0.0
+    times: Times = field(default_factory=Times)
     jobs: int = 0  # 0: as many stages as there are
     labels: tuple[tuple[str, str], ...] = ()
     annotations: Mapping[str, str] = field(default_factory=dict)

@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 
     from pod.build.evaluation import State
     from pod.engine import Engine
+    from storage.layers.write import FileTimes
 
 
-def squashed(engine: Engine, state: State) -> State:
-    """Return a state whose files are one layer and that has no parent."""
+def squashed(engine: Engine, state: State, times: FileTimes | None) -> State:
+    """Return a state whose files are one layer, with these times, and that has no parent."""
     store = engine.store
     options = UnpackOptions(rootless=engine.config.rootless, ignore_chown_errors=engine.single_id)
     with store.staging() as mounted, store.staging() as staging:
@@ -34,7 +35,7 @@ def squashed(engine: Engine, state: State) -> State:
             enter_mount_namespace()
             mount_overlay(overlay)
             root = os.open(overlay.target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            return tar_of(root, WriteOptions(unpacked=True))
+            return tar_of(root, WriteOptions(unpacked=True, times=times))
 
         result = fork_unpack(chunks, staging.path, options=options_for(store, options)).result()
         key = result.diff_id.removeprefix("sha256:")

@@ -48,6 +48,7 @@ class StageBuild:
     def __init__(self, build: Build, node: Node) -> None:
         self.build = build
         self.node = node
+        self.times = build.options.times
         self._place = StepPlace(0, 0, 0, 0, "", 0)
         self._instructions = node.stage.instructions
         self._open: Snapshot | None = None  # where all steps are to be one layer
@@ -105,8 +106,13 @@ class StageBuild:
             return replace(self.build.state_of(node.base), has_command=False)
         if node.image == "scratch":
             config = evaluation.with_path({})
-            return self._with_environment(State(key=keys.of_image("", {}), config=config, created=time.time()))
-        return self._with_environment(self.build.image_state(node.image, node.stage.base.platform))
+            return self._with_options(State(key=keys.of_image("", {}), config=config, created=time.time()))
+        return self._with_options(self.build.image_state(node.image, node.stage.base.platform))
+
+    def _with_options(self, state: State) -> State:
+        """Let a stage begin with what the command line says of all its steps."""
+        key = keys.with_times(state.key, self.build.options.times)
+        return self._with_environment(replace(state, key=key, created=self.times.of(state.created)))
 
     def _with_environment(self, state: State) -> State:
         """Let a stage begin with the variables of --env; ENV may change them (podman-build(1))."""
@@ -153,7 +159,7 @@ class StageBuild:
         self._note(instruction, docker=docker)
         after = evaluation.apply(state, instruction, docker=docker)
         entry = self._entry(step, f"/bin/sh -c #(nop) {instruction.text}") | {"empty_layer": True}
-        return replace(after, key=key, created=step.made, history=(*state.history, entry))
+        return replace(after, key=key, created=self.times.of(step.made), history=(*state.history, entry))
 
     def _note(self, instruction: Instruction, *, docker: bool) -> None:
         """Warn of what the format of the image has no place for, in podman's words."""
@@ -271,12 +277,13 @@ class StageBuild:
             self.build.watcher.cached(self._place, key)
         layer = StepLayer(step.diff_id, step.layer, step.size)
         history = (*state.history, self._entry(step, text))
-        return replace(state, key=key, created=step.made, layers=(*state.layers, layer), history=history)
+        made = self.times.of(step.made)
+        return replace(state, key=key, created=made, layers=(*state.layers, layer), history=history)
 
     def _adopt(self, state: State, key: str, snapshot: Snapshot) -> Generator[int | Needs, None, Step]:
         """Make a layer of what a snapshot holds."""
         engine = self.build.engine
-        adoption = adopting.fork_adoption(snapshot.staging)
+        adoption = adopting.fork_adoption(snapshot.staging, self.times.files)
         yield from settled(adoption)
         layer = adopting.publish(
             engine.store,
@@ -284,6 +291,7 @@ class StageBuild:
             adoption.result(),
             rootless=engine.config.rootless,
             single_id=engine.single_id,
+            times=self.times.files,
         )
         below = tuple(layer.diff_id for layer in state.layers)
         stored = adopting.key_over(engine.store, below, snapshot.top, layer)
@@ -296,7 +304,7 @@ class StageBuild:
         if self._open is None:
             self._open = self.build.snapshot(state)
         yield from make(self._open)
-        made = time.time()
+        made = self.times.of(time.time())
         entry = self._entry(Step(key, "", "", 0, made, made), text) | {"empty_layer": True}
         self._last = len(state.history)
         return replace(state, key=key, created=made, history=(*state.history, entry))
@@ -319,7 +327,7 @@ class StageBuild:
         return self.build.known_step(key)
 
     def _entry(self, step: Step, text: str) -> dict[str, Any]:
-        return {"created": result.moment(step.made), "created_by": text}
+        return {"created": result.moment(self.times.of(step.made)), "created_by": text}
 
 
 def _foreign(state: State) -> str:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 BARE = {"--pull": "always"}
 SHARED = (
     "pod.cli.flags.building",
+    "pod.cli.flags.outcome",
     "pod.cli.flags.steps",
     *groups.STEPS,
     "pod.cli.flags.accepted",

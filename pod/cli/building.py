@@ -15,7 +15,9 @@ from pod.build.context import archives, ignore_files, named, opening
 from pod.build.context.opening import Workshop
 from pod.build.language.parser import parse
 from pod.build.options import BuildOptions, Place
+from pod.build.times import with_epoch
 from pod.cli import base_images, flags
+from pod.cli.outcome import AskedOutcome
 from pod.containers.create import CreateOptions
 from pod.errors import PodError
 from pod.times import parse_duration
@@ -66,6 +68,7 @@ class Asked:
         self.jobs = 0
         self.layers = self.cache = True
         self.squash = self.squash_all = False
+        self.outcome = AskedOutcome()
 
 
 @contextmanager
@@ -74,6 +77,7 @@ def options_of(engine: Engine, asked: Asked) -> Iterator[BuildOptions]:
     format = asked.format or environ.value("BUILDAH_FORMAT") or "oci"
     if format not in FORMATS:
         raise PodError(f'unrecognized image type "{format}"', hint="known are oci and docker")
+    arguments = _arguments([*_argument_lines(asked.argument_files), *asked.arguments])
     with ExitStack() as stack:
         stack.callback(gc.empty_trash, engine.store)
         place = stack.enter_context(engine.store.staging()).path
@@ -94,7 +98,8 @@ def options_of(engine: Engine, asked: Asked) -> Iterator[BuildOptions]:
             secrets=secrets.parse(asked.secrets),
             agents=secrets.agents(asked.agents),
             target=asked.target,
-            arguments=_arguments([*_argument_lines(asked.argument_files), *asked.arguments]),
+            arguments=with_epoch(arguments, asked.outcome.epoch),
+            times=asked.outcome.times(arguments),
             base=asked.base,
             format=format,
             network=asked.network,

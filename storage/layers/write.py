@@ -59,6 +59,18 @@ def _same(uid: int, gid: int) -> tuple[int, int]:
 
 
 @dataclass(frozen=True)
+class FileTimes:
+    """Which times files are to have, in seconds since 1970: with `exact` this one, else none after `latest`."""
+
+    latest: int
+    exact: bool = False
+
+    def of(self, found: os.stat_result) -> int:
+        """Return the time of a file, in seconds."""
+        return self.latest if self.exact else min(int(found.st_mtime), self.latest)
+
+
+@dataclass(frozen=True)
 class WriteOptions:
     """How a tree becomes a tar.
 
@@ -69,6 +81,7 @@ class WriteOptions:
     tar is that of files that people keep: an entry for the directory itself comes first, and of extended attributes
     there are those of users and the capabilities of programs. With `adopt` the tree is to become what unpacking its tar
     would make: sockets, and what overlayfs noted for itself, are removed from it, and no file is older than 1970.
+    `times` says which times files have in the tar, and with `adopt` in the tree.
     """
 
     owner: Callable[[int, int], tuple[int, int]] = _same
@@ -77,6 +90,7 @@ class WriteOptions:
     skipped: frozenset[bytes] = frozenset()
     content: bool = False
     adopt: bool = False
+    times: FileTimes | None = None
     rootless: bool = field(default_factory=ids.is_limited)
 
 
@@ -95,6 +109,11 @@ class _Writing:
     options: WriteOptions
     record: Record = field(default_factory=_Unrecorded)
     links: dict[tuple[int, int], bytes] = field(default_factory=dict)
+
+    def seconds(self, found: os.stat_result) -> int:
+        """Return the time of a file in the tar."""
+        times = self.options.times
+        return int(found.st_mtime) if times is None else times.of(found)
 
 
 def tar_of(root: int, options: WriteOptions | None = None, record: Record | None = None) -> Iterator[bytes]:
@@ -209,9 +228,8 @@ def _entry(writing: _Writing, parent: int, name: bytes, written: bytes) -> Gener
                 f"/{shown(written)}: an image cannot hold a name that begins with .wh.: there it means a removed file",
                 hint="leave the file out, or give it another name",
             )
-        if options.adopt and found.st_mtime_ns < 0:
-            os.utime(name, ns=(max(found.st_atime_ns, 0), 0), dir_fd=parent, follow_symlinks=False)
-            found = os.fstat(descriptor)
+        if options.adopt and (found.st_mtime_ns < 0 or options.times is not None):
+            found = _settle(parent, name, descriptor, found, max(writing.seconds(found), 0))
         if options.layer and stat.S_ISCHR(found.st_mode) and found.st_rdev == 0:
             yield _whiteout(writing, written, _WHITEOUT + name)
             return -1
@@ -226,13 +244,23 @@ def _entry(writing: _Writing, parent: int, name: bytes, written: bytes) -> Gener
         os.close(descriptor)
 
 
+def _settle(parent: int, name: bytes, descriptor: int, found: os.stat_result, seconds: int) -> os.stat_result:
+    """Give a file the time that it has in the tar, unless that is its own."""
+    if seconds == int(found.st_mtime) and found.st_mtime_ns >= 0:
+        return found
+    ns = (max(found.st_atime_ns, 0), seconds * 10**9)
+    os.utime(name, ns=ns, dir_fd=parent, follow_symlinks=False)
+    return os.fstat(descriptor)
+
+
 def _node(writing: _Writing, descriptor: int, found: os.stat_result, written: bytes) -> Iterator[bytes]:
     mode = stat.S_IFMT(found.st_mode)
     uid, gid = writing.options.owner(found.st_uid, found.st_gid)
+    seconds = writing.seconds(found)
     if found.st_nlink > 1 and not stat.S_ISDIR(mode):
         first = writing.links.setdefault((found.st_dev, found.st_ino), written)
         if first != written:
-            header = _header(written, b"1", found, uid, gid, link=first)
+            header = _header(written, b"1", found, seconds, uid, gid, link=first)
             writing.record.header(header)
             yield header
             return
@@ -241,7 +269,7 @@ def _node(writing: _Writing, descriptor: int, found: os.stat_result, written: by
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY)
         try:
             records = _xattrs(file, writing.options)
-            header = _header(written, b"0", found, uid, gid, size=found.st_size, records=records)
+            header = _header(written, b"0", found, seconds, uid, gid, size=found.st_size, records=records)
             writing.record.header(header)
             if found.st_size <= _SMALL:  # in one piece, for each goes through all these generators
                 yield b"".join((header, *_content(writing, file, found.st_size)))
@@ -253,7 +281,8 @@ def _node(writing: _Writing, descriptor: int, found: os.stat_result, written: by
         return
     name = written + b"/" if stat.S_ISDIR(mode) else written
     link = os.readlink(b"", dir_fd=descriptor) if stat.S_ISLNK(mode) else b""
-    header = _header(name, _TYPES[mode], found, uid, gid, link=link, records=_xattrs(path, writing.options))
+    records = _xattrs(path, writing.options)
+    header = _header(name, _TYPES[mode], found, seconds, uid, gid, link=link, records=records)
     writing.record.header(header)
     yield header
 
@@ -281,7 +310,8 @@ def _is_opaque(descriptor: int, options: WriteOptions) -> bool:
 def _whiteout(writing: _Writing, written: bytes, name: bytes) -> bytes:
     directory = written.rpartition(b"/")[0]
     whole = directory + b"/" + name if directory else name
-    header = _header(whole, b"0", os.stat_result((0o100000, 0, 0, 1, 0, 0, 0, 0, 0, 0)), 0, 0)
+    found = os.stat_result((0o100000, 0, 0, 1, 0, 0, 0, 0, 0, 0))
+    header = _header(whole, b"0", found, writing.seconds(found), 0, 0)
     writing.record.header(header)
     return header
 
@@ -324,6 +354,7 @@ def _header(
     name: bytes,
     kind: bytes,
     found: os.stat_result,
+    seconds: int,
     uid: int,
     gid: int,
     *,
@@ -340,7 +371,6 @@ def _header(
     for key, value, largest in ((b"size", size, _LARGEST_SIZE), (b"uid", uid, _LARGEST_ID), (b"gid", gid, _LARGEST_ID)):
         if value > largest:
             extended.append((key, b"%d" % value))
-    seconds = int(found.st_mtime)
     if not 0 <= seconds <= _LARGEST_SIZE:
         extended.append((b"mtime", b"%d" % seconds))
     device = (os.major(found.st_rdev), os.minor(found.st_rdev)) if kind in (b"3", b"4") else (0, 0)
