@@ -15,7 +15,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from pod import events
-from pod.build import evaluation, holding, keys, result, running, squashing
+from pod.build import evaluation, exporting, holding, keys, result, running, squashing
 from pod.build.context.known import KnownDigests
 from pod.build.evaluation import State, StepLayer
 from pod.build.language.predefined import PROXIES
@@ -56,7 +56,10 @@ def build(engine: Engine, options: BuildOptions, watcher: Watcher) -> Image:
     try:
         with interrupts, engine.store.publishing():
             state = made.run()
-            identity = result.publish(engine.store, made.finished(state), options, names)
+            state = made.finished(state)
+            layers = [layer.key for layer in state.layers]
+            exporting.export(engine, layers, options.outputs, options.times, interrupts)
+            identity = result.publish(engine.store, state, options, names)
             build_cache.note_use(engine.store, made.used)
     finally:
         gc.sweep(engine.store)  # first: on a full disk only what this deletes lets the database change

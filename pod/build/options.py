@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pod.build.context.ignore_files import Ignored
     from pod.build.context.opening import Workshop
     from pod.build.language.instructions import Containerfile
+    from pod.build.outputs import Output
     from pod.containers.create import CreateOptions
     from storage.images import Image
     from storage.platform import Platform
@@ -58,6 +59,7 @@ class BuildOptions:
     squash_all: bool = False
     cache: bool = True
     cache_since: float = 0.0
+    outputs: tuple[Output, ...] = ()
     times: Times = field(default_factory=Times)
     jobs: int = 0  # 0: as many stages as there are
     labels: tuple[tuple[str, str], ...] = ()

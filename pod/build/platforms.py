@@ -62,7 +62,8 @@ def build(engine: Engine, options: BuildOptions, watcher: Watcher) -> Made:
 
 
 def _one(engine: Engine, options: BuildOptions, platform: Platform, watcher: Watcher) -> Image:
-    one = replace(options, platform=platform, shown_platform=str(platform), names=())
+    outputs = tuple(output.of(str(platform)) for output in options.outputs)
+    one = replace(options, platform=platform, shown_platform=str(platform), names=(), outputs=outputs)
     image = building.build(engine, one, watcher)
     watcher.committed(image, one)
     return image

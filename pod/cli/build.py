@@ -52,6 +52,7 @@ def main(
     asked.run_flags = take(flags)
     groups.apply(SHARED, flags, asked)
     global_options.apply(asked.settings)
+    asked.quiet |= asked.outcome.to_stdout
     asked.files, asked.context, asked.platforms = file or [], context, platform or []
     engine = open_engine(write=True)
     with options_of(engine, asked) as options, shown(quiet=asked.quiet) as watcher:
@@ -63,4 +64,5 @@ def main(
     if iidfile:
         with open(iidfile, "w", encoding="ascii") as written:
             written.write(f"sha256:{made.id}")
-    print(made.id)
+    if not asked.outcome.to_stdout:
+        print(made.id)

@@ -100,6 +100,7 @@ def options_of(engine: Engine, asked: Asked) -> Iterator[BuildOptions]:
             target=asked.target,
             arguments=with_epoch(arguments, asked.outcome.epoch),
             times=asked.outcome.times(arguments),
+            outputs=asked.outcome.where,
             base=asked.base,
             format=format,
             network=asked.network,

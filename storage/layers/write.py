@@ -81,7 +81,8 @@ class WriteOptions:
     tar is that of files that people keep: an entry for the directory itself comes first, and of extended attributes
     there are those of users and the capabilities of programs. With `adopt` the tree is to become what unpacking its tar
     would make: sockets, and what overlayfs noted for itself, are removed from it, and no file is older than 1970.
-    `times` says which times files have in the tar, and with `adopt` in the tree.
+    `times` says which times files have in the tar, and with `adopt` in the tree. `stripped` leaves out what gives
+    rights to whoever executes a file: set-user-ID, set-group-ID, and extended attributes altogether.
     """
 
     owner: Callable[[int, int], tuple[int, int]] = _same
@@ -91,6 +92,7 @@ class WriteOptions:
     content: bool = False
     adopt: bool = False
     times: FileTimes | None = None
+    stripped: bool = False
     rootless: bool = field(default_factory=ids.is_limited)
 
 
@@ -256,11 +258,10 @@ def _settle(parent: int, name: bytes, descriptor: int, found: os.stat_result, se
 def _node(writing: _Writing, descriptor: int, found: os.stat_result, written: bytes) -> Iterator[bytes]:
     mode = stat.S_IFMT(found.st_mode)
     uid, gid = writing.options.owner(found.st_uid, found.st_gid)
-    seconds = writing.seconds(found)
     if found.st_nlink > 1 and not stat.S_ISDIR(mode):
         first = writing.links.setdefault((found.st_dev, found.st_ino), written)
         if first != written:
-            header = _header(written, b"1", found, seconds, uid, gid, link=first)
+            header = _header(writing, written, b"1", found, uid, gid, link=first)
             writing.record.header(header)
             yield header
             return
@@ -269,7 +270,7 @@ def _node(writing: _Writing, descriptor: int, found: os.stat_result, written: by
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY)
         try:
             records = _xattrs(file, writing.options)
-            header = _header(written, b"0", found, seconds, uid, gid, size=found.st_size, records=records)
+            header = _header(writing, written, b"0", found, uid, gid, size=found.st_size, records=records)
             writing.record.header(header)
             if found.st_size <= _SMALL:  # in one piece, for each goes through all these generators
                 yield b"".join((header, *_content(writing, file, found.st_size)))
@@ -282,7 +283,7 @@ def _node(writing: _Writing, descriptor: int, found: os.stat_result, written: by
     name = written + b"/" if stat.S_ISDIR(mode) else written
     link = os.readlink(b"", dir_fd=descriptor) if stat.S_ISLNK(mode) else b""
     records = _xattrs(path, writing.options)
-    header = _header(name, _TYPES[mode], found, seconds, uid, gid, link=link, records=records)
+    header = _header(writing, name, _TYPES[mode], found, uid, gid, link=link, records=records)
     writing.record.header(header)
     yield header
 
@@ -311,13 +312,15 @@ def _whiteout(writing: _Writing, written: bytes, name: bytes) -> bytes:
     directory = written.rpartition(b"/")[0]
     whole = directory + b"/" + name if directory else name
     found = os.stat_result((0o100000, 0, 0, 1, 0, 0, 0, 0, 0, 0))
-    header = _header(whole, b"0", found, writing.seconds(found), 0, 0)
+    header = _header(writing, whole, b"0", found, 0, 0)
     writing.record.header(header)
     return header
 
 
 def _xattrs(file: int | str, options: WriteOptions) -> list[tuple[bytes, bytes]]:
     """Return the pax records of a file's extended attributes; those of overlayfs itself belong to no layer."""
+    if options.stripped:
+        return []
     try:
         names = os.listxattr(file)
     except OSError:
@@ -351,10 +354,10 @@ def _plain_name(name: bytes, options: WriteOptions) -> bytes:
 
 
 def _header(
+    writing: _Writing,
     name: bytes,
     kind: bytes,
     found: os.stat_result,
-    seconds: int,
     uid: int,
     gid: int,
     *,
@@ -371,10 +374,11 @@ def _header(
     for key, value, largest in ((b"size", size, _LARGEST_SIZE), (b"uid", uid, _LARGEST_ID), (b"gid", gid, _LARGEST_ID)):
         if value > largest:
             extended.append((key, b"%d" % value))
+    seconds = writing.seconds(found)
     if not 0 <= seconds <= _LARGEST_SIZE:
         extended.append((b"mtime", b"%d" % seconds))
     device = (os.major(found.st_rdev), os.minor(found.st_rdev)) if kind in (b"3", b"4") else (0, 0)
-    mode = stat.S_IMODE(found.st_mode)
+    mode = found.st_mode & (0o1777 if writing.options.stripped else 0o7777)
     plain = _ustar(name, kind, mode, min(uid, _LARGEST_ID), min(gid, _LARGEST_ID), size, seconds, link, device)
     return _extension(extended) + plain if extended else plain
 

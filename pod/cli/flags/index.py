@@ -78,6 +78,6 @@ FLAGS = {
         " "
     ),
     "steps": (" --cdi-config-dir --hooks-dir --isolation --runtime --runtime-flag "),
-    "outcome": (" --rewrite-timestamp --source-date-epoch --timestamp "),
+    "outcome": (" --output -o --rewrite-timestamp --source-date-epoch --timestamp "),
     "accepted": (" --blob-cache --load --log-rusage --pull-always --pull-never --rusage-logfile "),
 }

@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 def declare(
     target: Asked,
     *,
+    output: Annotated[
+        list[str] | None,
+        Option(
+            "--output", "-o", metavar="string", help="Write the image's files, too (type=local|tar,dest=path, or -)"
+        ),
+    ] = None,
     rewrite_timestamp: Annotated[
         bool, Option("--rewrite-timestamp", help="Let no new file be later than --source-date-epoch")
     ] = False,
@@ -27,5 +33,6 @@ def declare(
     ] = "",
 ) -> None:
     """Note what is asked for."""
+    target.outcome.outputs = output or []
     target.outcome.rewrite_timestamp = rewrite_timestamp
     target.outcome.source_date_epoch, target.outcome.timestamp = source_date_epoch, timestamp

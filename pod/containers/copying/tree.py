@@ -35,12 +35,16 @@ class Policy:
     `owner` turns the owner on one side into that on the other. With `to_host` devices are left out, and what gives
     rights to whoever executes a file: set-user-ID and set-group-ID of another's file, capabilities. With `overwrite`
     a directory may give way to something else, and the reverse. `lenient`: owners that cannot be had are not.
+    `stripped`: nothing gives such rights, whosever it is, and there are no extended attributes. `time`, in seconds
+    since 1970, is that of all files.
     """
 
     owner: Callable[[int, int], tuple[int, int]]
     to_host: bool = False
     overwrite: bool = False
     lenient: bool = False
+    stripped: bool = False
+    time: int | None = None
 
 
 @dataclass
@@ -315,14 +319,14 @@ class Copier:
         self._chown(owner, path, None, follow=True)
         os.chmod(path, self._mode(attributes, owner))
         for name, value in attributes.xattrs:
-            if self.policy.to_host and name == "security.capability":
+            if self.policy.stripped or (self.policy.to_host and name == "security.capability"):
                 continue
             try:
                 os.setxattr(path, name, value)
             except OSError as error:
                 if error.errno not in (errno.EOPNOTSUPP, errno.EPERM, errno.EINVAL):
                     raise
-        os.utime(path, ns=attributes.times)
+        os.utime(path, ns=self._times(attributes))
 
     def _finish_node(self, parent: int, name: str, attributes: Attributes) -> None:
         owner = self.policy.owner(attributes.uid, attributes.gid)
@@ -333,10 +337,13 @@ class Copier:
                 os.chmod(f"/proc/self/fd/{descriptor}", self._mode(attributes, owner))
             finally:
                 os.close(descriptor)
-        os.utime(name, ns=attributes.times, dir_fd=parent, follow_symlinks=False)
+        os.utime(name, ns=self._times(attributes), dir_fd=parent, follow_symlinks=False)
+
+    def _times(self, attributes: Attributes) -> tuple[int, int]:
+        return attributes.times if self.policy.time is None else (self.policy.time * 10**9,) * 2
 
     def _mode(self, attributes: Attributes, owner: tuple[int, int]) -> int:
-        taken = self.policy.to_host and owner != (attributes.uid, attributes.gid)
+        taken = self.policy.stripped or (self.policy.to_host and owner != (attributes.uid, attributes.gid))
         return attributes.mode & (0o1777 if taken else 0o7777)
 
     def _chown(self, owner: tuple[int, int], path: str, parent: int | None, *, follow: bool) -> None:

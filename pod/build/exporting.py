@@ -1,0 +1,158 @@
+"""The files of an image into a directory or a tar of the user's: `build --output`.
+
+They are read through an overlay that only the process which writes them mounts, by descriptors on both sides. A tar and
+a new directory appear whole or not at all; in a directory that is there already each file does.
+
+An ordinary user gets files of his own without what would give rights to whoever executes them, as from buildah.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from pod.build.snapshots import seen
+from pod.containers.copying.tree import Copier, Policy
+from pod.containers.rootfs.overlay import enter_mount_namespace, mount_overlay
+from storage import worker
+from storage.layers.write import FileTimes, WriteOptions, tar_of
+from storage.store import translated
+from storage.transports.outputs import StreamOutput, file_output
+from storage.trees import remove_tree
+from storage.unfinished import Unfinished
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    from pod.build.outputs import Output
+    from pod.build.times import Times
+    from pod.engine import Engine
+    from storage.interrupts import Interrupts
+    from storage.store import Store
+    from storage.transports.outputs import Output as Sink
+
+
+class _Target(Protocol):
+    """Where the files go; `write` is called in a process of its own, the rest is not."""
+
+    def write(self, root: int) -> None:
+        """Write what is in a directory."""
+
+    def finish(self) -> None:
+        """Make visible what was written."""
+
+    def discard(self) -> None:
+        """Take back what was not finished."""
+
+
+def export(
+    engine: Engine, keys: Sequence[str], outputs: Sequence[Output], times: Times, interrupts: Interrupts
+) -> None:
+    """Write the files of layers, from the bottom up, to each output. Raises StorageError, InterruptedByError."""
+    for output in outputs:
+        target = _target(engine, output, times)
+        try:
+            with engine.store.staging() as mounted:
+                _written(engine, keys, mounted.path, target, interrupts)
+            target.finish()
+        finally:
+            target.discard()
+
+
+def _written(engine: Engine, keys: Sequence[str], mounted: str, target: _Target, interrupts: Interrupts) -> None:
+    overlay = seen(engine, keys, mounted)
+
+    def run(_report: Callable[[int], None]) -> dict[str, Any]:
+        enter_mount_namespace()
+        mount_overlay(overlay)
+        target.write(os.open(overlay.target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+        return {}
+
+    work = worker.fork(worker.Worker, run, "exporting build output")
+    try:
+        with interrupts.waiting():
+            work.values()
+    finally:
+        work.kill()
+
+
+def _target(engine: Engine, output: Output, times: Times) -> _Target:
+    rootless = engine.config.rootless
+    if output.kind == "tar":
+        exact = FileTimes(times.made, exact=True) if times.made is not None else None
+        sink = StreamOutput(1, "stdout") if output.to_stdout else file_output(output.dest, engine.store)
+        return _Tar(sink, WriteOptions(times=exact, stripped=rootless))
+    own = (os.geteuid(), os.getegid())
+    policy = Policy(
+        (lambda uid, gid: own) if rootless else (lambda uid, gid: (uid, gid)),
+        to_host=rootless,
+        stripped=rootless,
+        overwrite=True,
+        time=times.made,
+    )
+    return _Directory(output.dest, policy, engine.store)
+
+
+@dataclass(frozen=True)
+class _Tar:
+    output: Sink
+    options: WriteOptions
+
+    def write(self, root: int) -> None:
+        for piece in tar_of(root, self.options):
+            self.output.write(piece)
+
+    def finish(self) -> None:
+        self.output.finish()
+
+    def discard(self) -> None:
+        self.output.discard()
+
+
+class _Directory:
+    """One that is there gets the files; a new one is made beside its place, and moved there at the end."""
+
+    def __init__(self, path: str, policy: Policy, store: Store) -> None:
+        self._path = os.path.realpath(path)
+        self._policy = policy
+        self._unfinished: Unfinished | None = None
+        with ExitStack() as stack:
+            stack.callback(self.discard)
+            try:
+                self._fd = self._open(store)
+            except OSError as error:
+                raise translated(error, f'failed while creating the destination path "{self._path}"') from error
+            stack.pop_all()
+
+    def _open(self, store: Store) -> int:
+        self._fd = -1
+        work = self._path
+        if not os.path.lexists(work):
+            parent, name = os.path.split(work)
+            os.makedirs(parent, 0o700, exist_ok=True)
+            self._unfinished = Unfinished(parent, name, store)
+            work = self._unfinished.path
+            os.mkdir(work, 0o700)
+        return os.open(work, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def write(self, root: int) -> None:
+        Copier(self._policy, self._fd).copy_contents(root)
+
+    def finish(self) -> None:
+        if self._unfinished is not None:
+            try:
+                os.rename(self._unfinished.path, self._path)
+            except OSError as error:
+                raise translated(error, f'failed while creating the destination path "{self._path}"') from error
+
+    def discard(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+        if self._unfinished is not None:
+            remove_tree(self._unfinished.path)
+            self._unfinished.forget()
+            self._unfinished = None
