@@ -90,7 +90,7 @@ class Build(Written):
         """Take the stages that are needed to their ends; return what the wanted one comes to."""
         schedule = Schedule(lambda index: StageBuild(self, self.nodes[index]).run(), self.needed, self.options.jobs)
         self._states = schedule.results
-        schedule.run(self.interrupts)
+        schedule.run(self.interrupts, self.watcher.tick)
         return self._states[self.wanted]
 
     def state_of(self, index: int) -> State:
@@ -145,6 +145,11 @@ class Build(Written):
     def layers(self, image: Image) -> tuple[StepLayer, ...]:
         """Return the layers of an image."""
         return tuple(StepLayer(*row) for row in images.layers(self.engine.store, image.id))
+
+    @property
+    def is_parallel(self) -> bool:
+        """Whether stages may go on at the same time."""
+        return self.options.jobs != 1 and len(self.needed) > 1
 
     @property
     def in_one_layer(self) -> bool:

@@ -55,13 +55,17 @@ class Schedule(Generic[Result]):
         self._jobs = jobs
         self._waiting: dict[int, int | Needs | None] = {}  # of those that have begun; None: for nothing any more
 
-    def run(self, interrupts: Interrupts) -> None:
-        """Take all stages to their ends; what fails in one ends the others, and is raised when they have cleaned up."""
+    def run(self, interrupts: Interrupts, tick: Callable[[], int | None] = lambda: None) -> None:
+        """Take all stages to their ends; what fails in one ends the others, and is raised when they have cleaned up.
+
+        `tick` is called before each wait, and tells how many milliseconds that may take at most.
+        """
         try:
             while self._stages:
                 if not self._advance():
+                    longest = tick()
                     with interrupts.waiting():
-                        ready = self._poll()
+                        ready = self._poll(longest)
                     for index in ready:
                         self._waiting[index] = None
         finally:
@@ -106,8 +110,8 @@ class Schedule(Generic[Result]):
         del self._stages[index]
         self._waiting.pop(index, None)
 
-    def _poll(self) -> list[int]:
-        """Wait until something has happened for a stage; return which."""
+    def _poll(self, longest: int | None) -> list[int]:
+        """Wait until something has happened for a stage, or for so many milliseconds; return for which."""
         poller, stages = select.poll(), {}
         for index, waits in self._waiting.items():
             if isinstance(waits, int):
@@ -115,4 +119,4 @@ class Schedule(Generic[Result]):
                 stages[waits] = index
         if not stages:
             raise PodError("the stages of the Containerfile wait for each other")
-        return [stages[descriptor] for descriptor, _ in poller.poll()]
+        return [stages[descriptor] for descriptor, _ in poller.poll(longest)]

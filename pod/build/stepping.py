@@ -49,15 +49,20 @@ class StageBuild:
         self.build = build
         self.node = node
         self.times = build.options.times
-        self._place = StepPlace(0, 0, 0, 0, "", 0)
+        self._place = StepPlace(0, 0, 0, 0, "", 0, 0)
         self._instructions = node.stage.instructions
+        self._triggers = 0  # how many of them are the image's
         self._open: Snapshot | None = None  # where all steps are to be one layer
         self._last = 0  # the place in the history of the last step in it
 
     def run(self) -> Generator[int | Needs, None, State]:
         """Take all steps; returns what the stage comes to. Raises StepError."""
         self._begin(1, self.node.stage.base)
-        state = yield from self._first_state()
+        try:
+            state = yield from self._first_state()
+        except Exception:
+            self.build.watcher.failed(self._place)
+            raise
         state = self._fire(state)
         self._end(state)
         try:
@@ -75,15 +80,18 @@ class StageBuild:
 
     def _begin(self, number: int, instruction: Instruction) -> None:
         build, stage = self.build, self.node.stage
+        written = not 2 <= number < 2 + self._triggers
         self._place = StepPlace(
             stage.index + 1,
             len(build.nodes),
             number,
             len(self._instructions) + 1,
             instruction.text,
-            instruction.line,
+            instruction.line if written else 0,
+            instruction.end_line if written else 0,
             stage.index == build.wanted and number == len(self._instructions) + 1,
             build.options.shown_platform,
+            build.is_parallel,
         )
         build.watcher.begin(self._place)
 
@@ -96,6 +104,7 @@ class StageBuild:
         if self.node.base is not None or not triggers:
             return state
         self._instructions = (*map(parse_trigger, triggers), *self._instructions)
+        self._triggers = len(triggers)
         return replace(state, config={name: value for name, value in state.config.items() if name != "OnBuild"})
 
     def _first_state(self) -> Generator[int | Needs, None, State]:

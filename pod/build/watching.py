@@ -12,7 +12,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StepPlace:
-    """Which step of which stage it is; all count from 1. The last one is that after which there is an image."""
+    """Which step of which stage it is; all count from 1. The last one is that after which there is an image.
+
+    `line` to `end_line` is its place in the Containerfile, 0 for a trigger of an image; `beside` tells whether other
+    stages may go on at the same time.
+    """
 
     stage: int
     stages: int
@@ -20,8 +24,10 @@ class StepPlace:
     steps: int
     text: str
     line: int
+    end_line: int
     is_last: bool = False
     platform: str = ""  # where several are built for
+    beside: bool = False
 
 
 class Watcher(Protocol):
@@ -47,3 +53,6 @@ class Watcher(Protocol):
 
     def warn(self, text: str) -> None:
         """Tell of something that is not as it was perhaps meant."""
+
+    def tick(self) -> int | None:
+        """Show how time goes by; return in how many milliseconds to do so again, None for never."""

@@ -55,7 +55,10 @@ def main(
     asked.quiet |= asked.outcome.to_stdout
     asked.files, asked.context, asked.platforms = file or [], context, platform or []
     engine = open_engine(write=True)
-    with options_of(engine, asked) as options, shown(quiet=asked.quiet) as watcher:
+    with (
+        options_of(engine, asked) as options,
+        shown(options.containerfile, asked.progress, quiet=asked.quiet) as watcher,
+    ):
         made = build(engine, options, watcher)
         if len(made.images) == 1:
             watcher.committed(made.images[0], options)

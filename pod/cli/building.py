@@ -43,6 +43,7 @@ class Asked:
         self.registry: dict[str, Any] = {}
         self.platform: dict[str, str] = {}
         self.quiet = False
+        self.progress = "auto"
         self.signature_policy = ""
         self.run_flags: dict[str, Any] = {}  # of the containers of RUN, as the groups of pod.cli.flags have them
         self.isolation = ""

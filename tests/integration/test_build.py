@@ -354,12 +354,12 @@ def test_what_is_left_out_of_the_context(box: Pod, busybox: str) -> None:
 def test_errors_name_the_step(box: Pod, busybox: str) -> None:
     failed = build(box, f"FROM {busybox}\nCOPY nothing /\n", check=False)
     assert failed.code == 125
-    assert failed.stderr == (
+    assert failed.stderr.endswith(
         f'Error: building at STEP "COPY nothing /": checking on sources under "{box.directory}/context":'
         ' copier: stat: "/nothing": no such file or directory\n'
     )
     failed = build(box, "FROM nosuch:1\n", "--pull=never", check=False)
-    assert failed.stderr == "Error: creating build container: nosuch:1: image not known\n"
+    assert failed.stderr.endswith("Error: creating build container: nosuch:1: image not known\n")
     failed = box.run("build", check=False)
     assert failed.stderr == "Error: no context directory and no Containerfile specified\n"
 

@@ -324,9 +324,10 @@ class Stage:
 
 @dataclass(frozen=True)
 class Containerfile:
-    """A Containerfile: `arguments` are the ARGs before the first FROM."""
+    """A Containerfile: `arguments` are the ARGs before the first FROM, `rows` its lines as they are written."""
 
     name: str
+    rows: tuple[str, ...]
     directives: Directives
     arguments: tuple[Arg, ...]
     stages: tuple[Stage, ...]

@@ -37,6 +37,7 @@ def parse(text: str, name: str = "Containerfile") -> Containerfile:
     draft.finish(rows)
     return Containerfile(
         name=name,
+        rows=tuple(rows),
         directives=directives,
         arguments=tuple(draft.arguments),
         stages=tuple(

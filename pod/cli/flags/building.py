@@ -70,6 +70,9 @@ def declare(
     os_version: Annotated[
         str, Option("--os-version", metavar="version", help="Set required OS version for the target image")
     ] = "",
+    progress: Annotated[
+        str, Option("--progress", metavar="type", help="How to show progress (auto, plain, tty, quiet)")
+    ] = "auto",
     pull: Annotated[
         str, Option("--pull", metavar="policy", help='Pull image policy ("always"|"missing"|"never"|"newer")')
     ] = "missing",
@@ -98,6 +101,7 @@ def declare(
     target.environment, target.no_environment = env or [], unsetenv or []
     target.format, target.base, target.ignorefile = format, from_image, ignorefile
     target.jobs, target.layers, target.network, target.cache = jobs, layers, network, not no_cache
+    target.progress = progress
     target.pull, target.squash, target.squash_all = pull, squash, squash_all
     target.secrets, target.agents = secret or [], ssh or []
     target.names, target.target = tag or [], target_stage

@@ -73,7 +73,7 @@ FLAGS = {
     "building": (
         " --all-platforms --annotation --build-arg --build-arg-file --build-context --cache-ttl --env --force-rm"
         " --format --from --ignorefile --jobs --label --layers --manifest --network --net --no-cache --os-feature"
-        " --os-version --pull --rm --secret --ssh"
+        " --os-version --progress --pull --rm --secret --ssh"
         " --squash --squash-all --tag -t --target --unsetenv"
         " "
     ),
