@@ -23,7 +23,7 @@ from storage.transfer import NoProgress
 from storage.transports.protocols import SharedDestination
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from storage.documents import Descriptor, Manifest
     from storage.images import Image
@@ -88,9 +88,10 @@ def send_image(
     manifest = documents.parse_manifest(image.manifest, image.media_type)
     if not isinstance(manifest, documents.Manifest):
         raise CorruptError(f"image {image.id}: its manifest is an index")
-    sender = _Sender(store, image, manifest, destination, wish, request.original, progress or NoProgress())
     try:
-        layers = sender.send()
+        rows = _rows(store, image, manifest)
+        sender = _Sender(store, rows, destination, wish, request.original, progress or NoProgress())
+        layers = sender.send((manifest.config, image.config))
     except CorruptError:
         _check_present(store, image)
         raise
@@ -101,22 +102,48 @@ def send_image(
     return sent
 
 
+def send_layers(
+    store: Store, layers: Sequence[tuple[str, str, int]], destination: Destination
+) -> tuple[tuple[str, Descriptor], ...]:
+    """Write layers alone, given by diffID, key and size: gzip's, unless the destination has others; else as `copy_out`.
+
+    Returns their diffIDs and blobs.
+    """
+    rows = [_Row(*one, documents.Descriptor(documents.layer_type("none"), one[0], one[2])) for one in layers]
+    return _Sender(store, rows, destination, Wish(None, None, forced=False, zstd=True), None, NoProgress()).send()
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A layer to send: diffID, key and size of its tar in the store, and its descriptor in a manifest."""
+
+    diff_id: str
+    key: str
+    size: int
+    own: Descriptor
+
+
+def _rows(store: Store, image: Image, manifest: Manifest) -> list[_Row]:
+    rows = images.layers(store, image.id)
+    if len(rows) != len(manifest.layers):
+        raise CorruptError(f"image {image.id}: some of its layers are missing: pull it again")
+    return [_Row(*row, own) for row, own in zip(rows, manifest.layers, strict=True)]
+
+
 class _Sender:
-    """The sending of one image's blobs."""
+    """The sending of blobs."""
 
     def __init__(
         self,
         store: Store,
-        image: Image,
-        manifest: Manifest,
+        rows: Sequence[_Row],
         destination: Destination,
         wish: Wish,
         original: Original | None,
         progress: Progress,
     ) -> None:
         self._store = store
-        self._image = image
-        self._manifest = manifest
+        self._rows = rows
         self._destination = destination
         self._wish = wish
         self._original = original
@@ -125,7 +152,7 @@ class _Sender:
         self.is_as_pulled = True
         self.progress = progress
 
-    def send(self) -> tuple[tuple[str, Descriptor], ...]:
+    def send(self, config: tuple[Descriptor, bytes] | None = None) -> tuple[tuple[str, Descriptor], ...]:
         """See that the destination has all blobs; give the layers' diffIDs and descriptors, from the bottom up."""
         jobs = self._jobs()
         with Interrupts() as interrupts:
@@ -138,33 +165,25 @@ class _Sender:
                         self._start(staging, interrupts)
                         self._await(interrupts)
                     with interrupts.waiting():
-                        config = self._manifest.config
-                        if not self._destination.has_blob(config):
-                            self._destination.put_blob(config, iter([self._image.config]))
+                        if config is not None and not self._destination.has_blob(config[0]):
+                            self._destination.put_blob(config[0], iter([config[1]]))
             finally:
                 for job in self._running.values():
                     job.stop()
                 gc.empty_trash(self._store)
         self._record(jobs)
-        return tuple((diff_id, jobs[diff_id].descriptor) for diff_id in self._image.layers)
+        return tuple((row.diff_id, jobs[row.diff_id].descriptor) for row in self._rows)
 
     def _jobs(self) -> dict[str, Job]:
         """List the layers, each once."""
-        query = (
-            "SELECT image_layer.diff_id, layer.key, layer.size FROM image_layer JOIN layer ON key = image_layer.layer"
-            " WHERE image = ? ORDER BY position"
-        )
-        rows = self._store.connection.execute(query, (self._image.id,)).fetchall()
-        if len(rows) != len(self._manifest.layers):
-            _check_present(self._store, self._image)
-            raise CorruptError(f"image {self._image.id}: some of its layers are missing: pull it again")
         jobs: dict[str, Job] = {}
-        for (diff_id, key, size), own in zip(rows, self._manifest.layers, strict=True):
-            if diff_id not in jobs:
-                job = jobs[diff_id] = Job(diff_id, self._store.layer_path(key), size, own)
+        for row in self._rows:
+            if row.diff_id not in jobs:
+                path = self._store.layer_path(row.key)
+                job = jobs[row.diff_id] = Job(row.diff_id, path, row.size, row.own)
                 job.look_up(self._store)
                 self.is_as_pulled &= job.is_as_pulled
-                self.progress.layer(diff_id, size)
+                self.progress.layer(row.diff_id, row.size)
         return jobs
 
     def _is_there(self, job: Job) -> bool:

@@ -80,6 +80,10 @@ class RegistryDestination:
         """Write the manifest or index, and have the tag name it."""
         self._put(raw, media_type, self._reference.digest or self._reference.tag or "latest")
 
+    def put_tag(self, raw: bytes, media_type: str, tag: str) -> None:
+        """Write a manifest, and have another tag of the repository name it."""
+        self._put(raw, media_type, tag)
+
     def fresh(self) -> RegistryDestination:
         """Give one with connections of its own, which knows of no other repositories: that is in the database."""
         other = RegistryDestination(self._client.fresh(), self._reference, self._options)
