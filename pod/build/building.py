@@ -19,13 +19,15 @@ from pod.build import evaluation, exporting, holding, keys, result, running, squ
 from pod.build.context.known import KnownDigests
 from pod.build.evaluation import State, StepLayer
 from pod.build.language.predefined import PROXIES
+from pod.build.registry_cache import LostError, RegistryCache
 from pod.build.scheduling import Schedule
 from pod.build.snapshots import Snapshot, base
-from pod.build.stepping import StageBuild
+from pod.build.stepping import StageBuild, StepError
 from pod.build.written import Written
 from pod.containers.create import CreateOptions
 from pod.errors import PodError
 from storage import build_cache, database, durability, gc, images, rootfs
+from storage.build_cache import Step
 from storage.database import transaction
 from storage.errors import StorageError
 from storage.interrupts import Interrupts
@@ -38,7 +40,6 @@ if TYPE_CHECKING:
     from pod.build.options import BuildOptions
     from pod.build.watching import Watcher
     from pod.engine import Engine
-    from storage.build_cache import Step
     from storage.images import Image
 
 # What the config of an image says of where it runs.
@@ -55,12 +56,16 @@ def build(engine: Engine, options: BuildOptions, watcher: Watcher) -> Image:
     made = Build(engine, options, watcher, interrupts)
     try:
         with interrupts, engine.store.publishing():
-            state = made.run()
-            state = made.finished(state)
-            layers = [layer.key for layer in state.layers]
-            exporting.export(engine, layers, options.outputs, options.times, interrupts)
-            identity = result.publish(engine.store, state, options, names)
-            build_cache.note_use(engine.store, made.used)
+            try:
+                state = made.finished(made.run())
+                layers = [layer.key for layer in state.layers]
+                exporting.export(engine, layers, options.outputs, options.times, interrupts)
+                identity = result.publish(engine.store, state, options, names)
+                build_cache.note_use(engine.store, made.used)
+            except StepError:
+                made.push_steps()  # what went before need not be done again
+                raise
+            made.push_steps()
     finally:
         gc.sweep(engine.store)  # first: on a full disk only what this deletes lets the database change
         made.close()
@@ -80,6 +85,7 @@ class Build(Written):
         self.interrupts = interrupts
         self.used: list[Step] = []
         self.has_new_layers = False
+        self.registries = RegistryCache(engine, options.repositories, interrupts, self.warn)
         self.known_digests = KnownDigests(_digests_path(engine, options))
         self._owner = holding.owner()
         self._states: dict[int, State] = {}
@@ -88,10 +94,13 @@ class Build(Written):
 
     def run(self) -> State:
         """Take the stages that are needed to their ends; return what the wanted one comes to."""
-        schedule = Schedule(lambda index: StageBuild(self, self.nodes[index]).run(), self.needed, self.options.jobs)
-        self._states = schedule.results
-        schedule.run(self.interrupts, self.watcher.tick)
-        return self._states[self.wanted]
+        while True:
+            schedule = Schedule(lambda index: StageBuild(self, self.nodes[index]).run(), self.needed, self.options.jobs)
+            self._states = schedule.results
+            with suppress(LostError):  # what was done is known by now
+                schedule.run(self.interrupts, self.watcher.tick)
+                state = self._states[self.wanted]
+                return replace(state, layers=self.registries.present(state.layers))
 
     def state_of(self, index: int) -> State:
         """Return what a stage has come to that is at its end."""
@@ -159,7 +168,11 @@ class Build(Written):
     def snapshot(self, state: State) -> Snapshot:
         """Return a place for changes over the layers of a state."""
         self.has_new_layers = True
-        return Snapshot(self.engine, [layer.key for layer in state.layers])
+        return Snapshot(self.engine, self.layer_keys(state.layers))
+
+    def layer_keys(self, layers: tuple[StepLayer, ...]) -> list[str]:
+        """Return the keys of layers, which are in the store then. Raises LostError."""
+        return [layer.key for layer in self.registries.present(layers)]
 
     def known_step(self, key: str) -> Step | None:
         """Return what a step came to before, if that may be taken."""
@@ -168,12 +181,34 @@ class Build(Written):
         step = build_cache.find(self.engine.store, key, since=self.options.cache_since)
         if step is not None:
             self.used.append(step)
+            self.registries.note(step)
         return step
+
+    def known_result(self, key: str) -> Step | None:
+        """Return what a step that changes files came to before, here or elsewhere: then without a layer."""
+        step = self.known_step(key)
+        if step is not None or not self.options.cache or self.in_one_layer:
+            return step
+        found = self.registries.find(key, self.options.cache_since)
+        return Step(key, "", found.diff_id, 0, found.made, 0.0) if found is not None else None
 
     def keep(self, step: Step) -> None:
         """Keep what a step has come to for later builds."""
         if not self.in_one_layer:
             build_cache.keep(self.engine.store, step)
+            self.registries.note(step)
+
+    def made_now(self, state: State) -> float:
+        """Return when a step is made that changes no file.
+
+        With a cache in registries it is when the step before was: two machines are to come to the same image.
+        """
+        return state.created if self.options.repositories and state.created else time.time()
+
+    def push_steps(self) -> None:
+        """Write what steps came to into the caches in registries."""
+        for name in self.registries.push():
+            self.watcher.note(f"--> Pushing cache {name}")
 
     def run_options(self, state: State, instruction: Run, words: list[str]) -> CreateOptions:
         """Return what the container of a RUN is to be."""
@@ -216,6 +251,7 @@ class Build(Written):
     def close(self) -> None:
         """Let go of the images. Never fails: where the disk is full, the next command that writes does it."""
         self.known_digests.save()
+        self.registries.close()
         with suppress(StorageError, database.Error):
             holding.release(self.engine, [self._owner])
 

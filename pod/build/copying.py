@@ -53,9 +53,9 @@ def origin(
     if index is not None:
         yield Needs(index)
         state = build.state_of(index)
-        return LayersOrigin(build.engine, instruction, state.layers, keys.of_layers(state))
+        return LayersOrigin(build, instruction, state.layers, keys.of_layers(state))
     image = build.image(name)
-    return LayersOrigin(build.engine, instruction, build.layers(image), image.id)
+    return LayersOrigin(build, instruction, build.layers(image), image.id)
 
 
 class ContextOrigin:
@@ -133,9 +133,9 @@ class LayersOrigin:
     """Files of a stage or of an image."""
 
     def __init__(
-        self, engine: Engine, instruction: FileInstruction, layers: Sequence[StepLayer], identity: str
+        self, build: Build, instruction: FileInstruction, layers: tuple[StepLayer, ...], identity: str
     ) -> None:
-        self._engine = engine
+        self._build = build
         self._instruction = instruction
         self._layers = layers
         self._identity = identity
@@ -154,18 +154,19 @@ class LayersOrigin:
     def fork(self, snapshot: Snapshot, state: State) -> worker.Worker:
         """Start the process that copies them into a snapshot."""
         sources, documents = self._instruction.sources, _documents(self._instruction)
+        engine, layers = self._build.engine, self._build.layer_keys(self._layers)
 
         def selections() -> list[Selection]:
             if not sources:
                 return documents
             target = f"{snapshot.staging.path}/from"
             os.makedirs(target, 0o700, exist_ok=True)
-            mount_overlay(seen(self._engine, [layer.key for layer in self._layers], target))
+            mount_overlay(seen(engine, layers, target))
             root = os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             return [selection.select(root, sources, _wanted(self._instruction, None)), *documents]
 
         into = bool(sources and documents)
-        return _fork(self._engine, snapshot, self._instruction, state, selections, into=into)
+        return _fork(engine, snapshot, self._instruction, state, selections, into=into)
 
 
 def _documents(instruction: FileInstruction) -> list[Selection]:

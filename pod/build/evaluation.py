@@ -23,11 +23,15 @@ DEFAULT_SHELL = ("/bin/sh", "-c")
 
 @dataclass(frozen=True)
 class StepLayer:
-    """A layer of the image to be: its diffID, its key in the store, the size of its tar."""
+    """A layer of the image to be: its diffID, its key in the store, the size of its tar.
+
+    Without a key it is not there yet: a registry has it as what the step of the key `step` came to.
+    """
 
     diff_id: str
     key: str
     size: int
+    step: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pod.build.times import Times
 
 # Changes with whatever makes older results different from those that this version makes.
-_VERSION = 1
+_VERSION = 2
 _PLACES = ("line", "end_line", "text")
 
 
@@ -49,6 +49,14 @@ def of_run(state: State, words: list[str], **surroundings: object) -> str:
 def of_copy(state: State, instruction: FileInstruction, digest: str) -> str:
     """Return the key of COPY or ADD, its variables replaced: what is copied, by digest, where to and how."""
     return _key(state.key, _content(instruction), digest, state.workdir)
+
+
+def after(state: State, diff_id: str) -> str:
+    """Return the key of the state that a step with this layer has left: what follows depends on what it came to.
+
+    Else what was made over an older result of the step would be laid over a newer one.
+    """
+    return _key(state.key, "layer", diff_id)
 
 
 def of_layers(state: State) -> str:

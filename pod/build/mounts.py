@@ -68,6 +68,12 @@ class Mounts:
     env: dict[str, str] = field(default_factory=dict)
     keep_fds: list[int] = field(default_factory=list)
     caches: Caches = field(default_factory=Caches)
+    wanted: list[Callable[[], None]] = field(default_factory=list)
+
+    def prepare(self) -> None:
+        """See that what is mounted is there, if it is to be mounted."""
+        for want in self.wanted:
+            want()
 
     def attach(self, place: str, stubs: str, document: dict[str, Any]) -> None:
         """Make the sources in a private tmpfs at `place`, and put the mounts into the runtime spec; in the monitor.
@@ -152,7 +158,10 @@ def _bind(build: Build, node: Node, mounts: Mounts, mount: Mount, target: str) -
         image = build.image(mount.from_)
         layers, identity = build.layers(image), image.id
     mounts.digests.append(identity)
-    lowers = [*stack(build.engine.store, [layer.key for layer in layers]), *_nothing(build.engine)]
+    lowers: list[str] = []
+    mounts.wanted.append(
+        lambda: lowers.extend([*stack(build.engine.store, build.layer_keys(layers)), *_nothing(build.engine)])
+    )
     _add_bind(build, mounts, mount, target, lambda path: _overlay(build.engine, lowers, f"{path}-from"))
 
 

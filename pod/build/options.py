@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from pod.build.registry_cache import Repositories
 from pod.build.times import Times
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class BuildOptions:
     cache: bool = True
     cache_since: float = 0.0
     outputs: tuple[Output, ...] = ()
+    repositories: Repositories = field(default_factory=Repositories)  # further caches, in registries
     times: Times = field(default_factory=Times)
     jobs: int = 0  # 0: as many stages as there are
     labels: tuple[tuple[str, str], ...] = ()

@@ -161,9 +161,10 @@ class StageBuild:
         """Take a step that changes no file."""
         docker = self.build.options.format == "docker"
         key = keys.of_setting(state, instruction, format=self.build.options.format)
-        step = self._known(key)
+        step = self.build.known_step(key)
         if step is None:
-            step = Step(key, "", "", 0, time.time(), time.time())
+            made = self.build.made_now(state)
+            step = Step(key, "", "", 0, made, time.time())
             self.build.keep(step)
         self._note(instruction, docker=docker)
         after = evaluation.apply(state, instruction, docker=docker)
@@ -227,6 +228,7 @@ class StageBuild:
 
         def make(snapshot: Snapshot) -> Wait:
             options = build.run_options(state, instruction, words)
+            gathered.prepare()
             yield from gathered.caches.take()
             try:
                 code = yield from running.run(build.engine, snapshot, options, gathered, output, build.warn)
@@ -273,7 +275,7 @@ class StageBuild:
         """Take a step that changes files: what it came to before, or what `make` makes of a snapshot."""
         if self.build.in_one_layer:
             return (yield from self._into_open(state, key, text, make))
-        step = self._known(key)
+        step = self.build.known_result(key)
         if step is None:
             snapshot = self.build.snapshot(state)
             try:
@@ -284,10 +286,11 @@ class StageBuild:
             self.build.keep(step)
         else:
             self.build.watcher.cached(self._place, key)
-        layer = StepLayer(step.diff_id, step.layer, step.size)
+        layer = StepLayer(step.diff_id, step.layer, step.size, "" if step.layer else key)
         history = (*state.history, self._entry(step, text))
         made = self.times.of(step.made)
-        return replace(state, key=key, created=made, layers=(*state.layers, layer), history=history)
+        after = keys.after(state, step.diff_id)
+        return replace(state, key=after, created=made, layers=(*state.layers, layer), history=history)
 
     def _adopt(self, state: State, key: str, snapshot: Snapshot) -> Generator[int | Needs, None, Step]:
         """Make a layer of what a snapshot holds."""
@@ -331,9 +334,6 @@ class StageBuild:
             layers=(*state.layers, StepLayer(step.diff_id, step.layer, step.size)),
             history=tuple(history),
         )
-
-    def _known(self, key: str) -> Step | None:
-        return self.build.known_step(key)
 
     def _entry(self, step: Step, text: str) -> dict[str, Any]:
         return {"created": result.moment(self.times.of(step.made)), "created_by": text}

@@ -51,6 +51,9 @@ class Watcher(Protocol):
     def committed(self, image: Image, options: BuildOptions) -> None:
         """Show that an image is there, under the names that the options have."""
 
+    def note(self, text: str) -> None:
+        """Tell of something that was done."""
+
     def warn(self, text: str) -> None:
         """Tell of something that is not as it was perhaps meant."""
 

@@ -16,7 +16,7 @@ from pod.build.context.opening import Workshop
 from pod.build.language.parser import parse
 from pod.build.options import BuildOptions, Place
 from pod.build.times import with_epoch
-from pod.cli import base_images, flags
+from pod.cli import base_images, flags, step_caches
 from pod.cli.outcome import AskedOutcome
 from pod.containers.create import CreateOptions
 from pod.errors import PodError
@@ -52,6 +52,8 @@ class Asked:
         self.argument_files: list[str] = []
         self.contexts: list[str] = []
         self.cache_ttl = ""
+        self.cache_from: list[str] = []
+        self.cache_to: list[str] = []
         self.annotations: list[str] = []
         self.arguments: list[str] = []
         self.labels: list[str] = []
@@ -95,6 +97,7 @@ def options_of(engine: Engine, asked: Asked) -> Iterator[BuildOptions]:
             **base_images.platforms(asked),
             prepare=_preparation(asked),
             cache_since=time.time() - parse_duration(asked.cache_ttl) / 1e9 if asked.cache_ttl else 0.0,
+            repositories=step_caches.repositories(engine, asked),
             names=tuple(asked.names),
             secrets=secrets.parse(asked.secrets),
             agents=secrets.agents(asked.agents),

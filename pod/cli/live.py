@@ -95,6 +95,10 @@ class Live:
         self._above += around(self._file, place)
         self._draw()
 
+    def note(self, text: str) -> None:
+        """Print a line above."""
+        self._above.append(text)
+
     def warn(self, text: str) -> None:
         """Print a warning above."""
         self._above.append(f"WARNING: {text}")

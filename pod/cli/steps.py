@@ -128,6 +128,10 @@ class Lines:
         for line in around(self._file, place):
             print(line, file=sys.stderr, flush=True)
 
+    def note(self, text: str) -> None:
+        """Print a line."""
+        self._print(text)
+
     def warn(self, text: str) -> None:
         """Print a warning."""
         print(f"WARNING: {text}", file=sys.stderr, flush=True)

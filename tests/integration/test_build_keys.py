@@ -68,3 +68,12 @@ def test_variables_of_the_command_line(box: Pod, busybox: str) -> None:
     image = inspect(box, "said")
     assert {"A=2", "B=changed2"} < set(image["Config"]["Env"])
     assert image["Config"]["Labels"]["l"] == "2"
+
+
+def test_an_older_result_of_the_step_before(box: Pod, busybox: str) -> None:
+    text = f"FROM {busybox} AS one\nRUN head -c 8 /dev/urandom > /a\nFROM one\nRUN cp /a /b\n"
+    build(box, text)
+    build(box, text, "--no-cache", "--target", "one")
+    built = build(box, text, "-t", "said").stdout
+    assert built.count("Using cache") == 1
+    run(box, "said", "cmp", "/a", "/b")

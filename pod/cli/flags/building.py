@@ -34,6 +34,18 @@ def declare(
             "--build-context", metavar="name=value", help="Additional context: a directory, or docker-image://IMAGE"
         ),
     ] = None,
+    cache_from: Annotated[
+        list[str] | None,
+        Option(
+            "--cache-from", metavar="stringArray", help="Remote repository list to utilise as potential cache source"
+        ),
+    ] = None,
+    cache_to: Annotated[
+        list[str] | None,
+        Option(
+            "--cache-to", metavar="stringArray", help="Remote repository list to utilise as potential cache destination"
+        ),
+    ] = None,
     cache_ttl: Annotated[
         str, Option("--cache-ttl", metavar="duration", help="Only consider cached steps that are not older")
     ] = "",
@@ -107,3 +119,4 @@ def declare(
     target.names, target.target = tag or [], target_stage
     target.all_platforms, target.manifest = all_platforms, manifest
     target.os_version, target.os_features = os_version, os_feature or []
+    target.cache_from, target.cache_to = cache_from or [], cache_to or []
