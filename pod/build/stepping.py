@@ -13,7 +13,7 @@ from pod.build.language import instructions as language
 from pod.build.language.parser import parse_trigger
 from pod.build.scheduling import Needs, settled
 from pod.build.watching import StepPlace
-from pod.errors import PodError
+from pod.errors import PodError, report
 from runtime.errors import NotExecutableError, OCIRuntimeError
 from storage import adopting, platform
 from storage.build_cache import Step
@@ -141,8 +141,9 @@ class StageBuild:
             raise
         except (PodError, StorageError, OCIRuntimeError) as error:
             self.build.watcher.failed(self._place)
-            hint = getattr(error, "hint", "")
-            raise StepError(written.text, str(error), hint=hint, code=getattr(error, "code", 125)) from error
+            told = report(error)
+            code = told[2] if told else PodError.code
+            raise StepError(written.text, str(error), hint=getattr(error, "hint", ""), code=code) from error
 
     def _take(self, state: State, written: Instruction) -> Generator[int | Needs, None, State]:
         build = self.build
@@ -235,7 +236,7 @@ class StageBuild:
             except NotExecutableError as error:
                 raise PodError(str(error), hint=_foreign(state) or error.hint, code=126) from error
             if code:
-                raise StepError(instruction.text, f"while running runtime: exit status {code}", code=code)
+                raise PodError(f"while running runtime: exit status {code}", code=code)
 
         return make
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from pod.build import stages
-from pod.build.language import expanding
+from pod.build.language import expanding, origins
 from pod.build.language.instructions import Instruction
 from pod.build.language.predefined import platform_arguments
 from storage.platform import host
@@ -38,13 +38,15 @@ class Written:
     def expanded(self, instruction: Some, variables: Mapping[str, str]) -> Some:
         """Return an instruction with its variables replaced. Raises LanguageError."""
         file = self.options.containerfile
-        return expanding.expanded(instruction, variables, file.directives.escape, file.name)
+        with origins.told(file.pieces):
+            return expanding.expanded(instruction, variables, file.directives.escape, file.name)
 
     def declared(self, argument: Arg, variables: Mapping[str, str], known: Mapping[str, str]) -> dict[str, str]:
         """Return the values that an ARG gives. Raises LanguageError."""
         file = self.options.containerfile
         given, escape = self.options.arguments, file.directives.escape
-        return expanding.declared(argument, variables, given, known, escape=escape, name=file.name)
+        with origins.told(file.pieces):
+            return expanding.declared(argument, variables, given, known, escape=escape, name=file.name)
 
     def _global_arguments(self) -> dict[str, str]:
         """Return the values of the platform's ARGs and of those before the first FROM."""

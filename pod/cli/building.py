@@ -4,34 +4,29 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import time
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from pod import environ, values
 from pod.build import secrets
-from pod.build.context import archives, ignore_files, named, opening
+from pod.build.context import archives, download, ignore_files, named, opening
 from pod.build.context.opening import Workshop
-from pod.build.language.parser import parse
 from pod.build.options import BuildOptions, Place
 from pod.build.times import with_epoch
-from pod.cli import base_images, flags, step_caches
+from pod.cli import base_images, containerfiles, flags, step_caches
 from pod.cli.outcome import AskedOutcome
 from pod.containers.create import CreateOptions
 from pod.errors import PodError
 from pod.times import parse_duration
-from runtime import inroot
 from storage import gc
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from pod.build.language.instructions import Containerfile
     from pod.engine import Engine
 
 FORMATS = ("oci", "docker")
-_NAMES = ("Containerfile", "Dockerfile")
 
 
 class Asked:
@@ -40,6 +35,7 @@ class Asked:
     def __init__(self) -> None:
         self.context = ""
         self.files: list[str] = []
+        self.cpp_flags: list[str] = []
         self.registry: dict[str, Any] = {}
         self.platform: dict[str, str] = {}
         self.quiet = False
@@ -88,7 +84,7 @@ def options_of(engine: Engine, asked: Asked) -> Iterator[BuildOptions]:
         workshop = Workshop(place, environ.variables(), unpacking)
         opened = stack.enter_context(opening.open_context(_word(asked), workshop))
         yield BuildOptions(
-            containerfile=_containerfile(asked, opened),
+            containerfile=containerfiles.read(asked.files, opened, asked.cpp_flags),
             context=_place(opened, asked) if opened.containerfile is None else None,
             workshop=workshop,
             contexts=dict(_context(stack, text, workshop) for text in asked.contexts),
@@ -125,59 +121,18 @@ def _word(asked: Asked) -> str:
     """Return what names the context: the argument, else the directory of the Containerfile."""
     if asked.context:
         return asked.context
-    if not asked.files:
+    found = [name for name in asked.files if not download.is_url(name)]
+    if not found:
         raise PodError("no context directory and no Containerfile specified")
-    return os.path.dirname(os.path.abspath(asked.files[0])) if asked.files[0] != "-" else os.getcwd()
-
-
-def _containerfile(asked: Asked, context: opening.Context) -> Containerfile:
-    """Read and parse the Containerfiles, several as one."""
-    if context.containerfile is not None and not asked.files:
-        return parse(context.containerfile.decode("utf-8", "surrogateescape"))
-    names = asked.files or [_default(context)]
-    texts = [sys.stdin.read() if name == "-" else _text(name, context) for name in names]
-    return parse("\n".join(texts), names[0])
-
-
-def _default(context: opening.Context) -> str:
-    for name in _NAMES:
-        with suppress(OSError):
-            os.close(inroot.open_path(context.fd, name, os.O_PATH))
-            return name
-    raise PodError(
-        f"stat {context.shown.rstrip('/')}/Dockerfile: no such file or directory",
-        hint="-f names the Containerfile if it is called otherwise",
-    )
-
-
-def _text(name: str, context: opening.Context) -> str:
-    """Read a Containerfile: one that the user names, else one of the context, whose links do not lead out of it."""
-    if not context.private and name not in _NAMES and os.path.exists(name):
-        return _read(name)
-    try:
-        descriptor = inroot.open_path(context.fd, name, os.O_RDONLY | os.O_NONBLOCK)
-    except OSError as error:
-        if not context.private and os.path.exists(name):
-            return _read(name)
-        reason = (error.strerror or "").lower()
-        raise PodError(f"stat {context.shown.rstrip('/')}/{name}: {reason}") from error
-    with open(descriptor, encoding="utf-8", errors="surrogateescape") as file:
-        return file.read()
-
-
-def _read(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            return file.read()
-    except OSError as error:
-        reason = (error.strerror or "").lower()
-        raise PodError(f"reading {os.path.abspath(path)}: {reason}") from error
+    return os.path.dirname(os.path.abspath(found[0])) if found[0] != "-" else os.getcwd()
 
 
 def _place(opened: opening.Context, asked: Asked) -> Place:
     """Return the context with the rules of what is left out of it."""
-    files = [name for name in asked.files if name != "-"]
-    outside, inside = ([], files or list(_NAMES)) if opened.private else (files, list(_NAMES))
+    files = [name for name in asked.files if name != "-" and not download.is_url(name)]
+    outside, inside = (
+        ([], files or list(containerfiles.NAMES)) if opened.private else (files, list(containerfiles.NAMES))
+    )
     found = ignore_files.find(opened.fd, opened.shown, ignorefile=asked.ignorefile, beside=outside, inside=inside)
     return Place(opened.fd, opened.shown, found)
 
@@ -214,7 +169,7 @@ def _surroundings(asked: Asked) -> tuple[tuple[str, str], ...]:
 def _argument_lines(paths: list[str]) -> Iterator[str]:
     """Yield NAME=value of each line of --build-arg-file that is not a comment."""
     for path in paths:
-        for line in _read(path).splitlines():
+        for line in containerfiles.read_file(path).splitlines():
             if line.strip() and not line.lstrip().startswith("#"):
                 yield line
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from pod import environ
+from pod.build.language import origins
 from pod.build.watching import Watcher
 from pod.cli.excerpt import excerpt
 from pod.cli.kept_output import KeptOutput, write
@@ -34,7 +35,11 @@ def stage_mark(place: StepPlace) -> str:
 
 def around(file: Containerfile, place: StepPlace) -> list[str]:
     """Return the lines of the Containerfile that show where a step is, none for one that an image brings."""
-    return excerpt(file.name, file.rows, place.line, place.end_line) if place.line else []
+    if not place.line:
+        return []
+    piece, end = origins.piece_of(file.pieces, place.line)
+    first, last = (line - piece.line + piece.there for line in (place.line, place.end_line))
+    return excerpt(piece.name, file.rows[piece.line - 1 : end], first, last, piece.there)
 
 
 def committing(image: Image, options: BuildOptions, mark: str = "") -> list[str]:

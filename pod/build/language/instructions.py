@@ -14,6 +14,7 @@ from pod.build.language.heredocs import is_whole
 
 if TYPE_CHECKING:
     from pod.build.language.errors import Notice
+    from pod.build.language.origins import Piece
 
 _LEADING_TABS = re.compile(r"^\t+", re.MULTILINE)
 
@@ -324,7 +325,10 @@ class Stage:
 
 @dataclass(frozen=True)
 class Containerfile:
-    """A Containerfile: `arguments` are the ARGs before the first FROM, `rows` its lines as they are written."""
+    """A Containerfile: `arguments` are the ARGs before the first FROM, `rows` its lines as they are written.
+
+    `pieces` are the files that these are of.
+    """
 
     name: str
     rows: tuple[str, ...]
@@ -332,3 +336,4 @@ class Containerfile:
     arguments: tuple[Arg, ...]
     stages: tuple[Stage, ...]
     warnings: tuple[Notice, ...] = ()
+    pieces: tuple[Piece, ...] = ()

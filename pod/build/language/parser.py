@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from pod.build.language import commands, files, heredocs, settings
@@ -12,6 +12,7 @@ from pod.build.language.errors import LanguageError
 from pod.build.language.flags import Flags
 from pod.build.language.instructions import Arg, Containerfile, From, Heredoc, Instruction, Onbuild, Stage
 from pod.build.language.lines import Lines
+from pod.build.language.origins import Source, told, whole
 from pod.build.language.stage_names import stage_name
 from pod.build.language.statements import Statement, meant
 from pod.build.language.words import Word, spaced
@@ -45,7 +46,14 @@ def parse(text: str, name: str = "Containerfile") -> Containerfile:
             for index, (base, instructions) in enumerate(draft.stages)
         ),
         warnings=tuple(sorted(lines.notices, key=lambda notice: notice.line)),
+        pieces=whole(text, name).pieces,
     )
+
+
+def parse_source(source: Source) -> Containerfile:
+    """Return the stages of a Containerfile that was put together. Raises LanguageError for the file of a line."""
+    with told(source.pieces):
+        return replace(parse(source.text, source.pieces[0].name), pieces=source.pieces)
 
 
 def parse_trigger(text: str, name: str = "ONBUILD") -> Instruction:

@@ -49,6 +49,10 @@ def declare(
     cache_ttl: Annotated[
         str, Option("--cache-ttl", metavar="duration", help="Only consider cached steps that are not older")
     ] = "",
+    cpp_flag: Annotated[
+        list[str] | None,
+        Option("--cpp-flag", metavar="stringArray", help="Set additional flag to pass to C preprocessor (cpp)"),
+    ] = None,
     env: Annotated[
         list[str] | None, Option("--env", metavar="key=value", help="Set environment variable for the image")
     ] = None,
@@ -109,6 +113,7 @@ def declare(
 ) -> None:
     """Note what is asked for. Raises PodError for what makes no sense."""
     target.annotations, target.arguments, target.labels = annotation or [], build_arg or [], label or []
+    target.cpp_flags = cpp_flag or []
     target.argument_files, target.contexts, target.cache_ttl = build_arg_file or [], build_context or [], cache_ttl
     target.environment, target.no_environment = env or [], unsetenv or []
     target.format, target.base, target.ignorefile = format, from_image, ignorefile

@@ -72,7 +72,7 @@ FLAGS = {
     "member": (" --annotation --arch --features --os --os-features --os-version --variant "),
     "building": (
         " --all-platforms --annotation --build-arg --build-arg-file --build-context --cache-from --cache-to"
-        " --cache-ttl --env --force-rm --format --from --ignorefile --jobs --label --layers --manifest"
+        " --cache-ttl --cpp-flag --env --force-rm --format --from --ignorefile --jobs --label --layers --manifest"
         " --network --net --no-cache --os-feature --os-version --progress --pull --rm --secret --ssh --squash"
         " --squash-all --tag -t --target --unsetenv"
         " "

@@ -50,7 +50,7 @@ def fast(module: Any, args: list[str]) -> dict[str, Any] | None:
     known = defaults(module.main)
     for group in shared:
         declared = defaults(flags.declaration(group))
-        known |= {name: declared[name] for name in flags.parameters(group)}
+        known = {name: declared[name] for name in flags.parameters(group)} | known
     return known | read[0]
 
 

@@ -1,0 +1,81 @@
+"""Which Containerfiles a build is of, and reading them: files, the context's own, standard input, addresses."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from pod import environ
+from pod.build import preprocessing
+from pod.build.context import download
+from pod.build.language import origins
+from pod.build.language.parser import parse_source
+from pod.errors import PodError
+from runtime import inroot
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pod.build.context.opening import Context
+    from pod.build.language.instructions import Containerfile
+
+NAMES = ("Containerfile", "Dockerfile")
+
+
+def read(files: Sequence[str], context: Context, cpp_flags: Sequence[str]) -> Containerfile:
+    """Read and parse the Containerfiles, several as one. Raises PodError, of what is wrong in them LanguageError."""
+    if context.containerfile is not None and not files:
+        text = context.containerfile.decode("utf-8", "surrogateescape")
+        return parse_source(origins.whole(text, NAMES[0]))
+    flags = [*environ.value("BUILDAH_CPPFLAGS").split(), *cpp_flags]
+    names = files or [_default(context)]
+    return parse_source(origins.joined([_source(name, context, flags) for name in names]))
+
+
+def _source(name: str, context: Context, cpp_flags: Sequence[str]) -> origins.Source:
+    text = _text(name, context)
+    if name.endswith(".in"):
+        return preprocessing.preprocess(text, name, os.readlink(f"/proc/self/fd/{context.fd}"), cpp_flags)
+    return origins.whole(text, name)
+
+
+def _default(context: Context) -> str:
+    for name in NAMES:
+        with suppress(OSError):
+            os.close(inroot.open_path(context.fd, name, os.O_PATH))
+            return name
+    raise PodError(
+        f"stat {context.shown.rstrip('/')}/Dockerfile: no such file or directory",
+        hint="-f names the Containerfile if it is called otherwise",
+    )
+
+
+def _text(name: str, context: Context) -> str:
+    """Read a Containerfile: one that the user names, else one of the context, whose links do not lead out of it."""
+    if name == "-":
+        return sys.stdin.read()
+    if download.is_url(name):
+        return b"".join(download.chunks(name)).decode("utf-8", "surrogateescape")
+    if not context.private and name not in NAMES and os.path.exists(name):
+        return read_file(name)
+    try:
+        descriptor = inroot.open_path(context.fd, name, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError as error:
+        if not context.private and os.path.exists(name):
+            return read_file(name)
+        reason = (error.strerror or "").lower()
+        raise PodError(f"stat {context.shown.rstrip('/')}/{name}: {reason}") from error
+    with open(descriptor, encoding="utf-8", errors="surrogateescape") as file:
+        return file.read()
+
+
+def read_file(path: str) -> str:
+    """Read a file of the user's. Raises PodError."""
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            return file.read()
+    except OSError as error:
+        reason = (error.strerror or "").lower()
+        raise PodError(f"reading {os.path.abspath(path)}: {reason}") from error
