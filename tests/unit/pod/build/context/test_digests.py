@@ -134,10 +134,14 @@ def _with_another_digest(file: str, key: bytes) -> bytes:
     return data[:16] + zlib.crc32(content).to_bytes(4, "little") + content
 
 
-def test_what_has_just_changed_is_not_trusted(context: Path, root: int, tmp_path: Path) -> None:
+def test_what_has_just_changed_is_not_trusted(
+    context: Path, root: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _settle(context)
     digests = KnownDigests(str(tmp_path / "known"))
     (context / "d/f").write_text("racy1")
+    changed = os.stat(context / "d/f").st_ctime_ns
+    monkeypatch.setattr(known, "now", lambda: changed + 10_000_000)  # however long this process was kept waiting
     of(root, digests=digests)
     assert digests.find(os.stat(context / "d/f")) is None
     assert digests.find(os.stat(context / "a")) is not None
