@@ -9,6 +9,7 @@ import os
 from typing import TYPE_CHECKING
 
 from pod.build import keys, stages
+from pod.build.apart import apart
 from pod.build.context import adding, copying, digests, modes, owners, selection
 from pod.build.context.ignore import IgnoreRules
 from pod.build.language.instructions import Add, Copy
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from pod.build.stages import Node
     from pod.engine import Engine
 
+    Wait = Generator[int | Needs, None, None]
+
 
 def origin(
     build: Build, node: Node, instruction: FileInstruction
@@ -41,9 +44,9 @@ def origin(
     name = instruction.from_ if isinstance(instruction, Copy) else ""
     place: Place | str | None = build.options.contexts.get(name) if name else build.options.context
     if isinstance(place, Place) or not name:
-        with build.interrupts.waiting():
-            made = ContextOrigin(build, instruction, place if isinstance(place, Place) else None)
+        made = ContextOrigin(build, instruction, place if isinstance(place, Place) else None)
         try:
+            yield from made.gather()
             yield from read_ahead(made.selections, build.known_digests)
         except BaseException:
             made.close()
@@ -64,44 +67,60 @@ class ContextOrigin:
     def __init__(self, build: Build, instruction: FileInstruction, place: Place | None) -> None:
         self._build = build
         self._instruction = instruction
+        self._place = place
         self._into = False
         self.selections: list[Selection] = []
         self._opened: list[adding.Added] = []
-        sources = instruction.sources
-        try:
-            if isinstance(instruction, Add):
-                for source in sources:
-                    self._add(instruction, source, place)
-            elif sources:
-                self._select(sources, place)
-        except BaseException:
-            self.close()
-            raise
+
+    def gather(self) -> Wait:
+        """Find the files, and get what is elsewhere."""
+        instruction = self._instruction
+        if isinstance(instruction, Add):
+            for source in instruction.sources:
+                yield from self._add(instruction, source)
+        elif instruction.sources:
+            self._select(instruction.sources)
         self.selections += _documents(instruction)
         self._into |= len(self.selections) > 1
 
-    def _select(self, sources: Sequence[str], place: Place | None) -> Selection:
+    def _select(self, sources: Sequence[str]) -> Selection:
+        place = self._place
         if place is None:
             raise PodError("there is no build context to copy from", hint="name a directory: pod build DIRECTORY")
-        self.selections.append(selection.select(place.root, sources, _wanted(self._instruction, place)))
+        with self._build.interrupts.waiting():
+            self.selections.append(selection.select(place.root, sources, _wanted(self._instruction, place)))
         return self.selections[-1]
 
-    def _add(self, instruction: Add, source: str, place: Place | None) -> None:
+    def _add(self, instruction: Add, source: str) -> Wait:
         """Take a source of ADD: an archive of the context is unpacked, one from the web only if that is said."""
-        workshop = self._build.options.workshop
         if adding.is_remote(source):
-            keep = bool(instruction.keep_git_dir)
-            added = adding.fetch(source, workshop, checksum=instruction.checksum, keep_git_dir=keep)
+            added = yield from self._fetch(instruction, source)
             self._keep(added)
             if not instruction.unpack or added.into:
                 return
             [found] = added.selections
         else:
-            found = self._select([source], place)
+            found = self._select([source])
             if instruction.unpack is False:
                 return
-        self.selections.remove(found)
-        self._keep(adding.expand(found, workshop))
+        if adding.has_archives(found):
+            workshop = self._build.options.workshop
+            made = yield from apart("unpack", lambda: {"paths": adding.unpack(found, workshop)})
+            self.selections.remove(found)
+            self._keep(adding.unpacked(found, made["paths"]))
+        self._into |= len(found.trees) > 1
+
+    def _fetch(self, instruction: Add, source: str) -> Generator[int | Needs, None, adding.Added]:
+        workshop = self._build.options.workshop
+        place = workshop.new("added")
+        keep = bool(instruction.keep_git_dir)
+
+        def fetch() -> dict[str, Any]:
+            name = adding.fetch(source, place, workshop, checksum=instruction.checksum, keep_git_dir=keep)
+            return {"name": name}
+
+        made = yield from apart(f"fetch {source}", fetch)
+        return adding.fetched(source, place, made["name"])
 
     def _keep(self, added: adding.Added) -> None:
         self._opened.append(added)

@@ -1,21 +1,14 @@
-"""Reading what a step takes of the context before it is asked for, where that takes long.
-
-A process of its own does it: meanwhile other stages go on, and a signal ends it at once.
-"""
+"""Reading what a step takes of the context before it is asked for, where that takes long."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pod.build.apart import apart
 from pod.build.context import digests
-from pod.build.scheduling import settled
-from pod.errors import PodError
-from storage import worker
-from storage.errors import StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
-    from typing import Any
+    from collections.abc import Generator, Sequence
 
     from pod.build.context.known import KnownDigests
     from pod.build.context.selection import Selection
@@ -27,15 +20,11 @@ def read_ahead(selections: Sequence[Selection], known: KnownDigests) -> Generato
     if not digests.takes_long(selections, known):
         return
 
-    def run(_report: Callable[[int], None]) -> dict[str, Any]:
+    def read() -> dict[str, str]:
         known.take_learned()
-        try:
-            for one in selections:
-                digests.digest(one, known)
-        except PodError as error:
-            raise StorageError(str(error), hint=error.hint) from error
+        for one in selections:
+            digests.digest(one, known)
         return {name.hex(): digest.hex() for name, digest in known.take_learned().items()}
 
-    reader = worker.fork(worker.Worker, run, "read context")
-    yield from settled(reader)
-    known.add({bytes.fromhex(name): bytes.fromhex(digest) for name, digest in reader.values().items()})
+    learned = yield from apart("read context", read)
+    known.add({bytes.fromhex(name): bytes.fromhex(digest) for name, digest in learned.items()})

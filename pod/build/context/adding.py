@@ -16,6 +16,7 @@ from pod.build.context.selection import Entry, Selection, Tree, Wanted, select
 from pod.errors import PodError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import TracebackType
 
     from pod.build.context.opening import Workshop
@@ -63,23 +64,36 @@ def is_remote(source: str) -> bool:
     return download.is_url(source) or git.parse(source) is not None
 
 
-def fetch(source: str, workshop: Workshop, *, checksum: str = "", keep_git_dir: bool = False) -> Added:
-    """Fetch a source from the web or from a git repository. Raises PodError for what cannot be had."""
+def fetch(source: str, place: str, workshop: Workshop, *, checksum: str = "", keep_git_dir: bool = False) -> str:
+    """Fetch a source from the web or from a git repository into a new directory, however long that takes.
+
+    Returns the name of the file in it, none for a repository. Raises PodError for what cannot be had.
+    """
+    repository = git.parse(source)
+    if repository is not None:
+        if checksum:
+            raise PodError(f"checksum is not supported for git source {source}", hint="name a commit: #COMMIT")
+        git.fetch(repository, place, workshop.environment, keep_git_dir=keep_git_dir)
+        return ""
+    os.mkdir(place, 0o700)
+    descriptor = os.open(place, _DIRECTORY)
+    try:
+        return download.download(source, descriptor, checksum)
+    finally:
+        os.close(descriptor)
+
+
+def fetched(source: str, place: str, name: str) -> Added:
+    """Return what `fetch` has brought. Raises PodError for a directory that the repository does not have."""
     added = Added()
     try:
         repository = git.parse(source)
-        place = workshop.new("added")
         if repository is not None:
-            if checksum:
-                raise PodError(f"checksum is not supported for git source {source}", hint="name a commit: #COMMIT")
-            descriptor = git.fetch(repository, place, workshop.environment, keep_git_dir=keep_git_dir)
-            added.keep(descriptor)
+            descriptor = added.keep(git.inside(place, repository))
             added.selections.append(select(descriptor, ["."], Wanted(shown=source)))
             added.into = True
         else:
-            os.mkdir(place, 0o700)
             descriptor = added.open(place)
-            name = download.download(source, descriptor, checksum)
             entry = Entry(name, os.stat(name, dir_fd=descriptor))
             added.selections.append(Selection(descriptor, [Tree("", name, [entry])], shown=source))
     except BaseException:
@@ -88,19 +102,32 @@ def fetch(source: str, workshop: Workshop, *, checksum: str = "", keep_git_dir: 
     return added
 
 
-def expand(selection: Selection, workshop: Workshop) -> Added:
-    """Unpack those of the selected files that are archives by their content; all else stays as it is.
+def has_archives(selection: Selection) -> bool:
+    """Tell whether there is something among the selected files to unpack."""
+    return any(_is_archive(selection, tree) for tree in selection.trees)
 
-    In their order, for what comes later takes the place of what came before. Owners are those of the archives. Raises
-    PodError for one that is damaged, or would lead out of its place.
+
+def unpack(selection: Selection, workshop: Workshop) -> list[str]:
+    """Unpack those of the selected files that are archives by their content, however long that takes.
+
+    Returns the path of the tree that each came to, none for what is no archive. Owners are those of the archives.
+    Raises PodError for one that is damaged, or would lead out of its place.
+    """
+    return [_unpack(selection, tree, workshop) for tree in selection.trees]
+
+
+def unpacked(selection: Selection, paths: Sequence[str]) -> Added:
+    """Return what `unpack` has made of selected files: archives as what is in them, all else as it is.
+
+    In their order, for what comes later takes the place of what came before.
     """
     added = Added(into=len(selection.trees) > 1)
     try:
-        for tree in selection.trees:
-            unpacked = _unpacked(selection, tree, workshop, added)
-            if unpacked is not None:
+        for tree, path in zip(selection.trees, paths, strict=True):
+            if path:
                 added.into = True
-                added.selections.append(unpacked)
+                wanted = Wanted(from_image=True, shown=selection.told(tree.name))
+                added.selections.append(select(added.open(path), ["."], wanted))
             else:
                 added.selections.append(replace(selection, trees=[tree]))
     except BaseException:
@@ -109,25 +136,32 @@ def expand(selection: Selection, workshop: Workshop) -> Added:
     return added
 
 
-def _unpacked(selection: Selection, tree: Tree, workshop: Workshop, added: Added) -> Selection | None:
-    """Return what is in an archive; None for anything else."""
-    if not tree.name or tree.entries[0].content is not None:
-        return None
-    entry = tree.entries[0]
-    if not stat.S_ISREG(entry.status.st_mode):
-        return None
-    parent = resolution.open_directory(selection.root, tree.place)
+def _is_archive(selection: Selection, tree: Tree) -> bool:
+    if not tree.name or tree.entries[0].content is not None or not stat.S_ISREG(tree.entries[0].status.st_mode):
+        return False
+    reader = _open(selection, tree)
     try:
-        reader = os.open(entry.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=parent)
-    finally:
-        os.close(parent)
-    try:
-        if not archives.is_tar_file(reader):
-            return None
-        os.lseek(reader, 0, os.SEEK_SET)
-        place = workshop.new("unpacked")
-        os.mkdir(place, 0o700)
-        root = added.open(archives.unpack(archives.read(reader), place, workshop.unpacking, tree.name))
-        return select(root, ["."], Wanted(from_image=True, shown=selection.told(tree.name)))
+        return archives.is_tar_file(reader)
     finally:
         os.close(reader)
+
+
+def _unpack(selection: Selection, tree: Tree, workshop: Workshop) -> str:
+    if not _is_archive(selection, tree):
+        return ""
+    reader = _open(selection, tree)
+    try:
+        place = workshop.new("unpacked")
+        os.mkdir(place, 0o700)
+        return archives.unpack(archives.read(reader), place, workshop.unpacking, tree.name)
+    finally:
+        os.close(reader)
+
+
+def _open(selection: Selection, tree: Tree) -> int:
+    parent = resolution.open_directory(selection.root, tree.place)
+    try:
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        return os.open(tree.entries[0].path, flags, dir_fd=parent)
+    finally:
+        os.close(parent)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import stat
 import subprocess
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from pod.build.context import resolution
 from pod.errors import PodError
+from storage.syscalls import set_parent_death_signal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,6 +43,9 @@ _SETTINGS = {
     "fetch.recurseSubmodules": "false",
     "transfer.bundleURI": "false",
     "advice.detachedHead": "false",
+    # Less than this many bytes a second, for so many seconds, is a server that has fallen silent.
+    "http.lowSpeedLimit": "1",
+    "http.lowSpeedTime": "60",
     "maintenance.auto": "false",
     "gc.auto": "0",
 }
@@ -76,8 +81,8 @@ def parse(text: str) -> Repository | None:
     return Repository(address, reference, directory)
 
 
-def fetch(repository: Repository, place: str, environment: Mapping[str, str], *, keep_git_dir: bool = False) -> int:
-    """Check out what is wanted in a new directory `place`; return a descriptor of the directory of it that is.
+def fetch(repository: Repository, place: str, environment: Mapping[str, str], *, keep_git_dir: bool = False) -> None:
+    """Check out what is wanted in a new directory `place`.
 
     Raises PodError for what cannot be had, with git's own words.
     """
@@ -89,11 +94,13 @@ def fetch(repository: Repository, place: str, environment: Mapping[str, str], *,
         git.run("submodule", "--quiet", "update", "--init", "--recursive", "--depth=1")
     if not keep_git_dir:
         _remove_git(place)
-    return _inside(place, repository)
 
 
-def _inside(place: str, repository: Repository) -> int:
-    """Open the directory that is wanted; no link of the repository leads out of it (CVE-2024-9407 and its kind)."""
+def inside(place: str, repository: Repository) -> int:
+    """Open the directory of a checkout that is wanted. Raises PodError if there is none.
+
+    No link of the repository leads out of it (CVE-2024-9407 and its kind).
+    """
     root = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         found = resolution.find(root, repository.directory)
@@ -127,7 +134,7 @@ class _Git:
             "GIT_ALLOW_PROTOCOL": _ALLOWED,
             "GIT_TEMPLATE_DIR": "",
             "GIT_LFS_SKIP_SMUDGE": "1",
-            "GIT_SSH_COMMAND": "ssh -oBatchMode=yes",
+            "GIT_SSH_COMMAND": "ssh -oBatchMode=yes -oConnectTimeout=30 -oServerAliveInterval=20",
             "LC_ALL": "C.UTF-8",
         }
 
@@ -142,6 +149,7 @@ class _Git:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 check=False,
+                preexec_fn=lambda: set_parent_death_signal(signal.SIGKILL),
             )
         except FileNotFoundError:
             raise PodError("git is not installed", hint="as root: apt install git") from None

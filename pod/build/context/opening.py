@@ -89,8 +89,8 @@ def open_context(word: str, workshop: Workshop, *, stdin: int = 0) -> Context:
     repository = git.parse(word)
     if repository is not None:
         place = workshop.new("git")
-        descriptor = git.fetch(repository, place, workshop.environment, keep_git_dir=workshop.keep_git_dir)
-        return Context(descriptor, word, private=True)
+        git.fetch(repository, place, workshop.environment, keep_git_dir=workshop.keep_git_dir)
+        return Context(git.inside(place, repository), word, private=True)
     if download.is_url(word):
         return _from_stream(download.chunks(word), word, workshop)
     return open_directory(word)

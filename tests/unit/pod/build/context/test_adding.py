@@ -45,9 +45,16 @@ def put(added: Added, top: Path, to: str) -> list[str]:
     return sorted(str(path.relative_to(rootfs)) for path in rootfs.rglob("*"))
 
 
+def fetched(source: str, workshop: Workshop, *, checksum: str = "", keep_git_dir: bool = False) -> Added:
+    place = workshop.new("added")
+    name = adding.fetch(source, place, workshop, checksum=checksum, keep_git_dir=keep_git_dir)
+    return adding.fetched(source, place, name)
+
+
 def expanded(top: Path, workshop: Workshop, *sources: str) -> Added:
     root = os.open(top, os.O_RDONLY | os.O_DIRECTORY)
-    added = adding.expand(select(root, sources, Wanted()), workshop)
+    selection = select(root, sources, Wanted())
+    added = adding.unpacked(selection, adding.unpack(selection, workshop))
     added.keep(root)
     return added
 
@@ -109,38 +116,38 @@ def test_a_file_of_the_web(top: Path, workshop: Workshop, web: Web) -> None:
     url = f"{web.url}/dir/a%20name"
     assert adding.is_remote(url)
     checksum = f"sha256:{hashlib.sha256(b'content').hexdigest()}"
-    assert put(adding.fetch(url, workshop, checksum=checksum), top, "/x/") == ["x", "x/a name"]
+    assert put(fetched(url, workshop, checksum=checksum), top, "/x/") == ["x", "x/a name"]
     found = (top.parent / "rootfs/x/a name").stat()
     assert (stat.S_IMODE(found.st_mode), found.st_mtime, found.st_size) == (0o600, 1_000_000_000, 7)
-    assert put(adding.fetch(url, workshop), top, "/y") == ["x", "x/a name", "y"]
+    assert put(fetched(url, workshop), top, "/y") == ["x", "x/a name", "y"]
 
 
 def test_a_file_that_is_not_what_was_promised(top: Path, workshop: Workshop, web: Web) -> None:
     web.files["/f"] = b"other"
     with pytest.raises(PodError, match="unexpected response digest"):
-        adding.fetch(f"{web.url}/f", workshop, checksum=f"sha256:{'0' * 64}")
+        fetched(f"{web.url}/f", workshop, checksum=f"sha256:{'0' * 64}")
     assert [files for _, _, files in os.walk(workshop.place) if files] == []
     with pytest.raises(PodError, match="404"):
-        adding.fetch(f"{web.url}/none", workshop)
+        fetched(f"{web.url}/none", workshop)
 
 
 @pytest.mark.parametrize("checksum", ["x", "sha256:1", "md5:" + "0" * 32, "sha256:" + "G" * 64, "sha512:" + "0" * 64])
 def test_no_checksum(workshop: Workshop, checksum: str) -> None:
     with pytest.raises(PodError, match="invalid checksum"):
-        adding.fetch("http://127.0.0.1:1/f", workshop, checksum=checksum)
+        fetched("http://127.0.0.1:1/f", workshop, checksum=checksum)
 
 
 @pytest.mark.parametrize("url", ["http://h", "http://h/", "http://h/a/..", "http://h/%2e%2e", "http://h/a%2fb%00"])
 def test_addresses_without_a_name(workshop: Workshop, url: str) -> None:
     with pytest.raises(PodError, match="cannot determine filename"):
-        adding.fetch(url, workshop)
+        fetched(url, workshop)
 
 
 def test_a_repository(top: Path, workshop: Workshop, repositories: Callable[[str], Repository]) -> None:
     served = repositories("a")
     served.commit(sub__f="1")
-    assert put(adding.fetch(f"{served.url}#main:sub", workshop), top, "/x") == ["x", "x/f"]
-    kept = put(adding.fetch(served.url, workshop, keep_git_dir=True), top, "/y")
+    assert put(fetched(f"{served.url}#main:sub", workshop), top, "/x") == ["x", "x/f"]
+    kept = put(fetched(served.url, workshop, keep_git_dir=True), top, "/y")
     assert "y/.git/HEAD" in kept
     with pytest.raises(PodError, match="checksum is not supported"):
-        adding.fetch(served.url, workshop, checksum="sha256:0")
+        fetched(served.url, workshop, checksum="sha256:0")
