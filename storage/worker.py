@@ -1,6 +1,7 @@
 """A piece of long work in a process of its own, which dies with the one that started it.
 
-Messages from the worker: a letter and a length, then progress (P, a number), the result (R) or an error (E).
+Messages from the worker: a letter and a length, then progress (P, a number), a line of text (T), the result (R) or an
+error (E).
 """
 
 from __future__ import annotations
@@ -28,11 +29,19 @@ _INTERVAL = 0.05
 class Worker:
     """The parent's end of a worker: poll `fileno()`, `advance()` when readable, `values()` at the end."""
 
-    def __init__(self, pid: int, fd: int, attempt: str, progress: Callable[[int], None] | None) -> None:
+    def __init__(
+        self,
+        pid: int,
+        fd: int,
+        attempt: str,
+        progress: Callable[[int], None] | None,
+        tell: Callable[[str], None] | None = None,
+    ) -> None:
         self.pid = pid
         self._fd = fd
         self._attempt = attempt
         self._progress = progress
+        self._tell = tell
         self._buffer = b""
         self._end: tuple[bytes, bytes] | None = None
         self._status: int | None = None
@@ -51,11 +60,18 @@ class Worker:
                 break
             body = self._buffer[_HEADER.size : _HEADER.size + size]
             self._buffer = self._buffer[_HEADER.size + size :]
-            if kind != b"P":
-                self._end = (kind, body)
-            elif self._progress is not None:
-                self._progress(_PROGRESS.unpack(body)[0])
+            self._take(kind, body)
         return not data
+
+    def _take(self, kind: bytes, body: bytes) -> None:
+        if kind == b"P":
+            if self._progress is not None:
+                self._progress(_PROGRESS.unpack(body)[0])
+        elif kind == b"T":
+            if self._tell is not None:
+                self._tell(body.decode())
+        else:
+            self._end = (kind, body)
 
     def values(self) -> dict[str, Any]:
         """Wait for the end; return what the work gave, or raise what went wrong."""
@@ -110,14 +126,47 @@ def fork(
     try:
         os.close(read_end)
         _become_worker(parent)
-        report = _Report(write_end, attempt)
-        try:
-            report.send(b"R", json.dumps(run(report.progress)).encode())
-        except BaseException as error:
-            report.error(error)
+        serve(write_end, attempt, lambda report: run(report.progress))
     finally:
         # Never return into the caller's code, nor run what it registered for its own end.
         os._exit(0)
+
+
+def execute(
+    kind: type[SomeWorker], argv: list[str], document: bytes, attempt: str, tell: Callable[[str], None]
+) -> SomeWorker:
+    """Start a program that calls `serve` on its stdout, for work that a forked child must not do.
+
+    `tell` gets its lines. It finds `document` on stdin, and dies with the thread that calls this. Of the caller's fds
+    it has stderr.
+    """
+    given = os.memfd_create(attempt)
+    read_end, write_end = os.pipe()
+    parent = os.getpid()
+    pid = os.fork()
+    if pid:
+        os.close(write_end)
+        os.close(given)
+        return kind(pid, read_end, attempt, None, tell)
+    try:
+        _become_worker(parent)
+        with open(given, "wb", closefd=False) as file:
+            file.write(document)
+        os.lseek(given, 0, os.SEEK_SET)
+        os.dup2(given, 0)
+        os.dup2(write_end, 1)
+        os.execv(argv[0], argv)
+    finally:
+        os._exit(1)
+
+
+def serve(fd: int, attempt: str, work: Callable[[Report], dict[str, Any]]) -> None:
+    """Do the work of a worker, and report what came of it to the other end of `fd`; never raises."""
+    report = Report(fd, attempt)
+    try:
+        report.send(b"R", json.dumps(work(report)).encode())
+    except BaseException as error:
+        report.error(error)
 
 
 def _become_worker(parent: int) -> None:
@@ -129,7 +178,7 @@ def _become_worker(parent: int) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-class _Report:
+class Report:
     """The worker's end of the pipe."""
 
     def __init__(self, fd: int, attempt: str) -> None:
@@ -138,17 +187,24 @@ class _Report:
         self._last = 0.0
 
     def send(self, kind: bytes, body: bytes) -> None:
+        """Send one message."""
         data = _HEADER.pack(kind, len(body)) + body
         while data:
             data = data[os.write(self._fd, data) :]
 
+    def text(self, line: str) -> None:
+        """Tell a line to the user."""
+        self.send(b"T", line.encode("utf-8", "replace"))
+
     def progress(self, received: int) -> None:
+        """Tell how far the work is, but not all the time."""
         now = time.monotonic()
         if now - self._last >= _INTERVAL:
             self._last = now
             self.send(b"P", _PROGRESS.pack(received))
 
     def error(self, error: BaseException) -> None:
+        """Tell what went wrong."""
         if isinstance(error, errors.StorageError):
             # Of a class that only another module knows, the nearest one that every caller does.
             name = next(kind.__name__ for kind in type(error).__mro__ if kind.__module__ == errors.__name__)

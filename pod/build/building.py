@@ -10,7 +10,7 @@ import json
 import os
 import time
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from pod.build.context.known import KnownDigests
 from pod.build.evaluation import State, StepLayer
 from pod.build.language.predefined import PROXIES
 from pod.build.registry_cache import LostError, RegistryCache
-from pod.build.scheduling import Schedule
+from pod.build.scheduling import Needs, Schedule
 from pod.build.snapshots import Snapshot, base
 from pod.build.stepping import StageBuild, StepError
 from pod.build.written import Written
@@ -34,13 +34,16 @@ from storage.interrupts import Interrupts
 from storage.platform import Platform, host, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Generator, Hashable, Mapping
 
     from pod.build.language.instructions import Run
     from pod.build.options import BuildOptions
-    from pod.build.watching import Watcher
+    from pod.build.stages import Node
+    from pod.build.watching import StepPlace, Watcher
     from pod.engine import Engine
     from storage.images import Image
+
+    Found = Image | PodError | StorageError
 
 # What the config of an image says of where it runs.
 _PLATFORM = ("architecture", "os", "variant", "os.version", "os.features")
@@ -75,6 +78,14 @@ def build(engine: Engine, options: BuildOptions, watcher: Watcher) -> Image:
     return images.load(engine.store, identity)
 
 
+@dataclass(frozen=True)
+class Base:
+    """An image that stages need."""
+
+    name: str
+    platform: Platform | None
+
+
 class Build(Written):
     """What the stages of one build share."""
 
@@ -88,44 +99,67 @@ class Build(Written):
         self.registries = RegistryCache(engine, options.repositories, interrupts, self.warn)
         self.known_digests = KnownDigests(_digests_path(engine, options))
         self._owner = holding.owner()
-        self._states: dict[int, State] = {}
+        self.places: dict[int, StepPlace] = {}  # where each stage is
+        self._results: dict[Hashable, State | Found] = {}
+        self._asking: dict[Base, StepPlace] = {}
         self._warnings: set[str] = set()
-        self._images: dict[tuple[str, str], Image] = {}
 
     def run(self) -> State:
         """Take the stages that are needed to their ends; return what the wanted one comes to."""
         while True:
-            schedule = Schedule(lambda index: StageBuild(self, self.nodes[index]).run(), self.needed, self.options.jobs)
-            self._states = schedule.results
+            schedule: Schedule[State | Found] = Schedule(self._begin, self.needed, self.options.jobs)
+            self._results = schedule.results
             with suppress(LostError):  # what was done is known by now
                 schedule.run(self.interrupts, self.watcher.tick)
-                state = self._states[self.wanted]
+                state = self.state_of(self.wanted)
                 return replace(state, layers=self.registries.present(state.layers))
+
+    def _begin(self, task: int | Base) -> Generator[int | Needs, None, State | Found]:
+        return self._find(task) if isinstance(task, Base) else StageBuild(self, self.nodes[task]).run()
 
     def state_of(self, index: int) -> State:
         """Return what a stage has come to that is at its end."""
-        return self._states[index]
+        state = self._results[index]
+        assert isinstance(state, State)
+        return state
 
-    def image(self, name: str, platform: str = "") -> Image:
-        """Return an image that a stage begins with or takes files of, and keep it as long as the build goes on."""
+    def image(self, node: Node, name: str, platform: str = "") -> Generator[int | Needs, None, Image]:
+        """Return an image that a stage begins with or takes files of, and keep it as long as the build goes on.
+
+        All stages that need it wait for the one process that gets it, and with its error each of them fails.
+        """
         place = self.options.contexts.get(name, name)
         if not isinstance(place, str):
             raise PodError(f"the context {name} is a directory, no image")
-        name = place
-        wanted = parse(platform) if platform else self.options.platform
-        known = self._images.get((name, platform))
-        if known is None:
-            known = self.options.find_image(name, wanted)
-            with transaction(self.engine.connection):
-                images.pin(self.engine.connection, known.id, self._owner)
-            rootfs.lowers(self.engine.store, known)  # says now if a layer is damaged
-            self._images[name, platform] = known
-        return known
+        base = Base(place, parse(platform) if platform else self.options.platform)
+        if base not in self._results:
+            self._asking.setdefault(base, self.places[node.stage.index])
+            yield Needs(base, keeps_turn=True)
+        found = self._results[base]
+        if isinstance(found, Exception):
+            raise found
+        assert not isinstance(found, State)
+        return found
 
-    def image_state(self, name: str, platform: str) -> State:
+    def _find(self, base: Base) -> Generator[int | Needs, None, Found]:
+        place = self._asking[base]
+
+        def tell(line: str) -> None:
+            self.watcher.output(place, 2, f"{line}\n".encode())
+
+        try:
+            image = yield from self.options.find_image(base.name, base.platform, tell)
+            with transaction(self.engine.connection):
+                images.pin(self.engine.connection, image.id, self._owner)
+            rootfs.lowers(self.engine.store, image)  # says now if a layer is damaged
+        except (PodError, StorageError) as error:
+            return error
+        return image
+
+    def image_state(self, node: Node, platform: str) -> Generator[int | Needs, None, State]:
         """Return what a stage begins with that stands on an image."""
         try:
-            image = self.image(name, platform)
+            image = yield from self.image(node, node.image, platform)
         except Exception as error:
             if not hasattr(error, "hint"):
                 raise

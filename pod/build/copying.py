@@ -57,7 +57,7 @@ def origin(
         yield Needs(index)
         state = build.state_of(index)
         return LayersOrigin(build, instruction, state.layers, keys.of_layers(state))
-    image = build.image(name)
+    image = yield from build.image(node, name)
     return LayersOrigin(build, instruction, build.layers(image), image.id)
 
 

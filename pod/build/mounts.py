@@ -155,7 +155,7 @@ def _bind(build: Build, node: Node, mounts: Mounts, mount: Mount, target: str) -
         yield Needs(index)
         layers, identity = build.state_of(index).layers, keys.of_layers(build.state_of(index))
     else:
-        image = build.image(mount.from_)
+        image = yield from build.image(node, mount.from_)
         layers, identity = build.layers(image), image.id
     mounts.digests.append(identity)
     lowers: list[str] = []

@@ -9,15 +9,19 @@ from pod.build.registry_cache import Repositories
 from pod.build.times import Times
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
     from pod.build.context.ignore_files import Ignored
     from pod.build.context.opening import Workshop
     from pod.build.language.instructions import Containerfile
     from pod.build.outputs import Output
+    from pod.build.scheduling import Needs
     from pod.containers.create import CreateOptions
     from storage.images import Image
     from storage.platform import Platform
+
+    # Gets the image of a name for a platform, and tells how that goes on, in lines.
+    FindImage = Callable[[str, Platform | None, Callable[[str], None]], Generator[int | Needs, None, Image]]
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,7 @@ class BuildOptions:
     containerfile: Containerfile
     context: Place | None
     workshop: Workshop  # for what ADD gets from elsewhere
-    find_image: Callable[[str, Platform | None], Image]
+    find_image: FindImage
     prepare: Callable[[CreateOptions], None]
     platforms_of: Callable[[str], Sequence[Platform]] = lambda _: ()  # of an image's name
     names: tuple[str, ...] = ()

@@ -93,6 +93,7 @@ class StageBuild:
             build.options.shown_platform,
             build.is_parallel,
         )
+        build.places[stage.index] = self._place
         build.watcher.begin(self._place)
 
     def _end(self, state: State) -> None:
@@ -116,7 +117,8 @@ class StageBuild:
         if node.image == "scratch":
             config = evaluation.with_path({})
             return self._with_options(State(key=keys.of_image("", {}), config=config, created=time.time()))
-        return self._with_options(self.build.image_state(node.image, node.stage.base.platform))
+        state = yield from self.build.image_state(node, node.stage.base.platform)
+        return self._with_options(state)
 
     def _with_options(self, state: State) -> State:
         """Let a stage begin with what the command line says of all its steps."""

@@ -5,16 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pod import registries
-from pod.cli.pulling import chooser, pull_place, pull_shown
+from pod.build.scheduling import at_once, settled
+from pod.cli import pulling_apart
+from pod.cli.pulling import chooser
 from pod.images import offering, pulls, transports
+from storage import images
+from storage.images import Image
 from storage.platform import parse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
+    from pod.build.options import FindImage
+    from pod.build.scheduling import Needs
     from pod.cli.building import Asked
     from pod.engine import Engine
-    from storage.images import Image
+    from pod.short_names import Resolved
     from storage.platform import Platform
 
 
@@ -38,32 +44,37 @@ def offered(engine: Engine, asked: Asked) -> Callable[[str], Sequence[Platform]]
     def tell(name: str) -> Sequence[Platform]:
         options = registries.options(engine.config, **asked.registry)
         pull = pulls.Pull(engine, options=options, policy=asked.pull)
-        return offering.platforms(pull, name) or [offering.platform_of(finder(engine, asked)(name, None))]
+        found = offering.platforms(pull, name)
+        if not found:
+            image = at_once(finder(engine, asked)(name, None, lambda _: None))
+            found = [offering.platform_of(image)]
+        return found
 
     return tell
 
 
-def finder(engine: Engine, asked: Asked) -> Callable[[str, Platform | None], Image]:
-    """Return what gets the image of a name for a platform, as the flags say."""
+def finder(engine: Engine, asked: Asked) -> FindImage:
+    """Return what gets the image of a name for a platform, as the flags say: from elsewhere in a process of its own."""
     policy = pulls.check_policy(asked.pull)
 
-    def find(name: str, wanted: Platform | None) -> Image:
-        options = registries.options(engine.config, **asked.registry)
-        pull = pulls.Pull(
-            engine,
-            options=options,
-            policy=policy,
-            platform=wanted,
-            signature_policy=asked.signature_policy,
-            choose=chooser(),
-        )
-        if transports.is_named(name):
-            place = transports.parse(name)
-            return pull_place(engine, place, pull.trust(), platform=wanted, quiet=asked.quiet)
-        if wanted is not None and pull.policy != "always" and pull.stored(name) is None:
-            local = offering.local(engine.store, name, wanted)
-            if local is not None:
-                return local
-        return pull_shown(pull, name, quiet=asked.quiet)
+    def find(name: str, wanted: Platform | None, tell: Callable[[str], None]) -> Generator[int | Needs, None, Image]:
+        found: Image | Resolved | None = None
+        if not transports.is_named(name):
+            options = registries.options(engine.config, **asked.registry)
+            pull = pulls.Pull(engine, options=options, policy=policy, platform=wanted, choose=chooser())
+            found = _at_hand(pull, name, wanted)
+        if isinstance(found, Image):
+            return found
+        process = pulling_apart.start(asked, name, wanted, found, tell)
+        yield from settled(process)
+        return images.load(engine.store, process.values()["id"])
 
     return find
+
+
+def _at_hand(pull: pulls.Pull, name: str, wanted: Platform | None) -> Image | Resolved:
+    if wanted is not None and pull.policy != "always" and pull.stored(name) is None:
+        local = offering.local(pull.engine.store, name, wanted)
+        if local is not None:
+            return local
+    return pull.at_hand(name)

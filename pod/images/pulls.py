@@ -8,6 +8,7 @@ from pod import events, registries_conf, short_names, trust
 from pod.errors import PodError
 from storage import images, reference, transfer
 from storage.errors import ImageNotFoundError, RegistryError, StorageError
+from storage.images import Image
 from storage.interrupts import InterruptedByError
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from pod.engine import Engine
     from pod.images.showing import Shown
     from pod.short_names import Choose
-    from storage.images import Image
     from storage.platform import Platform
     from storage.reference import Reference
     from storage.registry.options import RegistryOptions
@@ -48,17 +48,26 @@ class Pull:
 
     def image(self, text: str, shown: Shown) -> Image:
         """Return the image that a text names, fetched if the policy says so."""
+        found = self.at_hand(text)
+        return found if isinstance(found, Image) else self.fetched(text, found, shown)
+
+    def at_hand(self, text: str) -> Image | short_names.Resolved:
+        """Return the image that a text names if no registry is to be asked, else what to ask registries for."""
         wanted = None if self.policy == "always" else self.stored(text)
         if wanted is not None and self.policy == "missing":
             return wanted
         if self.policy == "never":
             return wanted or images.resolve(self.engine.store, text)
         try:
-            resolved = self.resolve(text)
+            return self.resolve(text)
         except (PodError, StorageError):
             if wanted is not None:
                 return wanted
             raise
+
+    def fetched(self, text: str, resolved: short_names.Resolved, shown: Shown) -> Image:
+        """Return the image that `at_hand` told where to find; that of the store if the policy is content with it."""
+        wanted = None if self.policy == "always" else self.stored(text)
         if wanted is not None and self.policy == "newer" and self.is_current(wanted, resolved.candidates):
             return wanted
         if resolved.description:
