@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import select
+import signal
 from typing import TYPE_CHECKING
 
 from pod.build.scheduling import settled
 from pod.errors import PodError
+from runtime import kernel, syscalls
 from storage import worker
 from storage.errors import StorageError
+from storage.syscalls import set_parent_death_signal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -16,18 +21,37 @@ if TYPE_CHECKING:
     from pod.build.scheduling import Needs
 
 
-def apart(attempt: str, work: Callable[[], dict[str, Any]]) -> Generator[int | Needs, None, dict[str, Any]]:
+def apart(
+    attempt: str, work: Callable[[], dict[str, Any]], *, runs_programs: bool = False
+) -> Generator[int | Needs, None, dict[str, Any]]:
     """Do some work, wait for its end, and return what it gave, which must be fit for JSON.
 
-    `attempt` is for the messages of errors that nobody expects. Raises StorageError, also in place of PodError.
+    Work that runs programs has a pid namespace, so that these end with it, and what they have started, too. `attempt`
+    is for the messages of errors that nobody expects. Raises StorageError, also in place of PodError.
     """
-    process = worker.fork(worker.Worker, lambda _report: _told(work), attempt)
+
+    def run(_report: Callable[[int], None]) -> dict[str, Any]:
+        if runs_programs:
+            _become_first_process()
+        try:
+            return work()
+        except PodError as error:
+            raise StorageError(str(error), hint=error.hint) from error
+
+    process = worker.fork(worker.Worker, run, attempt)
     yield from settled(process)
     return process.values()
 
 
-def _told(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    try:
-        return work()
-    except PodError as error:
-        raise StorageError(str(error), hint=error.hint) from error
+def _become_first_process() -> None:
+    """Go on as the first process of a pid namespace: with it all others there are killed. Needs CAP_SYS_ADMIN."""
+    syscalls.unshare(kernel.CLONE_NEWPID)
+    parent = os.pidfd_open(os.getpid())
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
+        os._exit(0)
+    set_parent_death_signal(signal.SIGKILL)
+    if select.select([parent], [], [], 0)[0]:
+        os._exit(1)  # it died before that could matter
+    os.close(parent)

@@ -119,7 +119,7 @@ class ContextOrigin:
             name = adding.fetch(source, place, workshop, checksum=instruction.checksum, keep_git_dir=keep)
             return {"name": name}
 
-        made = yield from apart(f"fetch {source}", fetch)
+        made = yield from apart(f"fetch {source}", fetch, runs_programs=True)
         return adding.fetched(source, place, made["name"])
 
     def _keep(self, added: adding.Added) -> None:
