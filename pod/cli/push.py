@@ -25,7 +25,9 @@ class Asked:
 def main(
     image: Annotated[str, Argument(metavar="IMAGE")],
     destination: Annotated[str, Argument(metavar="[DESTINATION]")] = "",
-    all: Annotated[bool, Option("--all", help="Also push the images in the list, if it is one")] = True,
+    all: Annotated[
+        bool, Option("--all", help="Push a list with all its images, not just that of this machine")
+    ] = False,
     cert_dir: Annotated[
         str,
         Option("--cert-dir", metavar="string", help="Path to a directory containing TLS certificates and keys"),

@@ -12,6 +12,7 @@ from pod.images import signing, transports
 from pod.images.lists import origin_of
 from storage import images, lists, outgoing, reference
 from storage.documents import OCI_INDEX
+from storage.errors import ImageNotFoundError
 from storage.push import Originals, Pusher
 from storage.push_list import push_list
 
@@ -40,11 +41,23 @@ class Push:
         self.sign_by = sign_by
 
     def any(self, text: str, target: Reference | Place, shown: Shown, *, all: bool) -> str:
-        """Copy what a text names, an image or a list; return the digest of its manifest there."""
+        """Copy what a text names; return the digest of its manifest there.
+
+        Of a list its image for this machine, as podman; the whole list with `all`, or if the store has no such image.
+        """
         list_id = lists.find_id(self.engine.store, text)
-        if list_id is not None:
-            return self.list(lists.load(self.engine.connection, list_id), target, shown, all=all)
-        return self.image(images.resolve(self.engine.store, text), target, shown)
+        if list_id is None:
+            return self.image(images.resolve(self.engine.store, text), target, shown)
+        image = None if all else self._instance(list_id)
+        if image is not None:
+            return self.image(image, target, shown)
+        return self.list(lists.load(self.engine.connection, list_id), target, shown, all=True)
+
+    def _instance(self, list_id: str) -> images.Image | None:
+        try:
+            return images.load(self.engine.store, lists.instance(self.engine.store, list_id)[0])
+        except ImageNotFoundError:
+            return None
 
     def image(self, image: images.Image, target: Reference | Place, shown: Shown) -> str:
         """Copy an image, and sign it there."""

@@ -275,6 +275,8 @@ def pushed(pod: Pod, other: Registry, place: Path) -> None:
     assert "docker" in remote(f"{other.address}/a/list:3")[0]["mediaType"]
     pod.run("push", "--all", "-q", "list:1", f"{other.address}/a/list:4")
     assert remote(f"{other.address}/a/list:4")[1] == digest
+    pod.run("push", "-q", "list:1", f"{other.address}/a/list:5")
+    assert "config" in remote(f"{other.address}/a/list:5")[0], "of a list the image for this machine"
     pod.run("manifest", "create", "short")
     pod.run("manifest", "push", "--rm", "--creds", "u:p", "--cert-dir", str(place), "short", f"{other.address}/short")
     assert pod.run("manifest", "exists", "short", check=False).code == 1
