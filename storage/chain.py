@@ -21,6 +21,7 @@ from storage.layers.erofs.mounting import Opened
 from storage.layers.rebuild import rebuild_tar
 from storage.layers.unpacking import LayerResult, UnpackOptions
 from storage.layers.worker import fork_unpack
+from storage.opaque import is_opaque
 from storage.publish import Layer, LayerGoneError, find_layer, publish_layer
 from storage.store import INDEX, TAR, translated
 
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from storage.store import Store
 
 _FLAGS = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_OPAQUE = ("trusted.overlay.opaque", "user.overlay.opaque")
 
 
 @dataclass(frozen=True)
@@ -121,21 +121,11 @@ def _look_into(lower: str, path: str) -> tuple[Attributes | None, bool]:
                 return None, True  # A whiteout or a file in its place.
             os.close(fd)
             fd = following
-            hidden = hidden or _is_opaque(fd)
+            hidden = hidden or is_opaque(f"/proc/self/fd/{fd}")
         status = os.fstat(fd)
         return Attributes(status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)), hidden
     finally:
         os.close(fd)
-
-
-def _is_opaque(fd: int) -> bool:
-    for name in _OPAQUE:
-        try:
-            if os.getxattr(f"/proc/self/fd/{fd}", name) == b"y":
-                return True
-        except OSError:
-            pass
-    return False
 
 
 def _copy(store: Store, layer: Layer, key: str, lowers: Sequence[str]) -> None:

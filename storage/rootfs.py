@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import posix
-
 from storage.errors import CorruptError
+from storage.opaque import is_opaque
 from storage.store import boot_id
 
 TYPE_CHECKING = False
@@ -13,9 +12,6 @@ if TYPE_CHECKING:
 
     from storage.images import Image
     from storage.store import Store
-
-
-_OPAQUE = ("trusted.overlay.opaque", "user.overlay.opaque")
 
 
 def lowers(store: Store, image: Image) -> list[str]:
@@ -59,12 +55,8 @@ def _visible(directories: list[str]) -> list[str]:
     # All files and whiteouts of the lower copy are in the upper one, too, and hide what has their names further down.
     directories = list(dict.fromkeys(directories))
     for position, path in enumerate(directories[:-1]):
-        for name in _OPAQUE:
-            try:
-                if posix.getxattr(path, name) == b"y":
-                    return directories[: position + 1]
-            except OSError:
-                continue
+        if is_opaque(path):
+            return directories[: position + 1]
     return directories
 
 

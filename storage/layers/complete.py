@@ -13,12 +13,11 @@ from storage.errors import CorruptError
 from storage.layers.displaced import read_range
 from storage.layers.stream import write_all
 from storage.layers.tree import NotThereError, Tree
+from storage.opaque import is_opaque
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from storage.layers.unpacking import LayerResult
-
-_OPAQUE = ("trusted.overlay.opaque", "user.overlay.opaque")
 
 
 def complete(diff: str, result: LayerResult, lowers: tuple[str, ...]) -> None:
@@ -64,8 +63,7 @@ def _hides(tree: Tree, path: bytes) -> bool:
             return False
         if not stat.S_ISDIR(status.st_mode):
             return True
-        attributes = os.listxattr(b"/proc/self/fd/%d/%s" % (fd, name), follow_symlinks=False)
-        if name != b"." and any(name in attributes for name in _OPAQUE):
+        if name != b"." and is_opaque(b"/proc/self/fd/%d/%s" % (fd, name), follow_symlinks=False):
             return True
         here = name if not here and name != b"." else here + b"/" + name if name != b"." else b""
     return False

@@ -15,7 +15,7 @@ from storage.layers.erofs.format import BLOCK, NAME_MAX, UnfitError, device_numb
 from storage.layers.erofs.nodes import WHITEOUT, Node, Nodes
 from storage.layers.tar import CHARACTER, DIRECTORY, FIFO, LINK, REGULAR, SYMLINK, shown
 from storage.layers.tree import NotThereError
-from storage.layers.xattrs import translate
+from storage.layers.xattrs import opaque_name, translate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from storage.layers.tar import Entry, Reader
 
 _OPAQUE_MARK = b".wh..wh..opq"
-_OPAQUE = b"trusted.overlay.opaque"
 _CAPABILITY = b"security.capability"
 _LINK_MAX = 4095
 _MAX_NODES = 1 << 18
@@ -294,7 +293,7 @@ class Builder:
             node, hidden = waiting.pop()
             if node.opaque:
                 hidden = True
-                node.xattrs = {**node.xattrs, _OPAQUE: b"y"}
+                node.xattrs = {**node.xattrs, opaque_name(rootless=False): b"y"}
             children = node.children
             assert children is not None
             if hidden:

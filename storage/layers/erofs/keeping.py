@@ -13,6 +13,7 @@ from storage.layers.erofs.format import UnfitError
 from storage.layers.stream import Stream, write_all
 from storage.layers.tar import Reader, bounded_time
 from storage.layers.tree import Tree
+from storage.layers.xattrs import opaque_name
 from storage.store import INDEX, TAR
 
 TYPE_CHECKING = False
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _CHUNK = 1 << 20
-_OPAQUE = "trusted.overlay.opaque"
 
 
 class Keeping:
@@ -70,7 +70,7 @@ class Keeping:
             index.write(file, builder.nodes.root, os.path.getsize(self._tar))
         if builder.nodes.root.opaque:
             # The file says it too, so that a recipe can be made without mounting anything.
-            os.setxattr(self._index, _OPAQUE, b"y")
+            os.setxattr(self._index, opaque_name(rootless=False), b"y")
 
     def _inherit(self, lowers: tuple[str, ...]) -> None:
         below = [Tree(lower) for lower in lowers]
