@@ -12,10 +12,11 @@ from pod.build import keys, stages
 from pod.build.apart import apart
 from pod.build.context import adding, copying, digests, modes, owners, selection
 from pod.build.context.ignore import IgnoreRules
+from pod.build.context.known import KnownDigests
 from pod.build.language.instructions import Add, Copy
 from pod.build.options import Place
 from pod.build.reading import read_ahead
-from pod.build.scheduling import Needs
+from pod.build.scheduling import Needs, settled
 from pod.build.snapshots import seen
 from pod.containers.rootfs.overlay import enter_mount_namespace, mount_overlay
 from pod.errors import PodError
@@ -163,29 +164,50 @@ class LayersOrigin:
         """There is nothing to close: only the process that copies has them open."""
 
     def digest(self) -> str:
-        """Return what tells these files from others: all that they are among."""
+        """Return what tells these files from others without a look at them: all that they are among."""
         return f"layers:{self._identity}"
 
+    def content(self) -> Generator[int | Needs, None, str]:
+        """Return what tells these files from others whatever they are among; they are read for it.
+
+        Raises StorageError for what cannot be copied, LostError.
+        """
+        engine, layers = self._build.engine, self._build.layer_keys(self._layers)
+        with engine.store.staging() as staging:
+
+            def run(_report: Callable[[int], None]) -> dict[str, Any]:
+                enter_mount_namespace()
+                try:
+                    found = self._selections(layers, f"{staging.path}/from")
+                    return {"digest": ",".join(digests.digest(one, KnownDigests()) for one in found)}
+                except PodError as error:
+                    raise StorageError(str(error), hint=error.hint) from error
+
+            reader = worker.fork(worker.Worker, run, "read files of a stage")
+            yield from settled(reader)
+            return f"files:{reader.values()['digest']}"
+
     def told(self, digest: str) -> str:
-        """Return what the image's history calls the files."""
-        return f"multi:{self._identity}" if len(self._instruction.sources) > 1 else f"file:{self._identity}"
+        """Return what the image's history calls the files, which it has as a layer of this digest."""
+        kind = "multi" if len(self._instruction.sources) > 1 else "file"
+        return f"{kind}:{digest.removeprefix('sha256:')}"
 
     def fork(self, snapshot: Snapshot, state: State) -> worker.Worker:
         """Start the process that copies them into a snapshot."""
-        sources, documents = self._instruction.sources, _documents(self._instruction)
         engine, layers = self._build.engine, self._build.layer_keys(self._layers)
+        target = f"{snapshot.staging.path}/from"
+        into = bool(self._instruction.sources and self._instruction.heredocs)
+        return _fork(engine, snapshot, self._instruction, state, lambda: self._selections(layers, target), into=into)
 
-        def selections() -> list[Selection]:
-            if not sources:
-                return documents
-            target = f"{snapshot.staging.path}/from"
-            os.makedirs(target, 0o700, exist_ok=True)
-            mount_overlay(seen(engine, layers, target))
-            root = os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            return [selection.select(root, sources, _wanted(self._instruction, None)), *documents]
-
-        into = bool(sources and documents)
-        return _fork(engine, snapshot, self._instruction, state, selections, into=into)
+    def _selections(self, layers: list[str], target: str) -> list[Selection]:
+        """Mount the layers at a new directory, in the mount namespace of the process; return what is to be copied."""
+        sources, documents = self._instruction.sources, _documents(self._instruction)
+        if not sources:
+            return documents
+        os.makedirs(target, 0o700, exist_ok=True)
+        mount_overlay(seen(self._build.engine, layers, target))
+        root = os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        return [selection.select(root, sources, _wanted(self._instruction, None)), *documents]
 
 
 def _documents(instruction: FileInstruction) -> list[Selection]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pod.build import copying, evaluation, keys, mounts, result, running
@@ -40,6 +40,19 @@ class StepError(PodError):
 
 class _ChangedError(Exception):
     """A file was written to after its digest was taken."""
+
+
+@dataclass(frozen=True)
+class _FileStep:
+    """A step that changes files: its key, what history says (of the layer's diffID), what makes it in a snapshot.
+
+    `other_key` gives a second key, for what it takes longer to know.
+    """
+
+    key: str
+    told: Callable[[str], str]
+    make: Callable[..., Wait]
+    other_key: Callable[[], Generator[int | Needs, None, str]] | None = None
 
 
 class StageBuild:
@@ -100,9 +113,9 @@ class StageBuild:
         self.build.watcher.end(self._place, result.identity(self.build.engine.store, state, self.build.options))
 
     def _fire(self, state: State) -> State:
-        """Put the triggers of the image below (ONBUILD) before the stage's own instructions."""
+        """Put the triggers of the image or stage below (ONBUILD) before the stage's own instructions."""
         triggers = state.config.get("OnBuild") or ()
-        if self.node.base is not None or not triggers:
+        if not triggers:
             return state
         self._instructions = (*map(parse_trigger, triggers), *self._instructions)
         self._triggers = len(triggers)
@@ -200,11 +213,8 @@ class StageBuild:
                 digests=gathered.digests,
                 **dict(build.options.surroundings),
             )
-            return (
-                yield from self._file_step(
-                    state, key, self._told(state, instruction), self._runner(state, instruction, words, gathered)
-                )
-            )
+            told, make = self._told(state, instruction), self._runner(state, instruction, words, gathered)
+            return (yield from self._file_step(state, _FileStep(key, lambda _: told, make)))
         finally:
             gathered.close()
 
@@ -253,8 +263,9 @@ class StageBuild:
     def _copy(self, state: State, instruction: language.FileInstruction) -> Generator[int | Needs, None, State]:
         origin = yield from copying.origin(self.build, self.node, instruction)
         digest = origin.digest()
-        key = keys.of_copy(state, instruction, digest)
-        text = f"/bin/sh -c #(nop) {instruction.keyword} {origin.told(digest)} in {instruction.destination} "
+
+        def told(files: str) -> str:
+            return f"/bin/sh -c #(nop) {instruction.keyword} {origin.told(files)} in {instruction.destination} "
 
         def make(snapshot: Snapshot, *, anyway: bool = False) -> Wait:
             worker = origin.fork(snapshot, state)
@@ -262,38 +273,62 @@ class StageBuild:
             if worker.values()["changed"] and not anyway:
                 raise _ChangedError
 
+        step = _FileStep(keys.of_copy(state, instruction, digest), lambda _: told(digest), make)
         try:
+            if isinstance(origin, copying.LayersOrigin):
+                step = replace(step, told=told, other_key=self._by_files(state, instruction, origin))
             try:
-                return (yield from self._file_step(state, key, text, make))
+                return (yield from self._file_step(state, step))
             except _ChangedError:
                 # Someone writes to the context: what is copied is not what the key says, and gets one of its own.
-                alone = os.urandom(32).hex()
-                return (yield from self._file_step(state, alone, text, lambda one: make(one, anyway=True)))
+                alone = replace(step, key=os.urandom(32).hex(), make=lambda one: make(one, anyway=True))
+                return (yield from self._file_step(state, alone))
         finally:
             origin.close()
 
-    def _file_step(
-        self, state: State, key: str, text: str, make: Callable[[Snapshot], Wait]
-    ) -> Generator[int | Needs, None, State]:
-        """Take a step that changes files: what it came to before, or what `make` makes of a snapshot."""
-        if self.build.in_one_layer:
-            return (yield from self._into_open(state, key, text, make))
-        step = self.build.known_result(key)
+    @staticmethod
+    def _by_files(
+        state: State, instruction: language.FileInstruction, origin: copying.LayersOrigin
+    ) -> Callable[[], Generator[int | Needs, None, str]]:
+        """Return what gives the key of a COPY by the files alone: a stage may change in all else."""
+
+        def key() -> Generator[int | Needs, None, str]:
+            return keys.of_copy(state, instruction, (yield from origin.content()))
+
+        return key
+
+    def _file_step(self, state: State, asked: _FileStep) -> Generator[int | Needs, None, State]:
+        """Take a step that changes files: what it came to before, or what is made of a snapshot."""
+        build = self.build
+        if build.in_one_layer:
+            return (yield from self._into_open(state, asked))
+        key = asked.key
+        step = build.known_result(key)
+        if step is None and asked.other_key is not None:
+            key = yield from asked.other_key()
+            step = build.known_result(key)
         if step is None:
-            snapshot = self.build.snapshot(state)
-            try:
-                yield from make(snapshot)
-                step = yield from self._adopt(state, key, snapshot)
-            finally:
-                snapshot.discard()
-            self.build.keep(step)
+            step = yield from self._done(state, key, asked.make)
         else:
-            self.build.watcher.cached(self._place, key)
+            build.watcher.cached(self._place, key)
+        if key != asked.key and step.layer:
+            build.keep(replace(step, key=asked.key))
         layer = StepLayer(step.diff_id, step.layer, step.size, "" if step.layer else key)
-        history = (*state.history, self._entry(step, text))
+        history = (*state.history, self._entry(step, asked.told(step.diff_id)))
         made = self.times.of(step.made)
         after = keys.after(state, step.diff_id)
         return replace(state, key=after, created=made, layers=(*state.layers, layer), history=history)
+
+    def _done(self, state: State, key: str, make: Callable[[Snapshot], Wait]) -> Generator[int | Needs, None, Step]:
+        """Do a step, and keep what it came to."""
+        snapshot = self.build.snapshot(state)
+        try:
+            yield from make(snapshot)
+            step = yield from self._adopt(state, key, snapshot)
+        finally:
+            snapshot.discard()
+        self.build.keep(step)
+        return step
 
     def _adopt(self, state: State, key: str, snapshot: Snapshot) -> Generator[int | Needs, None, Step]:
         """Make a layer of what a snapshot holds."""
@@ -312,15 +347,13 @@ class StageBuild:
         stored = adopting.key_over(engine.store, below, snapshot.top, layer)
         return Step(key, stored, layer.diff_id, layer.size, time.time(), time.time())
 
-    def _into_open(
-        self, state: State, key: str, text: str, make: Callable[[Snapshot], Wait]
-    ) -> Generator[int | Needs, None, State]:
+    def _into_open(self, state: State, asked: _FileStep) -> Generator[int | Needs, None, State]:
         """Take a step whose changes come to those of the steps before, in one layer."""
         if self._open is None:
             self._open = self.build.snapshot(state)
-        yield from make(self._open)
-        made = self.times.of(time.time())
-        entry = self._entry(Step(key, "", "", 0, made, made), text) | {"empty_layer": True}
+        yield from asked.make(self._open)
+        made, key = self.times.of(time.time()), asked.key
+        entry = self._entry(Step(key, "", "", 0, made, made), asked.told(key)) | {"empty_layer": True}
         self._last = len(state.history)
         return replace(state, key=key, created=made, history=(*state.history, entry))
 

@@ -77,3 +77,46 @@ def test_an_older_result_of_the_step_before(box: Pod, busybox: str) -> None:
     built = build(box, text, "-t", "said").stdout
     assert built.count("Using cache") == 1
     run(box, "said", "cmp", "/a", "/b")
+
+
+def taken(box: Pod, busybox: str, flags: str, source: str, script: str) -> tuple[bool, str]:
+    """Copy something of a stage that a script makes; tell whether that was known, and the image's ID."""
+    made = f"mkdir -p /d/e && echo one > /d/a && echo two > /d/b && echo sub > /d/e/c && ln -s a /d/link && {script}"
+    text = f"FROM {busybox} AS src\nRUN {made}\nFROM {busybox}\nCOPY --from=src {flags} {source} /to/\n"
+    out = build(box, text).stdout
+    return out.count("Using cache") > out.split("[2/2] STEP")[0].count("Using cache"), out.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("flags", "source", "same", "others"),
+    [
+        ("", "/d/a", "echo x > /d/b", ("echo x > /d/a", "chmod 600 /d/a", "chown 7 /d/a")),
+        ("", "/d/link", "echo x > /d/b", ("ln -sf b /d/link", "echo x > /d/a")),
+        ("", "/d", "echo x > /other", ("echo x > /d/new", "rm /d/b", "chmod 700 /d/e", "ln -sf b /d/link")),
+        ("--exclude=b", "/d", "echo x > /d/b", ("echo x > /d/a",)),
+        ("--parents", "/d/e/c", "echo x > /d/b", ("chmod 700 /d/e", "echo x > /d/e/c")),
+        ("--chown=3:4 --chmod=640 --link", "/d/a /d/b", "echo x > /d/e/c", ("echo x > /d/b",)),
+        ("", "/d/[ab]", "echo x > /d/e/c", ("mv /d/a /d/c",)),
+    ],
+)
+def test_only_what_is_taken_of_a_stage(
+    box: Pod, busybox: str, flags: str, source: str, same: str, others: tuple[str, ...]
+) -> None:
+    known, image = taken(box, busybox, flags, source, "true")
+    assert not known
+    # Something else in the stage is another, then it is this once more, by another way.
+    assert taken(box, busybox, flags, source, same) == (True, image)
+    assert taken(box, busybox, flags, source, same) == (True, image)
+    for other in others:
+        known, changed = taken(box, busybox, flags, source, other)
+        assert not known, other
+        assert changed != image
+
+
+def test_what_is_taken_of_an_image(box: Pod, busybox: str) -> None:
+    for number, content in enumerate(("one", "two")):
+        build(box, f"FROM {busybox}\nRUN echo same > /a && echo {content} > /b\n", "-t", "from")
+        out = build(box, f"FROM {busybox}\nCOPY --from=localhost/from /a /a\n").stdout
+        assert out.count("Using cache") == number
+    failed = build(box, f"FROM {busybox}\nCOPY --from=localhost/from /missing /a\n", check=False)
+    assert '"/missing": no such file or directory' in failed.stderr
