@@ -6,6 +6,7 @@ The files of a stage or an image are seen through an overlay that only that proc
 from __future__ import annotations
 
 import os
+import time
 from typing import TYPE_CHECKING
 
 from pod.build import keys, stages
@@ -213,7 +214,7 @@ class LayersOrigin:
 def _documents(instruction: FileInstruction) -> list[Selection]:
     """Return the files that an instruction brings itself, if there are any; of two with one name the last."""
     named = {heredoc.name: heredoc.body.encode() for heredoc in instruction.heredocs}
-    return [selection.inline(list(named.items()))] if named else []
+    return [selection.inline(list(named.items()), time=time.time_ns())] if named else []
 
 
 def _wanted(instruction: FileInstruction, place: Place | None) -> selection.Wanted:

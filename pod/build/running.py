@@ -39,13 +39,15 @@ def run(
     snapshot: Snapshot,
     options: CreateOptions,
     mounts: Mounts,
+    volumes: Sequence[str],
     output: Callable[[int, bytes], None],
     warn: Callable[[str], None],
 ) -> Generator[int, None, int]:
     """Run a program over a snapshot to its end and return its exit code; yields descriptors to wait for.
 
-    `output` gets the number of a stream and what came from it, `warn` what is not as it was perhaps meant. Whatever
-    ends this early ends the program; nothing of it is left either way. Raises OCIRuntimeError for what cannot be run.
+    The places of the image's `volumes` are made if they are missing, as podman does. `output` gets the number of a
+    stream and what came from it, `warn` what is not as it was perhaps meant. Whatever ends this early ends the
+    program; nothing of it is left either way. Raises OCIRuntimeError for what cannot be run.
     """
     container = _insert(engine, options)
     for warning in options.warnings:
@@ -53,7 +55,7 @@ def run(
     try:
 
         def make_plan(engine: Engine, container: Container, preserve: tuple[int, ...]) -> Plan:
-            return _StepPlan(engine, container, preserve, snapshot, mounts)
+            return _StepPlan(engine, container, preserve, snapshot, mounts, volumes)
 
         link = launch.launch(engine, container, make_plan=make_plan).link
         try:
@@ -112,10 +114,17 @@ class _StepPlan(Plan):
     """A container whose root file system is a snapshot."""
 
     def __init__(
-        self, engine: Engine, container: Container, preserve: tuple[int, ...], snapshot: Snapshot, mounts: Mounts
+        self,
+        engine: Engine,
+        container: Container,
+        preserve: tuple[int, ...],
+        snapshot: Snapshot,
+        mounts: Mounts,
+        volumes: Sequence[str],
     ) -> None:
         self._snapshot = snapshot
         self._mounts = mounts
+        self._volumes = volumes
         super().__init__(engine, container, preserve)
         names, process = tuple(f"{name}=" for name in mounts.env), self.spec["process"]
         process["env"] = [item for item in process["env"] if not item.startswith(names)]
@@ -143,11 +152,12 @@ class _StepPlan(Plan):
         # What is mounted on must be there before the overlay that it is below of.
         self._mounts.attach(f"{self.directory}/mounts", self._stubs, self.spec)
         super()._mount()
-        make_directories(self.surroundings.rootfs, self.config["workdir"])
+        for path in self._volumes:
+            make_directories(self.surroundings.rootfs, path)
 
 
 def make_directories(root: str, path: str) -> None:
-    """Make a working directory that is missing, root's, without leaving the root file system."""
+    """Make a directory that is missing, root's, without leaving the root file system."""
     from pod.containers.inside.users import User
     from pod.containers.rootfs.overlay import make_workdir
 

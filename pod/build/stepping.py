@@ -82,8 +82,7 @@ class StageBuild:
             for number, written in enumerate(self._instructions, 2):
                 self._begin(number, written)
                 state = yield from self._attempt(state, written)
-                if not isinstance(written, language.Arg):
-                    self._end(state)
+                self._end(state)
             if self._open is not None:
                 state = yield from self._close(state)
         finally:
@@ -128,7 +127,7 @@ class StageBuild:
             yield Needs(node.base)
             return replace(self.build.state_of(node.base), has_command=False)
         if node.image == "scratch":
-            config = evaluation.with_path({})
+            config = evaluation.with_path({"WorkingDir": "/"})
             return self._with_options(State(key=keys.of_image("", {}), config=config, created=time.time()))
         state = yield from self.build.image_state(node, node.stage.base.platform)
         return self._with_options(state)
@@ -163,8 +162,7 @@ class StageBuild:
     def _take(self, state: State, written: Instruction) -> Generator[int | Needs, None, State]:
         build = self.build
         if isinstance(written, language.Arg):
-            values = build.declared(written, state.variables, build.known)
-            return replace(state, arguments={**state.arguments, **values})
+            return self._declare(state, written)
         instruction = build.expanded(written, state.variables)
         match instruction:
             case language.Run():
@@ -173,19 +171,36 @@ class StageBuild:
                 return (yield from self._copy(state, instruction))
         return self._set(state, instruction)
 
+    def _declare(self, state: State, argument: language.Arg) -> State:
+        """Take an ARG: of the image only its history tells of it, and of what follows only the key of RUN."""
+        values = self.build.declared(argument, state.variables, self.build.known)
+        step = self._setting(state, keys.of_setting(state, argument, format=self.build.options.format))
+        return replace(
+            state, arguments={**state.arguments, **values}, history=(*state.history, self._nothing(step, argument))
+        )
+
     def _set(self, state: State, instruction: Instruction) -> State:
         """Take a step that changes no file."""
         docker = self.build.options.format == "docker"
         key = keys.of_setting(state, instruction, format=self.build.options.format)
+        step = self._setting(state, key)
+        self._note(instruction, docker=docker)
+        after = evaluation.apply(state, instruction, docker=docker)
+        history = (*state.history, self._nothing(step, instruction))
+        return replace(after, key=key, created=self.times.of(step.made), history=history)
+
+    def _setting(self, state: State, key: str) -> Step:
+        """Return when a step that changes no file was first taken."""
         step = self.build.known_step(key)
         if step is None:
             made = self.build.made_now(state)
             step = Step(key, "", "", 0, made, time.time())
             self.build.keep(step)
-        self._note(instruction, docker=docker)
-        after = evaluation.apply(state, instruction, docker=docker)
-        entry = self._entry(step, f"/bin/sh -c #(nop) {instruction.text}") | {"empty_layer": True}
-        return replace(after, key=key, created=self.times.of(step.made), history=(*state.history, entry))
+        return step
+
+    def _nothing(self, step: Step, instruction: Instruction) -> dict[str, Any]:
+        """Return what the history says of a step that changes no file."""
+        return self._entry(step, f"/bin/sh -c #(nop) {instruction.text}") | {"empty_layer": True}
 
     def _note(self, instruction: Instruction, *, docker: bool) -> None:
         """Warn of what the format of the image has no place for, in podman's words."""
@@ -243,8 +258,9 @@ class StageBuild:
             options = build.run_options(state, instruction, words)
             gathered.prepare()
             yield from gathered.caches.take()
+            volumes = tuple(state.config.get("Volumes") or ())
             try:
-                code = yield from running.run(build.engine, snapshot, options, gathered, output, build.warn)
+                code = yield from running.run(build.engine, snapshot, options, gathered, volumes, output, build.warn)
             except NotExecutableError as error:
                 raise PodError(str(error), hint=_foreign(state) or error.hint, code=126) from error
             if code:

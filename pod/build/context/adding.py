@@ -127,7 +127,7 @@ def unpacked(selection: Selection, paths: Sequence[str]) -> Added:
             if path:
                 added.into = True
                 wanted = Wanted(from_image=True, shown=selection.told(tree.name))
-                added.selections.append(select(added.open(path), ["."], wanted))
+                added.selections.append(replace(select(added.open(path), ["."], wanted), unpacked=True))
             else:
                 added.selections.append(replace(selection, trees=[tree]))
     except BaseException:

@@ -66,12 +66,14 @@ def copy(
     Needs the right to change owners: root, or root of a user namespace. Raises PodError for a destination that cannot
     be, OSError for a disk that is full.
     """
-    change = change or Change()
+    asked = change = change or Change()
+    if selection.unpacked:  # only the directory that it is unpacked to is whose --chown says
+        change = Change(lenient=change.lenient)
     owner = change.owner if change.owner is not None or selection.from_image else _ROOT
     rules = Rules(owner, change.mode, selection.from_image, change.lenient, _umask())
     into = into or len(selection.trees) > 1 or any(not tree.name or tree.under for tree in selection.trees)
     place = destination.find(root, target, workdir, into=into)
-    destination.make(root, place.directory, change.owner or _ROOT, lenient=change.lenient)
+    destination.make(root, place.directory, asked.owner or _ROOT, lenient=change.lenient)
     changed = False
     # One after the other: what comes later takes the place of what came before.
     for tree in selection.trees:

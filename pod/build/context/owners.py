@@ -9,10 +9,11 @@ from pod.errors import PodError
 def resolve(root: int, text: str) -> tuple[int, int]:
     """Return user and group by the files below the descriptor `root`, which may be hostile.
 
-    A user whom they do not list has the group of the same number. Raises PodError for names that they do not have.
+    A number alone is user and group, a name has the group that they list, a group alone is root's, as with podman.
+    Raises PodError for names that they do not have.
     """
     name, colon, group = text.partition(":")
-    if not name or (colon and not group):
+    if not name and not group:
         raise PodError(
             f'looking up UID/GID for "{text}": a name or a number is missing', hint="write USER or USER:GROUP"
         )
@@ -22,4 +23,5 @@ def resolve(root: int, text: str) -> tuple[int, int]:
         raise PodError(
             f'looking up UID/GID for "{text}": {error}', hint="the image's /etc/passwd and /etc/group have the names"
         ) from error
-    return found.uid, found.gid if group or found.is_listed else found.uid
+    alone = not colon and users.parse_id(name) is not None
+    return found.uid, found.uid if alone else found.gid

@@ -56,14 +56,16 @@ class Tree:
 class Selection:
     """What an instruction copies from below the directory descriptor `root`.
 
-    `from_image`: owners and set-user-ID bits are those of an image, and stay; of a context they do not. `shown` is what
-    messages call the place.
+    `from_image`: owners and set-user-ID bits are those of an image, and stay; of a context they do not. `unpacked`: it
+    is an archive's content, of which neither --chown nor --chmod change anything. `shown` is what messages call the
+    place.
     """
 
     root: int
     trees: list[Tree]
     from_image: bool = False
     shown: str = ""
+    unpacked: bool = False
 
     def told(self, path: str) -> str:
         """Return what messages call a path of it."""

@@ -28,18 +28,21 @@ def root(tmp_path: Path) -> Iterator[int]:
         ("alice", (1000, 100)),
         ("alice:staff", (1000, 50)),
         ("alice:7", (1000, 7)),
-        ("1000", (1000, 100)),
+        ("alice:", (1000, 100)),
+        ("1000", (1000, 1000)),
         ("1234", (1234, 1234)),
         ("1234:0", (1234, 0)),
         ("12:users", (12, 100)),
         ("0:0", (0, 0)),
+        (":staff", (0, 50)),
+        (":9", (0, 9)),
     ],
 )
 def test_owners(root: int, text: str, expected: tuple[int, int]) -> None:
     assert owners.resolve(root, text) == expected
 
 
-@pytest.mark.parametrize("text", ["eve", "alice:none", "4294967296", "-1", "", ":staff", "alice:", "1:2:3"])
+@pytest.mark.parametrize("text", ["eve", "alice:none", "4294967296", "-1", "", ":", ":none", "1:2:3"])
 def test_no_owner(root: int, text: str) -> None:
     with pytest.raises(PodError, match="looking up UID/GID for"):
         owners.resolve(root, text)
