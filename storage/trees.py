@@ -15,14 +15,15 @@ class OutOfTimeError(Exception):
     """The deadline came; what is left is to be removed later."""
 
 
-def remove_tree(path: str, *, deadline: float | None = None) -> None:
+def remove_tree(path: str, *, deadline: float | None = None, dir_fd: int | None = None) -> None:
     """Remove a directory and all below it, or one file; nothing there is no error. Does not cross mount points.
 
-    Others may remove the same tree at the same time. With a deadline (time.monotonic) it may raise OutOfTimeError.
+    A relative path is one below `dir_fd`, if that is given. Others may remove the same tree at the same time. With a
+    deadline (time.monotonic) it may raise OutOfTimeError.
     """
     parent, slash, name = path.rpartition("/")
     try:
-        top = posix.open(parent or slash or ".", _FLAGS)
+        top = posix.open(parent or slash or ".", _FLAGS, dir_fd=dir_fd)
     except FileNotFoundError:
         return
     try:

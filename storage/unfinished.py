@@ -46,6 +46,11 @@ class Unfinished:
             self._staging = None
 
 
+def is_empty(directory: str) -> bool:
+    """Tell whether a directory has nothing in it but what is, or was left, unfinished."""
+    return all(_OURS.fullmatch(name) for name in os.listdir(directory))
+
+
 def remove(staging: str) -> None:
     """Remove what a staging directory remembers; its writer is gone. What cannot be removed now is left for good."""
     try:

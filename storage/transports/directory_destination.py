@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from storage import documents
 from storage.errors import StorageError
 from storage.transports.directory import MANIFEST, VERSION, blob_name
-from storage.transports.outputs import FolderOutput, verified
+from storage.transports.folder_output import FolderOutput
+from storage.transports.outputs import verified
+from storage.unfinished import is_empty
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,13 +63,12 @@ class DirectoryDestination:
 def _check_replaceable(path: str) -> None:
     """Refuse to put an image in place of a directory with something else in it."""
     try:
-        names = os.listdir(path)
+        if is_empty(path):
+            return
     except FileNotFoundError:
         return
     except OSError as error:
         raise StorageError(f"open {path}: {(error.strerror or '').lower()}") from error
-    if not names:
-        return
     try:
         with open(os.path.join(path, "version"), "rb") as file:
             known = file.read(len(VERSION)) == VERSION.encode()

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from storage import documents
 from storage.errors import CorruptError
 from storage.transports.files import Folder, read
+from storage.transports.folder_output import FolderOutput
 from storage.transports.oci import REFERENCE_NAME, blob_name
-from storage.transports.outputs import FolderOutput, verified
+from storage.transports.outputs import verified
 from storage.transports.tar_output import TarOutput
 
 if TYPE_CHECKING:

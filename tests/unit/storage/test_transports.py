@@ -19,7 +19,7 @@ from storage.documents import Descriptor
 from storage.errors import CorruptError, ImageNotFoundError, StorageError
 from storage.registry.options import RegistryOptions
 from storage.source import locate
-from storage.store import open_store
+from storage.store import Store, open_store
 from storage.transports import docker_archive, oci
 from storage.transports.archive import Archive
 from storage.transports.directory import DirectoryOrigin
@@ -27,9 +27,10 @@ from storage.transports.directory_destination import DirectoryDestination
 from storage.transports.docker_archive import DockerArchiveOrigin
 from storage.transports.docker_archive_destination import DockerArchiveWriter, SingleArchiveDestination
 from storage.transports.files import Files, Folder
+from storage.transports.folder_output import FolderOutput
 from storage.transports.oci import OciOrigin
 from storage.transports.oci_destination import ArchiveLayout, FolderLayout, OciDestination
-from storage.transports.outputs import FileOutput, FolderOutput, StreamOutput, file_output
+from storage.transports.outputs import FileOutput, StreamOutput, file_output
 from storage.transports.protocols import Destination, Origin
 from storage.transports.spool import open_archive
 from tests.fixtures import images
@@ -349,6 +350,32 @@ def test_what_is_taken_back_is_not_looked_for_elsewhere(tmp_path: Path) -> None:
     output.discard()
     assert (victim / "oci-layout").read_bytes() == b"kept"
     assert os.listdir(tmp_path / "moved") == ["x"]
+
+
+@pytest.mark.parametrize("kind", ["layout", "directory"])
+def test_a_killed_writer_into_a_directory_leaves_nothing_there(tmp_path: Path, kind: str) -> None:
+    """No blob that nothing refers to, and whoever fills the directory next can."""
+    root, place = str(tmp_path / "store"), tmp_path / "there"
+    place.mkdir()
+
+    def opened(store: Store) -> Destination:
+        if kind == "layout":
+            return OciDestination(FolderLayout(str(place), store), "n")
+        return DirectoryDestination(str(place), store)
+
+    child = os.fork()
+    if child == 0:
+        destination = opened(open_store(root))
+        destination.put_blob(Descriptor("", documents.digest_of(b"blob"), 4), iter((b"blob",)))
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+    (left,) = os.listdir(place)
+    assert left.startswith(".there.")
+    store = open_store(root)
+    put(opened(store), ONE)
+    gc.sweep(store)
+    assert left not in os.listdir(place)
+    assert documents.digest_of(b"blob").removeprefix("sha256:") not in str(list(place.rglob("*")))
 
 
 @pytest.mark.parametrize("kind", [FileOutput, FolderOutput])
