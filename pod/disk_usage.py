@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pod import state, volumes
 from pod.containers.status import observe
 from pod.containers.tree import size as tree_size
-from storage import images
+from storage import images, lists
 from storage.measuring import size_of
 from storage.sizes import sizes_of_images
 
@@ -121,7 +121,7 @@ def _images(engine: Engine) -> tuple[list[ImageUsage], int, int]:
         for key in found:
             users[key] = users.get(key, 0) + 1
     told, in_use = [], {}
-    for image in images.list_images(engine.store):
+    for image in [*images.list_images(engine.store), *lists.as_images(engine.store)]:
         own = layers.get(image.id, {})
         pins = len(images.pins(engine.store, image.id))
         if pins:

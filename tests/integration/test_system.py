@@ -45,6 +45,10 @@ def test_df_counts_shared_layers_once(box: Pod, busybox: str) -> None:
     after = summary(box)["Images"]
     assert (before["Size"], before["Total"]) == (after["Size"], after["Total"])
     assert after["Reclaimable"] == f"{after['Size']} (100%)"
+    box.run("manifest", "create", "many:1")
+    listed = summary(box)["Images"]
+    assert (listed["Size"], listed["Total"]) == (after["Size"], 2), "a list is one more, without layers"
+    assert "localhost/many" in box.run("system", "df", "-v").stdout
 
 
 def test_container_prune(box: Pod, busybox: str) -> None:
