@@ -14,6 +14,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
+import threading
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any
 
@@ -101,13 +102,15 @@ def copy(source: Place, target: Place, *, quiet: bool = False) -> None:
     loading = _end(target, ["load", *(["--quiet"] if quiet else [])])
     read, write = os.pipe()
     processes: list[subprocess.Popen[bytes]] = []
-    with tempfile.TemporaryFile() as told:
+    with tempfile.TemporaryFile() as told, _Relayed() as relayed:
         try:
-            second = _start(loading, processes, stdin=read)
+            second = _start(loading, processes, stdin=read, stderr=relayed.write if target.host else None)
+            relayed.begin()
             first = _start(saving, processes, stdin=subprocess.DEVNULL, stdout=write, stderr=told)
             os.close(read)
             read = -1
             if first.wait() != 0 and not _failed(second):
+                relayed.mute()
                 raise _error(source, "save", first.returncode, told)
             os.close(write)
             write = -1
@@ -121,6 +124,41 @@ def copy(source: Place, target: Place, *, quiet: bool = False) -> None:
             for descriptor in (read, write):
                 if descriptor >= 0:
                     os.close(descriptor)
+
+
+class _Relayed:
+    """What another machine says, passed on to our stderr until it is muted: that an end was cut off is no news."""
+
+    def __init__(self) -> None:
+        self._read, self.write = os.pipe()
+        self._muted = False
+        self._thread = threading.Thread(target=self._pass_on, daemon=True)
+
+    def __enter__(self) -> _Relayed:
+        return self
+
+    def begin(self) -> None:
+        """Pass on what comes, now that the process has its end of the pipe."""
+        os.close(self.write)
+        self.write = -1
+        self._thread.start()
+
+    def mute(self) -> None:
+        """Drop what comes from now on."""
+        self._muted = True
+
+    def __exit__(self, *_: object) -> None:
+        if self.write >= 0:
+            os.close(self.write)
+            os.close(self._read)
+        elif not self._muted:
+            self._thread.join()
+
+    def _pass_on(self) -> None:
+        while data := os.read(self._read, 1 << 16):
+            if not self._muted:
+                os.write(2, data)
+        os.close(self._read)
 
 
 def _default(source: str) -> Place:

@@ -76,7 +76,7 @@ def test_from_a_machine_to_another(box: Pod, far: Pod, busybox: str) -> None:
 def test_what_fails_leaves_nothing(box: Pod, far: Pod, busybox: str) -> None:
     refused = box.run("image", "scp", "no;touch pwned", "one::", check=False)
     assert (refused.code, refused.out) == (125, "")
-    assert "Error: save at the store of this user: no;touch pwned: image not known\n" in refused.stderr
+    assert refused.stderr == "Error: save at the store of this user: no;touch pwned: image not known\n"
     refused = box.run("image", "scp", "one::no;touch pwned", check=False)
     assert refused.code == 125
     assert "save at one: no;touch pwned: image not known\n" in refused.stderr
