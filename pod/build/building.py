@@ -29,7 +29,7 @@ from pod.errors import PodError
 from storage import build_cache, database, durability, gc, images, rootfs
 from storage.build_cache import Step
 from storage.database import transaction
-from storage.errors import StorageError
+from storage.errors import ImageNotFoundError, StorageError
 from storage.interrupts import Interrupts
 from storage.platform import Platform, host, parse
 
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from pod.build.stages import Node
     from pod.build.watching import StepPlace, Watcher
     from pod.engine import Engine
+    from pod.state import Container
     from storage.images import Image
 
     Found = Image | PodError | StorageError
@@ -63,7 +64,7 @@ def build(engine: Engine, options: BuildOptions, watcher: Watcher) -> Image:
                 state = made.finished(made.run())
                 layers = [layer.key for layer in state.layers]
                 exporting.export(engine, layers, options.outputs, options.times, interrupts)
-                identity = result.publish(engine.store, state, options, names)
+                image = result.publish(engine.store, state, options, names)
                 build_cache.note_use(engine.store, made.used)
             except StepError:
                 made.push_steps()  # what went before need not be done again
@@ -74,8 +75,8 @@ def build(engine: Engine, options: BuildOptions, watcher: Watcher) -> Image:
         made.close()
     if made.has_new_layers:
         durability.begin(engine.store)
-    events.record(engine.config, "image", "build", id=identity, name=names[0] if names else "")
-    return images.load(engine.store, identity)
+    events.record(engine.config, "image", "build", id=image.id, name=names[0] if names else "")
+    return image
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,7 @@ class Build(Written):
         self.watcher = watcher
         self.interrupts = interrupts
         self.used: list[Step] = []
+        self.left: list[Container] = []  # of RUN, to be removed when there is space
         self.has_new_layers = False
         self.registries = RegistryCache(engine, options.repositories, interrupts, self.warn)
         self.known_digests = KnownDigests(_digests_path(engine, options))
@@ -148,13 +150,20 @@ class Build(Written):
             self.watcher.output(place, 2, f"{line}\n".encode())
 
         try:
-            image = yield from self.options.find_image(base.name, base.platform, tell)
-            with transaction(self.engine.connection):
-                images.pin(self.engine.connection, image.id, self._owner)
+            image = None
+            while image is None:
+                image = self._kept((yield from self.options.find_image(base.name, base.platform, self._owner, tell)))
             rootfs.lowers(self.engine.store, image)  # says now if a layer is damaged
         except (PodError, StorageError) as error:
             return error
         return image
+
+    def _kept(self, image: Image) -> Image | None:
+        """Keep an image; None if it has been removed since it was found, and so is to be pulled."""
+        with suppress(ImageNotFoundError), transaction(self.engine.connection):
+            images.pin(self.engine.connection, image.id, self._owner)
+            return image
+        return None
 
     def image_state(self, node: Node, platform: str) -> Generator[int | Needs, None, State]:
         """Return what a stage begins with that stands on an image."""
@@ -283,9 +292,12 @@ class Build(Written):
             self.watcher.warn(text)
 
     def close(self) -> None:
-        """Let go of the images. Never fails: where the disk is full, the next command that writes does it."""
+        """Let go of images and containers. Never fails: on a full disk, the next command that writes does it."""
         self.known_digests.save()
         self.registries.close()
+        for container in self.left:
+            with suppress(StorageError, database.Error):
+                running.discard(self.engine, container)
         with suppress(StorageError, database.Error):
             holding.release(self.engine, [self._owner])
 

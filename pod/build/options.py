@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from storage.images import Image
     from storage.platform import Platform
 
-    # Gets the image of a name for a platform, and tells how that goes on, in lines.
-    FindImage = Callable[[str, Platform | None, Callable[[str], None]], Generator[int | Needs, None, Image]]
+    # Gets the image of a name for a platform, keeps it for an owner if it had to be pulled, and tells how that goes on.
+    FindImage = Callable[[str, Platform | None, str, Callable[[str], None]], Generator[int | Needs, None, Image]]
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from runtime.moments import from_seconds, shortest
 from storage import images
 from storage.committer import Added, Draft, config_of, new_image
+from storage.errors import ImageNotFoundError
 from storage.platform import host
 from storage.publish import publish_image
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from pod.build.options import BuildOptions
     from storage.images import Image
     from storage.store import Store
+
+_ATTEMPTS = 5
 
 
 def moment(seconds: float) -> str:
@@ -33,15 +37,19 @@ def identity(store: Store, state: State, options: BuildOptions) -> str:
     return hashlib.sha256(document).hexdigest()
 
 
-def publish(store: Store, state: State, options: BuildOptions, names: Sequence[str]) -> str:
-    """Record the image of a state under these full names; return its ID. The caller holds `store.publishing()`.
+def publish(store: Store, state: State, options: BuildOptions, names: Sequence[str]) -> Image:
+    """Record the image of a state under these full names, again if it is removed at once, and return it.
 
-    With `squash_all` the state's one layer is all that there is.
+    With `squash_all` the state's one layer is all that there is. The caller holds `store.publishing()`.
     """
     parent = images.load(store, state.parent) if state.parent else None
     image = new_image(store, _added(state, parent), _draft(state, parent, options), state.history, parent)
+    for _ in range(_ATTEMPTS - 1):
+        publish_image(store, image, names)
+        with suppress(ImageNotFoundError):
+            return images.load(store, image.id)
     publish_image(store, image, names)
-    return image.id
+    return images.load(store, image.id)
 
 
 def _added(state: State, parent: Image | None) -> list[Added]:

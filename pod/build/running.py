@@ -15,7 +15,8 @@ from pod.containers import create, launch, remove
 from pod.containers.plan import Plan
 from pod.lock import ContainerLock
 from runtime import jsontext, process
-from storage import database
+from storage import database, reserve
+from storage.errors import NoSpaceError
 from storage.store import boot_id
 
 if TYPE_CHECKING:
@@ -42,12 +43,14 @@ def run(
     volumes: Sequence[str],
     output: Callable[[int, bytes], None],
     warn: Callable[[str], None],
+    left: list[Container],
 ) -> Generator[int, None, int]:
     """Run a program over a snapshot to its end and return its exit code; yields descriptors to wait for.
 
     The places of the image's `volumes` are made if they are missing, as podman does. `output` gets the number of a
     stream and what came from it, `warn` what is not as it was perhaps meant. Whatever ends this early ends the
-    program; nothing of it is left either way. Raises OCIRuntimeError for what cannot be run.
+    program; nothing of it is left either way, but on a full disk: then the container is appended to `left`, for when
+    there is space. Raises OCIRuntimeError for what cannot be run.
     """
     container = _insert(engine, options)
     for warning in options.warnings:
@@ -66,7 +69,10 @@ def run(
             if link.attach_fd >= 0:
                 link.close()
     finally:
-        _remove(engine, container)
+        try:
+            discard(engine, container)
+        except NoSpaceError:
+            left.append(container)
 
 
 def _output(link: MonitorLink, output: Callable[[int, bytes], None]) -> Generator[int, None, None]:
@@ -104,9 +110,10 @@ def _insert(engine: Engine, options: CreateOptions) -> Container:
     return container
 
 
-def _remove(engine: Engine, container: Container) -> None:
+def discard(engine: Engine, container: Container) -> None:
+    """Remove the container of a step. Raises NoSpaceError where the disk is full even for that."""
     with ContainerLock(engine.config, container.id):
-        remove.forget_rows(engine, container, volumes=True)
+        reserve.removing(engine.store, lambda: remove.forget_rows(engine, container, volumes=True))
         remove.delete_files(engine, container.id)
 
 

@@ -260,7 +260,9 @@ class StageBuild:
             yield from gathered.caches.take()
             volumes = tuple(state.config.get("Volumes") or ())
             try:
-                code = yield from running.run(build.engine, snapshot, options, gathered, volumes, output, build.warn)
+                code = yield from running.run(
+                    build.engine, snapshot, options, gathered, volumes, output, build.warn, build.left
+                )
             except NotExecutableError as error:
                 raise PodError(str(error), hint=_foreign(state) or error.hint, code=126) from error
             if code:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pod import registries
+from pod.build import holding
 from pod.build.scheduling import at_once, settled
 from pod.cli import pulling_apart
 from pod.cli.pulling import chooser
@@ -46,7 +47,7 @@ def offered(engine: Engine, asked: Asked) -> Callable[[str], Sequence[Platform]]
         pull = pulls.Pull(engine, options=options, policy=asked.pull)
         found = offering.platforms(pull, name)
         if not found:
-            image = at_once(finder(engine, asked)(name, None, lambda _: None))
+            image = at_once(finder(engine, asked)(name, None, holding.owner(), lambda _: None))
             found = [offering.platform_of(image)]
         return found
 
@@ -57,7 +58,9 @@ def finder(engine: Engine, asked: Asked) -> FindImage:
     """Return what gets the image of a name for a platform, as the flags say: from elsewhere in a process of its own."""
     policy = pulls.check_policy(asked.pull)
 
-    def find(name: str, wanted: Platform | None, tell: Callable[[str], None]) -> Generator[int | Needs, None, Image]:
+    def find(
+        name: str, wanted: Platform | None, owner: str, tell: Callable[[str], None]
+    ) -> Generator[int | Needs, None, Image]:
         found: Image | Resolved | None = None
         if not transports.is_named(name):
             options = registries.options(engine.config, **asked.registry)
@@ -65,7 +68,7 @@ def finder(engine: Engine, asked: Asked) -> FindImage:
             found = _at_hand(pull, name, wanted)
         if isinstance(found, Image):
             return found
-        process = pulling_apart.start(asked, name, wanted, found, tell)
+        process = pulling_apart.start(asked, name, wanted, found, owner=owner, tell=tell)
         yield from settled(process)
         return images.load(engine.store, process.values()["id"])
 

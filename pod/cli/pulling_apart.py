@@ -9,13 +9,16 @@ from __future__ import annotations
 import json
 import os
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pod import registries, settings
 from pod.cli.progress import Lines
 from pod.images import loading, pulls, transports
 from pod.short_names import Resolved
-from storage import reference, worker
+from storage import images, reference, worker
+from storage.database import transaction
+from storage.errors import ImageNotFoundError
 from storage.platform import parse
 
 if TYPE_CHECKING:
@@ -26,13 +29,23 @@ if TYPE_CHECKING:
     from pod.engine import Engine
     from storage.platform import Platform
 
+_ATTEMPTS = 5
 _CODE = "import json, sys; said = json.load(sys.stdin); sys.path[:] = said['path']; from {0} import main; main(said)"
 
 
 def start(
-    asked: Asked, name: str, platform: Platform | None, resolved: Resolved | None, tell: Callable[[str], None]
+    asked: Asked,
+    name: str,
+    platform: Platform | None,
+    resolved: Resolved | None,
+    *,
+    owner: str,
+    tell: Callable[[str], None],
 ) -> worker.Worker:
-    """Start the process; its value `id` is the image. `tell` gets the lines that say how it goes on."""
+    """Start the process; its value `id` is the image, which is kept for an owner.
+
+    `tell` gets the lines that say how it goes on.
+    """
     current = {slot: getattr(settings.current, slot) for slot in settings.Settings.__slots__}
     document = {
         "path": sys.path,
@@ -42,6 +55,7 @@ def start(
         "signature_policy": asked.signature_policy,
         "platform": str(platform) if platform else "",
         "name": name,
+        "owner": owner,
         "candidates": [str(one) for one in resolved.candidates] if resolved else [],
         "description": resolved.description if resolved else "",
         "record": resolved.record if resolved else "",
@@ -60,7 +74,7 @@ def main(said: dict[str, Any]) -> None:
     os.dup2(2, 1)  # what is printed is for the user
 
     def work(report: worker.Report) -> dict[str, Any]:
-        return {"id": _pull(open_engine(write=True, sweep=False), said, _Told(report))}
+        return {"id": _kept(open_engine(write=True, sweep=False), said, _Told(report))}
 
     worker.serve(output, f"pull {said['name']}", work)
 
@@ -75,6 +89,21 @@ class _Told(Lines):
     def say(self, text: str) -> None:
         """Tell a line."""
         self._report.text(text)
+
+
+def _kept(engine: Engine, said: dict[str, Any], shown: Lines) -> str:
+    """Pull the image, once more if it was removed at once."""
+    for _ in range(_ATTEMPTS - 1):
+        image = _pull(engine, said, shown)
+        with suppress(ImageNotFoundError):
+            return _keep(engine, said, image)
+    return _keep(engine, said, _pull(engine, said, shown))
+
+
+def _keep(engine: Engine, said: dict[str, Any], image: str) -> str:
+    with transaction(engine.connection):
+        images.pin(engine.connection, image, said["owner"])
+    return image
 
 
 def _pull(engine: Engine, said: dict[str, Any], shown: Lines) -> str:
