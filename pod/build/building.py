@@ -15,7 +15,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from pod import events
-from pod.build import evaluation, exporting, holding, keys, result, running, squashing
+from pod.build import entitlements, evaluation, exporting, holding, keys, result, running, squashing
 from pod.build.context.known import KnownDigests
 from pod.build.evaluation import State, StepLayer
 from pod.build.language.predefined import PROXIES
@@ -258,6 +258,7 @@ class Build(Written):
         given = {name: value for name, value in self.options.arguments.items() if name in PROXIES}
         options = CreateOptions()
         self.options.prepare(options)
+        entitlements.grant(options, instruction, self.engine.config.cdi_spec_dirs)
         if self.options.times.made is not None and options.namespaces.get("uts") != "host":
             options.hostname = "sandbox"  # as buildah does, so that what tells it is the same each time
         running.settle(

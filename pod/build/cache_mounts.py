@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING
 from pod.build import caches
 from pod.build.snapshots import base
 from pod.errors import PodError
+from runtime.copyup import copy_tree
 from storage import worker
+from storage.trees import remove_tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 
     from pod.build.language.instructions import Mount
     from pod.engine import Engine
+
+
+_SETTABLE = ("mode", "uid", "gid")
 
 
 @dataclass
@@ -34,11 +39,27 @@ class Cache:
     mount: Mount
 
     def make(self) -> None:
-        """Make the directory if it is missing."""
-        if not os.path.isdir(self.path):
+        """Make the directory if it is missing; one that begins with files is for `fill` to make."""
+        if not self.mount.from_ and not os.path.isdir(self.path):
             os.makedirs(self.path, exist_ok=True)
             os.chown(self.path, self.mount.uid or 0, self.mount.gid or 0)
             os.chmod(self.path, 0o755 if self.mount.mode is None else self.mount.mode)
+
+    def fill(self, content: int) -> None:
+        """Make the directory with what is in another, which gets closed; that of who was faster stays."""
+        mount, new = self.mount, f"{self.path}.{os.urandom(6).hex()}.new"
+        os.mkdir(new, 0o700)
+        target = os.open(new, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        copy_tree(content, target, frozenset(name for name in _SETTABLE if getattr(mount, name) is not None))
+        os.chown(new, -1 if mount.uid is None else mount.uid, -1 if mount.gid is None else mount.gid)
+        if mount.mode is not None:
+            os.chmod(new, mount.mode)
+        os.close(target)
+        os.close(content)
+        try:
+            os.rename(new, self.path)
+        except OSError:
+            remove_tree(new)
 
 
 @dataclass
@@ -49,11 +70,9 @@ class Caches:
     _holders: list[worker.Worker] = field(default_factory=list)
 
     def add(self, engine: Engine, mount: Mount, target: str) -> Cache:
-        """Add one that is to be mounted at a place. Raises PodError for what cannot be had."""
-        if mount.from_ or mount.source:
-            raise PodError(
-                "a cache mount that begins with files of a stage is not supported", hint="leave out from, source"
-            )
+        """Add one that is to be mounted at a place. Raises PodError for what makes no sense."""
+        if mount.source and not mount.from_:
+            raise PodError("a cache mount with a source requires from", hint="write from=STAGE, or leave out source")
         base(engine)  # which makes what this is in
         directory = caches.directory(engine)
         os.makedirs(directory, 0o700, exist_ok=True)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from pod.build import keys, stages
 from pod.build.cache_mounts import Caches
 from pod.build.context import digests, resolution, selection
+from pod.build.language.instructions import Mount
 from pod.build.options import Place
 from pod.build.reading import read_ahead
 from pod.build.scheduling import Needs
@@ -34,12 +35,13 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pod.build.building import Build
-    from pod.build.evaluation import State
-    from pod.build.language.instructions import Mount, Run
+    from pod.build.evaluation import State, StepLayer
+    from pod.build.language.instructions import Run
     from pod.build.stages import Node
     from pod.engine import Engine
 
     Gathering = Generator[int | Needs, None, "Mounts"]
+    Opener = Callable[[str], int]
 
 SCRIPT = "/dev/pipes/script"
 _SECRETS = "/run/secrets"
@@ -66,6 +68,7 @@ class Mounts:
     attached: list[Attached] = field(default_factory=list)
     digests: list[str] = field(default_factory=list)
     env: dict[str, str] = field(default_factory=dict)
+    stdin: int = -1  # what the process reads from; by itself nothing
     keep_fds: list[int] = field(default_factory=list)
     caches: Caches = field(default_factory=Caches)
     wanted: list[Callable[[], None]] = field(default_factory=list)
@@ -108,16 +111,20 @@ def _make_stub(path: str, entry: dict[str, Any]) -> None:
 
 def gather(build: Build, node: Node, state: State, instruction: Run) -> Gathering:
     """Settle the mounts of a RUN; waits for stages. Raises PodError for what cannot be had."""
-    mounts = Mounts()
+    mounts = Mounts(stdin=build.options.stdin)
     try:
-        for number, mount in enumerate(instruction.mounts):
+        if build.options.compatible_volumes:
+            _volumes(build, mounts, state)
+        for number, mount in enumerate((*build.options.mounts, *instruction.mounts)):
             wanted = mount.target or ("" if mount.type in ("secret", "ssh") else ".")
             target = posixpath.normpath(posixpath.join(state.workdir, wanted)) if wanted else ""
             match mount.type:
                 case "bind":
-                    yield from _bind(build, node, mounts, mount, target)
+                    root = yield from _tree(build, node, mounts, mount)
+                    mounts.attached.append(Attached(target, _part(build, mount, root)))
                 case "cache":
-                    _cache(build, mounts, mount, target)
+                    content = (yield from _tree(build, node, mounts, mount)) if mount.from_ else None
+                    _cache(build, mounts, mount, target, content)
                 case "tmpfs":
                     mounts.attached.append(Attached(target, _memory(mount)))
                 case "secret":
@@ -135,7 +142,8 @@ def script(mounts: Mounts, text: str) -> None:
     mounts.attached.append(Attached(SCRIPT, _document(text.encode(), 0o755, 0, 0)))
 
 
-def _bind(build: Build, node: Node, mounts: Mounts, mount: Mount, target: str) -> Generator[int | Needs, None, None]:
+def _tree(build: Build, node: Node, mounts: Mounts, mount: Mount) -> Generator[int | Needs, None, Opener]:
+    """Settle the tree that a mount shows a part of; return what opens its root in the monitor, given a new path."""
     place: Place | str | None = build.options.contexts.get(mount.from_) if mount.from_ else build.options.context
     if isinstance(place, Place):
         try:
@@ -146,8 +154,7 @@ def _bind(build: Build, node: Node, mounts: Mounts, mount: Mount, target: str) -
             # Something in it is not this user's to read: a step that may do without it is done each time.
             mounts.digests.append(os.urandom(32).hex())
         mounts.keep_fds.append(place.root)
-        _add_bind(build, mounts, mount, target, lambda _: _again(place))
-        return
+        return lambda _: _again(place)
     if place is None and not mount.from_:
         raise PodError("there is no build context to mount", hint="name a directory: pod build DIRECTORY")
     index = stages.find([one.stage for one in build.nodes[: node.stage.index]], mount.from_, build.options.contexts)
@@ -158,11 +165,42 @@ def _bind(build: Build, node: Node, mounts: Mounts, mount: Mount, target: str) -
         image = yield from build.image(node, mount.from_)
         layers, identity = build.layers(image), image.id
     mounts.digests.append(identity)
+    return _layers(build, mounts, layers)
+
+
+def _layers(build: Build, mounts: Mounts, layers: tuple[StepLayer, ...]) -> Opener:
+    """Return what opens the root of layers, which are there when the step begins."""
     lowers: list[str] = []
     mounts.wanted.append(
         lambda: lowers.extend([*stack(build.engine.store, build.layer_keys(layers)), *_nothing(build.engine)])
     )
-    _add_bind(build, mounts, mount, target, lambda path: _overlay(build.engine, lowers, f"{path}-from"))
+    return lambda path: _overlay(build.engine, lowers, f"{path}-from")
+
+
+def _volumes(build: Build, mounts: Mounts, state: State) -> None:
+    """Let what a RUN writes to the volumes of its image be thrown away (podman-build(1), --compat-volumes)."""
+    if build.in_one_layer:
+        raise PodError(
+            "--compat-volumes goes with layers only", hint="leave out --squash, --squash-all, --layers=false"
+        )
+    paths = sorted(state.config.get("Volumes") or ())
+    root = _layers(build, mounts, state.layers) if paths else None
+    for path in paths:
+        assert root is not None
+        part = _part(build, Mount(text="", source=path, read_only=False), root)
+        mounts.attached.append(Attached(path, _or_memory(part)))
+
+
+def _or_memory(part: Callable[[str], dict[str, Any]]) -> Callable[[str], dict[str, Any]]:
+    """Return what mounts a part of a tree, or memory where the tree has nothing of the kind."""
+
+    def make(path: str) -> dict[str, Any]:
+        try:
+            return part(path)
+        except FileNotFoundError:
+            return _memory(Mount(text="", mode=0o755))(path)
+
+    return make
 
 
 def _shown(build: Build, place: Place, source: str) -> Generator[int | Needs, None, str]:
@@ -200,8 +238,8 @@ def _overlay(engine: Engine, lowers: list[str], target: str, *, upper: str = "")
     return os.open(target, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
-def _add_bind(build: Build, mounts: Mounts, mount: Mount, target: str, root: Callable[[str], int]) -> None:
-    """Add the mount of what lies at a path of a tree; what is written to it is thrown away."""
+def _part(build: Build, mount: Mount, root: Opener) -> Callable[[str], dict[str, Any]]:
+    """Return what mounts that which lies at a path of a tree; what is written to it is thrown away."""
     source = f"/{selection.normalized(mount.source)}"
 
     def make(path: str) -> dict[str, Any]:
@@ -221,7 +259,7 @@ def _add_bind(build: Build, mounts: Mounts, mount: Mount, target: str, root: Cal
         _clone(found, path, is_directory=stat.S_ISDIR(mode))
         return _entry(path, read_only=True)
 
-    mounts.attached.append(Attached(target, make))
+    return make
 
 
 def _copy(found: int, path: str) -> None:
@@ -255,9 +293,17 @@ def _entry(source: str, *, read_only: bool, more: Sequence[str] = ()) -> dict[st
     return {"type": "bind", "source": source, "options": options}
 
 
-def _cache(build: Build, mounts: Mounts, mount: Mount, target: str) -> None:
+def _cache(build: Build, mounts: Mounts, mount: Mount, target: str, content: Opener | None) -> None:
     cache = mounts.caches.add(build.engine, mount, target)
-    mounts.attached.append(Attached(target, lambda _: _entry(cache.path, read_only=bool(mount.read_only))))
+
+    def make(path: str) -> dict[str, Any]:
+        if content is not None and not os.path.isdir(cache.path):
+            tree = content(path)
+            cache.fill(inroot.open_path(tree, f"/{selection.normalized(mount.source)}", os.O_PATH | os.O_DIRECTORY))
+            os.close(tree)
+        return _entry(cache.path, read_only=bool(mount.read_only))
+
+    mounts.attached.append(Attached(target, make))
 
 
 def _memory(mount: Mount) -> Callable[[str], dict[str, Any]]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from pod.build.context.ignore_files import Ignored
     from pod.build.context.opening import Workshop
-    from pod.build.language.instructions import Containerfile
+    from pod.build.language.instructions import Containerfile, Mount
     from pod.build.outputs import Output
     from pod.build.scheduling import Needs
     from pod.containers.create import CreateOptions
@@ -56,6 +56,11 @@ class BuildOptions:
     contexts: Mapping[str, Place | str] = field(default_factory=dict)  # by name; a text names an image
     secrets: Mapping[str, bytes] = field(default_factory=dict)  # by ID
     agents: Mapping[str, str] = field(default_factory=dict)  # sockets of ssh agents, by ID
+    mounts: tuple[Mount, ...] = ()  # which each RUN has
+    allowed: frozenset[str] = frozenset()  # see pod.build.entitlements
+    stdin: int = -1  # a descriptor that RUN reads from
+    compatible_volumes: bool = False  # what a RUN writes to a VOLUME is thrown away
+    unused_stages: bool = False  # are built, too
     base: str = ""  # in place of what the first FROM names
     format: str = "oci"
     network: str = ""

@@ -152,8 +152,15 @@ class _StepPlan(Plan):
         config = super().monitor_config()
         config.events = type(config.events)("", 0, "", "")
         config.settings["ends_with_command"] = True
-        config.keep_fds = (*config.keep_fds, *self._mounts.keep_fds)
+        stdin = self._mounts.stdin
+        config.keep_fds = (*config.keep_fds, *self._mounts.keep_fds, *([stdin] if stdin >= 0 else ()))
         return config
+
+    def create(self, stdio: spawn.Stdio) -> spawn.Container:
+        """Make the container's process; runs in the monitor."""
+        if self._mounts.stdin >= 0:
+            os.dup2(self._mounts.stdin, stdio.stdin, inheritable=False)
+        return super().create(stdio)
 
     def _mount(self) -> None:
         # What is mounted on must be there before the overlay that it is below of.

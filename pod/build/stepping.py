@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from pod.build import copying, evaluation, keys, mounts, result, running
+from pod.build import copying, entitlements, evaluation, keys, mounts, result, running
 from pod.build.evaluation import State, StepLayer
 from pod.build.language import instructions as language
 from pod.build.language.parser import parse_trigger
@@ -212,10 +212,7 @@ class StageBuild:
 
     def _run(self, state: State, instruction: language.Run) -> Generator[int | Needs, None, State]:
         build = self.build
-        if instruction.security == "insecure" or instruction.devices:
-            raise PodError(
-                "RUN --security=insecure and --device are not supported", hint="pod build --device, --cap-add"
-            )
+        entitlements.check(instruction, build.options.allowed)
         gathered = yield from mounts.gather(build, self.node, state, instruction)
         try:
             words = self._words(state, instruction, gathered)
@@ -224,8 +221,9 @@ class StageBuild:
                 words,
                 text=instruction.shell_text,
                 network=build.network(instruction),
-                mounts=[repr(mount) for mount in instruction.mounts],
+                mounts=[repr(mount) for mount in (*build.options.mounts, *instruction.mounts)],
                 digests=gathered.digests,
+                beyond=[instruction.security, repr(instruction.devices)],
                 **dict(build.options.surroundings),
             )
             told, make = self._told(state, instruction), self._runner(state, instruction, words, gathered)

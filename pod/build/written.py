@@ -32,7 +32,9 @@ class Written:
 
     @property
     def needed(self) -> tuple[int, ...]:
-        """The stages that the wanted one needs, and itself, in the order of the file."""
+        """The stages that the wanted one needs, and itself, in the order of the file; all if that is asked for."""
+        if self.options.unused_stages:
+            return tuple(range(self.wanted + 1))
         return stages.needed(self.nodes, self.wanted)
 
     def expanded(self, instruction: Some, variables: Mapping[str, str]) -> Some:

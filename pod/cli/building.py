@@ -9,9 +9,10 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from pod import environ, values
-from pod.build import secrets
+from pod.build import entitlements, secrets
 from pod.build.context import archives, download, ignore_files, named, opening
 from pod.build.context.opening import Workshop
+from pod.build.language.mounts import parse_mount
 from pod.build.options import BuildOptions, Place
 from pod.build.times import with_epoch
 from pod.cli import base_images, containerfiles, flags, step_caches
@@ -44,7 +45,9 @@ class Asked:
         self.run_flags: dict[str, Any] = {}  # of the containers of RUN, as the groups of pod.cli.flags have them
         self.isolation = ""
         self.settings: dict[str, Any] = {}  # global options that stand after the command
-        self.unused_stages = False
+        self.unused_stages = self.compatible_volumes = self.reads_stdin = False
+        self.allowed: list[str] = []
+        self.run_mounts: list[str] = []
         self.argument_files: list[str] = []
         self.contexts: list[str] = []
         self.cache_ttl = ""
@@ -92,6 +95,7 @@ def options_of(engine: Engine, asked: Asked) -> Iterator[BuildOptions]:
             platforms_of=base_images.offered(engine, asked),
             **base_images.platforms(asked),
             prepare=_preparation(asked),
+            **_steps(asked),
             cache_since=time.time() - parse_duration(asked.cache_ttl) / 1e9 if asked.cache_ttl else 0.0,
             repositories=step_caches.repositories(engine, asked),
             names=tuple(asked.names),
@@ -147,6 +151,19 @@ def _arguments(items: list[str]) -> dict[str, str]:
     return found
 
 
+def _steps(asked: Asked) -> dict[str, Any]:
+    """Return what is said of all steps. Raises PodError."""
+    if asked.reads_stdin and "-" in (asked.context, *asked.files):
+        raise PodError("--stdin: stdin is read for the context or the Containerfile", hint="name files for these")
+    return {
+        "mounts": tuple(parse_mount(text) for text in asked.run_mounts),
+        "allowed": entitlements.parse(asked.allowed),
+        "stdin": os.dup(0) if asked.reads_stdin else -1,
+        "compatible_volumes": asked.compatible_volumes,
+        "unused_stages": asked.unused_stages,
+    }
+
+
 def _preparation(asked: Asked) -> Callable[[CreateOptions], None]:
     """Return what adds the flags on the containers of RUN to each of them. Raises PodError for what makes no sense."""
 
@@ -162,7 +179,9 @@ def _preparation(asked: Asked) -> Callable[[CreateOptions], None]:
 
 def _surroundings(asked: Asked) -> tuple[tuple[str, str], ...]:
     """Return what the flags say of the containers of RUN: a step's result under others may be another."""
-    said = {**asked.run_flags, "isolation": asked.isolation}
+    said = {**asked.run_flags, "isolation": asked.isolation, "compat_volumes": asked.compatible_volumes}
+    if asked.reads_stdin:
+        said["stdin"] = os.urandom(32).hex()  # nobody knows what will come from it
     return tuple((name, json.dumps(value)) for name, value in sorted(said.items()))
 
 

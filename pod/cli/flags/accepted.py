@@ -26,9 +26,13 @@ def declare(
     rusage_logfile: Annotated[
         str, Option("--rusage-logfile", metavar="file", hidden=True, help="Accepted, without effect")
     ] = "",
+    skip_unused_stages: Annotated[
+        bool, Option("--skip-unused-stages", help="Skip stages in multi-stage builds which do not affect the target")
+    ] = True,
 ) -> None:
     """Note what is asked for. Raises PodError for what makes no sense."""
     if pull_always and pull_never:
         raise PodError("can only set one of 'pull' or 'pull-always' or 'pull-never'", hint="choose one of them")
+    target.unused_stages = not skip_unused_stages
     if pull_always or pull_never:
         target.pull = "always" if pull_always else "never"

@@ -77,7 +77,9 @@ FLAGS = {
         " --squash-all --tag -t --target --unsetenv"
         " "
     ),
-    "steps": (" --cdi-config-dir --hooks-dir --isolation --runtime --runtime-flag "),
+    "steps": (
+        " --allow --cdi-config-dir --compat-volumes --hooks-dir --isolation --mount --runtime --runtime-flag --stdin "
+    ),
     "outcome": (" --output -o --rewrite-timestamp --source-date-epoch --timestamp "),
-    "accepted": (" --blob-cache --load --log-rusage --pull-always --pull-never --rusage-logfile "),
+    "accepted": (" --blob-cache --load --log-rusage --pull-always --pull-never --rusage-logfile --skip-unused-stages "),
 }

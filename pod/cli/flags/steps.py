@@ -21,10 +21,17 @@ _NAMESPACES = ("cgroupns", "ipc", "pid", "uts")
 def declare(
     target: Asked,
     *,
+    allow: Annotated[
+        list[str] | None,
+        Option("--allow", metavar="strings", help="What RUN may ask for: security.insecure, device[=NAME]"),
+    ] = None,
     cdi_config_dir: Annotated[
         list[str] | None,
         Option("--cdi-config-dir", metavar="dir", hidden=True, help="Directory of CDI configuration files"),
     ] = None,
+    compat_volumes: Annotated[
+        bool, Option("--compat-volumes", help="Preserve the contents of VOLUMEs during RUN instructions")
+    ] = False,
     hooks_dir: Annotated[
         list[str] | None, Option("--hooks-dir", metavar="stringArray", help="Refused: RUN calls no hooks")
     ] = None,
@@ -32,12 +39,17 @@ def declare(
         str,
         Option("--isolation", metavar="type", help='Type of process isolation to use ("oci"|"rootless"|"chroot")'),
     ] = "",
+    mount: Annotated[
+        list[str] | None,
+        Option("--mount", metavar="stringArray", help="Attach a mount to each RUN, as RUN --mount does"),
+    ] = None,
     runtime: Annotated[
         str, Option("--runtime", metavar="path", help="OCI runtime of RUN: runc, crun, or a program's path")
     ] = "",
     runtime_flag: Annotated[
         list[str] | None, Option("--runtime-flag", metavar="strings", help="Add global flags for the container runtime")
     ] = None,
+    stdin: Annotated[bool, Option("--stdin", help="Pass stdin into containers")] = False,
 ) -> None:
     """Note what is asked for. Raises PodError for what makes no sense."""
     if hooks_dir:
@@ -45,6 +57,8 @@ def declare(
     target.isolation = isolation or environ.value("BUILDAH_ISOLATION") or "oci"
     if target.isolation not in _ISOLATIONS:
         raise PodError(f'unrecognized isolation type "{target.isolation}"', hint=f"known are {', '.join(_ISOLATIONS)}")
+    target.allowed, target.run_mounts = allow or [], mount or []
+    target.compatible_volumes, target.reads_stdin = compat_volumes, stdin
     said = {"cdi_spec_dir": cdi_config_dir, "runtime": runtime, "runtime_flag": runtime_flag}
     target.settings |= {name: value for name, value in said.items() if value}
 
