@@ -1,0 +1,1 @@
+/server echo VERSION; /server id -u; /server ls -d /tmp

@@ -1,0 +1,2 @@
+#!/bin/sh
+find lib -type f | sort | xargs cat main.txt
