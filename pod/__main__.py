@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, NoReturn, TextIO
 
+_WORDS = 17_000
+
 
 class SiteOnDemand:
     """Finds third-party packages under `python -S`: the search path is completed when the first one is wanted."""
@@ -41,7 +43,18 @@ def main() -> NoReturn:
     _settle_streams()
     if sys.flags.no_site:
         sys.meta_path.append(SiteOnDemand)
-    _end(guarded(lambda: run(sys.argv[1:])))
+    _end(roomy(lambda: guarded(lambda: run(sys.argv[1:]))))
+
+
+def roomy(call: Any) -> Any:
+    """Call a function of Python with room for the frames of all that it calls, and return what it gives.
+
+    The interpreter maps the stack of frames in pieces of 16 KiB. A loop that calls something just where one ends has it
+    mapped, cleared and unmapped each time: compiling regular expressions while requests is imported, a tenth of `pull`.
+    Before a frame of that many words it maps 256 KiB, of which nothing is touched that is not used.
+    """
+    call.__code__ = call.__code__.replace(co_stacksize=_WORDS)
+    return call()
 
 
 def run(args: list[str]) -> int:

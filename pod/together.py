@@ -14,6 +14,7 @@ _MONITOR = (*_READING, *_WRITER, "runtime.monitor.spawn")
 _CREATING = ("pod.cli.flags.general", "pod.cli.creating")
 _STARTING = (*_WRITER, *_CREATING, "pod.cli.terminal", "pod.containers.launch")
 _MAKING = ("runtime.preparation", "runtime.cgroups")
+_PULLING = ("pod.cli.pulling", "pod.registries", "storage.fetch", "storage.registry.origin", "storage.places")
 
 TOGETHER = {
     "pod.__main__": ((), _READING),
@@ -22,6 +23,7 @@ TOGETHER = {
     "pod.cli.start": (_READING, (*_WRITER, "pod.cli.each", "pod.cli.terminal", "pod.containers.launch")),
     "pod.cli.ps": (_READING, (*_READER, "pod.cli.output", "pod.containers.listing")),
     "pod.cli.inspect": (_READING, (*_READER, "pod.cli.output", "pod.containers.inspect.document")),
+    "pod.cli.pull": (_READING, (*_WRITER, "pod.cli.progress", *_PULLING)),
     "pod.cli.attaching": ((*_READING, *_STARTING), ("pod.cli.session", "pod.containers.attach", "pod.containers.stop")),
     "runtime.create": (_MONITOR, (*_MAKING, "runtime.start", "runtime.schema", "runtime.seccomp")),
     "runtime.exec": (_MONITOR, _MAKING),

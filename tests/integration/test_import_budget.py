@@ -55,6 +55,7 @@ def _arguments(image: str) -> dict[str, list[str]]:
         "inspect": ["inspect", "c"],
         "logs": ["logs", "--tail", "10", "c"],
         "ps": ["ps"],
+        "pull": ["pull", "--policy", "always", image],
         "run": ["run", "--rm", image, "true"],
         "start": ["start", "c"],
     }
