@@ -21,9 +21,8 @@ from storage.layers.erofs.mounting import Opened
 from storage.layers.rebuild import rebuild_tar
 from storage.layers.unpacking import LayerResult, UnpackOptions
 from storage.layers.worker import fork_unpack
-from storage.opaque import is_opaque
 from storage.publish import Layer, LayerGoneError, find_layer, publish_layer
-from storage.store import INDEX, TAR, translated
+from storage.store import INDEX, TAR, is_opaque, translated
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from storage.errors import CorruptError
-from storage.opaque import is_opaque
-from storage.store import boot_id
+from storage.store import boot_id, is_opaque
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

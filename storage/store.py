@@ -144,6 +144,9 @@ CREATE INDEX build_step_layer ON build_step (layer);
 INDEX = "layer.erofs"
 TAR = "layer.tar"
 
+# How overlayfs marks a directory that hides what is below: as root, and rootless (userxattr). A store may have both.
+OPAQUE = ("trusted.overlay.opaque", "user.overlay.opaque")
+
 _DIRECTORIES = ("layers", "ingest", "staging", "trash")
 
 
@@ -262,6 +265,17 @@ def is_directory(path: str) -> bool:
         return S_ISDIR(posix.stat(path).st_mode)
     except OSError:
         return False
+
+
+def is_opaque(path: bytes | str, *, follow_symlinks: bool = True) -> bool:
+    """Tell whether a directory hides what lower layers have in it; False for what has no such attributes."""
+    for name in OPAQUE:
+        try:
+            if posix.getxattr(path, name, follow_symlinks=follow_symlinks) == b"y":
+                return True
+        except OSError:
+            pass  # It has none, or its file system knows none.
+    return False
 
 
 def boot_id() -> str:

@@ -13,7 +13,7 @@ from storage.errors import CorruptError
 from storage.layers.displaced import read_range
 from storage.layers.stream import write_all
 from storage.layers.tree import NotThereError, Tree
-from storage.opaque import is_opaque
+from storage.store import is_opaque
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

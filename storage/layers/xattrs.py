@@ -8,7 +8,7 @@ import struct
 
 from storage.errors import StorageError
 from storage.layers.tar import shown
-from storage.opaque import NAMES
+from storage.store import OPAQUE
 
 _IGNORED = frozenset((b"security.selinux", b"system.nfs4_acl"))
 _CAPABILITY = b"security.capability"
@@ -17,7 +17,7 @@ _REVISION_2, _REVISION_3 = 0x02000000, 0x03000000
 
 def opaque_name(*, rootless: bool) -> bytes:
     """Return the attribute that makes a directory opaque to overlayfs (userxattr when rootless)."""
-    return NAMES[rootless].encode()
+    return OPAQUE[rootless].encode()
 
 
 def translate(name: bytes, value: bytes, *, rootless: bool) -> tuple[bytes, bytes] | None:
