@@ -133,5 +133,26 @@ def test_what_other_builders_take(box: Pod, busybox: str) -> None:
     assert "localhost/none: image not known" in failed.stderr
     failed = build(box, "FROM localhost/none\n", "--pull-never", "--pull-always", check=False)
     assert failed.stderr.startswith("Error: can only set one of 'pull' or 'pull-always' or 'pull-never'")
+    failed = build(box, f"FROM {busybox}\n", "--source-policy-file", "/x", check=False)
+    assert failed.stderr.startswith("Error: --source-policy-file is not supported\nhint: ")
     failed = build(box, f"FROM {busybox}\n", "--hooks-dir", "/x", check=False)
     assert failed.stderr.startswith("Error: --hooks-dir is not supported: RUN calls no hooks\n")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--userns", "container"),
+        ("--userns-uid-map", "0:100000:65536"),
+        ("--userns-gid-map", "0:100000:65536"),
+        ("--userns-uid-map-user", "user"),
+        ("--userns-gid-map-group", "user"),
+    ],
+)
+def test_no_user_namespace_of_its_own(box: Pod, busybox: str, words: tuple[str, str]) -> None:
+    failed = build(box, f"FROM {busybox}\nRUN true\n", *words, check=False)
+    assert failed.code == 125
+    assert failed.stderr.startswith(
+        "Error: --userns and --userns-*: RUN cannot have a user namespace of its own\nhint:"
+    )
+    build(box, f"FROM {busybox}\nRUN true\n", "--userns", "host")

@@ -29,10 +29,18 @@ def declare(
     skip_unused_stages: Annotated[
         bool, Option("--skip-unused-stages", help="Skip stages in multi-stage builds which do not affect the target")
     ] = True,
+    source_policy_file: Annotated[
+        str,
+        Option("--source-policy-file", metavar="pathname", help="Refused: policy.json says what images may come in"),
+    ] = "",
 ) -> None:
     """Note what is asked for. Raises PodError for what makes no sense."""
     if pull_always and pull_never:
         raise PodError("can only set one of 'pull' or 'pull-always' or 'pull-never'", hint="choose one of them")
+    if source_policy_file:
+        raise PodError(
+            "--source-policy-file is not supported", hint="policy.json says which images are taken: pod image trust"
+        )
     target.unused_stages = not skip_unused_stages
     if pull_always or pull_never:
         target.pull = "always" if pull_always else "never"

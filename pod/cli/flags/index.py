@@ -78,8 +78,12 @@ FLAGS = {
         " "
     ),
     "steps": (
-        " --allow --cdi-config-dir --compat-volumes --hooks-dir --isolation --mount --runtime --runtime-flag --stdin "
+        " --allow --cdi-config-dir --compat-volumes --hooks-dir --isolation --mount --runtime --runtime-flag --stdin"
+        " --userns --userns-gid-map --userns-gid-map-group --userns-uid-map --userns-uid-map-user "
     ),
     "outcome": (" --output -o --rewrite-timestamp --source-date-epoch --timestamp "),
-    "accepted": (" --blob-cache --load --log-rusage --pull-always --pull-never --rusage-logfile --skip-unused-stages "),
+    "accepted": (
+        " --blob-cache --load --log-rusage --pull-always --pull-never --rusage-logfile --skip-unused-stages"
+        " --source-policy-file "
+    ),
 }

@@ -50,10 +50,31 @@ def declare(
         list[str] | None, Option("--runtime-flag", metavar="strings", help="Add global flags for the container runtime")
     ] = None,
     stdin: Annotated[bool, Option("--stdin", help="Pass stdin into containers")] = False,
+    userns: Annotated[
+        str, Option("--userns", metavar="string", help="'host': RUN has no user namespace beside the build's own")
+    ] = "",
+    userns_gid_map: Annotated[
+        list[str] | None, Option("--userns-gid-map", metavar="containerGID:hostGID:length", help="Refused")
+    ] = None,
+    userns_gid_map_group: Annotated[
+        str, Option("--userns-gid-map-group", metavar="name", help="Refused: there is no user namespace to map")
+    ] = "",
+    userns_uid_map: Annotated[
+        list[str] | None, Option("--userns-uid-map", metavar="containerUID:hostUID:length", help="Refused")
+    ] = None,
+    userns_uid_map_user: Annotated[
+        str, Option("--userns-uid-map-user", metavar="name", help="Refused: there is no user namespace to map")
+    ] = "",
 ) -> None:
     """Note what is asked for. Raises PodError for what makes no sense."""
     if hooks_dir:
         raise PodError("--hooks-dir is not supported: RUN calls no hooks", hint="leave out --hooks-dir")
+    maps = (userns_uid_map, userns_gid_map, userns_uid_map_user, userns_gid_map_group)
+    if userns not in ("", "host") or any(maps):
+        raise PodError(
+            "--userns and --userns-*: RUN cannot have a user namespace of its own",
+            hint="build as an ordinary user: all steps are in that user's namespace",
+        )
     target.isolation = isolation or environ.value("BUILDAH_ISOLATION") or "oci"
     if target.isolation not in _ISOLATIONS:
         raise PodError(f'unrecognized isolation type "{target.isolation}"', hint=f"known are {', '.join(_ISOLATIONS)}")
