@@ -95,3 +95,25 @@ def test_the_live_view_without_colours(box: Pod, busybox: str) -> None:
         view.expect(pexpect.EOF)
         view.close()
         assert view.exitstatus == 4
+
+
+def test_the_live_view_stays_whole_when_an_image_is_pulled(box: Pod, busybox: str) -> None:
+    text = f"FROM {busybox} AS a\nRUN sleep 1\nFROM {busybox}\nRUN sleep 0.2\nCOPY --from=127.0.0.1:1/none:1 / /\n"
+    view = box.spawn("build", "--network", "none", "--no-cache", "--retry", "0", context(box, text), columns=70)
+    view.expect(pexpect.EOF)
+    view.close()
+    assert view.exitstatus == 125
+    assert screen(view.before or "").count("STEP 2/3: RUN sleep 0.2") == 1
+
+
+def screen(text: str) -> str:
+    """Return what a terminal shows at last, as far as lines come and go."""
+    rows = [""]
+    for part in re.split(r"(\x1b\[\d*[A-Za-z]|\n)", text.replace("\r", "")):
+        if part == "\n":
+            rows.append("")
+        elif part.endswith("F") and part.startswith("\x1b["):
+            rows = [*rows[: len(rows) - 1 - int(part[2:-1])], ""]
+        elif not part.startswith("\x1b["):
+            rows[-1] += part
+    return "\n".join(rows)
