@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from pod.build import keys, stages
@@ -78,8 +79,11 @@ class ContextOrigin:
         """Find the files, and get what is elsewhere."""
         instruction = self._instruction
         if isinstance(instruction, Add):
-            for source in instruction.sources:
-                yield from self._add(instruction, source)
+            for remote, sources in groupby(instruction.sources, adding.is_remote):
+                for source in sources if remote else ():
+                    yield from self._add_remote(instruction, source)
+                if not remote:
+                    yield from self._add(instruction, self._select(list(sources)))
         elif instruction.sources:
             self._select(instruction.sources)
         self.selections += _documents(instruction)
@@ -93,19 +97,16 @@ class ContextOrigin:
             self.selections.append(selection.select(place.root, sources, _wanted(self._instruction, place)))
         return self.selections[-1]
 
-    def _add(self, instruction: Add, source: str) -> Wait:
-        """Take a source of ADD: an archive of the context is unpacked, one from the web only if that is said."""
-        if adding.is_remote(source):
-            added = yield from self._fetch(instruction, source)
-            self._keep(added)
-            if not instruction.unpack or added.into:
-                return
-            [found] = added.selections
-        else:
-            found = self._select([source])
-            if instruction.unpack is False:
-                return
-        if adding.has_archives(found):
+    def _add_remote(self, instruction: Add, source: str) -> Wait:
+        """Take a source of ADD that is elsewhere: an archive from the web is unpacked only if that is said."""
+        added = yield from self._fetch(instruction, source)
+        self._keep(added)
+        if instruction.unpack and not added.into:
+            yield from self._add(instruction, added.selections[0])
+
+    def _add(self, instruction: Add, found: Selection) -> Wait:
+        """Unpack those of the sources of ADD that are archives."""
+        if instruction.unpack is not False and adding.has_archives(found):
             workshop = self._build.options.workshop
             made = yield from apart("unpack", lambda: {"paths": adding.unpack(found, workshop)})
             self.selections.remove(found)

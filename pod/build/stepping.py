@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from pod.build import copying, entitlements, evaluation, keys, mounts, result, running
+from pod.build import copying, entitlements, evaluation, keys, mounts, result, running, workdir
 from pod.build.evaluation import State, StepLayer
 from pod.build.language import instructions as language
 from pod.build.language.parser import parse_trigger
@@ -257,6 +257,8 @@ class StageBuild:
             gathered.prepare()
             yield from gathered.caches.take()
             volumes = tuple(state.config.get("Volumes") or ())
+            if workdir.is_hidden(state.workdir, (one.target for one in gathered.attached)):
+                yield from settled(workdir.fork_making(snapshot, state.workdir, options.user or ""))
             try:
                 code = yield from running.run(
                     build.engine, snapshot, options, gathered, volumes, output, build.warn, build.left

@@ -24,6 +24,33 @@ RUN stat -c '%u:%g' /work /work/deep /work/deep/mine /volume /volume/deep > /own
     assert run(box, "x", "cat", "/owners").split() == ["5:6"] * 3 + ["0:0"] * 2
 
 
+def test_the_directory_that_something_is_mounted_in_is_of_the_image(box: Pod, busybox: str) -> None:
+    text = f"""\
+FROM {busybox}
+USER 5:6
+WORKDIR /work/deep
+RUN --mount=type=bind,source=a,target=a cat a
+WORKDIR /other
+RUN --mount=type=tmpfs,target=tmp touch mine
+"""
+    build(box, text, "-t", "x", files={"a": "1"})
+    owners = run(box, "x", "stat", "-c", "%u:%g", "/work", "/work/deep", "/other", "/other/mine")
+    assert owners.split() == ["5:6"] * 4
+    assert run(box, "x", "find", "/work", "/other").split() == ["/work", "/work/deep", "/other", "/other/mine"]
+
+
+def test_patterns_that_nothing_matches(box: Pod, busybox: str) -> None:
+    """`COPY package.json package-lock.json* ./` is what people write."""
+    text = f"FROM {busybox}\nCOPY a lock* /copied/\nADD lock* a /added/\n"
+    text += f"COPY --from={busybox} /bin/sh /bin/nothing* /from/\n"
+    build(box, text, "-t", "x", files={"a": "1"})
+    assert run(box, "x", "ls", "/copied", "/added", "/from").split() == (
+        ["/added:", "a", "/copied:", "a", "/from:", "sh"]
+    )
+    failed = build(box, f"FROM {busybox}\nADD lock* no* /added/\n", check=False)
+    assert 'copier: stat: ["/lock*" "/no*"]: no such file or directory' in failed.stderr
+
+
 def test_the_history_tells_of_arguments(box: Pod, busybox: str) -> None:
     text = f"FROM {busybox}\nARG ONE=1 TWO\nRUN echo $ONE > /one\n"
     first = build(box, text, "-t", "x")

@@ -101,12 +101,15 @@ def inline(files: Sequence[tuple[str, bytes]], *, time: int = 0) -> Selection:
 def select(root: int, sources: Sequence[str], wanted: Wanted) -> Selection:
     """Return what the sources of an instruction are.
 
+    A pattern that nothing matches is nothing, as `lock*` where there is no lock file, if there is another source.
     Raises PodError for one that is not there, is left out, or cannot be read.
     """
     walk = _Walk(root, wanted)
     selection = Selection(root, [], wanted.from_image, wanted.shown)
     for source in sources:
         selection.trees += walk.source(source)
+    if not selection.trees and walk.unmatched:
+        walk.missing(f"[{' '.join(walk.unmatched)}]")
     return selection
 
 
@@ -123,6 +126,7 @@ class _Walk:
         self.rules = wanted.rules
         self.excludes = IgnoreRules(wanted.excludes)
         self.wanted = wanted
+        self.unmatched: list[str] = []  # patterns that nothing matches
 
     def source(self, source: str) -> Iterator[Tree]:
         """Yield what one source of the instruction stands for."""
@@ -130,7 +134,8 @@ class _Walk:
         pivot = _pivot_depth(source) if self.wanted.parents else 0
         found = list(self._expand(path))
         if not found:
-            self._missing(path)
+            self.unmatched.append(f'"/{path}"')
+            return
         filtered = 0
         something = False
         for named in found:
@@ -149,9 +154,9 @@ class _Walk:
     def _told(self, path: str) -> str:
         return f"{self.wanted.shown.rstrip('/')}/{path}"
 
-    def _missing(self, path: str, error: OSError | None = None) -> NoReturn:
+    def missing(self, what: str, error: OSError | None = None) -> NoReturn:
+        """Raise PodError for what is not there."""
         cause = (error.strerror or "").lower() if error is not None else "no such file or directory"
-        what = f'"/{path}"' if error is not None else f'["/{path}"]'
         raise PodError(f'checking on sources under "{self.wanted.shown}": copier: stat: {what}: {cause}') from error
 
     def _expand(self, path: str) -> Iterator[str]:
@@ -190,7 +195,7 @@ class _Walk:
         try:
             found = resolution.find(self.root, named)
         except OSError as error:
-            self._missing(named, error)
+            self.missing(f'"/{named}"', error)
         if self.rules and self._is_left_out(named, found):
             return None
         kept = named.split("/")[pivot:] if self.wanted.parents and named else []
