@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.fixtures.command import Pod, Result
+from tests.fixtures.registry import Registry
 from tests.integration.test_build import context, inspect
 
 SCRATCH = "FROM scratch\nARG TARGETPLATFORM TARGETARCH\nCOPY file /file\nLABEL on=$TARGETPLATFORM arch=$TARGETARCH\n"
@@ -163,3 +164,20 @@ def test_platforms_that_are_none(pod: Pod, platform: str) -> None:
     failed = build(pod, SCRATCH, "--platform", platform, check=False)
     assert (failed.code, failed.stdout) == (125, "")
     assert "invalid platform" in failed.stderr
+
+
+def test_the_bases_of_a_registry(pod: Pod, registry: Registry) -> None:
+    name = f"{registry.address}/bases/{pod.user.uid}:1"
+    build(pod, SCRATCH, "--platform", "linux/s390x,linux/amd64,linux/arm/v7", "-t", "base")
+    pod.run("manifest", "push", "--all", "base", f"docker://{name}")
+    pod.run("rmi", "--force", "base")
+    pod.run("image", "prune", "--all", "--force")
+    text = f"FROM {name}\nARG TARGETARCH\nCOPY file /more\nLABEL built=$TARGETARCH\n"
+    build(pod, text, "--all-platforms", "--manifest", "all")
+    assert members(pod, "all") == [linux("s390x"), linux("amd64"), linux("arm", "v7")]
+    build(pod, text, "--platform", "linux/arm/v7", "-t", "one")
+    labels = inspect(pod, "one")["Config"]["Labels"]
+    assert labels == {"on": "linux/arm/v7", "arch": "arm", "built": "arm"}
+    failed = build(pod, text, "--platform", "linux/arm64", check=False)
+    assert failed.code == 125
+    assert "no image found in image index for architecture arm64" in failed.stderr
