@@ -12,7 +12,7 @@ from pod.cli.pulling import chooser
 from pod.images import offering, pulls, transports
 from storage import images
 from storage.images import Image
-from storage.platform import parse
+from storage.platform import host, parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def platforms(asked: Asked) -> dict[str, Any]:
     """Return what is said of platforms. Of one that is named twice there is one image."""
     named = [part for text in asked.platforms for part in text.split(",")]
-    several = tuple(dict.fromkeys(parse(text) for text in named))
+    several = tuple(dict.fromkeys(map(_platform, named)))
     return {
         "platform": None if several else registries.platform(**asked.platform),
         "platforms": several,
@@ -37,6 +37,12 @@ def platforms(asked: Asked) -> dict[str, Any]:
         "os_version": asked.os_version,
         "os_features": tuple(asked.os_features),
     }
+
+
+def _platform(text: str) -> Platform:
+    """Read a platform; `local` or nothing is this machine's."""
+    text = text.strip("/")
+    return host() if text in ("", "local") else parse(text)
 
 
 def offered(engine: Engine, asked: Asked) -> Callable[[str], Sequence[Platform]]:

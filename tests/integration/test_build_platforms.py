@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.fixtures.command import Pod, Result
+from tests.fixtures.images import ARCHITECTURE
 from tests.fixtures.registry import Registry
 from tests.integration.test_build import context, inspect
 
@@ -159,7 +160,7 @@ def test_a_base_for_another_machine(box: Pod, busybox: str) -> None:
     assert "image platform (linux/s390x) does not match the expected platform (linux/" in warned
 
 
-@pytest.mark.parametrize("platform", ["linux/", "a/b/c/d", "linux/amd64,"])
+@pytest.mark.parametrize("platform", ["linux//arm", "a/b/c/d", "linux/amd64,lin ux"])
 def test_platforms_that_are_none(pod: Pod, platform: str) -> None:
     failed = build(pod, SCRATCH, "--platform", platform, check=False)
     assert (failed.code, failed.stdout) == (125, "")
@@ -181,3 +182,9 @@ def test_the_bases_of_a_registry(pod: Pod, registry: Registry) -> None:
     failed = build(pod, text, "--platform", "linux/arm64", check=False)
     assert failed.code == 125
     assert "no image found in image index for architecture arm64" in failed.stderr
+
+
+def test_the_machine_itself(pod: Pod) -> None:
+    for text in ("local", "", "local,"):
+        build(pod, SCRATCH, "--platform", text, "-t", "here")
+        assert inspect(pod, "here")["Architecture"] == ARCHITECTURE
