@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 
     Row = tuple[str, str, str, bytes, bytes, int, float, str, str]
 
+# The images that lists with a name have: their source is `image:` and the ID (lists.py).
+_LISTED = (
+    "SELECT substr(source, 7) FROM manifest_list_member JOIN manifest_list_name USING (list)"
+    " WHERE substr(source, 1, 6) = 'image:'"
+)
 _COLUMNS = "id, digest, media_type, manifest, config, size, created, architecture, os"
 
 
@@ -241,8 +246,11 @@ def remove(
 
 
 def prune(store: Store, *, all: bool = False, keep: Iterable[str] = ()) -> list[Removed]:
-    """Delete the images without a name (with `all`: those that nobody uses), but for the IDs in `keep`; measured."""
-    condition = "" if all else "AND id NOT IN (SELECT image FROM name)"
+    """Delete the images without a name (with `all`: those that nobody uses), but for the IDs in `keep`; measured.
+
+    A list that has a name is one for its images as well.
+    """
+    condition = "" if all else f"AND id NOT IN (SELECT image FROM name) AND id NOT IN ({_LISTED})"
     candidates = _column(
         store.connection, f"SELECT id FROM image WHERE id NOT IN (SELECT image FROM pin) {condition} ORDER BY created"
     )

@@ -53,23 +53,36 @@ _PLATFORM = ("architecture", "os", "variant", "os.version", "os.features")
 def build(engine: Engine, options: BuildOptions, watcher: Watcher) -> Image:
     """Make the image; its names are given to it in the same commit. Whatever fails leaves none.
 
+    A signal while caches in registries are written ends the command with the image there, and all told of it.
     Single-threaded callers only. Raises PodError, StorageError, OCIRuntimeError.
     """
-    names = [images.tag_name(name) for name in options.names]
     interrupts = Interrupts()
     made = Build(engine, options, watcher, interrupts)
+    try:
+        image = _publish(made, [images.tag_name(name) for name in options.names])
+        with interrupts, engine.store.publishing():
+            made.push_steps()
+    finally:
+        made.registries.close()
+    return image
+
+
+def _publish(made: Build, names: list[str]) -> Image:
+    engine, options, interrupts = made.engine, made.options, made.interrupts
     try:
         with interrupts, engine.store.publishing():
             try:
                 state = made.finished(made.run())
-                layers = [layer.key for layer in state.layers]
-                exporting.export(engine, layers, options.outputs, options.times, interrupts)
-                image = result.publish(engine.store, state, options, names)
-                build_cache.note_use(engine.store, made.used)
             except StepError:
                 made.push_steps()  # what went before need not be done again
                 raise
-            made.push_steps()
+            layers = [layer.key for layer in state.layers]
+            exporting.export(engine, layers, options.outputs, options.times, interrupts)
+            image = result.publish(engine.store, state, options, names)
+            build_cache.note_use(engine.store, made.used)
+            if options.keeper:
+                with transaction(engine.connection):
+                    images.pin(engine.connection, image.id, options.keeper)
     finally:
         gc.sweep(engine.store)  # first: on a full disk only what this deletes lets the database change
         made.close()
@@ -283,8 +296,14 @@ class Build(Written):
             config["Labels"] = {**(config.get("Labels") or {}), **dict(options.labels)}
         env = state.environment.items()
         config["Env"] = [f"{name}={value}" for name, value in env if name not in options.no_environment]
-        state = replace(state, config=config, created=options.times.of(state.created or time.time()))
+        created = state.created if self._has_new_files(state) or not options.repositories else 0.0
+        state = replace(state, config=config, created=options.times.of(created or time.time()))
         return squashing.squashed(self.engine, state, options.times.files) if options.squash_all else state
+
+    def _has_new_files(self, state: State) -> bool:
+        """Tell whether an image has layers over its parent: of others `made_now` knows no time."""
+        parent = images.load(self.engine.store, state.parent).layers if state.parent else ()
+        return len(state.layers) > len(parent)
 
     def warn(self, text: str) -> None:
         """Tell of something once."""
@@ -295,7 +314,6 @@ class Build(Written):
     def close(self) -> None:
         """Let go of images and containers. Never fails: on a full disk, the next command that writes does it."""
         self.known_digests.save()
-        self.registries.close()
         for container in self.left:
             with suppress(StorageError, database.Error):
                 running.discard(self.engine, container)

@@ -1,7 +1,8 @@
 """The keys of the build cache: what a step's result depends on, hashed. Pure.
 
 A key covers its parent's, so it stands for all that was done before. The same key must never stand for two results; two
-keys for one result cost only time.
+keys for one result cost only time. Times of files are no part of what is copied, as for all builders: of a file that
+differs in nothing else, the older copy is taken.
 """
 
 from __future__ import annotations

@@ -49,6 +49,7 @@ class BuildOptions:
     platforms: tuple[Platform, ...] = ()  # to build for, in place of the one
     all_platforms: bool = False  # those that the images below have
     manifest: str = ""  # the list that gets what is built
+    keeper: str = ""  # by what name the image is kept after the build (pod/build/holding.py)
     shown_platform: str = ""  # where several are built for
     os_version: str = ""
     os_features: tuple[str, ...] = ()  # one that ends with "-" is taken away

@@ -6,14 +6,16 @@ they came to is gathered in a list at the end, all of it or nothing.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from pod.build import building
+from pod.build import building, holding
 from pod.build.written import Written
 from pod.errors import PodError
 from pod.images.lists import member_of
-from storage import images, lists
+from storage import database, images, lists
+from storage.errors import StorageError
 
 if TYPE_CHECKING:
     from pod.build.options import BuildOptions
@@ -44,21 +46,28 @@ def build(engine: Engine, options: BuildOptions, watcher: Watcher) -> Made:
     """
     if options.manifest:
         _check_list(engine, options)
+    names = [images.tag_name(name) for name in options.names]  # says now what is wrong
     platforms = options.platforms
     if options.all_platforms:
         platforms = _of_bases(options)
-    if len(platforms) < 2:
-        one = replace(options, platform=platforms[0] if platforms else options.platform)
-        made: list[Image] = [building.build(engine, one, watcher)]
-    else:
-        made = [_one(engine, options, platform, watcher) for platform in platforms]
-    if len(platforms) < 2 and not options.manifest:
-        return Made(tuple(made))
-    names = [options.manifest] if options.manifest else []
-    names += options.names if len(platforms) > 1 else ()
-    into = lists.find_id(engine.store, options.manifest) if options.manifest else None
-    full = [images.tag_name(name) for name in names]
-    return Made(tuple(made), lists.gather(engine.store, map(member_of, made), full, into or ""))
+    keeper = f"{holding.owner()} list"
+    options = replace(options, keeper=keeper)
+    try:
+        if len(platforms) < 2:
+            one = replace(options, platform=platforms[0] if platforms else options.platform)
+            made = [building.build(engine, one, watcher)]
+            names = []
+        else:
+            made = [_one(engine, options, platform, watcher) for platform in platforms]
+        if len(platforms) < 2 and not options.manifest:
+            return Made(tuple(made))
+        into = lists.find_id(engine.store, options.manifest) if options.manifest else None
+        if options.manifest and into is None:
+            names = [images.tag_name(options.manifest), *names]
+        return Made(tuple(made), lists.gather(engine.store, map(member_of, made), names, into or ""))
+    finally:
+        with suppress(StorageError, database.Error):  # the next command that writes does it then
+            holding.release(engine, [keeper])
 
 
 def _one(engine: Engine, options: BuildOptions, platform: Platform, watcher: Watcher) -> Image:
@@ -99,5 +108,6 @@ def _bases(options: BuildOptions) -> list[str]:
         node = written.nodes[index]
         said = options.containerfile.stages[index].base.platform
         if node.base is None and node.image != "scratch" and (not said or "TARGET" in said):
-            found.append(node.image)
+            place = options.contexts.get(node.image, node.image)
+            found += [place] if isinstance(place, str) else []
     return list(dict.fromkeys(found))

@@ -195,7 +195,8 @@ class StageBuild:
         if step is None:
             made = self.build.made_now(state)
             step = Step(key, "", "", 0, made, time.time())
-            self.build.keep(step)
+            if not self.build.options.repositories:  # else it is not the time at which this was first done
+                self.build.keep(step)
         return step
 
     def _nothing(self, step: Step, instruction: Instruction) -> dict[str, Any]:

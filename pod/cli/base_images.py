@@ -35,7 +35,7 @@ def platforms(asked: Asked) -> dict[str, Any]:
         "all_platforms": asked.all_platforms,
         "manifest": asked.manifest,
         "os_version": asked.os_version,
-        "os_features": tuple(asked.os_features),
+        "os_features": tuple(filter(None, asked.os_features)),
     }
 
 
@@ -51,7 +51,7 @@ def offered(engine: Engine, asked: Asked) -> Callable[[str], Sequence[Platform]]
     def tell(name: str) -> Sequence[Platform]:
         options = registries.options(engine.config, **asked.registry)
         pull = pulls.Pull(engine, options=options, policy=asked.pull)
-        found = offering.platforms(pull, name)
+        found = [] if transports.is_named(name) else offering.platforms(pull, name)
         if not found:
             image = at_once(finder(engine, asked)(name, None, holding.owner(), lambda _: None))
             found = [offering.platform_of(image)]

@@ -96,7 +96,7 @@ def options_of(engine: Engine, asked: Asked) -> Iterator[BuildOptions]:
             **base_images.platforms(asked),
             prepare=_preparation(asked),
             **_steps(asked),
-            cache_since=time.time() - parse_duration(asked.cache_ttl) / 1e9 if asked.cache_ttl else 0.0,
+            cache_since=_since(asked.cache_ttl),
             repositories=step_caches.repositories(engine, asked),
             names=tuple(asked.names),
             secrets=secrets.parse(asked.secrets),
@@ -119,6 +119,19 @@ def options_of(engine: Engine, asked: Asked) -> Iterator[BuildOptions]:
             no_environment=tuple(asked.no_environment),
             surroundings=_surroundings(asked),
         )
+
+
+def _since(ttl: str) -> float:
+    """Return since when a step must have been made to be taken from a cache. Raises PodError."""
+    if not ttl:
+        return 0.0
+    try:
+        age = parse_duration(ttl) / 1e9
+    except ValueError as error:
+        raise PodError(f'invalid argument "{ttl}" for "--cache-ttl" flag: {error}', hint="30s, 5m or 1h30m") from None
+    if age < 0:
+        raise PodError(f'invalid argument "{ttl}" for "--cache-ttl" flag: it is negative', hint="30s, 5m or 1h30m")
+    return time.time() - age
 
 
 def _word(asked: Asked) -> str:

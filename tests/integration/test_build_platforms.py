@@ -10,6 +10,7 @@ import pytest
 
 from tests.fixtures.command import Pod, Result
 from tests.fixtures.images import ARCHITECTURE
+from tests.fixtures.monitor import eventually
 from tests.fixtures.registry import Registry
 from tests.integration.test_build import context, inspect
 
@@ -188,3 +189,54 @@ def test_the_machine_itself(pod: Pod) -> None:
     for text in ("local", "", "local,"):
         build(pod, SCRATCH, "--platform", text, "-t", "here")
         assert inspect(pod, "here")["Architecture"] == ARCHITECTURE
+
+
+def test_images_of_a_list_that_has_a_name_stay(pod: Pod) -> None:
+    build(pod, SCRATCH, "--platform", BOTH, "-t", "both")
+    assert pod.run("image", "prune", "--force").out == ""
+    pod.run("save", "--format", "oci-dir", "-o", f"{pod.directory}/saved", "both")
+    pod.run("rmi", "both")
+    assert len(pod.run("image", "prune", "--force").out.split()) == 2
+
+
+def test_images_stay_until_the_list_has_them(box: Pod, busybox: str) -> None:
+    waiting = f"{box.directory}/waiting"
+    os.mkdir(waiting)
+    os.chown(waiting, box.user.uid, box.user.gid)
+    wait = "echo here > /w/$TARGETARCH; while [ $TARGETARCH = arm64 ] && [ ! -e /w/go ]; do sleep 0.05; done"
+    text = f"FROM --platform=$BUILDPLATFORM {busybox}\nARG TARGETARCH\nRUN {wait}\n"
+    flags = ("--network", "none", "--platform", BOTH, "--volume", f"{waiting}:/w", "-t", "both")
+    going = box.start("build", *flags, context(box, text))
+    eventually(lambda: os.path.exists(f"{waiting}/arm64"))
+    box.run("image", "prune", "--force")
+    with open(f"{waiting}/go", "w"):
+        pass
+    going.communicate(timeout=60)
+    assert going.returncode == 0
+    assert len(members(box, "both")) == 2
+    for one in json.loads(box.run("manifest", "inspect", "both").stdout)["manifests"]:
+        box.run("image", "exists", one["digest"])
+
+
+def test_mistakes_are_told_before_anything_is_built(pod: Pod) -> None:
+    failed = build(pod, SCRATCH, "--platform", BOTH, "-t", "Bad Name", check=False)
+    assert (failed.code, failed.stdout) == (125, "")
+
+
+def test_a_list_by_its_id_gets_no_name(pod: Pod) -> None:
+    list_id = pod.run("manifest", "create", "mine").out
+    build(pod, SCRATCH, "--manifest", list_id[:12], "--os-feature", "")
+    assert len(members(pod, "mine")) == 1
+    names = pod.run("images", "--format", "{{.Repository}}", "--noheading").out.split()
+    assert sorted(names) == ["<none>", "localhost/mine"]
+
+
+def test_bases_that_contexts_and_transports_name(pod: Pod) -> None:
+    build(pod, SCRATCH, "--platform", "linux/s390x", "-t", "base")
+    text = "FROM mybase\nCOPY file /more\n"
+    flags = ("--build-context", "mybase=docker-image://localhost/base", "--all-platforms", "--manifest")
+    build(pod, text, *flags, "first")
+    assert members(pod, "first") == [linux("s390x")]
+    pod.run("save", "--format", "oci-dir", "-o", f"{pod.directory}/saved", "base")
+    build(pod, f"FROM oci:{pod.directory}/saved\nCOPY file /more\n", "--all-platforms", "--manifest", "second")
+    assert members(pod, "second") == [linux("s390x")]

@@ -6,12 +6,14 @@ import json
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from storage.source import seconds
 from tests.fakes.actions import spoiled, status
 from tests.fakes.registry import FakeRegistry
 from tests.fixtures.command import Pod
@@ -228,3 +230,17 @@ def test_names_that_are_no_repository(pod: Pod, name: str) -> None:
         failed = build(pod, "FROM scratch\n", flag, name, check=False)
         assert (failed.code, failed.stdout) == (125, "")
         assert f'unable to parse value provided "{name}"' in failed.stderr
+
+
+def test_an_image_without_files_of_its_own_is_of_now(box: Pod, busybox: str, fake: FakeRegistry) -> None:
+    text, before = f"FROM {busybox}\nLABEL a=b\n", time.time()
+    for flags in (("--cache-from", f"{fake.domain}/cache"), ()):
+        build(box, text, *flags, "-t", "made")
+        assert seconds(inspect(box, "made")["Created"]) > before - 1
+
+
+@pytest.mark.parametrize("age", ["bogus", "5", "-5s"])
+def test_ages_that_are_none(pod: Pod, age: str) -> None:
+    failed = build(pod, "FROM scratch\n", "--cache-ttl", age, check=False)
+    assert (failed.code, failed.stdout) == (125, "")
+    assert f'invalid argument "{age}" for "--cache-ttl" flag' in failed.stderr
