@@ -72,7 +72,7 @@ def _count(text: bytes) -> int:
     return 0
 
 
-def read(path: bytes) -> bytes:
+def read(path: bytes | str) -> bytes:
     """Return what a file of the kernel's says, at most 64 KiB; nothing if it is not there."""
     try:
         fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)

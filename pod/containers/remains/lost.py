@@ -10,6 +10,7 @@ import posix
 from pod.containers.status import Status, is_lost, observe
 from runtime import process
 from runtime.monitor.bare import NAME
+from runtime.monitor.oom import read
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def monitors(container_ids: Iterable[str]) -> dict[str, list[int]]:
         return found
     user = posix.geteuid()
     for name in posix.listdir("/proc"):
-        words = _read(f"/proc/{name}/cmdline").split(b"\0") if name.isdigit() else []
+        words = read(f"/proc/{name}/cmdline").split(b"\0") if name.isdigit() else []
         if len(words) < 3 or words[-2] not in wanted or words[0].rpartition(b"/")[2] != NAME:
             continue
         try:
@@ -58,7 +59,7 @@ def monitors(container_ids: Iterable[str]) -> dict[str, list[int]]:
 
 def children(pid: int) -> list[int]:
     """Return the children of a process; none if it has ended."""
-    return [int(child) for child in _read(f"/proc/{pid}/task/{pid}/children").split()]
+    return [int(child) for child in read(f"/proc/{pid}/task/{pid}/children").split()]
 
 
 def _first_of(pids: list[int]) -> list[int]:
@@ -72,18 +73,5 @@ def _first_of(pids: list[int]) -> list[int]:
 
 
 def _is_init(pid: int) -> bool:
-    lines = _read(f"/proc/{pid}/status").splitlines()
+    lines = read(f"/proc/{pid}/status").splitlines()
     return any(line.startswith(b"NSpid:") and line.split()[-1] == b"1" for line in lines)
-
-
-def _read(path: str) -> bytes:
-    try:
-        descriptor = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
-    except OSError:
-        return b""
-    try:
-        return posix.read(descriptor, 65536)
-    except OSError:
-        return b""
-    finally:
-        posix.close(descriptor)
