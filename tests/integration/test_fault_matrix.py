@@ -46,6 +46,7 @@ ENDS: dict[str, list[tuple[list[str], int]]] = {
     "prune": [(PRISTINE, 2), (["/old:1"], 1), (["/other:1"], 1), ([], 0)],
     "tag": [([*PRISTINE, "localhost/name:1"], 2), (PRISTINE, 2)],
     "commit": [(PRISTINE, 2), ([*PRISTINE, "localhost/made:1"], 3)],
+    "build": [(PRISTINE, 2), ([*PRISTINE, "localhost/built:1"], 3)],
     "push": [(PRISTINE, 2)],
     "save": [(PRISTINE, 2)],
     "overwrite": [(PRISTINE, 2)],
@@ -164,7 +165,7 @@ def test_every_step(subject: Subject, work: str, fault: str) -> None:
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize("work", ["pull", "repull", "load", "commit", "remove", "prune", "mend", "sweep"])
+@pytest.mark.parametrize("work", ["pull", "repull", "load", "commit", "build", "remove", "prune", "mend", "sweep"])
 def test_every_step_with_packed_layers(packed_subject: Subject, work: str, fault: str) -> None:
     whole = strike(packed_subject, work, fault)
     assert whole["found"]["packed"] == whole["found"]["layers"]
