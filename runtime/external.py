@@ -94,7 +94,8 @@ class ExternalRuntime:
     ) -> Container:
         """Create a container from the bundle, whose config.json is written here, to memory if it has `secrets` in it.
 
-        These are variables of its process. The caller has a mount namespace of its own.
+        These are variables of its process. The caller has a mount namespace of its own. crun keeps a copy in its state,
+        as long as the container is there; runc does not.
         """
         if secrets:
             spec["process"]["env"] += [f"{name}={value}" for name, value in secrets.items()]

@@ -6,6 +6,7 @@ waits for nothing else any more, and none if its result is known: so no two step
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import signal
@@ -18,7 +19,6 @@ from pod.build.snapshots import base
 from pod.errors import PodError
 from runtime.copyup import copy_tree
 from storage import worker
-from storage.trees import remove_tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from pod.build.language.instructions import Mount
     from pod.engine import Engine
+    from storage.store import Staging, Store
 
 
 _SETTABLE = ("mode", "uid", "gid")
@@ -37,6 +38,8 @@ class Cache:
 
     path: str
     mount: Mount
+    store: Store
+    staging: Staging | None = None  # where it is filled, so that half a one is never left
 
     def make(self) -> None:
         """Make the directory if it is missing; one that begins with files is for `fill` to make."""
@@ -47,7 +50,8 @@ class Cache:
 
     def fill(self, content: int) -> None:
         """Make the directory with what is in another, which gets closed; that of who was faster stays."""
-        mount, new = self.mount, f"{self.path}.{os.urandom(6).hex()}.new"
+        assert self.staging is not None
+        mount, new = self.mount, f"{self.staging.path}/cache"
         os.mkdir(new, 0o700)
         target = os.open(new, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         copy_tree(content, target, frozenset(name for name in _SETTABLE if getattr(mount, name) is not None))
@@ -58,8 +62,9 @@ class Cache:
         os.close(content)
         try:
             os.rename(new, self.path)
-        except OSError:
-            remove_tree(new)
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                raise
 
 
 @dataclass
@@ -78,7 +83,7 @@ class Caches:
         os.makedirs(directory, 0o700, exist_ok=True)
         os.utime(directory)
         name = sha256(os.fsencode(mount.id or target)).hexdigest()[:32]
-        self._all.append(Cache(f"{directory}/{name}", mount))
+        self._all.append(Cache(f"{directory}/{name}", mount, engine.store))
         return self._all[-1]
 
     def take(self) -> Generator[int, None, None]:
@@ -92,12 +97,18 @@ class Caches:
                 yield from self._hold(lambda path=cache.path: _first_free(path), numbers)  # type: ignore[misc]
                 cache.path = f"{cache.path}.{numbers[0]}"
             cache.make()
+            if not os.path.isdir(cache.path):
+                cache.staging = cache.store.staging()
 
     def release(self) -> None:
         """Let go of what was taken."""
         for holder in self._holders:
             holder.kill()
         self._holders.clear()
+        for cache in self._all:
+            if cache.staging is not None:
+                cache.staging.discard()
+                cache.staging = None
 
     def _hold(self, take: Callable[[], int], told: list[int]) -> Generator[int, None, None]:
         """Start a process that takes locks and keeps them; wait until it has them, and append what it tells."""

@@ -39,20 +39,28 @@ def check(instruction: Run, allowed: frozenset[str]) -> None:
             raise PodError(f"device {device.name} is not allowed", hint=f"--allow {_DEVICE}={device.name}")
 
 
-def grant(options: CreateOptions, instruction: Run, directories: Sequence[str]) -> None:
-    """Give what was checked to the container of a RUN; `directories` are those of CDI's files, empty for the usual.
+def devices(instruction: Run, directories: Sequence[str]) -> list[str]:
+    """Return the devices that a RUN gets; `directories` are those of CDI's files, empty for the usual ones.
 
-    A device that is not there is left out unless it is required. Raises PodError for what is no name of CDI.
+    One that is not there is left out unless it is required. Raises PodError for what is no name of CDI.
     """
-    options.privileged = options.privileged or instruction.security == "insecure"
     if not instruction.devices:
-        return
-    from pod.containers.devices import cdi, cdi_files, nodes
+        return []
+    from pod.containers.devices import cdi, cdi_files
 
     found = cdi_files.read(directories or cdi_files.DIRECTORIES).devices
     for device in instruction.devices:
         if not cdi.is_name(device.name):
             raise PodError(f'"{device.name}" is not the name of a CDI device', hint="write vendor.com/class=name")
-    names = [device.name for device in instruction.devices if device.required or device.name in found]
-    asked = options.devices or nodes.asked([], [], [])
-    options.devices = {**asked, "cdi": [*asked["cdi"], *names]}
+    return [device.name for device in instruction.devices if device.required or device.name in found]
+
+
+def grant(options: CreateOptions, instruction: Run, directories: Sequence[str]) -> None:
+    """Give what was checked to the container of a RUN; see `devices`."""
+    options.privileged = options.privileged or instruction.security == "insecure"
+    names = devices(instruction, directories)
+    if names:
+        from pod.containers.devices import nodes
+
+        asked = options.devices or nodes.asked([], [], [])
+        options.devices = {**asked, "cdi": [*asked["cdi"], *names]}

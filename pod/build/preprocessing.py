@@ -24,7 +24,8 @@ _DIRECTIVES = (
 _COMMENT = re.compile(rf"^(?=#(?!\s*(?:{'|'.join(_DIRECTIVES)})\b))", re.MULTILINE)
 _HIDDEN = "\x01"
 _MARKER = re.compile(r'# ([0-9]+) "((?:[^"\\]|\\.)*)"((?: [1-4])*)')
-_DIRECTORY_FLAG = re.compile(r"(?:-I|-iquote|-isystem|-idirafter)\s*(.+)")
+_DIRECTORY_FLAG = re.compile(r"(-I|-iquote|-isystem|-idirafter)\s*(.+)")
+_INCLUDED = re.compile(r"(In file included|\s+) from ")
 _STDIN = "<stdin>"
 
 
@@ -33,19 +34,31 @@ def preprocess(text: str, name: str, directory: str, flags: Sequence[str]) -> So
 
     Raises PodError for what cpp refuses, a file from elsewhere, and where there is no cpp.
     """
-    words = ["cpp", "-E", "-iquote", directory, *flags, "-traditional", "-undef", "-"]
+    flags, allowed = _absolute(flags), [directory]
+    words = ["cpp", "-E", "-iquote", directory, *flags, "-traditional", "-undef", "-fno-diagnostics-show-caret", "-"]
     hidden = _COMMENT.sub(_HIDDEN, text).encode("utf-8", "surrogateescape")
     try:
-        done = subprocess.run(words, input=hidden, capture_output=True, check=False, env={**os.environ, "LC_ALL": "C"})
+        environment = {**os.environ, "LC_ALL": "C"}
+        done = subprocess.run(words, input=hidden, capture_output=True, check=False, cwd=directory, env=environment)
     except FileNotFoundError:
         raise PodError(f"preprocessing {name}: cpp is not installed", hint="as root: apt install cpp") from None
     said = done.stderr.decode("utf-8", "replace").replace(_STDIN, name).splitlines()
     # A comment of a file that is included is no directive: cpp leaves it out and goes on.
-    wrong = [line for line in said if "error: " in line and "invalid preprocessing directive" not in line]
-    if done.returncode and (wrong or not said):
-        raise PodError(f"preprocessing {name}: {[*wrong, f'cpp: exit status {done.returncode}'][0]}")
-    allowed = [directory, *(found[1] for flag in flags if (found := _DIRECTORY_FLAG.fullmatch(flag)))]
+    harmless = [line for line in said if "invalid preprocessing directive" in line]
+    wrong = [line for line in said if line not in harmless and not _INCLUDED.match(line)]
+    if done.returncode and (wrong or not harmless):
+        told = next((line for line in wrong if "error: " in line), "") or f"cpp: {' '.join(wrong) or 'killed'}"
+        raise PodError(f"preprocessing {name}: {told}")
+    allowed += [found[2] for flag in flags if (found := _DIRECTORY_FLAG.fullmatch(flag))]
     return _read(done.stdout.decode("utf-8", "surrogateescape"), name, [os.path.realpath(one) for one in allowed])
+
+
+def _absolute(flags: Sequence[str]) -> list[str]:
+    """Return flags that name directories as the user's own directory has them, for cpp works in another."""
+    return [
+        f"{found[1]}{os.path.abspath(found[2])}" if (found := _DIRECTORY_FLAG.fullmatch(flag)) else flag
+        for flag in flags
+    ]
 
 
 def _read(output: str, name: str, allowed: Sequence[str]) -> Source:
@@ -54,7 +67,10 @@ def _read(output: str, name: str, allowed: Sequence[str]) -> Source:
     pieces: list[Piece] = []
     for file, there, row in _rows(output):
         shown = name if file == _STDIN else file
-        if file != _STDIN and not any(os.path.realpath(file).startswith(f"{one}/") for one in allowed):
+        if file != _STDIN and not any(
+            os.path.realpath(f"{allowed[0]}/{file}" if file[0] != "/" else file).startswith(f"{one}/")
+            for one in allowed
+        ):
             raise PodError(
                 f"preprocessing {name}: {file} is not in the context",
                 hint="--cpp-flag -IDIRECTORY allows files of another directory",

@@ -224,7 +224,7 @@ class StageBuild:
                 network=build.network(instruction),
                 mounts=[repr(mount) for mount in (*build.options.mounts, *instruction.mounts)],
                 digests=gathered.digests,
-                beyond=[instruction.security, repr(instruction.devices)],
+                beyond=[instruction.security, *entitlements.devices(instruction, build.engine.config.cdi_spec_dirs)],
                 **dict(build.options.surroundings),
             )
             told, make = self._told(state, instruction), self._runner(state, instruction, words, gathered)

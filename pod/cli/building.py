@@ -25,9 +25,11 @@ from storage import gc
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from pod.build.language.instructions import Mount
     from pod.engine import Engine
 
 FORMATS = ("oci", "docker")
+_ISOLATIONS = ("oci", "rootless", "chroot")
 
 
 class Asked:
@@ -107,7 +109,7 @@ def options_of(engine: Engine, asked: Asked) -> Iterator[BuildOptions]:
             outputs=asked.outcome.where,
             base=asked.base,
             format=format,
-            network=asked.network,
+            network=asked.network or ("host" if _isolation(asked) == "chroot" else ""),
             layers=asked.layers,
             squash=asked.squash,
             squash_all=asked.squash_all,
@@ -169,7 +171,7 @@ def _steps(asked: Asked) -> dict[str, Any]:
     if asked.reads_stdin and "-" in (asked.context, *asked.files):
         raise PodError("--stdin: stdin is read for the context or the Containerfile", hint="name files for these")
     return {
-        "mounts": tuple(parse_mount(text) for text in asked.run_mounts),
+        "mounts": tuple(_mount(text) for text in asked.run_mounts),
         "allowed": entitlements.parse(asked.allowed),
         "stdin": os.dup(0) if asked.reads_stdin else -1,
         "compatible_volumes": asked.compatible_volumes,
@@ -177,12 +179,28 @@ def _steps(asked: Asked) -> dict[str, Any]:
     }
 
 
+def _mount(text: str) -> Mount:
+    if not text:
+        raise PodError('invalid value "" for --mount', hint="write type=cache,target=/cache")
+    return parse_mount(text)
+
+
+def _isolation(asked: Asked) -> str:
+    """Return how RUN is kept apart. Raises PodError."""
+    said = asked.isolation or environ.value("BUILDAH_ISOLATION")
+    if said.lower() in ("", "default"):
+        return "oci"
+    if said.lower() not in _ISOLATIONS:
+        raise PodError(f'unrecognized isolation type "{said}"', hint=f"known are {', '.join(_ISOLATIONS)}")
+    return said.lower()
+
+
 def _preparation(asked: Asked) -> Callable[[CreateOptions], None]:
     """Return what adds the flags on the containers of RUN to each of them. Raises PodError for what makes no sense."""
 
     def prepare(options: CreateOptions) -> None:
-        if asked.isolation == "chroot":
-            options.namespaces |= {"pid": "host", "ipc": "host", "uts": "host", "cgroup": "host", "network": "host"}
+        if _isolation(asked) == "chroot":
+            options.namespaces |= {"pid": "host", "ipc": "host", "uts": "host", "cgroup": "host"}
             options.cgroups = "disabled"
         flags.apply(flags.STEPS, asked.run_flags, options)
 
@@ -192,7 +210,7 @@ def _preparation(asked: Asked) -> Callable[[CreateOptions], None]:
 
 def _surroundings(asked: Asked) -> tuple[tuple[str, str], ...]:
     """Return what the flags say of the containers of RUN: a step's result under others may be another."""
-    said = {**asked.run_flags, "isolation": asked.isolation, "compat_volumes": asked.compatible_volumes}
+    said = {**asked.run_flags, "isolation": _isolation(asked), "compat_volumes": asked.compatible_volumes}
     if asked.reads_stdin:
         said["stdin"] = os.urandom(32).hex()  # nobody knows what will come from it
     return tuple((name, json.dumps(value)) for name, value in sorted(said.items()))

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pod.build.language.instructions import Containerfile
 
 NAMES = ("Containerfile", "Dockerfile")
+_LARGEST = 16 << 20
 
 
 def read(files: Sequence[str], context: Context, cpp_flags: Sequence[str]) -> Containerfile:
@@ -57,7 +58,7 @@ def _text(name: str, context: Context) -> str:
     if name == "-":
         return sys.stdin.read()
     if download.is_url(name):
-        return b"".join(download.chunks(name)).decode("utf-8", "surrogateescape")
+        return _fetched(name)
     if not context.private and name not in NAMES and os.path.exists(name):
         return read_file(name)
     try:
@@ -69,6 +70,15 @@ def _text(name: str, context: Context) -> str:
         raise PodError(f"stat {context.shown.rstrip('/')}/{name}: {reason}") from error
     with open(descriptor, encoding="utf-8", errors="surrogateescape") as file:
         return file.read()
+
+
+def _fetched(url: str) -> str:
+    text = bytearray()
+    for chunk in download.chunks(url):
+        text += chunk
+        if len(text) > _LARGEST:
+            raise PodError(f"{url}: larger than {_LARGEST >> 20} MiB, which no Containerfile is")
+    return text.decode("utf-8", "surrogateescape")
 
 
 def read_file(path: str) -> str:

@@ -105,11 +105,17 @@ def test_namespaces_in_the_words_of_buildah(box: Pod, busybox: str) -> None:
 
 
 def test_isolation(box: Pod, busybox: str) -> None:
-    spaces = "for one in ipc pid; do readlink /proc/self/ns/$one; done"
+    spaces = "for one in ipc pid net; do readlink /proc/self/ns/$one; done"
+    names, text = ("ipc", "pid"), f"FROM {busybox}\nRUN ({spaces}) > /said\n"
     private = said(box, busybox, spaces, "--isolation", "oci").split()
-    shared = said(box, busybox, spaces, "--isolation", "chroot").split()
-    assert private != shared == [os.readlink(f"/proc/self/ns/{kind}") for kind in ("ipc", "pid")]
+    here = [os.readlink(f"/proc/self/ns/{kind}") for kind in names]
+    assert private[:2] != here
+    assert said(box, busybox, spaces, "--isolation", "Chroot").split()[:2] == here
+    for words, env in ((["--isolation", "chroot"], {}), ([], {"BUILDAH_ISOLATION": "chroot"})):
+        box.run("build", "--no-cache", *words, "-t", "said", context(box, text), env=env)
+        assert run(box, "said", "cat", "/said").split() == [*here, os.readlink("/proc/self/ns/net")]
     assert said(box, busybox, "echo ran", "--isolation", "rootless") == "ran"
+    assert "Using cache" in build(box, text, "--isolation", "default").stdout
     failed = build(box, f"FROM {busybox}\n", "--isolation", "vm", check=False)
     assert failed.stderr.splitlines()[0] == 'Error: unrecognized isolation type "vm"'
 
@@ -118,7 +124,7 @@ def test_another_runtime(box: Pod, busybox: str) -> None:
     if shutil.which("runc") is None:
         pytest.skip("there is no runc")
     log = f"{box.directory}/runc.log"
-    flags = ("--runtime", "runc", "--runtime-flag", f"log={log}")
+    flags = ("--runtime", "runc", "--runtime-flag", f"log={log},log-format=json")
     assert said(box, busybox, "echo ran", *flags) == "ran"
     assert os.path.exists(log)
     failed = build(box, f"FROM {busybox}\nRUN true\n", "--runtime", "/none", check=False)
@@ -132,7 +138,9 @@ def test_what_other_builders_take(box: Pod, busybox: str) -> None:
     assert failed.code == 125
     assert "localhost/none: image not known" in failed.stderr
     failed = build(box, "FROM localhost/none\n", "--pull-never", "--pull-always", check=False)
-    assert failed.stderr.startswith("Error: can only set one of 'pull' or 'pull-always' or 'pull-never'")
+    told = "Error: can only set one of 'pull' or 'pull-always' or 'pull-never'"
+    assert failed.stderr.startswith(told)
+    assert build(box, "FROM x\n", "--pull=newer", "--pull-never", check=False).stderr.startswith(told)
     failed = build(box, f"FROM {busybox}\n", "--source-policy-file", "/x", check=False)
     assert failed.stderr.startswith("Error: --source-policy-file is not supported\nhint: ")
     failed = build(box, f"FROM {busybox}\n", "--hooks-dir", "/x", check=False)

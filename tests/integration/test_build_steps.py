@@ -35,6 +35,14 @@ def test_devices_by_their_cdi_names(box: Pod, busybox: str) -> None:
     words = ("--cdi-config-dir", files, "--allow", "device")
     build(box, text, *words, "-t", "made")
     assert run(box, "made", "cat", "/said") == "device"
+    assert "Using cache" in build(box, text, *words).stdout
+    kind["devices"] = [{"name": "none", "containerEdits": edits}]
+    with open(f"{files}/x.json", "w") as file:
+        json.dump(kind, file)
+    assert "Using cache" not in build(box, text, *words).stdout
+    kind["devices"] = [{"name": "a", "containerEdits": edits}]
+    with open(f"{files}/x.json", "w") as file:
+        json.dump(kind, file)
     failed = build(box, text.replace("x=none", "x=none,required"), *words, check=False)
     assert "unresolvable CDI devices pod.test/x=none" in failed.stderr
     failed = build(box, text, "--cdi-config-dir", files, "--allow", "device=pod.test/x=a", check=False)
@@ -54,6 +62,8 @@ RUN --mount=type=cache,target=/c,id=filled,from=first,source=/d cat /c/file >> /
 """
     build(box, text, "-t", "made")
     assert run(box, "made", "cat", "/said") == "750 7\nfirst\nmore"
+    assert not [name for name in os.listdir(f"{box.root}/build/caches") if not name.endswith(".lock")][1:]
+    assert os.listdir(f"{box.root}/staging") == []
     failed = build(box, f"FROM {busybox}\nRUN --mount=type=cache,target=/c,source=/d true\n", check=False)
     assert "a cache mount with a source requires from" in failed.stderr
 
@@ -68,6 +78,8 @@ def test_mounts_of_all_steps(box: Pod, busybox: str) -> None:
     assert box.run(*words, env={"MINE": "mine"}).stdout.count("Using cache") == 2
     context(box, text, {"file": "other\n"})
     assert "Using cache" not in box.run(*words, env={"MINE": "mine"}).stdout
+    failed = box.run("build", "--mount", "", directory, check=False)
+    assert failed.stderr.startswith('Error: invalid value "" for --mount\n')
     failed = box.run("build", "--mount", "type=none", directory, check=False)
     assert failed.stderr.startswith('Error: unsupported mount type "none"\n')
 

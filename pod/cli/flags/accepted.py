@@ -35,7 +35,8 @@ def declare(
     ] = "",
 ) -> None:
     """Note what is asked for. Raises PodError for what makes no sense."""
-    if pull_always and pull_never:
+    wanted = "always" if pull_always else "never"
+    if (pull_always and pull_never) or ((pull_always or pull_never) and target.pull not in ("missing", wanted)):
         raise PodError("can only set one of 'pull' or 'pull-always' or 'pull-never'", hint="choose one of them")
     if source_policy_file:
         raise PodError(
@@ -43,4 +44,4 @@ def declare(
         )
     target.unused_stages = not skip_unused_stages
     if pull_always or pull_never:
-        target.pull = "always" if pull_always else "never"
+        target.pull = wanted

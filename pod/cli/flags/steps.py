@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pod import environ
 from pod.cli import flags as groups
+from pod.cli.flags.resources import words
 from pod.errors import PodError
 
 TYPE_CHECKING = False
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from pod.cli.building import Asked
 
-_ISOLATIONS = ("oci", "rootless", "chroot")
 _NAMESPACES = ("cgroupns", "ipc", "pid", "uts")
 
 
@@ -75,12 +74,10 @@ def declare(
             "--userns and --userns-*: RUN cannot have a user namespace of its own",
             hint="build as an ordinary user: all steps are in that user's namespace",
         )
-    target.isolation = isolation or environ.value("BUILDAH_ISOLATION") or "oci"
-    if target.isolation not in _ISOLATIONS:
-        raise PodError(f'unrecognized isolation type "{target.isolation}"', hint=f"known are {', '.join(_ISOLATIONS)}")
-    target.allowed, target.run_mounts = allow or [], mount or []
+    target.isolation = isolation
+    target.allowed, target.run_mounts = words(allow), mount or []
     target.compatible_volumes, target.reads_stdin = compat_volumes, stdin
-    said = {"cdi_spec_dir": cdi_config_dir, "runtime": runtime, "runtime_flag": runtime_flag}
+    said = {"cdi_spec_dir": cdi_config_dir, "runtime": runtime, "runtime_flag": words(runtime_flag)}
     target.settings |= {name: value for name, value in said.items() if value}
 
 

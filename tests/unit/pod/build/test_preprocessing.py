@@ -31,8 +31,7 @@ def test_flags_and_includes(tmp_path: Path) -> None:
     rows = made.text.split("\n")
     assert [row for row in rows if row] == ["RUN debug", "RUN one", "RUN two", "RUN last"]
     places = [place(made.pieces, rows.index(f"RUN {word}") + 1) for word in ("debug", "one", "two", "last")]
-    more = str(tmp_path / "more")
-    assert places == [("C.in", 2), (more, 1), (more, 2), ("C.in", 5)]
+    assert places == [("C.in", 2), ("more", 1), ("more", 2), ("C.in", 5)]
 
 
 def test_files_from_elsewhere(tmp_path: Path) -> None:
@@ -46,6 +45,25 @@ def test_files_from_elsewhere(tmp_path: Path) -> None:
             preprocess(f'#include "{name}"\n', "C.in", str(inside), [])
     made = preprocess('#include "file"\n', "C.in", str(inside), [f"-I{outside}"])
     assert "RUN true" in made.text
+
+
+def test_the_users_directory_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inside, here = tmp_path / "in", tmp_path / "here"
+    for directory in (inside, here, here / "further"):
+        directory.mkdir()
+        (directory / "more").write_text(f"RUN {directory.name}\n# a comment\n")
+    (here / "further" / "last").write_text("RUN last\n")
+    monkeypatch.chdir(here)
+    made = preprocess('#include "more"\n#include "last"\n', "C.in", str(inside), ["-Ifurther"])
+    assert [row for row in made.text.split("\n") if row] == ["RUN in", "RUN last"]
+
+
+def test_a_cpp_that_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "cpp").write_text("#!/bin/sh\necho RUN half\necho out of memory >&2\nexit 1\n")
+    (tmp_path / "cpp").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    with pytest.raises(PodError, match=r"^preprocessing C\.in: cpp: out of memory$"):
+        preprocess("", "C.in", str(tmp_path), [])
 
 
 def test_what_cpp_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
