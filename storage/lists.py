@@ -174,9 +174,10 @@ def change(store: Store, list_id: str, action: Callable[[ManifestList], None]) -
 
 
 def gather(store: Store, members: Iterable[tuple[dict[str, Any], str]], names: Iterable[str], into: str = "") -> str:
-    """Add members, each with its source, to a list, or to a new one; it takes these full names from who has them.
+    """Add members, each with its source, to a list; it takes these full names from who has them.
 
-    All in one transaction. Returns the list's ID.
+    It is the one that `into` names or is the ID of, else a new one, which gets that name. All in one transaction.
+    Returns the list's ID. Raises NotListError for the name of an image.
     """
 
     def action(found: ManifestList) -> None:
@@ -184,9 +185,14 @@ def gather(store: Store, members: Iterable[tuple[dict[str, Any], str]], names: I
             put(found, one, source)
 
     with database.transaction(store.connection) as connection:
-        list_id = into or _insert(connection)
+        found = find_name(store, into) if into else None
+        given = [images.tag_name(into)] if into and found is None else []
+        for name in given:
+            if connection.execute("SELECT 1 FROM name WHERE name = ?", (name,)).fetchone() is not None:
+                raise NotListError(f"{name}: image is not a manifest list")
+        list_id = found[0] if found is not None else _insert(connection)
         _change(connection, list_id, action)
-        for name in names:
+        for name in (*given, *names):
             connection.execute("DELETE FROM name WHERE name = ?", (name,))
             connection.execute("INSERT OR REPLACE INTO manifest_list_name VALUES (?, ?)", (name, list_id))
     return list_id

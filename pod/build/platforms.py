@@ -61,10 +61,7 @@ def build(engine: Engine, options: BuildOptions, watcher: Watcher) -> Made:
             made = [_one(engine, options, platform, watcher) for platform in platforms]
         if len(platforms) < 2 and not options.manifest:
             return Made(tuple(made))
-        into = lists.find_id(engine.store, options.manifest) if options.manifest else None
-        if options.manifest and into is None:
-            names = [images.tag_name(options.manifest), *names]
-        return Made(tuple(made), lists.gather(engine.store, map(member_of, made), names, into or ""))
+        return Made(tuple(made), lists.gather(engine.store, map(member_of, made), names, options.manifest))
     finally:
         with suppress(StorageError, database.Error):  # the next command that writes does it then
             holding.release(engine, [keeper])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pod import registries
 from pod.build import holding
+from pod.build.language.predefined import variant_said
 from pod.build.scheduling import at_once, settled
 from pod.cli import pulling_apart
 from pod.cli.pulling import chooser
@@ -28,7 +30,10 @@ if TYPE_CHECKING:
 def platforms(asked: Asked) -> dict[str, Any]:
     """Return what is said of platforms. Of one that is named twice there is one image."""
     named = [part for text in asked.platforms for part in text.split(",")]
-    several = tuple(dict.fromkeys(map(_platform, named)))
+    by_meaning: dict[Platform, Platform] = {}
+    for one in map(_platform, named):
+        by_meaning.setdefault(replace(one, variant=variant_said(one)), one)
+    several = tuple(by_meaning.values())
     return {
         "platform": None if several else registries.platform(**asked.platform),
         "platforms": several,

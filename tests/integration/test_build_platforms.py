@@ -240,3 +240,8 @@ def test_bases_that_contexts_and_transports_name(pod: Pod) -> None:
     pod.run("save", "--format", "oci-dir", "-o", f"{pod.directory}/saved", "base")
     build(pod, f"FROM oci:{pod.directory}/saved\nCOPY file /more\n", "--all-platforms", "--manifest", "second")
     assert members(pod, "second") == [linux("s390x")]
+
+
+def test_platforms_that_are_the_same(pod: Pod) -> None:
+    build(pod, SCRATCH, "--platform", "linux/arm64,linux/arm,linux/arm64/v8,linux/aarch64,linux/arm/v7", "-t", "two")
+    assert members(pod, "two") == [linux("arm64"), linux("arm")]

@@ -35,6 +35,11 @@ BUILTIN = (
 _UNSAID = {("arm64", "v8"): "", ("amd64", "v1"): "", ("arm", ""): "v7"}
 
 
+def variant_said(platform: Platform) -> str:
+    """Return the variant as it is said: of two platforms that are the same the same."""
+    return _UNSAID.get((platform.architecture, platform.variant), platform.variant)
+
+
 def platform_arguments(target: Platform, build: Platform, stage: str = "default") -> dict[str, str]:
     """Return the arguments of the global scope: a stage sees one that it declares by ARG, FROM sees all.
 
@@ -42,7 +47,7 @@ def platform_arguments(target: Platform, build: Platform, stage: str = "default"
     """
     arguments = {"TARGETSTAGE": stage}
     for prefix, platform in (("TARGET", target), ("BUILD", build)):
-        variant = _UNSAID.get((platform.architecture, platform.variant), platform.variant)
+        variant = variant_said(platform)
         parts = [platform.os, platform.architecture, *([variant] if variant else [])]
         arguments[f"{prefix}PLATFORM"] = "/".join(parts)
         arguments[f"{prefix}OS"] = platform.os

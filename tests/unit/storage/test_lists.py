@@ -87,3 +87,23 @@ def test_prune(store: Store) -> None:
     assert lists.prune(store, keep=[bare]) == []
     assert [one.deleted for one in lists.prune(store)] == [bare]
     assert [one.deleted for one in lists.prune(store, all=True)] == [named]
+
+
+def test_gather_finds_or_makes_the_list(store: Store) -> None:
+    first = lists.gather(store, [(member(DIGEST, "amd64"), "image:a")], ["localhost/also:1"], "made")
+    other = OTHER
+    assert lists.gather(store, [(member(other, "arm64"), "image:b")], [], "made") == first
+    found = lists.find(store, "made")
+    assert found.names == ("localhost/also:1", "localhost/made:latest")
+    assert set(found.sources) == {DIGEST, other}
+    # By its ID it gets no name.
+    assert lists.gather(store, [], [], first[:12]) == first
+    assert lists.find(store, "made").names == found.names
+
+
+def test_gather_leaves_an_image_its_name(store: Store) -> None:
+    image = add_image(store, "a", "localhost/taken:latest")
+    with pytest.raises(lists.NotListError, match="localhost/taken:latest: image is not a manifest list"):
+        lists.gather(store, [], ["localhost/free:latest"], "taken")
+    assert images.find(store, "taken")[0] == image
+    assert lists.find_id(store, "free") is None
