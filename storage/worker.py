@@ -140,7 +140,7 @@ def execute(
     `tell` gets its lines. It finds `document` on stdin, and dies with the thread that calls this. Of the caller's fds
     it has stderr.
     """
-    given = os.memfd_create(attempt)
+    given = os.memfd_create("worker")  # a name of its own might be too long
     read_end, write_end = os.pipe()
     parent = os.getpid()
     pid = os.fork()

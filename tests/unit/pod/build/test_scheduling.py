@@ -137,7 +137,7 @@ worker.serve(1, "try", work)
 
 def test_a_program_that_works_and_reports() -> None:
     argv, told = [sys.executable, "-I", "-c", CODE.format(SOURCE)], list[str]()
-    process = worker.execute(worker.Worker, argv, b"x" * 100_000, "try", told.append)
+    process = worker.execute(worker.Worker, argv, b"x" * 100_000, "try" * 100, told.append)
     at_once(settled(process))
     assert process.values() == {"said": "x" * 100_000}
     assert told == ["begins", "ends"]
