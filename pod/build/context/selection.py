@@ -165,7 +165,12 @@ class _Walk:
             yield path
             return
         done = [""]
-        for part in path.split("/"):
+        parts = path.split("/")
+        for number, part in enumerate(parts, 1):
+            if part == "**":
+                deep = [one for above in done for one in self._all_below(above, files=number == len(parts))]
+                done = list(dict.fromkeys(deep))
+                continue
             if not has_magic(part):
                 done = [f"{above}/{part}" if above else part for above in done]
                 continue
@@ -176,8 +181,30 @@ class _Walk:
                 below += [f"{above}/{name}" if above else name for name in names]
             done = below
         for one in done:
-            if resolution.is_there(self.root, one):
+            if not one or resolution.is_there(self.root, one):
                 yield one
+
+    def _all_below(self, above: str, *, files: bool) -> list[str]:
+        """Return a path and those of all directories below it, with `files` of all else, too; no link is followed."""
+        try:
+            pending = [(above, resolution.find(self.root, above).path)]
+        except OSError:
+            return []
+        found = []
+        while pending:
+            path, real = pending.pop()
+            try:
+                descriptor = resolution.open_directory(self.root, real)
+            except OSError:
+                found += [path] if files else []
+                continue
+            found.append(path)
+            try:
+                names = sorted(os.listdir(descriptor), reverse=True)
+            finally:
+                os.close(descriptor)
+            pending += [(posixpath.join(path, name), posixpath.join(real, name)) for name in names]
+        return found
 
     def _names(self, path: str) -> list[str]:
         try:

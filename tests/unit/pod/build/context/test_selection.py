@@ -51,11 +51,22 @@ def names(selection: Selection) -> list[str]:
     return found
 
 
+def test_stars_follow_no_link(root: int, context: Path) -> None:
+    (context / "d/loop").symlink_to("..")
+    (context / "d/out").symlink_to("../../secret")
+    assert chosen(root, "**/g.txt") == ["g.txt"]
+    with pytest.raises(PodError, match="no such file"):
+        chosen(root, "d/**/file")
+
+
 @pytest.mark.parametrize(
     ("sources", "expected"),
     [
         (["a.txt"], ["a.txt"]),
         (["/a.txt"], ["a.txt"]),
+        (["**/*.txt"], ["a.txt", "b.txt", "g.txt"]),
+        (["**/sub/**/h"], ["h", "h"]),
+        (["x/**"], ["y/", "y/z", "z", "z"]),
         (["./d/../a.txt"], ["a.txt"]),
         (["../../a.txt"], ["a.txt"]),
         (["*.txt"], ["a.txt", "b.txt"]),
