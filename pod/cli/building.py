@@ -201,7 +201,6 @@ def _preparation(asked: Asked) -> Callable[[CreateOptions], None]:
     def prepare(options: CreateOptions) -> None:
         if _isolation(asked) == "chroot":
             options.namespaces |= {"pid": "host", "ipc": "host", "uts": "host", "cgroup": "host"}
-            options.cgroups = "disabled"
         flags.apply(flags.STEPS, asked.run_flags, options)
 
     prepare(CreateOptions())  # says now what is wrong

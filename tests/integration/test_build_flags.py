@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import time
 
 import pytest
@@ -118,6 +119,14 @@ def test_isolation(box: Pod, busybox: str) -> None:
     assert "Using cache" in build(box, text, "--isolation", "default").stdout
     failed = build(box, f"FROM {busybox}\n", "--isolation", "vm", check=False)
     assert failed.stderr.splitlines()[0] == 'Error: unrecognized isolation type "vm"'
+
+
+def test_isolation_by_chroot_ends_what_a_step_has_begun(box: Pod, busybox: str) -> None:
+    if box.rootless:
+        pytest.skip("an ordinary user has a control group only where it is delegated")
+    words = ["sleep", f"9{os.getpid()}"]
+    build(box, f"FROM {busybox}\nRUN {' '.join(words)} & true\n", "--isolation", "chroot")
+    assert subprocess.run(["pgrep", "-xf", " ".join(words)], check=False).returncode == 1
 
 
 def test_another_runtime(box: Pod, busybox: str) -> None:
