@@ -32,12 +32,16 @@ _COUNTERPARTS = {
 
 @dataclass(frozen=True)
 class Draft:
-    """What the new image says of itself; `config` is the whole document but for rootfs and history."""
+    """What the new image says of itself; `config` is the whole document but for rootfs and history.
+
+    Without `history` it has none, not even that of the image below.
+    """
 
     config: dict[str, Any]
     created: float
     format: str = "oci"  # or docker
     annotations: dict[str, str] | None = None
+    history: bool = True
 
 
 @dataclass(frozen=True)
@@ -98,8 +102,11 @@ def config_of(
     document = {
         **draft.config,
         "rootfs": {"type": "layers", "diff_ids": layers},
-        "history": [*(below.get("history") or []), *history],
     }
+    known = below.get("history") or []
+    # Of layers below without a history nobody could tell which entry is whose.
+    if draft.history and (known or not layers[: len(layers) - len(added)]):
+        document["history"] = [*known, *history]
     return _dump(document)
 
 

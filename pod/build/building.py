@@ -15,7 +15,8 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from pod import events
-from pod.build import entitlements, evaluation, exporting, holding, keys, result, running, squashing
+from pod.build import entitlements, evaluation, exporting, holding, keys, outcome, result, running, squashing
+from pod.build.basis import full_name
 from pod.build.context.known import KnownDigests
 from pod.build.evaluation import State, StepLayer
 from pod.build.language.predefined import PROXIES
@@ -79,6 +80,8 @@ def _publish(made: Build, names: list[str]) -> Image:
             layers = [layer.key for layer in state.layers]
             exporting.export(engine, layers, options.outputs, options.times, interrupts)
             image = result.publish(engine.store, state, options, names)
+            if options.outcome.save_stages:
+                made.save_stages()
             build_cache.note_use(engine.store, made.used)
             if options.keeper:
                 with transaction(engine.connection):
@@ -188,13 +191,15 @@ class Build(Written):
             raise PodError(f"creating build container: {error}", hint=str(getattr(error, "hint", ""))) from error
         document = json.loads(image.config)
         self._check_platform(document, platform)
-        config = document.get("config") or {}
+        config, base = document.get("config") or {}, full_name(image, node.image)
         return State(
             key=keys.of_image(image.id, {}),
             parent=image.id,
+            base=base,
             config=evaluation.with_path(config),
             platform={name: document[name] for name in _PLATFORM if document.get(name)},
             author=document.get("author") or "",
+            annotations=outcome.annotations_on(json.loads(image.manifest), base, image.digest),
             layers=self.layers(image),
             created=image.created,
             shell=tuple(config.get("Shell") or evaluation.DEFAULT_SHELL),
@@ -291,19 +296,23 @@ class Build(Written):
     def finished(self, state: State) -> State:
         """Return a state with what the command line says of the image."""
         options = self.options
-        config = dict(state.config)
-        if options.labels:
-            config["Labels"] = {**(config.get("Labels") or {}), **dict(options.labels)}
-        env = state.environment.items()
-        config["Env"] = [f"{name}={value}" for name, value in env if name not in options.no_environment]
         created = state.created if self._has_new_files(state) or not options.repositories else 0.0
-        state = replace(state, config=config, created=options.times.of(created or time.time()))
+        state = replace(state, created=options.times.of(created or time.time()))
+        state = options.outcome.finished(state)
         return squashing.squashed(self.engine, state, options.times.files) if options.squash_all else state
 
     def _has_new_files(self, state: State) -> bool:
         """Tell whether an image has layers over its parent: of others `made_now` knows no time."""
         parent = images.load(self.engine.store, state.parent).layers if state.parent else ()
         return len(state.layers) > len(parent)
+
+    def save_stages(self) -> None:
+        """Make an image without a name of each stage that the image came of."""
+        for index in self.needed:
+            if index != self.wanted:
+                state = self.state_of(index)
+                state = replace(state, layers=self.registries.present(state.layers))
+                result.publish(self.engine.store, state, self.options, ())
 
     def warn(self, text: str) -> None:
         """Tell of something once."""

@@ -42,7 +42,9 @@ class State:
     parent: str = ""  # the ID of the image at the bottom
     config: Mapping[str, Any] = field(default_factory=dict)
     platform: Mapping[str, Any] = field(default_factory=dict)
+    base: str = ""  # the full name of that image
     author: str = ""
+    annotations: Mapping[str, str] = field(default_factory=dict)  # that the image inherits
     layers: tuple[StepLayer, ...] = ()  # all of them
     history: tuple[Mapping[str, Any], ...] = ()  # of the steps over the parent
     created: float = 0.0

@@ -8,6 +8,7 @@ An ordinary user gets files of his own without what would give rights to whoever
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -51,15 +52,19 @@ class _Target(Protocol):
 def export(
     engine: Engine, keys: Sequence[str], outputs: Sequence[Output], times: Times, interrupts: Interrupts
 ) -> None:
-    """Write the files of layers, from the bottom up, to each output. Raises StorageError, InterruptedByError."""
-    for output in outputs:
-        target = _target(engine, output, times)
-        try:
+    """Write the files of layers, from the bottom up, to each output: to all of them, or to none that can be taken back.
+
+    Raises StorageError, InterruptedByError.
+    """
+    with ExitStack() as stack:
+        targets = []
+        for output in outputs:
+            targets.append(_target(engine, output, times, interrupts))
+            stack.callback(targets[-1].discard)
             with engine.store.staging() as mounted:
-                _written(engine, keys, mounted.path, target, interrupts)
+                _written(engine, keys, mounted.path, targets[-1], interrupts)
+        for target in targets:
             target.finish()
-        finally:
-            target.discard()
 
 
 def _written(engine: Engine, keys: Sequence[str], mounted: str, target: _Target, interrupts: Interrupts) -> None:
@@ -79,11 +84,12 @@ def _written(engine: Engine, keys: Sequence[str], mounted: str, target: _Target,
         work.kill()
 
 
-def _target(engine: Engine, output: Output, times: Times) -> _Target:
+def _target(engine: Engine, output: Output, times: Times, interrupts: Interrupts) -> _Target:
     rootless = engine.config.rootless
     if output.kind == "tar":
         exact = FileTimes(times.made, exact=True) if times.made is not None else None
-        sink = StreamOutput(1, "stdout") if output.to_stdout else file_output(output.dest, engine.store)
+        with interrupts.waiting():  # for whoever reads a fifo
+            sink = StreamOutput(1, "stdout") if output.to_stdout else file_output(output.dest, engine.store)
         return _Tar(sink, WriteOptions(times=exact, stripped=rootless))
     own = (os.geteuid(), os.getegid())
     policy = Policy(
@@ -91,6 +97,7 @@ def _target(engine: Engine, output: Output, times: Times) -> _Target:
         to_host=rootless,
         stripped=rootless,
         overwrite=True,
+        merged=True,
         time=times.made,
     )
     return _Directory(output.dest, policy, engine.store)
@@ -132,14 +139,17 @@ class _Directory:
         work = self._path
         if not os.path.lexists(work):
             parent, name = os.path.split(work)
-            os.makedirs(parent, 0o700, exist_ok=True)
+            _make_directories(parent)
             self._unfinished = Unfinished(parent, name, store)
             work = self._unfinished.path
             os.mkdir(work, 0o700)
         return os.open(work, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def write(self, root: int) -> None:
-        Copier(self._policy, self._fd).copy_contents(root)
+        try:
+            Copier(self._policy, self._fd).copy_contents(root)
+        except OSError as error:
+            raise translated(error, f"write files to {self._path}") from error
 
     def finish(self) -> None:
         if self._unfinished is not None:
@@ -156,3 +166,15 @@ class _Directory:
             remove_tree(self._unfinished.path)
             self._unfinished.forget()
             self._unfinished = None
+
+
+def _make_directories(path: str) -> None:
+    """Make a directory and those above it that are missing, for their owner alone."""
+    missing = []
+    while not os.path.lexists(path):
+        missing.append(path)
+        path = os.path.dirname(path)
+    if not os.path.isdir(path):
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
+    for one in reversed(missing):
+        os.mkdir(one, 0o700)

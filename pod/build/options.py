@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from pod.build.outcome import Outcome
 from pod.build.registry_cache import Repositories
 from pod.build.times import Times
 
@@ -70,13 +71,13 @@ class BuildOptions:
     squash_all: bool = False
     cache: bool = True
     cache_since: float = 0.0
+    begin: Callable[[Platform], None] = lambda platform: None  # called when the build for a platform begins
+    check: Callable[[int], None] = lambda platforms: None  # says what makes no sense of a number of platforms
     outputs: tuple[Output, ...] = ()
     repositories: Repositories = field(default_factory=Repositories)  # further caches, in registries
     times: Times = field(default_factory=Times)
     jobs: int = 0  # 0: as many stages as there are
-    labels: tuple[tuple[str, str], ...] = ()
-    annotations: Mapping[str, str] = field(default_factory=dict)
+    outcome: Outcome = field(default_factory=Outcome)
     environment: tuple[tuple[str, str], ...] = ()
-    no_environment: tuple[str, ...] = ()
     # What else is said of the containers of RUN, for the keys of their results.
     surroundings: tuple[tuple[str, str], ...] = ()

@@ -16,6 +16,7 @@ from pod.errors import PodError
 from pod.images.lists import member_of
 from storage import database, images, lists
 from storage.errors import StorageError
+from storage.platform import host
 
 if TYPE_CHECKING:
     from pod.build.options import BuildOptions
@@ -50,11 +51,13 @@ def build(engine: Engine, options: BuildOptions, watcher: Watcher) -> Made:
     platforms = options.platforms
     if options.all_platforms:
         platforms = _of_bases(options)
+    options.check(len(platforms))
     keeper = f"{holding.owner()} list"
     options = replace(options, keeper=keeper)
     try:
         if len(platforms) < 2:
             one = replace(options, platform=platforms[0] if platforms else options.platform)
+            options.begin(one.platform or host())
             made = [building.build(engine, one, watcher)]
             names = []
         else:
@@ -69,6 +72,7 @@ def build(engine: Engine, options: BuildOptions, watcher: Watcher) -> Made:
 
 def _one(engine: Engine, options: BuildOptions, platform: Platform, watcher: Watcher) -> Image:
     outputs = tuple(output.of(str(platform)) for output in options.outputs)
+    options.begin(platform)
     one = replace(options, platform=platform, shown_platform=str(platform), names=(), outputs=outputs)
     image = building.build(engine, one, watcher)
     watcher.committed(image, one)

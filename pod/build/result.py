@@ -7,7 +7,7 @@ import json
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from runtime.moments import from_seconds, shortest
+from pod.build.times import moment
 from storage import images
 from storage.committer import Added, Draft, config_of, new_image
 from storage.errors import ImageNotFoundError
@@ -23,11 +23,6 @@ if TYPE_CHECKING:
     from storage.store import Store
 
 _ATTEMPTS = 5
-
-
-def moment(seconds: float) -> str:
-    """Return a time as the documents have it."""
-    return shortest(from_seconds(seconds))
 
 
 def identity(store: Store, state: State, options: BuildOptions) -> str:
@@ -66,7 +61,8 @@ def _draft(state: State, parent: Image | None, options: BuildOptions) -> Draft:
         **_platform(state, options),
         "config": {key: value for key, value in state.config.items() if value},
     }
-    return Draft(document, state.created, options.format, dict(options.annotations) or None)
+    annotations = options.outcome.annotations_of(state) if options.format == "oci" else None
+    return Draft(document, state.created, options.format, annotations, history=options.outcome.history)
 
 
 def _platform(state: State, options: BuildOptions) -> dict[str, Any]:

@@ -106,7 +106,7 @@ def _insert(engine: Engine, options: CreateOptions) -> Container:
             from pod.networks import leases
 
             leases.attach(engine, container.id, options.networks)
-    container.name = container_id[:12]  # for its /etc/hosts
+    container.name = options.hostname or container_id[:12]  # for its /etc/hosts
     return container
 
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pod.build.evaluation import StepLayer
-from pod.build.result import moment
 from pod.build.snapshots import seen
+from pod.build.times import moment
 from pod.containers.rootfs.overlay import enter_mount_namespace, mount_overlay
 from storage.keeping import options_for
 from storage.layers.unpacking import UnpackOptions

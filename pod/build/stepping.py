@@ -7,11 +7,12 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from pod.build import copying, entitlements, evaluation, keys, mounts, result, running, workdir
+from pod.build import copying, entitlements, evaluation, keys, mounts, outcome, result, running, workdir
 from pod.build.evaluation import State, StepLayer
 from pod.build.language import instructions as language
 from pod.build.language.parser import parse_trigger
 from pod.build.scheduling import Needs, settled
+from pod.build.times import moment
 from pod.build.watching import StepPlace
 from pod.errors import PodError, report
 from runtime.errors import NotExecutableError, OCIRuntimeError
@@ -66,6 +67,7 @@ class StageBuild:
         self._instructions = node.stage.instructions
         self._triggers = 0  # how many of them are the image's
         self._open: Snapshot | None = None  # where all steps are to be one layer
+        self._cached = False  # nothing had to be done for this step
         self._last = 0  # the place in the history of the last step in it
 
     def run(self) -> Generator[int | Needs, None, State]:
@@ -76,7 +78,7 @@ class StageBuild:
         except Exception:
             self.build.watcher.failed(self._place)
             raise
-        state = self._fire(state)
+        state = self._with_labels(self._fire(state))
         self._end(state)
         try:
             for number, written in enumerate(self._instructions, 2):
@@ -88,6 +90,8 @@ class StageBuild:
         finally:
             if self._open is not None:
                 self._open.discard()
+        if self.node.stage.index != self.build.wanted:
+            state = outcome.with_labels(state, dict(self.build.options.outcome.layer_labels))
         return state
 
     def _begin(self, number: int, instruction: Instruction) -> None:
@@ -106,10 +110,18 @@ class StageBuild:
             build.is_parallel,
         )
         build.places[stage.index] = self._place
+        self._cached = False
         build.watcher.begin(self._place)
 
     def _end(self, state: State) -> None:
-        self.build.watcher.end(self._place, result.identity(self.build.engine.store, state, self.build.options))
+        identity = self._identity(state)
+        if self._cached:
+            self.build.watcher.cached(self._place, identity)
+        self.build.watcher.end(self._place, identity)
+
+    def _identity(self, state: State) -> str:
+        """Return the ID that an image of a state would have."""
+        return result.identity(self.build.engine.store, state, self.build.options)
 
     def _fire(self, state: State) -> State:
         """Put the triggers of the image or stage below (ONBUILD) before the stage's own instructions."""
@@ -136,6 +148,15 @@ class StageBuild:
         """Let a stage begin with what the command line says of all its steps."""
         key = keys.with_times(state.key, self.build.options.times)
         return self._with_environment(replace(state, key=key, created=self.times.of(state.created)))
+
+    def _with_labels(self, state: State) -> State:
+        """Let a stage begin without labels that it is not to inherit, and with those that --stage-labels gives it."""
+        asked, node = self.build.options.outcome, self.node
+        state = replace(state, config=asked.inherited(state.config))
+        if not asked.stage_labels or not self._instructions:
+            return state
+        base = node.image if node.base is None else self._identity(self.build.state_of(node.base))
+        return outcome.with_labels(state, outcome.of_stage(node.stage, base), over=True)
 
     def _with_environment(self, state: State) -> State:
         """Let a stage begin with the variables of --env; ENV may change them (podman-build(1))."""
@@ -175,9 +196,8 @@ class StageBuild:
         """Take an ARG: of the image only its history tells of it, and of what follows only the key of RUN."""
         values = self.build.declared(argument, state.variables, self.build.known)
         step = self._setting(state, keys.of_setting(state, argument, format=self.build.options.format))
-        return replace(
-            state, arguments={**state.arguments, **values}, history=(*state.history, self._nothing(step, argument))
-        )
+        after = replace(state, arguments={**state.arguments, **values})
+        return replace(after, history=(*state.history, self._nothing(after, step, argument.text)))
 
     def _set(self, state: State, instruction: Instruction) -> State:
         """Take a step that changes no file."""
@@ -186,7 +206,7 @@ class StageBuild:
         step = self._setting(state, key)
         self._note(instruction, docker=docker)
         after = evaluation.apply(state, instruction, docker=docker)
-        history = (*state.history, self._nothing(step, instruction))
+        history = (*state.history, self._nothing(after, step, instruction.text))
         return replace(after, key=key, created=self.times.of(step.made), history=history)
 
     def _setting(self, state: State, key: str) -> Step:
@@ -199,9 +219,9 @@ class StageBuild:
                 self.build.keep(step)
         return step
 
-    def _nothing(self, step: Step, instruction: Instruction) -> dict[str, Any]:
+    def _nothing(self, after: State, step: Step, text: str) -> dict[str, Any]:
         """Return what the history says of a step that changes no file."""
-        return self._entry(step, f"/bin/sh -c #(nop) {instruction.text}") | {"empty_layer": True}
+        return self._entry(after, step, f"/bin/sh -c #(nop) {text}") | {"empty_layer": True}
 
     def _note(self, instruction: Instruction, *, docker: bool) -> None:
         """Warn of what the format of the image has no place for, in podman's words."""
@@ -329,11 +349,11 @@ class StageBuild:
         if step is None:
             step = yield from self._done(state, key, asked.make)
         else:
-            build.watcher.cached(self._place, key)
+            self._cached = True
         if key != asked.key and step.layer:
             build.keep(replace(step, key=asked.key))
         layer = StepLayer(step.diff_id, step.layer, step.size, "" if step.layer else key)
-        history = (*state.history, self._entry(step, asked.told(step.diff_id)))
+        history = (*state.history, self._entry(state, step, asked.told(step.diff_id)))
         made = self.times.of(step.made)
         after = keys.after(state, step.diff_id)
         return replace(state, key=after, created=made, layers=(*state.layers, layer), history=history)
@@ -372,7 +392,7 @@ class StageBuild:
             self._open = self.build.snapshot(state)
         yield from asked.make(self._open)
         made, key = self.times.of(time.time()), asked.key
-        entry = self._entry(Step(key, "", "", 0, made, made), asked.told(key)) | {"empty_layer": True}
+        entry = self._entry(state, Step(key, "", "", 0, made, made), asked.told(key)) | {"empty_layer": True}
         self._last = len(state.history)
         return replace(state, key=key, created=made, history=(*state.history, entry))
 
@@ -390,8 +410,14 @@ class StageBuild:
             history=tuple(history),
         )
 
-    def _entry(self, step: Step, text: str) -> dict[str, Any]:
-        return {"created": result.moment(self.times.of(step.made)), "created_by": text}
+    def _entry(self, state: State, step: Step, text: str) -> dict[str, Any]:
+        """Return what the history says of a step; the first one over an image tells which that is."""
+        entry = {"created": moment(self.times.of(step.made)), "created_by": text}
+        if state.author:
+            entry["author"] = state.author
+        if state.base and not state.history:
+            entry["comment"] = f"FROM {state.base}"
+        return entry
 
 
 def _foreign(state: State) -> str:

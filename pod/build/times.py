@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pod.errors import PodError
+from runtime.moments import from_seconds, shortest
 from storage.layers.write import FileTimes
 
 if TYPE_CHECKING:
@@ -36,24 +37,33 @@ class Times:
         return "exact" if self.files.exact else "latest", self.files.latest
 
 
-def times_of(timestamp: str, epoch: str, *, rewrite: bool, arguments: Mapping[str, str]) -> Times:
-    """Return what is asked for; of no --source-date-epoch the ARG of that name tells. Raises PodError."""
-    epoch = epoch or arguments.get(EPOCH, "")
-    if timestamp and epoch:
+def moment(seconds: float) -> str:
+    """Return a time as the documents have it."""
+    return shortest(from_seconds(seconds))
+
+
+def times_of(timestamp: str | None, epoch: str | None, *, rewrite: bool, arguments: Mapping[str, str]) -> Times:
+    """Return what is asked for (None: nothing); without --source-date-epoch the ARG of that name tells.
+
+    Raises PodError.
+    """
+    if epoch is None:
+        epoch = arguments.get(EPOCH) or None
+    if timestamp is not None and epoch is not None:
         raise PodError(
             "timestamp and source-date-epoch would be ambiguous if allowed together",
             hint=f"leave one out; {EPOCH} of the environment counts as --source-date-epoch",
         )
-    if timestamp:
+    if timestamp is not None:
         seconds = _seconds(timestamp, "timestamp")
         return Times(seconds, FileTimes(seconds, exact=True))
-    if not epoch:
+    if epoch is None:
         return Times()
     seconds = _seconds(epoch, "source-date-epoch")
     return Times(seconds, FileTimes(seconds) if rewrite else None)
 
 
-def with_epoch(arguments: Mapping[str, str], epoch: str) -> dict[str, str]:
+def with_epoch(arguments: Mapping[str, str], epoch: str | None) -> dict[str, str]:
     """Return the values that ARGs get, among them that of the epoch unless it has one."""
     return {EPOCH: epoch, **arguments} if epoch else dict(arguments)
 

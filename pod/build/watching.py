@@ -37,7 +37,7 @@ class Watcher(Protocol):
         """Show that a step begins."""
 
     def cached(self, place: StepPlace, identity: str) -> None:
-        """Show that a step's result is known already."""
+        """Show that a step's result is known already, before its end."""
 
     def output(self, place: StepPlace, stream: int, data: bytes) -> None:
         """Show what the program of a step says, on stream 1 or 2."""

@@ -37,10 +37,11 @@ def main(
             help="Set the os/arch[/variant] of the image, or of several (a,b, repeated)",
         ),
     ] = None,
-    iidfile: Annotated[str, Option("--iidfile", metavar="file", help="File to write the image ID to")] = "",
     **flags: Any,
 ) -> None:
     """Build an image using instructions from Containerfiles."""
+    from dataclasses import replace
+
     from pod.build.platforms import build
     from pod.cli import global_options
     from pod.cli.building import Asked, options_of
@@ -55,17 +56,17 @@ def main(
     asked.quiet |= asked.outcome.to_stdout
     asked.files, asked.context, asked.platforms = file or [], context, platform or []
     engine = open_engine(write=True)
-    with (
-        options_of(engine, asked) as options,
-        shown(options.containerfile, asked.progress, quiet=asked.quiet) as watcher,
-    ):
-        made = build(engine, options, watcher)
-        if len(made.images) == 1:
-            watcher.committed(made.images[0], options)
-        else:
-            watcher.tagged(options.names)
-    if iidfile:
-        with open(iidfile, "w", encoding="ascii") as written:
-            written.write(f"sha256:{made.id}")
-    if not asked.outcome.to_stdout:
-        print(made.id)
+    log = asked.outcome.log
+    with log:
+        with (
+            options_of(engine, asked) as options,
+            shown(options.containerfile, asked.progress, quiet=asked.quiet) as watcher,
+        ):
+            made = build(engine, replace(options, begin=log.begin, check=asked.outcome.files.check), watcher)
+            if len(made.images) == 1:
+                watcher.committed(made.images[0], options)
+            else:
+                watcher.tagged(options.names)
+        if not asked.outcome.to_stdout:
+            print(made.id)
+    asked.outcome.files.write(made, asked.names)

@@ -115,10 +115,8 @@ def options_of(engine: Engine, asked: Asked) -> Iterator[BuildOptions]:
             squash_all=asked.squash_all,
             cache=asked.cache,
             jobs=asked.jobs,
-            labels=tuple(values.parse_pair(text, "label") for text in asked.labels),
-            annotations=dict(values.parse_pair(text, "annotation") for text in asked.annotations),
+            outcome=asked.outcome.settled(asked.labels, asked.annotations, asked.no_environment),
             environment=tuple(values.parse_env(asked.environment, environ.variables()).items()),
-            no_environment=tuple(asked.no_environment),
             surroundings=_surroundings(asked),
         )
 

@@ -9,6 +9,8 @@ import stat
 import subprocess
 import tarfile
 
+import pytest
+
 from tests.fixtures.command import Pod
 from tests.integration.test_build import build, context, inspect
 
@@ -109,19 +111,67 @@ def test_what_fails_leaves_nothing(box: Pod, busybox: str) -> None:
     assert failed.stderr.startswith('Error: invalid type "oci" selected for build output options')
 
 
+def beside(box: Pod) -> list[str]:
+    """Return what there is of an output `new` in the user's home, finished or not."""
+    return [name for name in os.listdir(box.home) if "new" in name]
+
+
 def test_a_signal_while_files_are_written(box: Pod, busybox: str) -> None:
     """Nothing is under the names that were said, nor beside them, and there is no image."""
     directory = context(box, f"FROM {busybox}\nCOPY large /\n")
     with open(f"{directory}/large", "wb") as file:
         file.truncate(1 << 30)
-    # The tar is not read, so the command waits at it when the signal comes.
-    flags = ("-o", "-", "-o", f"{box.home}/new", "-t", "made")
     box.run("build", "--network", "none", directory)
-    command = box.start("build", "--network", "none", *flags, directory, stderr=subprocess.DEVNULL)
+    # The directory has been written when the command waits for whoever reads the tar.
+    flags = ("-o", f"{box.home}/new", "-o", "-", "-t", "made")
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        command = box.start("build", "--network", "none", *flags, directory, stderr=subprocess.DEVNULL)
+        assert command.stdout is not None
+        assert command.stdout.read(1)
+        assert len(beside(box)) == 1
+        command.send_signal(number)
+        command.stdout.close()
+        assert command.wait(timeout=60) != 0
+        assert box.run("image", "exists", "made", check=False).code == 1
+        if number == signal.SIGKILL:
+            box.run("build", "--network", "none", directory)  # removes what that one could not
+        assert beside(box) == []
+
+
+def test_a_signal_while_nobody_reads_a_fifo(box: Pod, busybox: str) -> None:
+    path = f"{box.home}/fifo"
+    os.mkfifo(path)
+    os.chown(path, box.user.uid, box.user.gid)
+    directory = context(box, f"FROM {busybox}\n")
+    command = box.start("build", "--network", "none", "-o", f"type=tar,dest={path}", directory)
     assert command.stdout is not None
-    assert command.stdout.read(1)
+    assert command.stdout.readline().startswith(b"STEP 1/1")
     command.send_signal(signal.SIGTERM)
-    command.stdout.close()
-    assert command.wait(timeout=60) != 0
-    assert box.run("image", "exists", "made", check=False).code == 1
-    assert [name for name in os.listdir(box.home) if "new" in name] == []
+    command.communicate(timeout=60)
+    assert command.returncode == 128 + signal.SIGTERM
+
+
+def test_a_directory_that_is_full(box: Pod, busybox: str) -> None:
+    """The message names the place; what could be taken back of other outputs is."""
+    if box.rootless:
+        pytest.skip("mounts a small file system")
+    small = f"{box.home}/small"
+    os.mkdir(small)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=100k", "none", small], check=True)
+    try:
+        failed = build(box, f"FROM {busybox}\n", "-o", f"{box.home}/new", "-o", f"{small}/x", check=False)
+    finally:
+        subprocess.run(["umount", small], check=True)
+    assert failed.code == 125
+    assert failed.stderr.startswith(f"Error: write files to {small}/x: no space left on device")
+    assert beside(box) == []
+
+
+def test_directories_that_are_there(box: Pod, busybox: str) -> None:
+    os.makedirs(f"{box.home}/new/d", 0o777)
+    for path in ("new", "new/d"):
+        os.chown(f"{box.home}/{path}", box.user.uid, box.user.gid)
+    build(box, TEXT.format(base=busybox), "--timestamp", "77", "-o", f"{box.home}/new", "-o", f"{box.home}/a/b/c")
+    there = os.stat(f"{box.home}/new/d")
+    assert (stat.S_IMODE(there.st_mode), there.st_mtime) == (0o750, 77)
+    assert stat.S_IMODE(os.stat(f"{box.home}/a").st_mode) == 0o700

@@ -24,7 +24,8 @@ def containerfile(busybox: str) -> str:
     return f"""\
 FROM {busybox} AS first
 ARG SOURCE_DATE_EPOCH
-RUN mkdir -p /made/d && echo "$SOURCE_DATE_EPOCH" > /made/d/epoch && ln /made/d/epoch /made/link && hostname > /made/h
+RUN mkdir -p /made/d && echo "$SOURCE_DATE_EPOCH" > /made/d/epoch && ln /made/d/epoch /made/link \
+ && hostname > /made/h && cp /etc/hosts /made/hosts
 FROM {busybox}
 COPY . /context/
 COPY --from=first /made /made
@@ -37,7 +38,7 @@ CMD ["sh"]
 
 
 @pytest.fixture
-def other(box: Pod) -> Iterator[Pod]:
+def other(box: Pod, busybox: str) -> Iterator[Pod]:
     """A second store of the same user, with the same small image, and its own directory of contexts."""
     directory = os.path.join(box.directory, "other")
     os.mkdir(directory)
@@ -46,9 +47,7 @@ def other(box: Pod) -> Iterator[Pod]:
     assert options != box.options
     shutil.copytree(f"{box.home}", f"{directory}/home", symlinks=True, ignore=shutil.ignore_patterns("*"))
     second = replace(box, directory=directory, options=options)
-    names = json.loads(box.run("images", "--format", "json").out)
-    box.run("save", "--quiet", "--format", "oci-archive", "-o", f"{directory}/base.tar", names[0]["Names"][0])
-    second.run("load", "--quiet", "-i", f"{directory}/base.tar")
+    second.run("pull", "--quiet", busybox)
     yield second
     second.remove_containers()
 

@@ -81,7 +81,15 @@ FLAGS = {
         " --allow --cdi-config-dir --compat-volumes --hooks-dir --isolation --mount --runtime --runtime-flag --stdin"
         " --userns --userns-gid-map --userns-gid-map-group --userns-uid-map --userns-uid-map-user "
     ),
-    "outcome": (" --output -o --rewrite-timestamp --source-date-epoch --timestamp "),
+    "outcome": (
+        " --compress --created-annotation --cw --disable-compression --identity-label --iidfile"
+        " --iidfile-raw --inherit-annotations --inherit-labels --layer-label --logfile --logsplit"
+        " --metadata-file --omit-history --output --raw-iidfile --rewrite-timestamp --save-stages --sbom"
+        " --sbom-image-output --sbom-image-purl-output --sbom-merge-strategy --sbom-output"
+        " --sbom-purl-output --sbom-scanner-command --sbom-scanner-image --sign-by --source-date-epoch"
+        " --stage-labels --timestamp --unsetannotation --unsetlabel -D -o"
+        " "
+    ),
     "accepted": (
         " --blob-cache --load --log-rusage --pull-always --pull-never --rusage-logfile --skip-unused-stages"
         " --source-policy-file "

@@ -36,7 +36,7 @@ class Policy:
     rights to whoever executes a file: set-user-ID and set-group-ID of another's file, capabilities. With `overwrite`
     a directory may give way to something else, and the reverse. `lenient`: owners that cannot be had are not.
     `stripped`: nothing gives such rights, whosever it is, and there are no extended attributes. `time`, in seconds
-    since 1970, is that of all files.
+    since 1970, is that of all files. `merged`: a directory that is there gets the attributes of the one that is copied.
     """
 
     owner: Callable[[int, int], tuple[int, int]]
@@ -45,6 +45,7 @@ class Policy:
     lenient: bool = False
     stripped: bool = False
     time: int | None = None
+    merged: bool = False
 
 
 @dataclass
@@ -175,7 +176,7 @@ class Copier:
             os.close(reading)
             raise
         self._made.add(_key(os.fstat(target)))
-        attributes = Attributes.of(source, found) if made else None
+        attributes = Attributes.of(source, found) if made or self.policy.merged else None
         return _Level(reading, target, names, f"{path}{name}/", attributes)
 
     def make_directory(self, parent: int, name: str) -> bool:
