@@ -197,7 +197,8 @@ class StageBuild:
         values = self.build.declared(argument, state.variables, self.build.known)
         step = self._setting(state, keys.of_setting(state, argument, format=self.build.options.format))
         after = replace(state, arguments={**state.arguments, **values})
-        return replace(after, history=(*state.history, self._nothing(after, step, argument.text)))
+        names = " ".join(sorted(after.arguments))  # of all that have a value, as podman tells them
+        return replace(after, history=(*state.history, self._nothing(after, step, f"ARG {names}")))
 
     def _set(self, state: State, instruction: Instruction) -> State:
         """Take a step that changes no file."""

@@ -58,7 +58,7 @@ def test_the_history_tells_of_arguments(box: Pod, busybox: str) -> None:
     assert first.stdout.splitlines()[2].startswith("--> ")
     history = inspect(box, "x")["History"][-2:]
     assert [bool(entry.get("empty_layer")) for entry in history] == [True, False]
-    assert "ARG ONE=1" in history[0]["created_by"]
+    assert "ARG ONE" in history[0]["created_by"]
     assert build(box, text, "-t", "x").stdout.splitlines()[-1] == first.stdout.splitlines()[-1]
 
 
