@@ -213,6 +213,7 @@ class StageBuild:
     def _setting(self, state: State, key: str) -> Step:
         """Return when a step that changes no file was first taken."""
         step = self.build.known_step(key)
+        self._cached = step is not None
         if step is None:
             made = self.build.made_now(state)
             step = Step(key, "", "", 0, made, time.time())

@@ -108,7 +108,7 @@ def test_a_build_again_changes_nothing(box: Pod, busybox: str) -> None:
     first = build(box, text, "-t", "one", files={"a": "1"})
     second = build(box, text, "-t", "two", files={"a": "1"})
     assert first.stdout.splitlines()[-1] == second.stdout.splitlines()[-1]
-    assert second.stdout.count("--> Using cache") == 2
+    assert second.stdout.count("--> Using cache") == 3
     third = build(box, text, files={"a": "2"})
     assert "Using cache" not in third.stdout
     assert build(box, text, "--no-cache", files={"a": "2"}).stdout.count("Using cache") == 0

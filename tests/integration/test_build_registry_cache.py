@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -54,9 +55,20 @@ def fake() -> Iterator[FakeRegistry]:
         yield running
 
 
+def known(text: str) -> int:
+    """Return how many steps that change files were known."""
+    count, steps = 0, {}
+    for line in text.splitlines():
+        mark = line.partition("]")[0]
+        if "STEP" in line:
+            steps[mark] = line
+        count += "--> Using cache" in line and re.search(": (RUN|COPY|ADD) ", steps[mark]) is not None
+    return count
+
+
 def ran(text: str) -> int:
     """Return how many steps that change files were done."""
-    return STEPS - text.count("--> Using cache")
+    return STEPS - known(text)
 
 
 def layers(fake: FakeRegistry) -> dict[str, Any]:
@@ -101,7 +113,7 @@ def test_only_layers_that_are_needed_are_fetched(box: Pod, other: Pod, busybox: 
     # A step that is new needs that stage as well.
     fake.requests.clear()
     more = text.replace("LABEL a=b", "RUN --mount=from=tool,target=/tool cp /tool/random /more")
-    assert build(other, more, "--cache-from", cache, "-t", "more", files=FILES).stdout.count("Using cache") == STEPS
+    assert known(build(other, more, "--cache-from", cache, "-t", "more", files=FILES).stdout) == STEPS
     assert len(fetched(fake)) == 2
     run(other, "more", "cmp", "/more", "/made/file")
 
