@@ -15,7 +15,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from pod import events
-from pod.build import entitlements, evaluation, exporting, holding, keys, outcome, result, running, squashing
+from pod.build import archiving, entitlements, evaluation, exporting, holding, keys, outcome, result, running, squashing
 from pod.build.basis import full_name
 from pod.build.context.known import KnownDigests
 from pod.build.evaluation import State, StepLayer
@@ -60,7 +60,9 @@ def build(engine: Engine, options: BuildOptions, watcher: Watcher) -> Image:
     interrupts = Interrupts()
     made = Build(engine, options, watcher, interrupts)
     try:
-        image = _publish(made, [images.tag_name(name) for name in options.names])
+        names = [images.tag_name(name) for name in options.names]
+        image = _publish(made, names)
+        archiving.archive(engine.store, image, names, options.outputs)
         with interrupts, engine.store.publishing():
             made.push_steps()
     finally:

@@ -59,6 +59,8 @@ def export(
     with ExitStack() as stack:
         targets = []
         for output in outputs:
+            if output.kind == "oci":
+                continue  # The image's, once it is there (archiving.py).
             targets.append(_target(engine, output, times, interrupts))
             stack.callback(targets[-1].discard)
             with engine.store.staging() as mounted:

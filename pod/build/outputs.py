@@ -1,4 +1,4 @@
-"""What --output says: where the files of the image go besides the store. Pure. Source: buildah-build(1)."""
+"""What --output says: where an image goes besides the store. Pure. Source: buildah-build(1), docker-buildx-build(1)."""
 
 from __future__ import annotations
 
@@ -6,23 +6,31 @@ from dataclasses import dataclass
 
 from pod.errors import PodError
 
-_HINT = "type=local,dest=DIRECTORY, type=tar,dest=FILE, a directory alone, or - for a tar on stdout"
+_HINT = "type=local,dest=DIRECTORY, type=tar|oci,dest=FILE, a directory alone, or - for a tar on stdout"
 
 
 @dataclass(frozen=True)
 class Output:
-    """Where files go: `kind` is local (a directory) or tar; a tar without `dest` goes to stdout."""
+    """Where an image goes: its files to a directory (local) or a tar, or itself to an OCI archive (oci).
+
+    What is no directory and has no `dest` goes to stdout.
+    """
 
     kind: str
     dest: str
 
     @property
     def to_stdout(self) -> bool:
-        """Whether it is the tar on stdout."""
+        """Whether it is an archive on stdout."""
         return not self.dest
 
     def of(self, platform: str) -> Output:
         """Return where the files of one of several platforms go: a directory in it, as with buildx. Raises PodError."""
+        if self.kind == "oci":
+            raise PodError(
+                "the archive has room for the image of one platform",
+                hint="--manifest LIST, then pod manifest push --all LIST oci-archive:FILE",
+            )
         if self.kind == "tar":
             raise PodError("a tar has room for the files of one platform", hint="-o type=local,dest=DIRECTORY")
         return Output(self.kind, f"{self.dest}/{platform.replace('/', '_')}")
@@ -42,7 +50,7 @@ def parse(text: str) -> Output:
         if name in said:
             raise PodError(f'duplicate "{name}" not supported', hint="--output may be repeated")
         said[name] = value
-    if said.get("type", "local") not in ("local", "tar"):
+    if said.get("type", "local") not in ("local", "tar", "oci"):
         raise PodError(f'invalid type "{said["type"]}" selected for build output options "{text}"', hint=_HINT)
     for name in ("type", "dest"):
         if not said.get(name):
@@ -55,7 +63,7 @@ def _output(kind: str, dest: str, text: str) -> Output:
         raise PodError(f'missing required key "dest" in build output option: "{text}"', hint=_HINT)
     if dest != "-":
         return Output(kind, dest)
-    if kind != "tar":
+    if kind == "local":
         raise PodError(
             f'invalid build output option "{text}", only "type=tar" can be used with "dest=-"', hint="-o ./-"
         )

@@ -82,6 +82,31 @@ def test_tars(box: Pod, busybox: str) -> None:
     assert entries["d/link"].linkname == "d/file"
 
 
+def test_an_oci_archive(box: Pod, busybox: str) -> None:
+    """It has the image that is in the store, under its name; a list of platforms has no room in it."""
+    path = f"{box.home}/image.tar"
+    text = TEXT.format(base=busybox)
+    made = box.start(
+        "build", "-q", "--network", "none", "-t", "made", "-o", f"type=oci,dest={path}", context(box, text)
+    )
+    out, error = made.communicate(timeout=60)
+    assert made.returncode == 0, error
+    identity = out.decode().strip()
+    box.run("rmi", "made")
+    loaded = box.run("load", "-i", path).stdout
+    assert "localhost/made:latest" in loaded
+    assert inspect(box, "made")["Id"] == identity
+    piped = box.start("build", "--network", "none", "-o", "type=oci,dest=-", context(box, text))
+    archive, error = piped.communicate(timeout=60)
+    assert piped.returncode == 0, error
+    with tarfile.open(fileobj=io.BytesIO(archive)) as opened:
+        assert {"oci-layout", "index.json"} <= set(opened.getnames())
+    several = ("--platform", "linux/amd64,linux/arm64", "-o", f"type=oci,dest={box.home}/x")
+    failed = build(box, "FROM scratch\nCOPY file /\n", *several, files={"file": ""}, check=False)
+    assert failed.stderr.startswith("Error: the archive has room for the image of one platform")
+    assert not os.path.exists(f"{box.home}/x")
+
+
 def test_times(box: Pod, busybox: str) -> None:
     new = f"{box.home}/new"
     build(box, TEXT.format(base=busybox), "--source-date-epoch", "99", "-o", new)
@@ -107,8 +132,8 @@ def test_what_fails_leaves_nothing(box: Pod, busybox: str) -> None:
     assert failed.code == 125
     assert failed.stderr.startswith("Error: failed while creating the destination path")
     assert box.run("image", "exists", "made", check=False).code == 1
-    failed = build(box, text, "-o", "type=oci,dest=x", check=False)
-    assert failed.stderr.startswith('Error: invalid type "oci" selected for build output options')
+    failed = build(box, text, "-o", "type=zip,dest=x", check=False)
+    assert failed.stderr.startswith('Error: invalid type "zip" selected for build output options')
 
 
 def beside(box: Pod) -> list[str]:

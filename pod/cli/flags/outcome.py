@@ -60,9 +60,7 @@ def declare(
     ] = False,
     output: Annotated[
         list[str] | None,
-        Option(
-            "--output", "-o", metavar="string", help="Write the image's files, too (type=local|tar,dest=path, or -)"
-        ),
+        Option("--output", "-o", metavar="string", help="Write the image, too (type=local|tar|oci,dest=path, or -)"),
     ] = None,
     rewrite_timestamp: Annotated[
         bool, Option("--rewrite-timestamp", help="Let no new file be later than --source-date-epoch")

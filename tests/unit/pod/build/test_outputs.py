@@ -13,9 +13,13 @@ def test_where_files_go() -> None:
     assert parse("dest=a.tar,type=tar") == Output("tar", "a.tar")
     assert parse("-") == parse("type=tar,dest=-") == Output("tar", "")
     assert parse("-").to_stdout
+    assert parse("type=oci,dest=a.tar") == Output("oci", "a.tar")
+    assert parse("type=oci,dest=-").to_stdout
     assert parse("dir").of("linux/arm/v7") == Output("local", "dir/linux_arm_v7")
     with pytest.raises(PodError, match="one platform"):
         parse("-").of("linux/amd64")
+    with pytest.raises(PodError, match="image of one platform"):
+        parse("type=oci,dest=a.tar").of("linux/amd64")
 
 
 @pytest.mark.parametrize(
@@ -24,7 +28,7 @@ def test_where_files_go() -> None:
         ("", 'missing required key "dest" in build output option: ""'),
         ("type=local", 'missing required key "dest" in build output option: "type=local"'),
         ("dest=x", 'missing required key "type" in build output option: "dest=x"'),
-        ("type=oci,dest=x", 'invalid type "oci" selected for build output options "type=oci,dest=x"'),
+        ("type=zip,dest=x", 'invalid type "zip" selected for build output options "type=zip,dest=x"'),
         ("type=local,x", 'invalid build output options "type=local,x", expected format key=value'),
         ("type=local,mode=1", 'unrecognized key "mode" in build output option: "type=local,mode=1"'),
         ("type=tar,type=tar", 'duplicate "type" not supported'),
