@@ -6,10 +6,11 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
+from storage.descending import DIRECTORY, open_below
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # One descriptor is open for each level; below this many, a directory is reached from the top anew.
 _DEPTH = 64
 
@@ -53,21 +54,10 @@ def _files(path: str) -> Iterator[os.stat_result]:
         while pending:
             names = pending.pop()
             try:
-                fd = _reach(path, names)
+                fd = open_below(os.open(path, DIRECTORY), names)
             except OSError:
                 continue
             yield from _below(fd, pending, names, _DEPTH)
-
-
-def _reach(path: str, names: tuple[str, ...]) -> int:
-    fd = os.open(path, _FLAGS)
-    for name in names:
-        try:
-            below = os.open(name, _FLAGS, dir_fd=fd)
-        finally:
-            os.close(fd)
-        fd = below
-    return fd
 
 
 def _below(fd: int, pending: list[tuple[str, ...]], names: tuple[str, ...], depth: int) -> Iterator[os.stat_result]:
@@ -79,7 +69,7 @@ def _below(fd: int, pending: list[tuple[str, ...]], names: tuple[str, ...], dept
                 if stat.S_ISREG(status.st_mode):
                     yield status
                 elif stat.S_ISDIR(status.st_mode) and depth:
-                    yield from _below(os.open(name, _FLAGS, dir_fd=fd), pending, (*names, name), depth - 1)
+                    yield from _below(os.open(name, DIRECTORY, dir_fd=fd), pending, (*names, name), depth - 1)
                 elif stat.S_ISDIR(status.st_mode):
                     pending.append((*names, name))
             except OSError:

@@ -9,6 +9,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from storage import syscalls
+from storage.descending import DIRECTORY, open_below
 from storage.layers.stream import write_all
 from storage.store import translated
 from storage.transports.outputs import cannot_create
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from storage.store import Store
-
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class FolderOutput:
@@ -41,9 +40,9 @@ class FolderOutput:
         self._root = self._new = -1
         self._unfinished = Unfinished(self.path if self._into else parent, base, store)
         try:
-            self._root = os.open(self.path if self._into else parent, _DIRECTORY)
+            self._root = os.open(self.path if self._into else parent, DIRECTORY)
             os.mkdir(self._unfinished.name, dir_fd=self._root)
-            self._new = os.open(self._unfinished.name, _DIRECTORY, dir_fd=self._root)
+            self._new = os.open(self._unfinished.name, DIRECTORY, dir_fd=self._root)
         except OSError as error:
             self.discard()
             raise cannot_create(path, error) from error
@@ -143,14 +142,7 @@ class FolderOutput:
 
 def _open_directory(root: int, name: str) -> int:
     """Open the directory that a file is in; a link on the way is refused."""
-    current = os.dup(root)
-    for part in name.split("/")[:-1]:
-        try:
-            below = os.open(part, _DIRECTORY, dir_fd=current)
-        finally:
-            os.close(current)
-        current = below
-    return current
+    return open_below(os.dup(root), name.split("/")[:-1])
 
 
 def _has(root: int, name: str, size: int) -> bool:
