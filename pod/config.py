@@ -39,6 +39,7 @@ class Config:
         "engine",
         "graphroot",
         "home",
+        "hooks_dirs",
         "image_stores",
         "layer_limit",
         "layers",
@@ -67,6 +68,7 @@ class Config:
         self.runtime = ""  # the OCI runtime of new containers, by name or path; empty for our own
         self.runtime_flags: list[str] = []
         self.cdi_spec_dirs: list[str] = []  # empty for the usual places
+        self.hooks_dirs: list[str] = []  # of OCI hooks; empty for the usual places
         self.cgroup_manager = ""  # systemd, cgroupfs, or whichever fits
 
     def container_dir(self, container_id: str) -> str:
@@ -112,6 +114,8 @@ def load(settings: Settings) -> Config:
     config.runtime = settings.runtime or config.engine.get("runtime") or ""
     config.runtime_flags = settings.runtime_flag or []
     config.cdi_spec_dirs = settings.cdi_spec_dir or config.engine.get("cdi_spec_dirs") or []
+    hooks_dirs = settings.hooks_dir or config.engine.get("hooks_dir") or []
+    config.hooks_dirs = [paths.absolute(directory) for directory in hooks_dirs]
     config.cgroup_manager = settings.cgroup_manager or config.engine.get("cgroup_manager") or ""
     return config
 

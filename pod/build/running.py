@@ -22,6 +22,7 @@ from storage.store import boot_id
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
 
+    from pod.build.evaluation import State
     from pod.build.mounts import Mounts
     from pod.build.snapshots import Snapshot
     from pod.containers.create import CreateOptions
@@ -40,17 +41,17 @@ def run(
     snapshot: Snapshot,
     options: CreateOptions,
     mounts: Mounts,
-    volumes: Sequence[str],
+    below: State,
     output: Callable[[int, bytes], None],
     warn: Callable[[str], None],
     left: list[Container],
 ) -> Generator[int, None, int]:
     """Run a program over a snapshot to its end and return its exit code; yields descriptors to wait for.
 
-    The places of the image's `volumes` are made if they are missing, as podman does. `output` gets the number of a
-    stream and what came from it, `warn` what is not as it was perhaps meant. Whatever ends this early ends the
-    program; nothing of it is left either way, but on a full disk: then the container is appended to `left`, for when
-    there is space. Raises OCIRuntimeError for what cannot be run.
+    `below` is what the step stands on; the places of its VOLUMEs are made if they are missing, as podman does.
+    `output` gets the number of a stream and what came from it, `warn` what is not as it was perhaps meant. Whatever
+    ends this early ends the program; nothing of it is left either way, but on a full disk: then the container is
+    appended to `left`, for when there is space. Raises OCIRuntimeError for what cannot be run.
     """
     container = _insert(engine, options)
     for warning in options.warnings:
@@ -58,7 +59,7 @@ def run(
     try:
 
         def make_plan(engine: Engine, container: Container, preserve: tuple[int, ...]) -> Plan:
-            return _StepPlan(engine, container, preserve, snapshot, mounts, volumes)
+            return _StepPlan(engine, container, preserve, snapshot, mounts, below)
 
         link = launch.launch(engine, container, make_plan=make_plan).link
         try:
@@ -127,15 +128,19 @@ class _StepPlan(Plan):
         preserve: tuple[int, ...],
         snapshot: Snapshot,
         mounts: Mounts,
-        volumes: Sequence[str],
+        below: State,
     ) -> None:
         self._snapshot = snapshot
         self._mounts = mounts
-        self._volumes = volumes
+        self._volumes = tuple(below.config.get("Volumes") or ())
+        self._annotations = below.annotations
         super().__init__(engine, container, preserve)
         names, process = tuple(f"{name}=" for name in mounts.env), self.spec["process"]
         process["env"] = [item for item in process["env"] if not item.startswith(names)]
         self.secret_variables = mounts.env
+
+    def _seen_by_hooks(self) -> tuple[Mapping[str, str], bool]:
+        return self._annotations, bool(self.config["mounts"] or self._mounts.attached or self._volumes)
 
     def _overlay(self) -> rootfs.Overlay:
         below = [self._stubs] if self._mounts.attached else []

@@ -279,12 +279,11 @@ class StageBuild:
             options = build.run_options(state, instruction, words)
             gathered.prepare()
             yield from gathered.caches.take()
-            volumes = tuple(state.config.get("Volumes") or ())
             if workdir.is_hidden(state.workdir, (one.target for one in gathered.attached)):
                 yield from settled(workdir.fork_making(snapshot, state.workdir, options.user or ""))
             try:
                 code = yield from running.run(
-                    build.engine, snapshot, options, gathered, volumes, output, build.warn, build.left
+                    build.engine, snapshot, options, gathered, state, output, build.warn, build.left
                 )
             except NotExecutableError as error:
                 raise PodError(str(error), hint=_foreign(state) or error.hint, code=126) from error

@@ -17,13 +17,14 @@ from pod.build.options import BuildOptions, Place
 from pod.build.times import with_epoch
 from pod.cli import base_images, containerfiles, flags, step_caches
 from pod.cli.outcome import AskedOutcome
+from pod.containers import hooks
 from pod.containers.create import CreateOptions
 from pod.errors import PodError
 from pod.times import parse_duration
 from storage import gc
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from pod.build.language.instructions import Mount
     from pod.engine import Engine
@@ -117,7 +118,7 @@ def options_of(engine: Engine, asked: Asked) -> Iterator[BuildOptions]:
             jobs=asked.jobs,
             outcome=asked.outcome.settled(asked.labels, asked.annotations, asked.no_environment),
             environment=tuple(values.parse_env(asked.environment, environ.variables()).items()),
-            surroundings=_surroundings(asked),
+            surroundings=_surroundings(asked, engine.config.hooks_dirs),
         )
 
 
@@ -205,9 +206,14 @@ def _preparation(asked: Asked) -> Callable[[CreateOptions], None]:
     return prepare
 
 
-def _surroundings(asked: Asked) -> tuple[tuple[str, str], ...]:
-    """Return what the flags say of the containers of RUN: a step's result under others may be another."""
+def _surroundings(asked: Asked, hooks_dirs: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Return what the flags say of the containers of RUN: a step's result under others may be another.
+
+    Raises PodError for hooks that are none.
+    """
     said = {**asked.run_flags, "isolation": _isolation(asked), "compat_volumes": asked.compatible_volumes}
+    if hooks_dirs:
+        said["hooks"] = [vars(hook) for hook in hooks.read(hooks_dirs)]
     if asked.reads_stdin:
         said["stdin"] = os.urandom(32).hex()  # nobody knows what will come from it
     return tuple((name, json.dumps(value)) for name, value in sorted(said.items()))

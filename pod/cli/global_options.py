@@ -62,7 +62,7 @@ def main(
     ] = None,
     help: Annotated[bool, Option("--help", "-h", help="Help for pod")] = False,
     hooks_dir: Annotated[
-        list[str] | None, Option("--hooks-dir", metavar="strings", help="Set the OCI hooks directory path")
+        list[str] | None, Option("--hooks-dir", metavar="stringArray", help="Set the OCI hooks directory path")
     ] = None,
     log_level: Annotated[
         str | None,
@@ -162,6 +162,8 @@ def apply(values: dict[str, Any]) -> None:
             f'Log Level "{level}" is not supported, choose from: {", ".join(LOG_LEVELS)}',
             code=1,
         )
+    if "" in (values.get("hooks_dir") or ()):
+        raise PodError("empty-string hook directories are not supported: invalid argument", hint="name a directory")
     backend = values.get("events_backend")
     if backend not in (None, "", "file", "journald", "none"):
         raise PodError(

@@ -20,6 +20,8 @@ from storage.rootfs import lowers as layer_directories
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pod.containers.configuration import ContainerConfig
     from pod.containers.mounts.sources import Sources
     from pod.containers.spec.surroundings import Surroundings
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
     from runtime.monitor.pasta import Pasta
     from runtime.monitor.resolver import Settings
     from runtime.monitor.spawn import Stdio
+
+# Where hooks are configured if nobody says so; the second is root's alone (podman(1), --hooks-dir).
+_HOOKS_DIRS = ("/usr/share/containers/oci/hooks.d", "/etc/containers/oci/hooks.d")
 
 
 class Plan:
@@ -52,6 +57,7 @@ class Plan:
             from pod.containers.devices import nodes as devices
 
             self.config = devices.apply(self.spec, self.config, rootless=engine.config.rootless)
+        self._add_hooks()
         self.runtime = runtimes.of(engine.config, container, engine.config.monitor_dir(container.id))
         self.overlay = self._overlay()
         self.sources = self._sources()
@@ -59,6 +65,20 @@ class Plan:
         self.reach = self.connector.reach if self.connector else None
         settings = engine.config.containers
         files.write(self.surroundings.files, self.config, settings, name=container.name, reach=self.reach)
+
+    def _add_hooks(self) -> None:
+        """Add the hooks that are configured for such a container; most machines have none, and need not load that."""
+        config = self.engine.config
+        directories = config.hooks_dirs or _HOOKS_DIRS[: 1 if config.rootless else None]
+        if config.hooks_dirs or any(map(paths.is_directory, directories)):
+            from pod.containers import hooks
+
+            annotations, has_mounts = self._seen_by_hooks()
+            hooks.add(self.spec, hooks.read(directories), annotations, has_mounts=has_mounts)
+
+    def _seen_by_hooks(self) -> tuple[Mapping[str, str], bool]:
+        """Return what conditions of hooks look at: annotations, and whether anything was mounted for the user."""
+        return self.spec["annotations"], bool(self.config["mounts"])
 
     def _sources(self) -> Sources | None:
         """Return what is to be done for sources of mounts; most containers have none, and need not load that."""
@@ -251,6 +271,8 @@ def engine_command(engine: Engine) -> list[str]:
     said = ["--root", config.graphroot, "--runroot", config.runroot, "--events-backend", events.backend(config)]
     if config.cgroup_manager:
         said += ["--cgroup-manager", config.cgroup_manager]
+    for directory in config.hooks_dirs:
+        said += ["--hooks-dir", directory]
     return [sys.executable, "-I", "-S", "-c", code, *said]
 
 

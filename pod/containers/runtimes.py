@@ -301,6 +301,8 @@ class _OwnRuntime:
             cgroups=made.cgroups,
             state_dir=made.state_dir,
             network=made.network,
+            # What else there is to do at its end the monitor does itself, without a further process.
+            deletion=_own_deletion(self._root, container_id) if (spec.get("hooks") or {}).get("poststop") else None,
             start=lambda: start.start(self._root, container_id),
         )
 
@@ -321,6 +323,15 @@ class _OwnRuntime:
 def _streams(stdio: spawn.Stdio) -> tuple[int, int, int]:
     """Return what becomes a process's standard streams, until a terminal takes their place."""
     return (0, 1, 2) if stdio.stdin < 0 else (stdio.stdin, stdio.stdout, stdio.stderr)
+
+
+def _own_deletion(root: str, container_id: str) -> list[str]:
+    """Return the command line by which our own runtime deletes a container, which runs its poststop hooks."""
+    import sys
+
+    packages = paths.absolute(f"{__file__}/../../..")
+    code = f"import sys; sys.path.insert(0, {packages!r}); from runtime.__main__ import main; main()"
+    return [sys.executable, "-I", "-S", "-c", code, "--root", root, "delete", "--force", container_id]
 
 
 def _external(command: list[str], root: str, directory: str, user_bus: str = "") -> ExternalRuntime:

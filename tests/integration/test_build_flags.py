@@ -152,8 +152,6 @@ def test_what_other_builders_take(box: Pod, busybox: str) -> None:
     assert build(box, "FROM x\n", "--pull=newer", "--pull-never", check=False).stderr.startswith(told)
     failed = build(box, f"FROM {busybox}\n", "--source-policy-file", "/x", check=False)
     assert failed.stderr.startswith("Error: --source-policy-file is not supported\nhint: ")
-    failed = build(box, f"FROM {busybox}\n", "--hooks-dir", "/x", check=False)
-    assert failed.stderr.startswith("Error: --hooks-dir is not supported: RUN calls no hooks\n")
 
 
 @pytest.mark.parametrize(

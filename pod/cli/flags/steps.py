@@ -32,7 +32,8 @@ def declare(
         bool, Option("--compat-volumes", help="Preserve the contents of VOLUMEs during RUN instructions")
     ] = False,
     hooks_dir: Annotated[
-        list[str] | None, Option("--hooks-dir", metavar="stringArray", help="Refused: RUN calls no hooks")
+        list[str] | None,
+        Option("--hooks-dir", metavar="stringArray", help="Set the OCI hooks directory path (may be repeated)"),
     ] = None,
     isolation: Annotated[
         str,
@@ -66,8 +67,6 @@ def declare(
     ] = "",
 ) -> None:
     """Note what is asked for. Raises PodError for what makes no sense."""
-    if hooks_dir:
-        raise PodError("--hooks-dir is not supported: RUN calls no hooks", hint="leave out --hooks-dir")
     maps = (userns_uid_map, userns_gid_map, userns_uid_map_user, userns_gid_map_group)
     if userns not in ("", "host") or any(maps):
         raise PodError(
@@ -77,7 +76,12 @@ def declare(
     target.isolation = isolation
     target.allowed, target.run_mounts = words(allow), mount or []
     target.compatible_volumes, target.reads_stdin = compat_volumes, stdin
-    said = {"cdi_spec_dir": cdi_config_dir, "runtime": runtime, "runtime_flag": words(runtime_flag)}
+    said = {
+        "cdi_spec_dir": cdi_config_dir,
+        "hooks_dir": hooks_dir,
+        "runtime": runtime,
+        "runtime_flag": words(runtime_flag),
+    }
     target.settings |= {name: value for name, value in said.items() if value}
 
 
