@@ -148,10 +148,7 @@ class Build(Written):
 
         All stages that need it wait for the one process that gets it, and with its error each of them fails.
         """
-        place = self.options.contexts.get(name, name)
-        if not isinstance(place, str):
-            raise PodError(f"the context {name} is a directory, no image")
-        base = Base(place, parse(platform) if platform else self.options.platform)
+        base = Base(self.source(name), parse(platform) if platform else self.options.platform)
         if base not in self._results:
             self._asking.setdefault(base, self.places[node.stage.index])
             yield Needs(base, keeps_turn=True)
@@ -185,6 +182,7 @@ class Build(Written):
 
     def image_state(self, node: Node, platform: str) -> Generator[int | Needs, None, State]:
         """Return what a stage begins with that stands on an image."""
+        name = self.source(node.image)
         try:
             image = yield from self.image(node, node.image, platform)
         except Exception as error:
@@ -193,7 +191,7 @@ class Build(Written):
             raise PodError(f"creating build container: {error}", hint=str(getattr(error, "hint", ""))) from error
         document = json.loads(image.config)
         self._check_platform(document, platform)
-        config, base = document.get("config") or {}, full_name(image, node.image)
+        config, base = document.get("config") or {}, full_name(image, name)
         return State(
             key=keys.of_image(image.id, {}),
             parent=image.id,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pod.build.outcome import Outcome
 from pod.build.registry_cache import Repositories
+from pod.build.source_policy import SourcePolicy
 from pod.build.times import Times
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class BuildOptions:
     os_features: tuple[str, ...] = ()  # one that ends with "-" is taken away
     arguments: Mapping[str, str] = field(default_factory=dict)
     contexts: Mapping[str, Place | str] = field(default_factory=dict)  # by name; a text names an image
+    policy: SourcePolicy = field(default_factory=SourcePolicy)  # on the images that are named
     secrets: Mapping[str, bytes] = field(default_factory=dict)  # by ID
     agents: Mapping[str, str] = field(default_factory=dict)  # sockets of ssh agents, by ID
     mounts: tuple[Mount, ...] = ()  # which each RUN has

@@ -109,6 +109,5 @@ def _bases(options: BuildOptions) -> list[str]:
         node = written.nodes[index]
         said = options.containerfile.stages[index].base.platform
         if node.base is None and node.image != "scratch" and (not said or "TARGET" in said):
-            place = options.contexts.get(node.image, node.image)
-            found += [place] if isinstance(place, str) else []
+            found.append(written.source(node.image))
     return list(dict.fromkeys(found))

@@ -9,6 +9,7 @@ from pod.build import stages
 from pod.build.language import expanding, origins
 from pod.build.language.instructions import Instruction
 from pod.build.language.predefined import platform_arguments
+from pod.errors import PodError
 from storage.platform import host
 
 if TYPE_CHECKING:
@@ -36,6 +37,16 @@ class Written:
         if self.options.unused_stages:
             return tuple(range(self.wanted + 1))
         return stages.needed(self.nodes, self.wanted)
+
+    def source(self, name: str) -> str:
+        """Return the image that a name stands for: that of a context, or what the source policy takes in its place.
+
+        Raises PodError for a context that is none, and for what the policy denies.
+        """
+        place = self.options.contexts.get(name, name)
+        if not isinstance(place, str):
+            raise PodError(f"the context {name} is a directory, no image")
+        return self.options.policy.image(place)
 
     def expanded(self, instruction: Some, variables: Mapping[str, str]) -> Some:
         """Return an instruction with its variables replaced. Raises LanguageError."""

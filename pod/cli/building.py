@@ -9,11 +9,12 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from pod import environ, values
-from pod.build import entitlements, secrets
+from pod.build import entitlements, secrets, source_policy
 from pod.build.context import archives, download, ignore_files, named, opening
 from pod.build.context.opening import Workshop
 from pod.build.language.mounts import parse_mount
 from pod.build.options import BuildOptions, Place
+from pod.build.source_policy import SourcePolicy
 from pod.build.times import with_epoch
 from pod.cli import base_images, containerfiles, flags, step_caches
 from pod.cli.outcome import AskedOutcome
@@ -44,7 +45,7 @@ class Asked:
         self.platform: dict[str, str] = {}
         self.quiet = False
         self.progress = "auto"
-        self.signature_policy = ""
+        self.signature_policy = self.source_policy = ""
         self.run_flags: dict[str, Any] = {}  # of the containers of RUN, as the groups of pod.cli.flags have them
         self.isolation = ""
         self.settings: dict[str, Any] = {}  # global options that stand after the command
@@ -94,6 +95,7 @@ def options_of(engine: Engine, asked: Asked) -> Iterator[BuildOptions]:
             context=_place(opened, asked) if opened.containerfile is None else None,
             workshop=workshop,
             contexts=dict(_context(stack, text, workshop) for text in asked.contexts),
+            policy=_policy(asked.source_policy),
             find_image=base_images.finder(engine, asked),
             platforms_of=base_images.offered(engine, asked),
             **base_images.platforms(asked),
@@ -120,6 +122,18 @@ def options_of(engine: Engine, asked: Asked) -> Iterator[BuildOptions]:
             environment=tuple(values.parse_env(asked.environment, environ.variables()).items()),
             surroundings=_surroundings(asked, engine.config.hooks_dirs),
         )
+
+
+def _policy(path: str) -> SourcePolicy:
+    """Return what --source-policy-file says. Raises PodError."""
+    if not path:
+        return SourcePolicy()
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            return source_policy.parse(file.read())
+    except OSError as error:
+        reason = f'reading source policy file "{path}": open {path}: {(error.strerror or "").lower()}'
+        raise PodError(f"loading source policy: {reason}") from error
 
 
 def _since(ttl: str) -> float:

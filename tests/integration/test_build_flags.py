@@ -150,8 +150,6 @@ def test_what_other_builders_take(box: Pod, busybox: str) -> None:
     told = "Error: can only set one of 'pull' or 'pull-always' or 'pull-never'"
     assert failed.stderr.startswith(told)
     assert build(box, "FROM x\n", "--pull=newer", "--pull-never", check=False).stderr.startswith(told)
-    failed = build(box, f"FROM {busybox}\n", "--source-policy-file", "/x", check=False)
-    assert failed.stderr.startswith("Error: --source-policy-file is not supported\nhint: ")
 
 
 @pytest.mark.parametrize(

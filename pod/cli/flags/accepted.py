@@ -31,17 +31,16 @@ def declare(
     ] = True,
     source_policy_file: Annotated[
         str,
-        Option("--source-policy-file", metavar="pathname", help="Refused: policy.json says what images may come in"),
+        Option(
+            "--source-policy-file", metavar="pathname", help="Pathname of source policy file for images of the build"
+        ),
     ] = "",
 ) -> None:
     """Note what is asked for. Raises PodError for what makes no sense."""
     wanted = "always" if pull_always else "never"
     if (pull_always and pull_never) or ((pull_always or pull_never) and target.pull not in ("missing", wanted)):
         raise PodError("can only set one of 'pull' or 'pull-always' or 'pull-never'", hint="choose one of them")
-    if source_policy_file:
-        raise PodError(
-            "--source-policy-file is not supported", hint="policy.json says which images are taken: pod image trust"
-        )
+    target.source_policy = source_policy_file
     target.unused_stages = not skip_unused_stages
     if pull_always or pull_never:
         target.pull = wanted
