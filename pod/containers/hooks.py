@@ -10,6 +10,7 @@ import os
 import re
 
 from pod.errors import PodError
+from runtime.hooks import run_with
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 # The stages of files, and where in the runtime spec their hooks go: prestart is the older word for createRuntime.
 _STAGES = {stage: stage for stage in ("createContainer", "createRuntime", "poststart", "poststop", "startContainer")}
 _STAGES["prestart"] = "createRuntime"
+_PRECREATE = "precreate"  # podman's own: a hook that is given the runtime spec, and gives the one to take
 # The kinds of fields, as a message tells them.
 _TEXT, _TEXTS, _NUMBER, _FLAG = "a text", "a list of texts", "a number", "true or false"
 _OBJECT, _PAIRS = "an object", "an object of texts"
@@ -67,13 +69,36 @@ def read(directories: Sequence[str]) -> list[Hook]:
     return [found[name] for name in sorted(found, key=lambda name: (name.lower(), name))]
 
 
-def add(spec: dict[str, Any], hooks: Sequence[Hook], annotations: Mapping[str, str], *, has_mounts: bool) -> None:
-    """Put the hooks that are for a container into its runtime spec."""
+def add(
+    spec: dict[str, Any], hooks: Sequence[Hook], annotations: Mapping[str, str], *, has_mounts: bool
+) -> list[dict[str, Any]]:
+    """Put the hooks that are for a container into its runtime spec; return those for `filtered`."""
     command = (spec["process"]["args"] or [""])[0]
+    filters = []
     for hook in hooks:
         if hook.matches(command, annotations, has_mounts=has_mounts):
             for stage in hook.stages:
-                spec.setdefault("hooks", {}).setdefault(_STAGES[stage], []).append(hook.entry)
+                if stage == _PRECREATE:
+                    filters.append(hook.entry)
+                else:
+                    spec.setdefault("hooks", {}).setdefault(_STAGES[stage], []).append(hook.entry)
+    return filters
+
+
+def filtered(spec: dict[str, Any], filters: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what hooks make of a runtime spec, which each reads and writes. Raises HookError, PodError."""
+    for entry in filters:
+        output = os.memfd_create(_PRECREATE)
+        try:
+            run_with({1: output}, _PRECREATE, [dict(entry)], spec)
+            os.lseek(output, 0, os.SEEK_SET)
+            with open(output, encoding="utf-8", closefd=False) as file:
+                spec = json.load(file)
+        except ValueError as error:
+            raise PodError(f"setting up OCI Hooks: output of the precreate hook `{entry['path']}`: {error}") from error
+        finally:
+            os.close(output)
+    return spec
 
 
 def _annotated(name: str, value: str, annotations: Mapping[str, str]) -> bool:
@@ -116,7 +141,7 @@ def parse(document: Any) -> Hook:
         raise ValueError(f'unrecognized hook version: "{version}"')
     if not hook.entry.get("path"):
         raise ValueError("missing required property: hook.path")
-    unknown = next((stage for stage in hook.stages if stage not in _STAGES), None)
+    unknown = next((stage for stage in hook.stages if stage not in (*_STAGES, _PRECREATE)), None)
     if unknown is not None:
         raise ValueError(f'unknown stage "{unknown}"')
     for pattern in (*hook.commands, *hook.annotations, *hook.annotations.values()):

@@ -20,8 +20,10 @@ from storage.rootfs import lowers as layer_directories
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from typing import Any
 
+    from pod.config import Config
     from pod.containers.configuration import ContainerConfig
     from pod.containers.mounts.sources import Sources
     from pod.containers.spec.surroundings import Surroundings
@@ -57,7 +59,7 @@ class Plan:
             from pod.containers.devices import nodes as devices
 
             self.config = devices.apply(self.spec, self.config, rootless=engine.config.rootless)
-        self._add_hooks()
+        self.spec_filters = self._add_hooks()
         self.runtime = runtimes.of(engine.config, container, engine.config.monitor_dir(container.id))
         self.overlay = self._overlay()
         self.sources = self._sources()
@@ -66,15 +68,18 @@ class Plan:
         settings = engine.config.containers
         files.write(self.surroundings.files, self.config, settings, name=container.name, reach=self.reach)
 
-    def _add_hooks(self) -> None:
-        """Add the hooks that are configured for such a container; most machines have none, and need not load that."""
-        config = self.engine.config
-        directories = config.hooks_dirs or _HOOKS_DIRS[: 1 if config.rootless else None]
-        if config.hooks_dirs or any(map(paths.is_directory, directories)):
-            from pod.containers import hooks
+    def _add_hooks(self) -> Sequence[Mapping[str, Any]]:
+        """Add the hooks that are configured for such a container; most machines have none, and need not load that.
 
-            annotations, has_mounts = self._seen_by_hooks()
-            hooks.add(self.spec, hooks.read(directories), annotations, has_mounts=has_mounts)
+        Return those that are to change the spec.
+        """
+        directories = hooks_dirs(self.engine.config)
+        if not directories:
+            return ()
+        from pod.containers import hooks
+
+        annotations, has_mounts = self._seen_by_hooks()
+        return hooks.add(self.spec, hooks.read(directories), annotations, has_mounts=has_mounts)
 
     def _seen_by_hooks(self) -> tuple[Mapping[str, str], bool]:
         """Return what conditions of hooks look at: annotations, and whether anything was mounted for the user."""
@@ -155,6 +160,10 @@ class Plan:
             self.sources.prepare(self.spec)
         self._give_files()
         notifications = self._notifications()
+        if self.spec_filters:
+            from pod.containers import hooks
+
+            self.spec = hooks.filtered(self.spec, self.spec_filters)
         made = self.runtime.create(
             self.container.id, self.directory, self.spec, stdio, self.preserve, self.secret_variables
         )
@@ -262,6 +271,12 @@ def keep_id_user(engine: Engine, config: ContainerConfig) -> users.User:
 
     uid, gid = userns.keep_id_user(engine, config["namespaces"]["user"])
     return users.User(uid, gid, [], engine.config.home, is_listed=False)
+
+
+def hooks_dirs(config: Config) -> list[str]:
+    """Return the directories in which to look for hooks: those that somebody named, else the usual ones that exist."""
+    usual = _HOOKS_DIRS[:1] if config.rootless else _HOOKS_DIRS
+    return config.hooks_dirs or [directory for directory in usual if paths.is_directory(directory)]
 
 
 def engine_command(engine: Engine) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from typing import Any
 
 import pytest
@@ -110,3 +111,28 @@ def test_hooks_of_run_in_a_build(box: Pod, busybox: str, hooks: Hooks) -> None:
     hooks.add("04-fails", {"always": True}, "createRuntime", code=3)
     failed = build(box, text, *flags, check=False)
     assert "createRuntime hook" in failed.stderr
+
+
+def test_hooks_of_containers_that_start_again(box: Pod, busybox: str, hooks: Hooks) -> None:
+    hooks.add("all", {"always": True}, "createRuntime")
+    flags = ("--network", "none", "--restart", "on-failure:2")
+    assert box.run("--hooks-dir", hooks.path, "run", *flags, busybox, "false", check=False).code == 1
+    assert hooks.called() == ["all status:created"] * 3
+
+
+def test_hooks_with_another_runtime(box: Pod, busybox: str, hooks: Hooks) -> None:
+    if shutil.which("runc") is None:
+        pytest.skip("there is no runc")
+    hooks.add("all", {"always": True}, "prestart", "poststop")
+    options = ("--runtime", "runc", "--hooks-dir", hooks.path)
+    box.run(*options, "run", "--rm", "--network", "none", busybox, "true")
+    assert [line.split()[0] for line in hooks.called()] == ["all", "all"]
+
+
+def test_a_hook_changes_what_is_run(box: Pod, busybox: str, hooks: Hooks) -> None:
+    entry = {"path": "/bin/sed", "args": ["sed", "s/before/after/"]}
+    document = {"version": "1.0.0", "hook": entry, "when": {"always": True}, "stages": ["precreate"]}
+    with open(f"{hooks.path}/x.json", "w") as file:
+        json.dump(document, file)
+    run = ("run", "--rm", "--network", "none", busybox)
+    assert box.run("--hooks-dir", hooks.path, *run, "echo", "before").out == "after"

@@ -8,14 +8,16 @@ from typing import Any
 
 import pytest
 
-from pod.containers import hooks
+from pod.config import Config
+from pod.containers import hooks, plan
 from pod.errors import PodError
+from runtime.errors import HookError
 
 
 def hook(when: dict[str, Any], *stages: str, **entry: Any) -> dict[str, Any]:
     return {
         "version": "1.0.0",
-        "hook": {"path": "/bin/true", **entry},
+        "hook": {"path": "/bin/true"} | entry,
         "when": when,
         "stages": list(stages or ["prestart"]),
     }
@@ -107,3 +109,38 @@ def test_what_is_wrong_is_told_with_the_file(tmp_path: Path, document: Any, mess
     directory = written(tmp_path / "a", x=document)
     with pytest.raises(PodError, match=f'^setting up OCI Hooks: parsing hook "{directory}/x.json": {message}'):
         hooks.read([directory])
+
+
+def test_hooks_that_change_the_spec(tmp_path: Path) -> None:
+    def precreate(script: str) -> dict[str, Any]:
+        return hook(
+            {"always": True}, "precreate", path="/bin/sh", args=["sh", "-c", script], env=["PATH=/bin:/usr/bin"]
+        )
+
+    directory = written(tmp_path / "a", **{"1": precreate("sed s/one/two/"), "2": precreate("sed s/two/three/")})
+    spec: dict[str, Any] = {"process": {"args": ["x", "one"]}}
+    filters = hooks.add(spec, hooks.read([directory]), {}, has_mounts=False)
+    assert hooks.filtered(spec, filters) == {"process": {"args": ["x", "three"]}}
+    with pytest.raises(HookError, match="precreate hook `/bin/sh`: exit status 3"):
+        hooks.filtered(spec, [{**filters[0], "args": ["sh", "-c", "exit 3"]}])
+    with pytest.raises(
+        PodError, match=r"^setting up OCI Hooks: output of the precreate hook `/bin/sh`: Expecting value"
+    ):
+        hooks.filtered(spec, [{**filters[0], "args": ["sh", "-c", "true"]}])
+
+
+def test_the_usual_directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    system, administrator = str(tmp_path / "system"), str(tmp_path / "administrator")
+    monkeypatch.setattr(plan, "_HOOKS_DIRS", (system, administrator))
+
+    def found(*, rootless: bool, asked: tuple[str, ...] = ()) -> list[str]:
+        config = Config(graphroot="", runroot="", uid=0, rootless=rootless, home="", user="")
+        config.hooks_dirs = list(asked)
+        return plan.hooks_dirs(config)
+
+    assert found(rootless=False) == []
+    assert found(rootless=False, asked=("/none",)) == ["/none"]
+    (tmp_path / "system").mkdir()
+    (tmp_path / "administrator").mkdir()
+    assert found(rootless=False) == [system, administrator]
+    assert found(rootless=True) == [system]
