@@ -21,7 +21,7 @@ from storage.rootfs import lowers as layer_directories
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from typing import Any
+    from typing import Any, Protocol
 
     from pod.config import Config
     from pod.containers.configuration import ContainerConfig
@@ -35,6 +35,21 @@ if TYPE_CHECKING:
     from runtime.monitor.pasta import Pasta
     from runtime.monitor.resolver import Settings
     from runtime.monitor.spawn import Stdio
+
+    class Creator(Protocol):
+        """Who makes the container's process: a runtime, or what restores a checkpoint."""
+
+        def create(
+            self,
+            container_id: str,
+            bundle: str,
+            spec: dict[str, Any],
+            stdio: Stdio,
+            preserve: tuple[int, ...] = (),
+            secrets: dict[str, str] | None = None,
+        ) -> spawn.Container:
+            """Make it from a bundle; `secrets` are variables of it that come into no file."""
+
 
 # Where hooks are configured if nobody says so; the second is root's alone (podman(1), --hooks-dir).
 _HOOKS_DIRS = ("/usr/share/containers/oci/hooks.d", "/etc/containers/oci/hooks.d")
@@ -60,7 +75,7 @@ class Plan:
 
             self.config = devices.apply(self.spec, self.config, rootless=engine.config.rootless)
         self.spec_filters = self._add_hooks()
-        self.runtime = runtimes.of(engine.config, container, engine.config.monitor_dir(container.id))
+        self.runtime: Creator = runtimes.of(engine.config, container, engine.config.monitor_dir(container.id))
         self.overlay = self._overlay()
         self.sources = self._sources()
         self.connector = self._connector()

@@ -199,7 +199,7 @@ def restore(engine: Engine, container: Container, options: Options) -> Report:
         )
 
     def prepare(plan: Plan) -> None:
-        plan.runtime = _Restorer(engine.config, container, settings)  # type: ignore[assignment]
+        plan.runtime = _Restorer(engine.config, container, settings)
 
     began = time.monotonic()
     records = _read_records(directory)
@@ -245,9 +245,15 @@ class _Restorer:
         self._settings = settings
 
     def create(
-        self, container_id: str, bundle: str, spec: dict[str, Any], stdio: spawn.Stdio, preserve: tuple[int, ...] = ()
+        self,
+        container_id: str,
+        bundle: str,
+        spec: dict[str, Any],
+        stdio: spawn.Stdio,
+        preserve: tuple[int, ...] = (),
+        secrets: dict[str, str] | None = None,
     ) -> spawn.Container:
-        """Restore the container's processes; they run already when this returns."""
+        """Restore the container's processes, with all that they had; they run already when this returns."""
         from runtime import restore as runtime_restore
         from runtime import status as states
         from runtime.monitor import spawn
