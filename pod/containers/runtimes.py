@@ -301,8 +301,7 @@ class _OwnRuntime:
             cgroups=made.cgroups,
             state_dir=made.state_dir,
             network=made.network,
-            # What else there is to do at its end the monitor does itself, without a further process.
-            deletion=_own_deletion(self._root, container_id) if (spec.get("hooks") or {}).get("poststop") else None,
+            deletion=own_deletion(self._root, container_id, spec),
             start=lambda: start.start(self._root, container_id),
         )
 
@@ -325,8 +324,13 @@ def _streams(stdio: spawn.Stdio) -> tuple[int, int, int]:
     return (0, 1, 2) if stdio.stdin < 0 else (stdio.stdin, stdio.stdout, stdio.stderr)
 
 
-def _own_deletion(root: str, container_id: str) -> list[str]:
-    """Return the command line by which our own runtime deletes a container, which runs its poststop hooks."""
+def own_deletion(root: str, container_id: str, spec: dict[str, Any]) -> list[str]:
+    """Return the command line by which our own runtime deletes a container at its end, and runs its poststop hooks.
+
+    Empty for one without such: what else there is to do its monitor does itself, without a further process.
+    """
+    if not (spec.get("hooks") or {}).get("poststop"):
+        return []
     import sys
 
     packages = paths.absolute(f"{__file__}/../../..")

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pod import events, systemd
-from pod.containers import launch, restart, status, stop
+from pod.containers import launch, restart, runtimes, status, stop
 from pod.containers.checkpoints.checkpointed import IMAGES, PREVIOUS, RECORD, images_path, record_of
 from pod.containers.configuration import runtime_name
 from pod.containers.inside.files import write_file
@@ -281,6 +281,7 @@ class _Restorer:
             console=made.console,
             cgroups=state.cgroups,
             state_dir=state.directory,
+            deletion=runtimes.own_deletion(self._root, container_id, spec),
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -76,3 +77,10 @@ def test_later_files_of_containers_conf_add_runtimes(tmp_path: Path, monkeypatch
     monkeypatch.setattr(containers_conf, "_files", lambda *, rootless, home: [str(tmp_path / "a"), str(tmp_path / "b")])
     _, engine, _ = containers_conf.load(rootless=False, home="/", cache=str(tmp_path))
     assert engine == {"runtime": "z", "runtimes": {"x": ["/x"], "y": ["/other"], "z": ["/z"]}}
+
+
+def test_a_further_process_deletes_only_what_has_hooks_for_the_end(tmp_path: Path) -> None:
+    assert runtimes.own_deletion(str(tmp_path), "c", {"hooks": {"poststart": [{"path": "/x"}]}}) == []
+    command = runtimes.own_deletion(str(tmp_path), "c", {"hooks": {"poststop": [{"path": "/x"}]}})
+    assert command[-5:] == ["--root", str(tmp_path), "delete", "--force", "c"]
+    assert subprocess.run(command, check=False).returncode == 0  # there is none
