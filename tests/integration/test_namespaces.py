@@ -188,6 +188,12 @@ def test_user_namespace_of_another_container(box: Pod, busybox: str) -> None:
         assert by_path[:2] == found[:2]
 
 
+def test_a_missing_working_directory_is_the_users(box: Pod, busybox: str) -> None:
+    options = ["--uidmap", f"0:{10 if box.rootless else 100000}:2000", "--workdir", "/new/one"]
+    assert inside(box, busybox, "stat -c %u:%g /new .", *options).split() == ["0:0", "0:0"]
+    assert inside(box, busybox, "stat -c %u:%g .", *options, "--user", "5:6") == "5:6"
+
+
 def test_keep_id(box: Pod, busybox: str) -> None:
     assert inside(box, busybox, "id -u", "--userns", "keep-id") == str(box.user.uid)
     assert inside(box, busybox, "id -u; id -g", "--userns", "keep-id:uid=77,gid=78").split() == ["77", "78"]

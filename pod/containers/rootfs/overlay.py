@@ -227,9 +227,22 @@ def finish_spec(
             from pod.containers.inside import accounts
 
             accounts.write(document, config, root, user, files, name=keep_name if user is keep_id else "")
-        make_workdir(root, document["process"]["cwd"], user)
+        make_workdir(root, document["process"]["cwd"], _outside(document, user))
     finally:
         posix.close(root)
+
+
+def _outside(document: dict[str, Any], user: users.User) -> users.User:
+    """Return a user of the container as the owner of files that are made from outside of its user namespace."""
+    if "uidMappings" not in document["linux"]:
+        return user
+    from pod.containers.spec.document import outside
+
+    number = []
+    for key, inside in (("uidMappings", user.uid), ("gidMappings", user.gid)):
+        entries = [(entry["containerID"], entry["hostID"], entry["size"]) for entry in document["linux"][key]]
+        number.append(outside(inside, entries))
+    return users.User(number[0], number[1], [], user.home, is_listed=user.is_listed)
 
 
 def set_user(process: dict[str, Any], user: users.User, config: ContainerConfig) -> None:
