@@ -17,26 +17,24 @@ from storage.copies import copy_tree
 from storage.errors import StorageError
 from storage.layers.erofs.mounting import Opened
 from storage.publish import find_layer, publish_layer
-from storage.rootfs import lowers as plain_lowers
 from storage.store import Lock, translated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from storage.images import Image
     from storage.store import Store
 
     Ranges = Sequence[tuple[int, int, int]]
 
 
-def lowers(store: Store, image: Image, uids: Ranges, gids: Ranges) -> list[str]:
-    """List the image's layer directories, top first, as `rootfs.lowers` does, with owners mapped.
+def lowers(store: Store, layers: Sequence[str], uids: Ranges, gids: Ranges) -> list[str]:
+    """Return layers of the store, as `rootfs.lowers` lists them, with owners mapped.
 
     Each range is (inside, outside, length): an owner within `inside` becomes the same one within `outside`, as the
     calling process counts them. An owner in no range is left alone: nobody in the container.
     """
     mapping = hashlib.sha256(repr((sorted(uids), sorted(gids))).encode()).hexdigest()[:16]
-    return [_remapped(store, path, mapping, uids, gids) for path in plain_lowers(store, image)]
+    return [_remapped(store, path, mapping, uids, gids) for path in layers]
 
 
 def _remapped(store: Store, diff: str, mapping: str, uids: Ranges, gids: Ranges) -> str:
@@ -55,7 +53,7 @@ def _copy(store: Store, layer_key: str, key: str, uids: Ranges, gids: Ranges) ->
         raise StorageError(f"layer {layer_key} was removed meanwhile")
     with store.publishing(), store.staging() as staging, Opened([store.lower(layer_key)]) as (source,):
         try:
-            copy_tree(source, f"{staging.path}/diff", uid=_shift(uids), gid=_shift(gids))
+            copy_tree(source, f"{staging.path}/diff", uid=shift(uids), gid=shift(gids))
         except OSError as error:
             failure = translated(error, f"copy layer {layer_key} for the user namespace")
             if error.errno in (errno.EINVAL, errno.EPERM):
@@ -64,7 +62,9 @@ def _copy(store: Store, layer_key: str, key: str, uids: Ranges, gids: Ranges) ->
         publish_layer(store, staging, replace(layer, key=key))
 
 
-def _shift(ranges: Ranges) -> Callable[[int], int]:
+def shift(ranges: Ranges) -> Callable[[int], int]:
+    """Return what maps an ID by ranges, and leaves alone one that is in none of them."""
+
     def shifted(number: int) -> int:
         for inside, outside, length in ranges:
             if inside <= number < inside + length:

@@ -15,6 +15,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from pod.build import caches
+from pod.build.own_users import HOST, Ids
 from pod.build.snapshots import base
 from pod.errors import PodError
 from runtime.copyup import copy_tree
@@ -40,12 +41,13 @@ class Cache:
     mount: Mount
     store: Store
     staging: Staging | None = None  # where it is filled, so that half a one is never left
+    ids: Ids = HOST  # by which its files have the owners outside of the step's user namespace
 
     def make(self) -> None:
         """Make the directory if it is missing; one that begins with files is for `fill` to make."""
         if not self.mount.from_ and not os.path.isdir(self.path):
             os.makedirs(self.path, exist_ok=True)
-            os.chown(self.path, self.mount.uid or 0, self.mount.gid or 0)
+            os.chown(self.path, *self.ids.of(self.mount.uid or 0, self.mount.gid or 0))
             os.chmod(self.path, 0o755 if self.mount.mode is None else self.mount.mode)
 
     def fill(self, content: int) -> None:
@@ -60,6 +62,8 @@ class Cache:
             os.chmod(new, mount.mode)
         os.close(target)
         os.close(content)
+        if self.ids:
+            self.ids.move_in(new)
         try:
             os.rename(new, self.path)
         except OSError as error:
@@ -85,6 +89,13 @@ class Caches:
         name = sha256(os.fsencode(mount.id or target)).hexdigest()[:32]
         self._all.append(Cache(f"{directory}/{name}", mount, engine.store))
         return self._all[-1]
+
+    def show_to(self, ids: Ids) -> None:
+        """Let a step of other users have caches of its own, where the kernel does not map their owners."""
+        if not ids or ids.can_map:
+            return
+        for cache in self._all:
+            cache.path, cache.ids = f"{cache.path}-{ids.name}", ids
 
     def take(self) -> Generator[int, None, None]:
         """Make the caches this step's until `release`, however long that takes."""

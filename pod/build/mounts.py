@@ -10,38 +10,35 @@ from __future__ import annotations
 import os
 import posixpath
 import re
-import stat
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pod.build import keys, stages
+from pod.build import keys, own_users, stages
 from pod.build.cache_mounts import Caches
 from pod.build.context import digests, resolution, selection
 from pod.build.language.instructions import Mount
+from pod.build.mounted_trees import Layers, attach, entry, open_context, part
 from pod.build.options import Place
+from pod.build.own_users import HOST, Ids
 from pod.build.reading import read_ahead
 from pod.build.scheduling import Needs
-from pod.build.snapshots import base
-from pod.containers.rootfs.overlay import Overlay, mount_overlay
 from pod.errors import PodError
 from runtime import inroot, kernel, syscalls
 from storage.errors import StorageError
-from storage.file_data import copy_data
 from storage.rootfs import stack
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Generator
     from typing import Any
 
     from pod.build.building import Build
     from pod.build.evaluation import State, StepLayer
     from pod.build.language.instructions import Run
+    from pod.build.mounted_trees import Maker, Opener
     from pod.build.stages import Node
-    from pod.engine import Engine
 
     Gathering = Generator[int | Needs, None, "Mounts"]
-    Opener = Callable[[str], int]
 
 SCRIPT = "/dev/pipes/script"
 _SECRETS = "/run/secrets"
@@ -52,10 +49,10 @@ _MAGIC = re.compile(r"[*?\[\\]")  # which a mount takes as it is
 
 @dataclass
 class Attached:
-    """One mount: where to, and what makes its source in the monitor, given a new path."""
+    """One mount: where to, and what makes its source in the monitor, given a new path and for whom."""
 
     target: str
-    make: Callable[[str], dict[str, Any]]
+    make: Maker
 
 
 @dataclass
@@ -72,6 +69,26 @@ class Mounts:
     keep_fds: list[int] = field(default_factory=list)
     caches: Caches = field(default_factory=Caches)
     wanted: list[Callable[[], None]] = field(default_factory=list)
+    layers: list[Layers] = field(default_factory=list)
+    ids: Ids = HOST
+    has_agent: bool = False
+
+    def show_to(self, ids: Ids) -> None:
+        """Let the step be one of other users. Raises PodError for what these cannot use."""
+        self.ids = ids
+        if ids and self.has_agent:
+            raise PodError(
+                "RUN --mount=type=ssh: an agent does not answer users of another user namespace",
+                hint="leave out --userns",
+            )
+        for layers in self.layers if ids else ():
+            layers.show_to(ids)
+        self.caches.show_to(ids)
+
+    @property
+    def mapped_fds(self) -> list[int]:
+        """The mounts with mapped owners that the monitor needs."""
+        return [descriptor for layers in self.layers for descriptor in layers.mapped]
 
     def prepare(self) -> None:
         """See that what is mounted is there, if it is to be mounted."""
@@ -89,18 +106,21 @@ class Mounts:
         syscalls.mount("tmpfs", place, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "mode=0700")
         syscalls.mount(None, place, None, kernel.MS_PRIVATE)
         for number, one in enumerate(self.attached):
-            entry = one.make(f"{place}/{number}")
-            _make_stub(f"{stubs}{posixpath.normpath(one.target)}", entry)
-            document["mounts"].append({"destination": one.target, **entry})
+            made = one.make(f"{place}/{number}", self.ids)
+            _make_stub(f"{stubs}{posixpath.normpath(one.target)}", made)
+            document["mounts"].append({"destination": one.target, **made})
 
     def close(self) -> None:
-        """Let go of locks."""
+        """Let go of locks and mounts."""
         self.caches.release()
+        for descriptor in self.mapped_fds:
+            os.close(descriptor)
+        self.layers = []
 
 
-def _make_stub(path: str, entry: dict[str, Any]) -> None:
+def _make_stub(path: str, made: dict[str, Any]) -> None:
     """Make what a mount is mounted on: a directory or a file, as its source is."""
-    if entry["type"] == "tmpfs" or os.path.isdir(entry["source"]):
+    if made["type"] == "tmpfs" or os.path.isdir(made["source"]):
         os.makedirs(path, 0o755, exist_ok=True)
         return
     os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
@@ -121,7 +141,7 @@ def gather(build: Build, node: Node, state: State, instruction: Run) -> Gatherin
             match mount.type:
                 case "bind":
                     root = yield from _tree(build, node, mounts, mount)
-                    mounts.attached.append(Attached(target, _part(build, mount, root)))
+                    mounts.attached.append(Attached(target, part(build.engine, mount, root)))
                 case "cache":
                     content = (yield from _tree(build, node, mounts, mount)) if mount.from_ else None
                     _cache(build, mounts, mount, target, content)
@@ -154,7 +174,7 @@ def _tree(build: Build, node: Node, mounts: Mounts, mount: Mount) -> Generator[i
             # Something in it is not this user's to read: a step that may do without it is done each time.
             mounts.digests.append(os.urandom(32).hex())
         mounts.keep_fds.append(place.root)
-        return lambda _: _again(place)
+        return lambda path, ids: open_context(place, path, ids)
     if place is None and not mount.from_:
         raise PodError("there is no build context to mount", hint="name a directory: pod build DIRECTORY")
     index = stages.find([one.stage for one in build.nodes[: node.stage.index]], mount.from_, build.options.contexts)
@@ -170,11 +190,10 @@ def _tree(build: Build, node: Node, mounts: Mounts, mount: Mount) -> Generator[i
 
 def _layers(build: Build, mounts: Mounts, layers: tuple[StepLayer, ...]) -> Opener:
     """Return what opens the root of layers, which are there when the step begins."""
-    lowers: list[str] = []
-    mounts.wanted.append(
-        lambda: lowers.extend([*stack(build.engine.store, build.layer_keys(layers)), *_nothing(build.engine)])
-    )
-    return lambda path: _overlay(build.engine, lowers, f"{path}-from")
+    found = Layers(build.engine)
+    mounts.wanted.append(lambda: found.plain.extend(stack(build.engine.store, build.layer_keys(layers))))
+    mounts.layers.append(found)
+    return found.open_root
 
 
 def _volumes(build: Build, mounts: Mounts, state: State) -> None:
@@ -183,22 +202,20 @@ def _volumes(build: Build, mounts: Mounts, state: State) -> None:
         raise PodError(
             "--compat-volumes goes with layers only", hint="leave out --squash, --squash-all, --layers=false"
         )
-    paths = sorted(state.config.get("Volumes") or ())
-    root = _layers(build, mounts, state.layers) if paths else None
-    for path in paths:
-        assert root is not None
-        part = _part(build, Mount(text="", source=path, read_only=False), root)
-        mounts.attached.append(Attached(path, _or_memory(part)))
+    for path in sorted(state.config.get("Volumes") or ()):
+        root = _layers(build, mounts, state.layers)
+        shown = part(build.engine, Mount(text="", source=path, read_only=False), root)
+        mounts.attached.append(Attached(path, _or_memory(shown)))
 
 
-def _or_memory(part: Callable[[str], dict[str, Any]]) -> Callable[[str], dict[str, Any]]:
+def _or_memory(shown: Maker) -> Maker:
     """Return what mounts a part of a tree, or memory where the tree has nothing of the kind."""
 
-    def make(path: str) -> dict[str, Any]:
+    def make(path: str, ids: Ids) -> dict[str, Any]:
         try:
-            return part(path)
+            return shown(path, ids)
         except FileNotFoundError:
-            return _memory(Mount(text="", mode=0o755))(path)
+            return _memory(Mount(text="", mode=0o755))(path, ids)
 
     return make
 
@@ -213,105 +230,30 @@ def _shown(build: Build, place: Place, source: str) -> Generator[int | Needs, No
     return f"{digests.digest(chosen, build.known_digests)} {root.st_mode:o} {root.st_uid} {root.st_gid}"
 
 
-def _again(place: Place) -> int:
-    """Open a context in this mount namespace: what was opened in another cannot be mounted."""
-    path = os.readlink(f"/proc/self/fd/{place.root}")
-    descriptor = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    if not os.path.samestat(os.fstat(descriptor), os.fstat(place.root)):
-        raise PodError(f"the context {place.shown} was replaced meanwhile")
-    return descriptor
-
-
-def _nothing(engine: Engine) -> list[str]:
-    """Return what an overlay has below that nothing is written to: it needs two layers."""
-    return [f"{base(engine)}/empty", f"{base(engine)}/none"]
-
-
-def _overlay(engine: Engine, lowers: list[str], target: str, *, upper: str = "") -> int:
-    """Mount layers in the monitor; return a descriptor of the root."""
-    os.mkdir(target, 0o700)
-    overlay = Overlay(lowers=list(lowers), directory=upper, rootless=engine.config.rootless, volatile=False)
-    overlay.target = target
-    if not upper:
-        overlay.upper = ""
-    mount_overlay(overlay)
-    return os.open(target, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-
-
-def _part(build: Build, mount: Mount, root: Opener) -> Callable[[str], dict[str, Any]]:
-    """Return what mounts that which lies at a path of a tree; what is written to it is thrown away."""
-    source = f"/{selection.normalized(mount.source)}"
-
-    def make(path: str) -> dict[str, Any]:
-        tree = root(path)
-        found = inroot.open_path(tree, source, os.O_PATH)
-        os.close(tree)
-        mode = os.fstat(found).st_mode
-        if mount.read_only is False and stat.S_ISREG(mode):
-            _copy(found, path)
-            return _entry(path, read_only=False)
-        if mount.read_only is False and stat.S_ISDIR(mode):
-            for name in ("upper", "work"):
-                os.makedirs(f"{path}-over/{name}", 0o755)
-            lower = f"/proc/self/fd/{found}"
-            os.close(_overlay(build.engine, [lower], path, upper=f"{path}-over"))
-            return _entry(path, read_only=False)
-        _clone(found, path, is_directory=stat.S_ISDIR(mode))
-        return _entry(path, read_only=True)
-
-    return make
-
-
-def _copy(found: int, path: str) -> None:
-    """Copy a file, with its owner where that may be had and its mode."""
-    status = os.fstat(found)
-    reader = os.open(f"/proc/self/fd/{found}", os.O_RDONLY | os.O_CLOEXEC)
-    writer = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    copy_data(reader, writer)
-    with suppress(OSError):
-        os.fchown(writer, status.st_uid, status.st_gid)
-    os.fchmod(writer, stat.S_IMODE(status.st_mode))
-    for descriptor in (reader, writer, found):
-        os.close(descriptor)
-
-
-def _clone(found: int, path: str, *, is_directory: bool) -> None:
-    """Mount what a descriptor stands for at a new path."""
-    flags = kernel.OPEN_TREE_CLONE | kernel.OPEN_TREE_CLOEXEC | kernel.AT_EMPTY_PATH
-    tree = syscalls.open_tree(found, b"", flags)
-    if is_directory:
-        os.mkdir(path, 0o700)
-    else:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-    syscalls.move_mount(tree, b"", kernel.AT_FDCWD, path, kernel.MOVE_MOUNT_F_EMPTY_PATH)
-    os.close(tree)
-    os.close(found)
-
-
-def _entry(source: str, *, read_only: bool, more: Sequence[str] = ()) -> dict[str, Any]:
-    options = ["rbind", "rprivate", "ro" if read_only else "rw", *more]
-    return {"type": "bind", "source": source, "options": options}
-
-
 def _cache(build: Build, mounts: Mounts, mount: Mount, target: str, content: Opener | None) -> None:
     cache = mounts.caches.add(build.engine, mount, target)
 
-    def make(path: str) -> dict[str, Any]:
+    def make(path: str, ids: Ids) -> dict[str, Any]:
         if content is not None and not os.path.isdir(cache.path):
-            tree = content(path)
+            tree = content(path, HOST)  # as they are kept
             cache.fill(inroot.open_path(tree, f"/{selection.normalized(mount.source)}", os.O_PATH | os.O_DIRECTORY))
             os.close(tree)
-        return _entry(cache.path, read_only=bool(mount.read_only))
+        if not ids.can_map:
+            return entry(cache.path, read_only=bool(mount.read_only))
+        directory = os.open(cache.path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        attach(own_users.clone(directory, ids), f"{path}-cache", is_directory=True)
+        os.close(directory)
+        return entry(f"{path}-cache", read_only=bool(mount.read_only))
 
     mounts.attached.append(Attached(target, make))
 
 
-def _memory(mount: Mount) -> Callable[[str], dict[str, Any]]:
+def _memory(mount: Mount) -> Maker:
     mode = _EVERYBODY if mount.mode is None else mount.mode
     options = ["nosuid", "nodev", f"mode={mode:o}"]
     options += [f"size={mount.size}"] if mount.size else []
     options += ["ro"] if mount.read_only else []
-    return lambda _: {"type": "tmpfs", "source": "tmpfs", "options": options}
+    return lambda _path, _ids: {"type": "tmpfs", "source": "tmpfs", "options": options}
 
 
 def _secret(build: Build, mounts: Mounts, mount: Mount, target: str) -> None:
@@ -329,14 +271,14 @@ def _secret(build: Build, mounts: Mounts, mount: Mount, target: str) -> None:
         mounts.attached.append(Attached(target or f"{_SECRETS}/{name}", make))
 
 
-def _document(data: bytes, mode: int, uid: int, gid: int) -> Callable[[str], dict[str, Any]]:
-    def make(path: str) -> dict[str, Any]:
+def _document(data: bytes, mode: int, uid: int, gid: int) -> Maker:
+    def make(path: str, ids: Ids) -> dict[str, Any]:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with open(descriptor, "wb") as file:
             file.write(data)
-            os.fchown(descriptor, uid, gid)
+            os.fchown(descriptor, *ids.of(uid, gid))
             os.fchmod(descriptor, mode)
-        return _entry(path, read_only=True)
+        return entry(path, read_only=True)
 
     return make
 
@@ -350,4 +292,5 @@ def _ssh(build: Build, mounts: Mounts, mount: Mount, target: str, number: int) -
         return
     target = target or _AGENT.format(number)
     mounts.env.setdefault("SSH_AUTH_SOCK", target)
-    mounts.attached.append(Attached(target, lambda _: _entry(path, read_only=False)))
+    mounts.has_agent = True
+    mounts.attached.append(Attached(target, lambda _path, _ids: entry(path, read_only=False)))

@@ -11,8 +11,13 @@ import time
 from typing import TYPE_CHECKING
 
 from pod import names, state
+from pod.build import own_users
+from pod.build.scheduling import settled
+from pod.build.snapshots import make_stubs
 from pod.containers import create, launch, remove
+from pod.containers.namespaces import id_ranges, userns
 from pod.containers.plan import Plan
+from pod.containers.rootfs import shifted
 from pod.lock import ContainerLock
 from runtime import jsontext, process
 from storage import database, reserve
@@ -24,6 +29,7 @@ if TYPE_CHECKING:
 
     from pod.build.evaluation import State
     from pod.build.mounts import Mounts
+    from pod.build.scheduling import Needs
     from pod.build.snapshots import Snapshot
     from pod.containers.create import CreateOptions
     from pod.containers.rootfs import overlay as rootfs
@@ -45,7 +51,7 @@ def run(
     output: Callable[[int, bytes], None],
     warn: Callable[[str], None],
     left: list[Container],
-) -> Generator[int, None, int]:
+) -> Generator[int | Needs, None, int]:
     """Run a program over a snapshot to its end and return its exit code; yields descriptors to wait for.
 
     `below` is what the step stands on; the places of its VOLUMEs are made if they are missing, as podman does.
@@ -53,10 +59,16 @@ def run(
     ends this early ends the program; nothing of it is left either way, but on a full disk: then the container is
     appended to `left`, for when there is space. Raises OCIRuntimeError for what cannot be run.
     """
+    own_users.sized(options, snapshot.layers)
     container = _insert(engine, options)
     for warning in options.warnings:
         warn(warning.removeprefix("WARNING: "))
     try:
+        ids = own_users.settled(engine, container.config["id_map"])
+        mounts.show_to(ids)
+        yield from mounts.caches.take()
+        if ids and os.listdir(snapshot.changes):
+            yield from settled(own_users.fork(ids.move_in, snapshot.changes))
 
         def make_plan(engine: Engine, container: Container, preserve: tuple[int, ...]) -> Plan:
             return _StepPlan(engine, container, preserve, snapshot, mounts, below)
@@ -65,10 +77,13 @@ def run(
         try:
             link.start()
             yield from _output(link, output)
-            return link.wait()
+            code = link.wait()
         finally:
             if link.attach_fd >= 0:
                 link.close()
+        if ids and not code:
+            yield from settled(own_users.fork(ids.move_out, snapshot.changes))
+        return code
     finally:
         try:
             discard(engine, container)
@@ -99,10 +114,14 @@ def _insert(engine: Engine, options: CreateOptions) -> Container:
     config = create.configure(engine, options, container_id)
     creator = f"{os.getpid()} {process.start_time(os.getpid())} {boot_id()}"
     name = f"{state.BUILD}{container_id[:12]}"
-    container = state.Container((container_id, name, "", time.time(), 1, creator, jsontext.dumps(config)))
     with database.transaction(engine.connection):
+        if options.auto_ids is not None:
+            userns.choose(engine.connection, options.auto_ids, config)  # type: ignore[arg-type]
+        container = state.Container((container_id, name, "", time.time(), 1, creator, jsontext.dumps(config)))
         volumes = [mount["source"] for mount in config["mounts"] if mount["type"] == "volume"]
         state.insert_container(engine.connection, container, volumes)
+        if config["id_map"] is not None:
+            id_ranges.record(engine.connection, container)
         if config["namespaces"]["network"] == "bridge":
             from pod.networks import leases
 
@@ -143,10 +162,21 @@ class _StepPlan(Plan):
         return self._annotations, bool(self.config["mounts"] or self._mounts.attached or self._volumes)
 
     def _overlay(self) -> rootfs.Overlay:
+        if self._mounts.ids:
+            return self._shifted_overlay()
         below = [self._stubs] if self._mounts.attached else []
         for directory in below:
             os.mkdir(directory, 0o755)
         return self._snapshot.overlay(self.surroundings.rootfs, stubs=True, below=below)
+
+    def _shifted_overlay(self) -> rootfs.Overlay:
+        """Return the overlay as users of the step's own namespace see it; what is below is made theirs in `_mount`."""
+        mappings = self._mounts.ids.mappings
+        if self.config["runtime"] and not self.engine.config.rootless:
+            shifted.let_in(self.directory, self._mounts.ids.of(0, 0)[1])
+        make_stubs(self._stubs)
+        layers = shifted.layers(self.engine, self._snapshot.layers, mappings)
+        return self._snapshot.overlay(self.surroundings.rootfs, below=[self._stubs], layers=layers)
 
     @property
     def _stubs(self) -> str:
@@ -158,7 +188,8 @@ class _StepPlan(Plan):
         config.events = type(config.events)("", 0, "", "")
         config.settings["ends_with_command"] = True
         stdin = self._mounts.stdin
-        config.keep_fds = (*config.keep_fds, *self._mounts.keep_fds, *([stdin] if stdin >= 0 else ()))
+        kept = (*self._mounts.keep_fds, *self._mounts.mapped_fds, *([stdin] if stdin >= 0 else ()))
+        config.keep_fds = (*config.keep_fds, *kept)
         return config
 
     def create(self, stdio: spawn.Stdio) -> spawn.Container:
@@ -170,19 +201,22 @@ class _StepPlan(Plan):
     def _mount(self) -> None:
         # What is mounted on must be there before the overlay that it is below of.
         self._mounts.attach(f"{self.directory}/mounts", self._stubs, self.spec)
+        ids = self._mounts.ids
+        if ids:
+            ids.move_in(self._stubs)
         super()._mount()
         for path in self._volumes:
-            make_directories(self.surroundings.rootfs, path)
+            make_directories(self.surroundings.rootfs, path, *ids.of(0, 0))
 
 
-def make_directories(root: str, path: str) -> None:
-    """Make a directory that is missing, root's, without leaving the root file system."""
+def make_directories(root: str, path: str, uid: int, gid: int) -> None:
+    """Make a directory that is missing, a user's, without leaving the root file system."""
     from pod.containers.inside.users import User
     from pod.containers.rootfs.overlay import make_workdir
 
     descriptor = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        make_workdir(descriptor, path, User(0, 0, [], "/", is_listed=True))
+        make_workdir(descriptor, path, User(uid, gid, [], "/", is_listed=True))
     finally:
         os.close(descriptor)
 

@@ -43,19 +43,37 @@ class Snapshot:
         """The uppermost layer below, empty if there is none."""
         return self.layers[0] if self.layers else ""
 
-    def overlay(self, target: str = "", *, stubs: bool = False, below: Sequence[str] = ()) -> Overlay:
+    @property
+    def changes(self) -> str:
+        """The directory of what has been changed so far."""
+        return f"{self.staging.path}/{DIFF}"
+
+    def overlay(
+        self,
+        target: str = "",
+        *,
+        stubs: bool = False,
+        below: Sequence[str] = (),
+        layers: tuple[Sequence[str], list[int]] | None = None,
+    ) -> Overlay:
         """Return what to mount, at a directory of its own if none is named: once only.
 
-        With `stubs` there is what the runtime mounts something on; `below` is more of the kind.
+        With `stubs` there is what the runtime mounts something on; `below` is more of the kind. With `layers` these are
+        in the place of its own, and have mounts to be put over them (pod.containers.rootfs.shifted).
         """
         path = self.staging.path
         remove_tree(f"{path}/work")  # marked by the mount before
         os.mkdir(f"{path}/work", 0o700)
         lowest = f"{self._base}/{'stubs' if stubs else 'empty'}"
+        lowers, mapped = (self.layers, []) if layers is None else layers
         overlay = Overlay(
-            lowers=[*self.layers, *below, lowest], directory=path, rootless=self._engine.config.rootless, volatile=True
+            lowers=[*lowers, *below, lowest],
+            directory=path,
+            rootless=self._engine.config.rootless,
+            volatile=True,
+            mapped=mapped,
         )
-        overlay.upper = f"{path}/{DIFF}"
+        overlay.upper = self.changes
         overlay.target = target or overlay.target
         overlay.whole = True
         return overlay
@@ -85,11 +103,18 @@ def base(engine: Engine) -> str:
     path = f"{engine.config.graphroot}/build"
     if not os.path.isdir(path):
         with engine.store.staging() as staging:
-            for name in ("digests", "empty", "none", "stubs", *(f"stubs/{name}" for name in _STUB_DIRECTORIES)):
+            for name in ("digests", "empty", "none"):
                 os.mkdir(f"{staging.path}/{name}", 0o755)
-            for name in _STUB_FILES:
-                with open(f"{staging.path}/stubs/{name}", "xb"):
-                    pass
+            make_stubs(f"{staging.path}/stubs")
             with suppress(OSError):  # another build was faster
                 staging.publish(path)
     return path
+
+
+def make_stubs(path: str) -> None:
+    """Make a directory of what the runtime mounts something on."""
+    for name in ("", *_STUB_DIRECTORIES):
+        os.mkdir(f"{path}/{name}", 0o755)
+    for name in _STUB_FILES:
+        with open(f"{path}/{name}", "xb"):
+            pass

@@ -278,7 +278,6 @@ class StageBuild:
         def make(snapshot: Snapshot) -> Wait:
             options = build.run_options(state, instruction, words)
             gathered.prepare()
-            yield from gathered.caches.take()
             if workdir.is_hidden(state.workdir, (one.target for one in gathered.attached)):
                 yield from settled(workdir.fork_making(snapshot, state.workdir, options.user or ""))
             try:

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from pod import environ, values
-from pod.build import entitlements, secrets, source_policy
+from pod.build import entitlements, own_users, secrets, source_policy
 from pod.build.context import archives, download, ignore_files, named, opening
 from pod.build.context.opening import Workshop
 from pod.build.language.mounts import parse_mount
@@ -48,6 +48,7 @@ class Asked:
         self.signature_policy = self.source_policy = ""
         self.run_flags: dict[str, Any] = {}  # of the containers of RUN, as the groups of pod.cli.flags have them
         self.isolation = ""
+        self.users = own_users.Wanted()  # of RUN
         self.settings: dict[str, Any] = {}  # global options that stand after the command
         self.unused_stages = self.compatible_volumes = self.reads_stdin = False
         self.allowed: list[str] = []
@@ -214,6 +215,7 @@ def _preparation(asked: Asked) -> Callable[[CreateOptions], None]:
     def prepare(options: CreateOptions) -> None:
         if _isolation(asked) == "chroot":
             options.namespaces |= {"pid": "host", "ipc": "host", "uts": "host", "cgroup": "host"}
+        asked.users.apply(options)
         flags.apply(flags.STEPS, asked.run_flags, options)
 
     prepare(CreateOptions())  # says now what is wrong
@@ -226,6 +228,7 @@ def _surroundings(asked: Asked, hooks_dirs: Sequence[str]) -> tuple[tuple[str, s
     Raises PodError for hooks that are none.
     """
     said = {**asked.run_flags, "isolation": _isolation(asked), "compat_volumes": asked.compatible_volumes}
+    said |= asked.users.seen()
     if hooks_dirs:
         said["hooks"] = [vars(hook) for hook in hooks.read(hooks_dirs)]
     if asked.reads_stdin:

@@ -246,7 +246,7 @@ def image_overlay(engine: Engine, container: Container, surroundings: Surroundin
     if surroundings.id_mappings is not None:
         from pod.containers.rootfs import shifted
 
-        directories, mapped = shifted.layers(engine, image, directories, surroundings.id_mappings)
+        directories, mapped = shifted.layers(engine, directories, surroundings.id_mappings)
     return rootfs.Overlay(
         lowers=directories,
         directory=engine.config.container_dir(container.id),

@@ -150,22 +150,3 @@ def test_what_other_builders_take(box: Pod, busybox: str) -> None:
     told = "Error: can only set one of 'pull' or 'pull-always' or 'pull-never'"
     assert failed.stderr.startswith(told)
     assert build(box, "FROM x\n", "--pull=newer", "--pull-never", check=False).stderr.startswith(told)
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        ("--userns", "container"),
-        ("--userns-uid-map", "0:100000:65536"),
-        ("--userns-gid-map", "0:100000:65536"),
-        ("--userns-uid-map-user", "user"),
-        ("--userns-gid-map-group", "user"),
-    ],
-)
-def test_no_user_namespace_of_its_own(box: Pod, busybox: str, words: tuple[str, str]) -> None:
-    failed = build(box, f"FROM {busybox}\nRUN true\n", *words, check=False)
-    assert failed.code == 125
-    assert failed.stderr.startswith(
-        "Error: --userns and --userns-*: RUN cannot have a user namespace of its own\nhint:"
-    )
-    build(box, f"FROM {busybox}\nRUN true\n", "--userns", "host")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pod.cli import flags as groups
 from pod.cli.flags.resources import words
-from pod.errors import PodError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,28 +50,30 @@ def declare(
     ] = None,
     stdin: Annotated[bool, Option("--stdin", help="Pass stdin into containers")] = False,
     userns: Annotated[
-        str, Option("--userns", metavar="string", help="'host': RUN has no user namespace beside the build's own")
-    ] = "",
+        str | None,
+        Option("--userns", metavar="string", help="User namespace of RUN: host, private, auto[:OPTIONS], or a path"),
+    ] = None,
     userns_gid_map: Annotated[
-        list[str] | None, Option("--userns-gid-map", metavar="containerGID:hostGID:length", help="Refused")
+        list[str] | None, Option("--userns-gid-map", metavar="containerGID:hostGID:length", help="GID map of RUN")
     ] = None,
     userns_gid_map_group: Annotated[
-        str, Option("--userns-gid-map-group", metavar="name", help="Refused: there is no user namespace to map")
+        str,
+        Option("--userns-gid-map-group", metavar="name", help="Map RUN's GIDs to those of this group in /etc/subgid"),
     ] = "",
     userns_uid_map: Annotated[
-        list[str] | None, Option("--userns-uid-map", metavar="containerUID:hostUID:length", help="Refused")
+        list[str] | None, Option("--userns-uid-map", metavar="containerUID:hostUID:length", help="UID map of RUN")
     ] = None,
     userns_uid_map_user: Annotated[
-        str, Option("--userns-uid-map-user", metavar="name", help="Refused: there is no user namespace to map")
+        str,
+        Option("--userns-uid-map-user", metavar="name", help="Map RUN's UIDs to those of this user in /etc/subuid"),
     ] = "",
 ) -> None:
     """Note what is asked for. Raises PodError for what makes no sense."""
-    maps = (userns_uid_map, userns_gid_map, userns_uid_map_user, userns_gid_map_group)
-    if userns not in ("", "host") or any(maps):
-        raise PodError(
-            "--userns and --userns-*: RUN cannot have a user namespace of its own",
-            hint="build as an ordinary user: all steps are in that user's namespace",
-        )
+    if userns is not None or userns_uid_map or userns_gid_map or userns_uid_map_user or userns_gid_map_group:
+        from pod.build import own_users
+
+        maps = words(userns_uid_map), words(userns_gid_map), userns_uid_map_user, userns_gid_map_group
+        target.users = own_users.parse(userns, *maps)
     target.isolation = isolation
     target.allowed, target.run_mounts = words(allow), mount or []
     target.compatible_volumes, target.reads_stdin = compat_volumes, stdin

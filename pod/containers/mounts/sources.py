@@ -255,7 +255,7 @@ def _volumes(engine: Engine, mounts: list[dict[str, Any]]) -> list[Volume]:
 def _image_layers(engine: Engine, image_id: str, surroundings: Surroundings) -> list[str]:
     from storage import images, remap, rootfs
 
-    image = images.load(engine.store, image_id)
+    layers = rootfs.lowers(engine.store, images.load(engine.store, image_id))
     if surroundings.id_mappings is not None:
-        return remap.lowers(engine.store, image, *surroundings.id_mappings)
-    return rootfs.lowers(engine.store, image)
+        return remap.lowers(engine.store, layers, *surroundings.id_mappings)
+    return layers

@@ -13,6 +13,7 @@ from pod import rootless
 from pod.containers.namespaces import choice as namespaces
 from pod.containers.namespaces import id_maps, id_ranges
 from pod.errors import PodError
+from storage import rootfs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def check(mode: str) -> str:
             return mode
     elif mode == "" or (word in _MODES and (not colon or word in ("auto", "keep-id"))):
         if word == "auto":
-            _auto_options(value)
+            auto_options(value)
         elif word == "keep-id":
             keep_options(mode)
         return mode
@@ -101,7 +102,7 @@ def settle(engine: Engine, options: CreateOptions, config: ContainerConfig) -> N
         options.auto_ids = _auto_request(engine, options, config, mode.partition(":")[2])
     elif word in ("container", "ns"):
         mode = namespaces.join(engine, options, "user", mode)
-        found = _of_container(engine, mode[10:]) if word == "container" else _of_namespace(mode[3:])
+        found = _of_container(engine, mode[10:]) if word == "container" else of_namespace(mode[3:])
     config["namespaces"]["user"] = mode or "host"
     config["id_map"] = _document(*found) if found is not None else None
 
@@ -215,8 +216,8 @@ def _too_few(engine: Engine, message: str) -> PodError:
 # auto
 
 
-def _auto_options(text: str) -> tuple[int, list[str], list[str]]:
-    """Return size, uidmapping and gidmapping of auto."""
+def auto_options(text: str) -> tuple[int, list[str], list[str]]:
+    """Return size (0 if it is not said), uidmapping and gidmapping of auto. Raises PodError for others."""
     size = 0
     uids: list[str] = []
     gids: list[str] = []
@@ -238,20 +239,18 @@ def _auto_options(text: str) -> tuple[int, list[str], list[str]]:
 
 
 def _auto_request(engine: Engine, options: CreateOptions, config: ContainerConfig, text: str) -> AutoRequest:
-    size, uids, gids = _auto_options(text)
+    size, uids, gids = auto_options(text)
     parents = (own_map("u"), own_map("g")) if engine.config.rootless else (None, None)
     forced = [
         id_maps.combine(id_maps.read(texts, kind, parent), [])
         for texts, kind, parent in ((uids, "UID", parents[0]), (gids, "GID", parents[1]))
     ]
-    request = AutoRequest(size or _estimated_size(engine, options, config))
+    if not size:
+        image = options.image
+        layers = rootfs.lowers(engine.store, image) if image is not None else [config["rootfs"]]
+        size = estimated_size(layers, config["user"])
+    request = AutoRequest(size)
     request.forced_uids, request.forced_gids = forced
-    if request.size > _LARGEST and not size:
-        raise PodError(
-            f"the container needs a user namespace with size {request.size} that is bigger than the maximum value"
-            f" allowed with userns=auto {_LARGEST}",
-            hint="ask for it with --userns=auto:size=N",
-        )
     if engine.config.rootless:
         request.whose = "your user"
         request.uids, request.gids = _beyond_own(own_map("u")), _beyond_own(own_map("g"))
@@ -275,14 +274,15 @@ def _beyond_own(mapping: IdMap) -> list[tuple[int, int]]:
     return id_maps.subtract([(inside, count) for inside, _, count in mapping], [(0, 1)])
 
 
-def _estimated_size(engine: Engine, options: CreateOptions, config: ContainerConfig) -> int:
-    """Return how many IDs the image's users and groups need, and the user that was asked for."""
+def estimated_size(layers: list[str], user: str) -> int:
+    """Return how many IDs the users and groups of an image need, and the user that was asked for.
+
+    `layers` has the topmost first. Raises PodError for too many.
+    """
     from pod.containers.inside import users
-    from storage import rootfs
     from storage.layers.erofs.mounting import Opened
 
-    numbers = [int(part) for part in config["user"].split(":") if part.isascii() and part.isdecimal()]
-    layers = rootfs.lowers(engine.store, options.image) if options.image is not None else [config["rootfs"]]
+    numbers = [int(part) for part in user.split(":") if part.isascii() and part.isdecimal()]
     with Opened(layers) as directories:
         for name in ("etc/passwd", "etc/group"):
             for directory in directories:
@@ -294,7 +294,14 @@ def _estimated_size(engine: Engine, options: CreateOptions, config: ContainerCon
                 if content:
                     numbers += users.ids_in(content)
                     break
-    return max([_SMALLEST, *(number + 1 for number in numbers if number != NOBODY)])
+    size = max([_SMALLEST, *(number + 1 for number in numbers if number != NOBODY)])
+    if size > _LARGEST:
+        raise PodError(
+            f"the container needs a user namespace with size {size} that is bigger than the maximum value"
+            f" allowed with userns=auto {_LARGEST}",
+            hint="ask for it with --userns=auto:size=N",
+        )
+    return size
 
 
 # explicit maps
@@ -357,7 +364,7 @@ def _of_container(engine: Engine, container_id: str) -> tuple[IdMap, IdMap] | No
     return as_ranges(maps) if maps is not None else None
 
 
-def _of_namespace(path: str) -> tuple[IdMap, IdMap] | None:
+def of_namespace(path: str) -> tuple[IdMap, IdMap] | None:
     """Return the maps of a namespace, as this process's own counts IDs; None for that one itself."""
     from runtime import kernel, syscalls
 

@@ -17,17 +17,16 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pod.containers.spec.surroundings import IdMapping
     from pod.engine import Engine
-    from storage.images import Image
 
     Mappings = tuple[list[IdMapping], list[IdMapping]]
 
 _FIRST_KERNEL = (5, 19)  # overlay takes idmapped layers
 
 
-def layers(engine: Engine, image: Image, directories: list[str], mappings: Mappings) -> tuple[list[str], list[int]]:
+def layers(engine: Engine, directories: list[str], mappings: Mappings) -> tuple[list[str], list[int]]:
     """Return the layers to stack, and mounts to be put over them, in the same order; none if copies were made."""
     uids, gids = mappings
-    if all(inside == outside for inside, outside, _ in [*uids, *gids]):
+    if not shifts(mappings):
         return directories, []
     if not engine.config.rootless and _release() >= _FIRST_KERNEL:
         copies = mapped(directories, mappings)
@@ -35,7 +34,12 @@ def layers(engine: Engine, image: Image, directories: list[str], mappings: Mappi
             return directories, copies
     from storage import remap
 
-    return remap.lowers(engine.store, image, uids, gids), []
+    return remap.lowers(engine.store, directories, uids, gids), []
+
+
+def shifts(mappings: Mappings) -> bool:
+    """Tell whether any ID is another one outside."""
+    return any(inside != outside for inside, outside, _ in [*mappings[0], *mappings[1]])
 
 
 def let_in(directory: str, gid: int) -> None:

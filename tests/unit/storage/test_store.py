@@ -268,8 +268,9 @@ def test_remapped_layers_keep_everything_but_the_owners(either: Store) -> None:
         ),
     )
     mapping = [(0, 100_000, 1000), (1000, 5000, 1)]
-    paths = remap.lowers(store, image, mapping, mapping)
-    assert paths == remap.lowers(store, image, list(reversed(mapping)), mapping)
+    layers = lowers(store, image)
+    paths = remap.lowers(store, layers, mapping, mapping)
+    assert paths == remap.lowers(store, layers, list(reversed(mapping)), mapping)
     shifted = paths[0]
     found = {
         name: os.lstat(f"{shifted}/{name}") for name in ("", "dir", "dir/file", "dir/again", "link", "fifo", "big")
@@ -283,7 +284,7 @@ def test_remapped_layers_keep_everything_but_the_owners(either: Store) -> None:
         "fifo": (100_003, 100_000),
         "big": (70_000, 100_000),
     }
-    with Opened(lowers(store, image)) as (plain,):
+    with Opened(layers) as (plain,):
         for name, status in found.items():
             before = os.lstat(f"{plain}/{name}")
             assert (status.st_mode, status.st_mtime_ns) == (before.st_mode, before.st_mtime_ns)
