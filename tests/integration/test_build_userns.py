@@ -8,6 +8,7 @@ import socket
 
 import pytest
 
+from tests.fixtures import ranges
 from tests.fixtures.command import Pod
 from tests.integration.test_build import build, context, run
 from tests.integration.test_build_mounts import top_layer
@@ -221,12 +222,9 @@ def test_ids_that_nobody_else_has(rootless_box: Pod, busybox: str) -> None:
 
 def test_roots_own_ranges(root_box: Pod, busybox: str) -> None:
     """With ranges of our own, in a mount namespace of our own."""
-    path = os.path.join(root_box.home, "ranges")
-    with open(path, "w") as file:
-        file.write("containers:700000:3000\nother:800000:4000\n")
     text = f"FROM {busybox}\nRUN cat /proc/self/?id_map > /said && touch /x && chown 5:5 /x\n"
     command, directory = " ".join(root_box.argv()), context(root_box, text)
-    script = f"mount --bind {path} /etc/subuid && mount --bind {path} /etc/subgid\n"
+    script = ranges.mounted(root_box.home, "containers:700000:3000\nother:800000:4000")
     flags = (
         "--userns auto",
         "--userns-uid-map-user other",

@@ -7,6 +7,7 @@ import os
 
 import pytest
 
+from tests.fixtures import ranges
 from tests.fixtures.command import Pod, make_pod
 from tests.fixtures.user import User
 
@@ -266,12 +267,9 @@ def test_auto_of_root_needs_a_range(root_box: Pod, busybox: str) -> None:
 
 def test_auto_of_root(root_box: Pod, busybox: str) -> None:
     """With a range of our own, in a mount namespace of our own."""
-    path = os.path.join(root_box.home, "ranges")
-    with open(path, "w") as file:
-        file.write("containers:700000:3000\n")
     command = " ".join(root_box.argv())
     script = f"""
-        mount --bind {path} /etc/subuid && mount --bind {path} /etc/subgid
+        {ranges.mounted(root_box.home, "containers:700000:3000")}
         {command} run -d --name a --userns auto {busybox} sleep 100
         {command} exec a cat /proc/self/uid_map
         {command} run --rm --userns auto {busybox} sh -c 'cat /proc/self/uid_map; touch /x; stat -c %u /x'
