@@ -31,13 +31,18 @@ SIZE = _HEADER + _SLOTS * _ANSWER
 
 
 def create(path: bytes) -> int:
-    """Make a page; raises OSError. All of it has its place on the disk: a full one would kill who writes to it."""
-    fd = posix.open(path, posix.O_RDWR | posix.O_CREAT | posix.O_TRUNC | posix.O_CLOEXEC, 0o600)
+    """Make a page, which commands find whole or not at all; raises OSError.
+
+    All of it has its place on the disk: a full one would kill who writes to it.
+    """
+    new = path + b".new"
+    fd = posix.open(new, posix.O_RDWR | posix.O_CREAT | posix.O_TRUNC | posix.O_CLOEXEC, 0o600)
     try:
         _fill(fd)
+        posix.rename(new, path)
     except OSError:
         posix.close(fd)
-        posix.unlink(path)
+        posix.unlink(new)
         raise
     return fd
 

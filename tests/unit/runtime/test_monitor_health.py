@@ -169,6 +169,21 @@ def test_record_does_not_grow_with_each_program_that_probes(tmp_path: Path) -> N
     assert json.loads(path.read_text())["Status"] == "starting"
 
 
+def test_a_page_is_found_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands look into it while the monitor makes it, for the first time or anew."""
+    path, seen, fill = tmp_path / "answers", [], answers._fill
+
+    def look_and_fill(fd: int) -> None:
+        seen.append(answers.unheard(str(path)))
+        fill(fd)
+
+    monkeypatch.setattr(answers, "_fill", look_and_fill)
+    for _ in range(2):
+        os.close(answers.create(os.fsencode(path)))
+    assert seen == [[], []]
+    assert path.stat().st_size == answers.SIZE
+
+
 def test_page_that_finds_no_room_is_not_left(tmp_path: Path) -> None:
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
