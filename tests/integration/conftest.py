@@ -135,6 +135,22 @@ def box(pod: Pod, busybox: str, request: pytest.FixtureRequest) -> Pod:
     return pod
 
 
+@pytest.fixture
+def root_box(box: Pod) -> Pod:
+    """`box` of root alone."""
+    if box.rootless:
+        pytest.skip("needs root")
+    return box
+
+
+@pytest.fixture
+def rootless_box(box: Pod) -> Pod:
+    """`box` of an ordinary user alone."""
+    if not box.rootless:
+        pytest.skip("is about ordinary users")
+    return box
+
+
 @pytest.fixture(scope="session")
 def debian_images(registry: Registry) -> dict[str, str]:
     """The references of images made from Debian's packages, by short name; see `tests.fixtures.debian`."""

@@ -16,20 +16,6 @@ from tests.integration.test_build_mounts import top_layer
 OWNERS = "stat -c '%n %u:%g %a'"
 
 
-@pytest.fixture
-def root_box(box: Pod) -> Pod:
-    if box.rootless:
-        pytest.skip("needs root")
-    return box
-
-
-@pytest.fixture
-def rootless_box(box: Pod) -> Pod:
-    if not box.rootless:
-        pytest.skip("is about ordinary users")
-    return box
-
-
 def mapped(box: Pod) -> tuple[str, ...]:
     """Return flags that shift all IDs: for a user within those of the user's own namespace."""
     return ("--userns-uid-map", "0:20000:40000" if box.rootless else "0:300000:65536")

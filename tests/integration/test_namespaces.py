@@ -25,20 +25,6 @@ def refused(box: Pod, *words: str, code: int = 125) -> str:
     return result.stderr.splitlines()[0]
 
 
-@pytest.fixture
-def root_box(box: Pod) -> Pod:
-    if box.rootless:
-        pytest.skip("needs root")
-    return box
-
-
-@pytest.fixture
-def rootless_box(box: Pod) -> Pod:
-    if not box.rootless:
-        pytest.skip("is about ordinary users")
-    return box
-
-
 def test_namespaces_of_another_container_are_joined(box: Pod, busybox: str) -> None:
     box.run("run", "-d", "--name", "a", "--hostname", "first", busybox, "sh", "-c", "echo 1 >/dev/shm/f; sleep 100")
     own = dict(line.split("=") for line in box.run("exec", "a", "sh", "-c", NAMES).out.split())
