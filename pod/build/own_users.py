@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from pod.engine import Engine
 
 _NEW = ("", "container", "private")
-_NAMED = (("subuid", "u"), ("subgid", "g"))
 _HIGHEST = 2**32 - 1
 
 
@@ -67,11 +66,16 @@ class Wanted:
             return {}
         ranges = [
             [(one.start, one.count) for one in rootless.subordinate_ids(f"/etc/{name}", whose, -1)]
-            for (name, _), whose in zip(_NAMED, (self.user or self.group, self.group or self.user), strict=True)
+            for name, whose in _subordinates(self.user, self.group)
         ]
         joined = userns.of_namespace(self.mode[3:]) if self.mode.startswith("ns:") else None
         own = [userns.own_map(kind) for kind in "ug"]
         return {"userns": [self.mode, self.uids, self.gids, ranges, joined, own]}
+
+
+def _subordinates(user: str, group: str) -> tuple[tuple[str, str], ...]:
+    """Return the files of subordinate IDs, and whose are wanted of each: of one that is not said, the other's."""
+    return ("subuid", user or group), ("subgid", group or user)
 
 
 def parse(how: str | None, uids: Sequence[str], gids: Sequence[str], user: str, group: str) -> Wanted:
@@ -80,7 +84,7 @@ def parse(how: str | None, uids: Sequence[str], gids: Sequence[str], user: str, 
     Raises PodError for what makes no sense.
     """
     maps = Wanted("private", _entries(uids), _entries(gids), user, group)
-    for (name, _), whose in zip(_NAMED, (user or group, group or user), strict=True):
+    for name, whose in _subordinates(user, group):
         if whose and not rootless.subordinate_ids(f"/etc/{name}", whose, -1):
             raise PodError(f'no {name} ranges found for user "{whose}" in /etc/{name}')
     mode = _mode(how) if how is not None else "private" if maps != Wanted("private") else "host"
