@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pod import events, filters, state, sweep
-from pod.build import caches
+from pod.build.mounts import kept
 from pod.containers import dependencies
 from pod.containers.filters import pruned
 from pod.containers.listing import listed
@@ -107,7 +107,7 @@ def build_cache(engine: Engine, texts: list[str]) -> Pruned:
     wanted = filters.parse(texts)
     filters.prunable(wanted)
     before = filters.until(wanted["until"]) if "until" in wanted else None
-    return Pruned([], cached_steps.prune(engine.store, before=before) + caches.prune(engine, before=before))
+    return Pruned([], cached_steps.prune(engine.store, before=before) + kept.prune(engine, before=before))
 
 
 def leftovers(engine: Engine) -> Pruned:

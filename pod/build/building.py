@@ -15,16 +15,21 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from pod import events
-from pod.build import archiving, entitlements, evaluation, exporting, holding, keys, outcome, result, running, squashing
-from pod.build.basis import full_name
+from pod.build import holding
+from pod.build.asked import entitlements, outcome
+from pod.build.cache import keys
+from pod.build.cache.registries import LostError, RegistryCache
 from pod.build.context.known import KnownDigests
-from pod.build.evaluation import State, StepLayer
 from pod.build.language.predefined import PROXIES
-from pod.build.registry_cache import LostError, RegistryCache
-from pod.build.scheduling import Needs, Schedule
-from pod.build.snapshots import Snapshot, base
-from pod.build.stepping import StageBuild, StepError
-from pod.build.written import Written
+from pod.build.results import archiving, committing, exporting, squashing
+from pod.build.results.basis import full_name
+from pod.build.stages import evaluation
+from pod.build.stages.evaluation import State, StepLayer
+from pod.build.stages.scheduling import Needs, Schedule
+from pod.build.stages.stepping import StageBuild, StepError
+from pod.build.stages.written import Written
+from pod.build.steps import running
+from pod.build.steps.snapshots import Snapshot, base
 from pod.containers.create import CreateOptions
 from pod.errors import PodError
 from storage import build_cache, database, durability, gc, images, rootfs
@@ -37,9 +42,9 @@ from storage.platform import Platform, host, parse
 if TYPE_CHECKING:
     from collections.abc import Generator, Hashable, Mapping
 
+    from pod.build.asked.options import BuildOptions
     from pod.build.language.instructions import Run
-    from pod.build.options import BuildOptions
-    from pod.build.stages import Node
+    from pod.build.stages.graph import Node
     from pod.build.watching import StepPlace, Watcher
     from pod.engine import Engine
     from pod.state import Container
@@ -81,7 +86,7 @@ def _publish(made: Build, names: list[str]) -> Image:
                 raise
             layers = [layer.key for layer in state.layers]
             exporting.export(engine, layers, options.outputs, options.times, interrupts)
-            image = result.publish(engine.store, state, options, names)
+            image = committing.publish(engine.store, state, options, names)
             if options.outcome.save_stages:
                 made.save_stages()
             build_cache.note_use(engine.store, made.used)
@@ -312,7 +317,7 @@ class Build(Written):
             if index != self.wanted:
                 state = self.state_of(index)
                 state = replace(state, layers=self.registries.present(state.layers))
-                result.publish(self.engine.store, state, self.options, ())
+                committing.publish(self.engine.store, state, self.options, ())
 
     def warn(self, text: str) -> None:
         """Tell of something once."""

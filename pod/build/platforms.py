@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pod.build import building, holding
-from pod.build.written import Written
+from pod.build.stages.written import Written
 from pod.errors import PodError
 from pod.images.lists import member_of
 from storage import database, images, lists
@@ -19,7 +19,7 @@ from storage.errors import StorageError
 from storage.platform import host
 
 if TYPE_CHECKING:
-    from pod.build.options import BuildOptions
+    from pod.build.asked.options import BuildOptions
     from pod.build.watching import Watcher
     from pod.engine import Engine
     from storage.images import Image

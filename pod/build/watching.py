@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from pod.build.options import BuildOptions
+    from pod.build.asked.options import BuildOptions
     from storage.images import Image
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pod import registries
 from pod.build import holding
 from pod.build.language.predefined import variant_said
-from pod.build.scheduling import at_once, settled
+from pod.build.stages.scheduling import at_once, settled
 from pod.cli import pulling_apart
 from pod.cli.pulling import chooser
 from pod.images import offering, pulls, transports
@@ -19,8 +19,8 @@ from storage.platform import host, parse
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
-    from pod.build.options import FindImage
-    from pod.build.scheduling import Needs
+    from pod.build.asked.options import FindImage
+    from pod.build.stages.scheduling import Needs
     from pod.cli.building import Asked
     from pod.engine import Engine
     from pod.short_names import Resolved

@@ -9,13 +9,14 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from pod import environ, values
-from pod.build import entitlements, own_users, secrets, source_policy
+from pod.build.asked import entitlements, secrets, source_policy
+from pod.build.asked.options import BuildOptions, Place
+from pod.build.asked.source_policy import SourcePolicy
+from pod.build.asked.times import with_epoch
 from pod.build.context import archives, download, ignore_files, named, opening
 from pod.build.context.opening import Workshop
 from pod.build.language.mounts import parse_mount
-from pod.build.options import BuildOptions, Place
-from pod.build.source_policy import SourcePolicy
-from pod.build.times import with_epoch
+from pod.build.steps import own_users
 from pod.cli import base_images, containerfiles, flags, step_caches
 from pod.cli.outcome import AskedOutcome
 from pod.containers import hooks

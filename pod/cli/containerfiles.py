@@ -8,9 +8,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pod import environ
-from pod.build import preprocessing
 from pod.build.context import download
-from pod.build.language import origins
+from pod.build.language import origins, preprocessing
 from pod.build.language.parser import parse_source
 from pod.errors import PodError
 from runtime import inroot

@@ -17,8 +17,8 @@ from pod.cli.steps import around, committing, stage_mark, tagging
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pod.build.asked.options import BuildOptions
     from pod.build.language.instructions import Containerfile
-    from pod.build.options import BuildOptions
     from pod.build.watching import StepPlace
     from pod.cli.screen import Screen
     from storage.images import Image

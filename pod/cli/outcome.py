@@ -6,9 +6,9 @@ import os
 from typing import TYPE_CHECKING
 
 from pod import __version__, environ, values
-from pod.build import outputs
-from pod.build.outcome import Outcome
-from pod.build.times import EPOCH, Times, times_of
+from pod.build.asked import outputs
+from pod.build.asked.outcome import Outcome
+from pod.build.asked.times import EPOCH, Times, times_of
 from pod.cli.build_log import BuildLog
 from pod.cli.results import ResultFiles
 from pod.errors import PodError
@@ -16,7 +16,7 @@ from pod.errors import PodError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pod.build.outputs import Output
+    from pod.build.asked.outputs import Output
 
 
 class AskedOutcome:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pod import registries, trust
-from pod.build.registry_cache import Repositories
+from pod.build.cache.registries import Repositories
 from pod.errors import PodError
 from storage.errors import BadReferenceError
 from storage.reference import Reference, parse

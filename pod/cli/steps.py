@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import TextIO
 
+    from pod.build.asked.options import BuildOptions
     from pod.build.language.instructions import Containerfile
-    from pod.build.options import BuildOptions
     from pod.build.watching import StepPlace
     from storage.images import Image
 

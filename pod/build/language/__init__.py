@@ -1,5 +1,6 @@
-"""The language of Containerfiles: text in, instructions with positions out; nothing here touches files or processes.
+"""The language of Containerfiles: text in, instructions with positions out.
 
+Nothing here touches files or processes, but preprocessing.py, which runs cpp.
 lines.py joins continued lines, statements.py takes keyword and flags off one, and the parsers of the instructions
 (files.py, commands.py, settings.py) make the dataclasses of instructions.py of it; parser.py puts stages together.
 expansion.py replaces variables in a text, expanding.py in an instruction. The source is Docker's Dockerfile reference

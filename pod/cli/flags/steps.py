@@ -70,7 +70,7 @@ def declare(
 ) -> None:
     """Note what is asked for. Raises PodError for what makes no sense."""
     if userns is not None or userns_uid_map or userns_gid_map or userns_uid_map_user or userns_gid_map_group:
-        from pod.build import own_users
+        from pod.build.steps import own_users
 
         maps = words(userns_uid_map), words(userns_gid_map), userns_uid_map_user, userns_gid_map_group
         target.users = own_users.parse(userns, *maps)

@@ -9,8 +9,8 @@ from typing import Any, cast
 
 import pytest
 
+from pod.build.asked.options import BuildOptions
 from pod.build.language.parser import parse
-from pod.build.options import BuildOptions
 from pod.build.watching import StepPlace
 from pod.cli.excerpt import excerpt
 from pod.cli.kept_output import KeptOutput

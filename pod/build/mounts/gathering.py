@@ -1,0 +1,298 @@
+"""RUN --mount: what each asks for, settled before the step, and how the step's monitor makes it.
+
+All sources lie in a tmpfs that only the monitor's mount namespace has, so nothing of them is left after the step or can
+get into a layer; what they are mounted on is in a directory below all layers, for the same reason.
+Source: the Dockerfile reference, RUN --mount.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pod.build.asked.options import Place
+from pod.build.cache import keys
+from pod.build.context import digests, resolution, selection
+from pod.build.language.instructions import Mount
+from pod.build.mounts.caches import Caches
+from pod.build.mounts.trees import Layers, attach, entry, open_context, part
+from pod.build.stages import graph
+from pod.build.stages.scheduling import Needs
+from pod.build.steps import own_users
+from pod.build.steps.own_users import HOST, Ids
+from pod.build.steps.reading import read_ahead
+from pod.errors import PodError
+from runtime import inroot, kernel, syscalls
+from storage.errors import StorageError
+from storage.rootfs import stack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from typing import Any
+
+    from pod.build.building import Build
+    from pod.build.language.instructions import Run
+    from pod.build.mounts.trees import Maker, Opener
+    from pod.build.stages.evaluation import State, StepLayer
+    from pod.build.stages.graph import Node
+
+    Gathering = Generator[int | Needs, None, "Mounts"]
+
+SCRIPT = "/dev/pipes/script"
+_SECRETS = "/run/secrets"
+_AGENT = "/run/buildkit/ssh_agent.{}"
+_EVERYBODY = 0o1777
+_MAGIC = re.compile(r"[*?\[\\]")  # which a mount takes as it is
+
+
+@dataclass
+class Attached:
+    """One mount: where to, and what makes its source in the monitor, given a new path and for whom."""
+
+    target: str
+    make: Maker
+
+
+@dataclass
+class Mounts:
+    """The mounts of a step, what they come to in its key, and what must be held until its end.
+
+    `env` are variables that only its process has: a secret is to be in no document of the container.
+    """
+
+    attached: list[Attached] = field(default_factory=list)
+    digests: list[str] = field(default_factory=list)
+    env: dict[str, str] = field(default_factory=dict)
+    stdin: int = -1  # what the process reads from; by itself nothing
+    keep_fds: list[int] = field(default_factory=list)
+    caches: Caches = field(default_factory=Caches)
+    wanted: list[Callable[[], None]] = field(default_factory=list)
+    layers: list[Layers] = field(default_factory=list)
+    ids: Ids = HOST
+    has_agent: bool = False
+
+    def show_to(self, ids: Ids) -> None:
+        """Let the step be one of other users. Raises PodError for what these cannot use."""
+        self.ids = ids
+        if ids and self.has_agent:
+            raise PodError(
+                "RUN --mount=type=ssh: an agent does not answer users of another user namespace",
+                hint="leave out --userns",
+            )
+        for layers in self.layers if ids else ():
+            layers.show_to(ids)
+        self.caches.show_to(ids)
+
+    @property
+    def mapped_fds(self) -> list[int]:
+        """The mounts with mapped owners that the monitor needs."""
+        return [descriptor for layers in self.layers for descriptor in layers.mapped]
+
+    def prepare(self) -> None:
+        """See that what is mounted is there, if it is to be mounted."""
+        for want in self.wanted:
+            want()
+
+    def attach(self, place: str, stubs: str, document: dict[str, Any]) -> None:
+        """Make the sources in a private tmpfs at `place`, and put the mounts into the runtime spec; in the monitor.
+
+        What they are mounted on is made below the directory `stubs`, which is no part of a mounted overlay yet.
+        """
+        if not self.attached:
+            return
+        os.mkdir(place, 0o700)
+        syscalls.mount("tmpfs", place, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "mode=0700")
+        syscalls.mount(None, place, None, kernel.MS_PRIVATE)
+        for number, one in enumerate(self.attached):
+            made = one.make(f"{place}/{number}", self.ids)
+            _make_stub(f"{stubs}{posixpath.normpath(one.target)}", made)
+            document["mounts"].append({"destination": one.target, **made})
+
+    def close(self) -> None:
+        """Let go of locks and mounts."""
+        self.caches.release()
+        for descriptor in self.mapped_fds:
+            os.close(descriptor)
+        self.layers = []
+
+
+def _make_stub(path: str, made: dict[str, Any]) -> None:
+    """Make what a mount is mounted on: a directory or a file, as its source is."""
+    if made["type"] == "tmpfs" or os.path.isdir(made["source"]):
+        os.makedirs(path, 0o755, exist_ok=True)
+        return
+    os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
+    if not os.path.lexists(path):
+        with open(path, "xb"):
+            pass
+
+
+def gather(build: Build, node: Node, state: State, instruction: Run) -> Gathering:
+    """Settle the mounts of a RUN; waits for stages. Raises PodError for what cannot be had."""
+    mounts = Mounts(stdin=build.options.stdin)
+    try:
+        if build.options.compatible_volumes:
+            _volumes(build, mounts, state)
+        for number, mount in enumerate((*build.options.mounts, *instruction.mounts)):
+            wanted = mount.target or ("" if mount.type in ("secret", "ssh") else ".")
+            target = posixpath.normpath(posixpath.join(state.workdir, wanted)) if wanted else ""
+            match mount.type:
+                case "bind":
+                    root = yield from _tree(build, node, mounts, mount)
+                    mounts.attached.append(Attached(target, part(build.engine, mount, root)))
+                case "cache":
+                    content = (yield from _tree(build, node, mounts, mount)) if mount.from_ else None
+                    _cache(build, mounts, mount, target, content)
+                case "tmpfs":
+                    mounts.attached.append(Attached(target, _memory(mount)))
+                case "secret":
+                    _secret(build, mounts, mount, target)
+                case "ssh":
+                    _ssh(build, mounts, mount, target, number)
+    except BaseException:
+        mounts.close()
+        raise
+    return mounts
+
+
+def script(mounts: Mounts, text: str) -> None:
+    """Let a step have a document of the Containerfile as a program."""
+    mounts.attached.append(Attached(SCRIPT, _document(text.encode(), 0o755, 0, 0)))
+
+
+def _tree(build: Build, node: Node, mounts: Mounts, mount: Mount) -> Generator[int | Needs, None, Opener]:
+    """Settle the tree that a mount shows a part of; return what opens its root in the monitor, given a new path."""
+    place: Place | str | None = build.options.contexts.get(mount.from_) if mount.from_ else build.options.context
+    if isinstance(place, Place):
+        try:
+            mounts.digests.append((yield from _shown(build, place, mount.source)))
+        except PodError as error:
+            if not isinstance(error.__cause__, PermissionError):
+                raise
+            # Something in it is not this user's to read: a step that may do without it is done each time.
+            mounts.digests.append(os.urandom(32).hex())
+        mounts.keep_fds.append(place.root)
+        return lambda path, ids: open_context(place, path, ids)
+    if place is None and not mount.from_:
+        raise PodError("there is no build context to mount", hint="name a directory: pod build DIRECTORY")
+    index = graph.find([one.stage for one in build.nodes[: node.stage.index]], mount.from_, build.options.contexts)
+    if index is not None:
+        yield Needs(index)
+        layers, identity = build.state_of(index).layers, keys.of_layers(build.state_of(index))
+    else:
+        image = yield from build.image(node, mount.from_)
+        layers, identity = build.layers(image), image.id
+    mounts.digests.append(identity)
+    return _layers(build, mounts, layers)
+
+
+def _layers(build: Build, mounts: Mounts, layers: tuple[StepLayer, ...]) -> Opener:
+    """Return what opens the root of layers, which are there when the step begins."""
+    found = Layers(build.engine)
+    mounts.wanted.append(lambda: found.plain.extend(stack(build.engine.store, build.layer_keys(layers))))
+    mounts.layers.append(found)
+    return found.open_root
+
+
+def _volumes(build: Build, mounts: Mounts, state: State) -> None:
+    """Let what a RUN writes to the volumes of its image be thrown away (podman-build(1), --compat-volumes)."""
+    if build.in_one_layer:
+        raise PodError(
+            "--compat-volumes goes with layers only", hint="leave out --squash, --squash-all, --layers=false"
+        )
+    for path in sorted(state.config.get("Volumes") or ()):
+        root = _layers(build, mounts, state.layers)
+        shown = part(build.engine, Mount(text="", source=path, read_only=False), root)
+        mounts.attached.append(Attached(path, _or_memory(shown)))
+
+
+def _or_memory(shown: Maker) -> Maker:
+    """Return what mounts a part of a tree, or memory where the tree has nothing of the kind."""
+
+    def make(path: str, ids: Ids) -> dict[str, Any]:
+        try:
+            return shown(path, ids)
+        except FileNotFoundError:
+            return _memory(Mount(text="", mode=0o755))(path, ids)
+
+    return make
+
+
+def _shown(build: Build, place: Place, source: str) -> Generator[int | Needs, None, str]:
+    """Return what tells all that a mount of a context shows from other things: files that COPY ignores, owners too."""
+    wanted = selection.Wanted(from_image=True, shown=place.shown)
+    chosen = selection.select(place.root, [_MAGIC.sub(r"\\\g<0>", source) or "."], wanted)
+    with suppress(StorageError):  # which the digest tells, too
+        yield from read_ahead([chosen], build.known_digests)
+    root = resolution.find(place.root, selection.normalized(source)).status
+    return f"{digests.digest(chosen, build.known_digests)} {root.st_mode:o} {root.st_uid} {root.st_gid}"
+
+
+def _cache(build: Build, mounts: Mounts, mount: Mount, target: str, content: Opener | None) -> None:
+    cache = mounts.caches.add(build.engine, mount, target)
+
+    def make(path: str, ids: Ids) -> dict[str, Any]:
+        if content is not None and not os.path.isdir(cache.path):
+            tree = content(path, HOST)  # as they are kept
+            cache.fill(inroot.open_path(tree, f"/{selection.normalized(mount.source)}", os.O_PATH | os.O_DIRECTORY))
+            os.close(tree)
+        if not ids.can_map:
+            return entry(cache.path, read_only=bool(mount.read_only))
+        directory = os.open(cache.path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        attach(own_users.clone(directory, ids), f"{path}-cache", is_directory=True)
+        os.close(directory)
+        return entry(f"{path}-cache", read_only=bool(mount.read_only))
+
+    mounts.attached.append(Attached(target, make))
+
+
+def _memory(mount: Mount) -> Maker:
+    mode = _EVERYBODY if mount.mode is None else mount.mode
+    options = ["nosuid", "nodev", f"mode={mode:o}"]
+    options += [f"size={mount.size}"] if mount.size else []
+    options += ["ro"] if mount.read_only else []
+    return lambda _path, _ids: {"type": "tmpfs", "source": "tmpfs", "options": options}
+
+
+def _secret(build: Build, mounts: Mounts, mount: Mount, target: str) -> None:
+    name = mount.id or mount.source or posixpath.basename(target)
+    data = build.options.secrets.get(name)
+    if data is None:
+        if mount.required:
+            raise PodError(f"secret required but no secret with id {name} found", hint=f"--secret id={name},src=FILE")
+        return
+    if mount.env:
+        mounts.env[mount.env] = data.decode("utf-8", "surrogateescape")
+    if target or not mount.env:
+        mode = 0o400 if mount.mode is None else mount.mode
+        make = _document(data, mode, mount.uid or 0, mount.gid or 0)
+        mounts.attached.append(Attached(target or f"{_SECRETS}/{name}", make))
+
+
+def _document(data: bytes, mode: int, uid: int, gid: int) -> Maker:
+    def make(path: str, ids: Ids) -> dict[str, Any]:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with open(descriptor, "wb") as file:
+            file.write(data)
+            os.fchown(descriptor, *ids.of(uid, gid))
+            os.fchmod(descriptor, mode)
+        return entry(path, read_only=True)
+
+    return make
+
+
+def _ssh(build: Build, mounts: Mounts, mount: Mount, target: str, number: int) -> None:
+    name = mount.id or mount.source or "default"
+    path = build.options.agents.get(name)
+    if path is None:
+        if mount.required:
+            raise PodError(f"no ssh agent with id {name} found", hint=f"--ssh {name}=SOCKET, with a running ssh-agent")
+        return
+    target = target or _AGENT.format(number)
+    mounts.env.setdefault("SSH_AUTH_SOCK", target)
+    mounts.has_agent = True
+    mounts.attached.append(Attached(target, lambda _path, _ids: entry(path, read_only=False)))
