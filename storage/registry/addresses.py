@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 DOCKER_HOST = "registry-1.docker.io"
 _PORTS = {"http": 80, "https": 443}
+_LINK = re.compile(r"<([^<>]*)>([^<]*)")
 
 
 def host_of(domain: str) -> str:
@@ -53,6 +55,16 @@ def redirected(url: str, location: str) -> str:
     if urlsplit(url).scheme == "https" and target.scheme == "http":
         raise RegistryError(f"{shown(url)}: refusing redirect from https to {shown(target.geturl())}")
     return target._replace(netloc=target.netloc.rpartition("@")[2], fragment="").geturl()
+
+
+def next_page(link: str) -> str:
+    """Give the address of the next page by a Link header (RFC 8288), which may be relative; none is ""."""
+    for address, parameters in _LINK.findall(link):
+        for parameter in parameters.split(";"):
+            name, _, value = parameter.strip(" ,").partition("=")
+            if name.strip().lower() == "rel" and "next" in value.strip(" \"'").lower().split():
+                return str(address)
+    return ""
 
 
 def check_realm(realm: str, registry_url: str, *, allow_http: bool) -> None:

@@ -14,11 +14,11 @@ from storage.registry.parallel import NoRangesError
 from storage.registry.transport import translated
 
 if TYPE_CHECKING:
-    from requests import Response
+    from storage.registry.connections import Answer
 
 CHUNK = 256 << 10
 
-Opener = Callable[[dict[str, str]], "Response"]
+Opener = Callable[[dict[str, str]], "Answer"]
 
 
 def stream(
@@ -41,16 +41,16 @@ def stream(
             answer = open_at(headers)
             with translated(answer):
                 _skip(answer, _already_sent(answer, digest, position, stop, size))
-                read = answer.raw.read
+                read = answer.read
                 while position < stop:
-                    chunk = read(min(CHUNK, stop - position), decode_content=False)
+                    chunk = read(min(CHUNK, stop - position))
                     if not chunk:
                         break
                     position += len(chunk)
                     yield chunk
                 else:
                     # Reading on to the end also gives the connection back for the next blob.
-                    if read(1, decode_content=False):
+                    if read(1):
                         raise CorruptError(f"blob {digest}: longer than {stop} bytes")
                     return
             reason = f"ends at byte {position} of {stop}"
@@ -70,26 +70,26 @@ def _range(position: int, stop: int, size: int) -> dict[str, str]:
     return {"Range": f"bytes={position}-"} if position else {}
 
 
-def _already_sent(answer: Response, digest: str, position: int, stop: int, size: int) -> int:
+def _already_sent(answer: Answer, digest: str, position: int, stop: int, size: int) -> int:
     """Check what the answer promises against what was asked; give the number of bytes to skip in front."""
     length = answer.headers.get("Content-Length", "")
-    if answer.status_code == HTTPStatus.PARTIAL_CONTENT:
+    if answer.status == HTTPStatus.PARTIAL_CONTENT:
         given = answer.headers.get("Content-Range", "").strip().lower()
         if given not in (f"bytes {position}-{stop - 1}/{size}", f"bytes {position}-{stop - 1}/*"):
             raise RegistryError(f"blob {digest}: asked for bytes from {position} of {size}, got {given[:80]!r}")
         return 0
     if stop < size:
         raise NoRangesError(f"blob {digest}: the registry does not send parts of it")
-    if answer.status_code != HTTPStatus.OK:
-        raise RegistryError(f"blob {digest}: unexpected HTTP status {answer.status_code}")
+    if answer.status != HTTPStatus.OK:
+        raise RegistryError(f"blob {digest}: unexpected HTTP status {answer.status}")
     if length.isascii() and length.isdigit() and int(length) != size:
         raise CorruptError(f"blob {digest}: {int(length)} bytes instead of {size}")
     return position
 
 
-def _skip(answer: Response, count: int) -> None:
+def _skip(answer: Answer, count: int) -> None:
     while count > 0:
-        chunk = answer.raw.read(min(CHUNK, count), decode_content=False)
+        chunk = answer.read(min(CHUNK, count))
         if not chunk:
             raise ConnectionFailedError("answer ends before the place to go on", kind="broken")
         count -= len(chunk)

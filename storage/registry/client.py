@@ -12,7 +12,7 @@ from storage import credentials, documents
 from storage.errors import BadReferenceError, CorruptError, RegistryError, StorageError, UnauthorizedError
 from storage.reference import check_digest_syntax, parse
 from storage.registry import challenges, parallel
-from storage.registry.addresses import host_of, is_loopback, origin
+from storage.registry.addresses import host_of, is_loopback, next_page, origin
 from storage.registry.blobs import stream
 from storage.registry.failures import MAX_ERROR_BODY, AnswerError, ConnectionFailedError, from_answer, prefixed
 from storage.registry.tokens import Authorizer
@@ -21,9 +21,8 @@ from storage.registry.transport import Transport, Upload, discard
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
 
-    from requests import Response
-
     from storage.documents import Descriptor
+    from storage.registry.connections import Answer
     from storage.registry.options import RegistryOptions
 
 _ACCEPT = ", ".join(documents.ACCEPTED)
@@ -99,7 +98,7 @@ class RegistryClient:
         """
         urls = _foreign_urls(descriptor)
 
-        def open_at(headers: dict[str, str]) -> Response:
+        def open_at(headers: dict[str, str]) -> Answer:
             if urls:
                 return self._open_foreign(urls, headers, descriptor.digest)
             return self._get(repository, f"blobs/{descriptor.digest}", headers, f"reading blob {descriptor.digest}")
@@ -132,7 +131,7 @@ class RegistryClient:
         """Yield the repositories that the registry lists, page by page; many registries refuse."""
         what = f"listing the repositories of {self.domain}"
 
-        def get(path: str) -> Response:
+        def get(path: str) -> Answer:
             self._ping()
             return self._authorized(path, "registry:catalog:*", self._authorizer(""), {}, what)
 
@@ -146,9 +145,9 @@ class RegistryClient:
         self._ping()
         answer = self._transport.send("GET", f"{self._base_url()}{path}")
         body = self._transport.read_all(answer, limit, f"asking {self.domain}")
-        return body if answer.status_code == HTTPStatus.OK else None
+        return body if answer.status == HTTPStatus.OK else None
 
-    def _pages(self, get: Callable[[str], Response], path: str, key: str, what: str) -> Iterator[str]:
+    def _pages(self, get: Callable[[str], Answer], path: str, key: str, what: str) -> Iterator[str]:
         """Yield the strings of a list that comes in pages, each of which names the next."""
         size = 0
         for _ in range(_MAX_PAGES):
@@ -157,7 +156,7 @@ class RegistryClient:
             if size > _MAX_LIST:
                 raise RegistryError(f"{what}: more than {_MAX_LIST} bytes")
             yield from _page(body, key, what)
-            following = answer.links.get("next", {}).get("url")
+            following = next_page(answer.headers.get("Link", ""))
             if not following:
                 return
             path = self._next_page(answer.url, following, what)
@@ -172,13 +171,13 @@ class RegistryClient:
         header = authorizer.header("")
         answer = self._transport.send("GET", f"{self._base_url()}/v2/", authorization=header)
         body = self._transport.read_all(answer, MAX_ERROR_BODY, f"logging in to {self.domain}")
-        if answer.status_code == HTTPStatus.UNAUTHORIZED:
+        if answer.status == HTTPStatus.UNAUTHORIZED:
             raise UnauthorizedError("invalid username/password")
-        if answer.status_code != HTTPStatus.OK:
-            raise from_answer(answer.status_code, body, answer.url)
+        if answer.status != HTTPStatus.OK:
+            raise from_answer(answer.status, body, answer.url)
 
     def _fetch_manifest(self, repository: str, tag_or_digest: str, what: str) -> tuple[bytes, str]:
-        def open_answer() -> Response:
+        def open_answer() -> Answer:
             return self._get(repository, f"manifests/{tag_or_digest}", {"Accept": _ACCEPT}, what)
 
         raw, answer = self._transport.fetch(open_answer, documents.MAX_DOCUMENT, what)
@@ -199,7 +198,7 @@ class RegistryClient:
             pass
         raise RegistryError(f"{what}: the address of the next page is not at this registry")
 
-    def _get(self, repository: str, path: str, headers: dict[str, str], what: str) -> Response:
+    def _get(self, repository: str, path: str, headers: dict[str, str], what: str) -> Answer:
         return self.request("GET", repository, path, what=what, headers=headers)
 
     def request(
@@ -214,7 +213,7 @@ class RegistryClient:
         scope: str | None = None,
         accepted: Sequence[int] = (),
         once: bool = False,
-    ) -> Response:
+    ) -> Answer:
         """Send a request below /v2/REPOSITORY/ (or to a full URL) with authorization; raise for error answers.
 
         Authorization goes to the registry itself only. `what` begins the message of an error, `scope` is by default to
@@ -249,7 +248,7 @@ class RegistryClient:
         body: bytes | Upload | None = None,
         accepted: Sequence[int] = (),
         once: bool = False,
-    ) -> Response:
+    ) -> Answer:
         """Send a request below /v2/, or to a full URL, with authorization for a scope; else as `request`."""
         base = self._base_url()
         url = path if path.startswith(("http://", "https://")) else f"{base}/v2/{path}"
@@ -258,22 +257,22 @@ class RegistryClient:
         try:
             header = authorizer.header(scope) if origin(url) == origin(base) else None
             answer = send(authorization=header, repeat=not (upload or once))
-            if answer.status_code == HTTPStatus.UNAUTHORIZED and origin(answer.url) == origin(base):
-                offered = challenges.parse(answer.raw.headers.getlist("WWW-Authenticate"))
+            if answer.status == HTTPStatus.UNAUTHORIZED and origin(answer.url) == origin(base):
+                offered = challenges.parse(answer.headers.getlist("WWW-Authenticate"))
                 again = authorizer.renew(scope, header, offered)
                 if again is not None:
                     discard(answer)
                     if upload:
                         raise ConnectionFailedError("the token expired", kind="broken")
                     answer = send(authorization=again, repeat=not once)
-            if answer.status_code >= HTTPStatus.BAD_REQUEST and answer.status_code not in accepted:
+            if answer.status >= HTTPStatus.BAD_REQUEST and answer.status not in accepted:
                 text = self._transport.read_all(answer, MAX_ERROR_BODY, what)
-                raise from_answer(answer.status_code, text, answer.url, method)
+                raise from_answer(answer.status, text, answer.url, method)
         except StorageError as error:
             raise prefixed(error, what) from None
         return answer
 
-    def _open_foreign(self, urls: tuple[str, ...], headers: dict[str, str], digest: str) -> Response:
+    def _open_foreign(self, urls: tuple[str, ...], headers: dict[str, str], digest: str) -> Answer:
         """Fetch what registries may not distribute from where its descriptor says, without credentials."""
         failure: StorageError = RegistryError("no usable address")
         for url in urls:
@@ -285,10 +284,10 @@ class RegistryClient:
             except RegistryError as error:
                 failure = error
                 continue
-            if answer.status_code < HTTPStatus.BAD_REQUEST:
+            if answer.status < HTTPStatus.BAD_REQUEST:
                 return answer
             body = self._transport.read_all(answer, MAX_ERROR_BODY, f"blob {digest}")
-            failure = from_answer(answer.status_code, body, url)
+            failure = from_answer(answer.status, body, url)
         raise prefixed(failure, f"reading blob {digest}")
 
     def _authorizer(self, repository: str) -> Authorizer:
@@ -342,15 +341,15 @@ class RegistryClient:
 
     def _ping_scheme(self, scheme: str, what: str, *, last: bool) -> None:
         answer = self._transport.send("GET", f"{scheme}://{self._host}/v2/", repeat_broken=last)
-        offered = challenges.parse(answer.raw.headers.getlist("WWW-Authenticate"))
+        offered = challenges.parse(answer.headers.getlist("WWW-Authenticate"))
         body = self._transport.read_all(answer, MAX_ERROR_BODY, what)
-        if answer.status_code not in (HTTPStatus.OK, HTTPStatus.UNAUTHORIZED):
-            failure = from_answer(answer.status_code, body, answer.url)
+        if answer.status not in (HTTPStatus.OK, HTTPStatus.UNAUTHORIZED):
+            failure = from_answer(answer.status, body, answer.url)
             # Not found says nothing about an image here: this is no registry.
             kind = UnauthorizedError if isinstance(failure, UnauthorizedError) else AnswerError
             raise kind(str(failure), hint=failure.hint)
         self._base = f"{scheme}://{self._host}"
-        self._challenges = offered if answer.status_code == HTTPStatus.UNAUTHORIZED else ()
+        self._challenges = offered if answer.status == HTTPStatus.UNAUTHORIZED else ()
 
 
 def _most_telling(failures: list[StorageError]) -> StorageError:

@@ -54,7 +54,7 @@ class RegistryDestination:
             "HEAD", self._repository, f"blobs/{digest}", what=what, scope=self._scope, accepted=(HTTPStatus.NOT_FOUND,)
         )
         discard(answer)
-        if answer.status_code == HTTPStatus.OK:
+        if answer.status == HTTPStatus.OK:
             return True
         others = [one for one in self._places(digest) if one != self._repository]
         return any(self._mount(digest, source) for source in others[:_MOUNTS])
@@ -126,8 +126,8 @@ class RegistryDestination:
             scope=self._scope,
         )
         discard(answer)
-        if answer.status_code not in (HTTPStatus.CREATED, HTTPStatus.OK, HTTPStatus.ACCEPTED):
-            raise RegistryError(f"{what}: unexpected answer: HTTP status {answer.status_code}")
+        if answer.status not in (HTTPStatus.CREATED, HTTPStatus.OK, HTTPStatus.ACCEPTED):
+            raise RegistryError(f"{what}: unexpected answer: HTTP status {answer.status}")
         subject = referrers.subject_of(raw)
         if subject is not None and not answer.headers.get("OCI-Subject"):
             index = referrers.added(self._client, self._repository, subject, raw, media_type)

@@ -1,4 +1,4 @@
-"""From exceptions of requests and answers of registries to one clear line each."""
+"""From exceptions of connections and answers of registries to one clear line each."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class AnswerError(RegistryError):
 
 
 def from_exception(error: BaseException, method: str, url: str) -> ConnectionFailedError:
-    """Translate whatever requests, urllib3, http.client or ssl raise."""
+    """Translate whatever urllib3, http.client or ssl raise."""
     kind, text, hint = _classify(_chain(error))
     return ConnectionFailedError(f'{method.capitalize()} "{shown(url)}": {text}', kind=kind, hint=hint)
 
@@ -70,12 +70,11 @@ def _classify(chain: list[BaseException]) -> tuple[str, str, str]:
     for error in chain:
         if isinstance(error, ssl.SSLError):
             return _classify_tls(error, proxied)
-    if "ConnectTimeoutError" in names or "ConnectTimeout" in names:
+    if "ConnectTimeoutError" in names:
         return "unreachable", f"{proxied}connection timed out", ""
-    if names & {"ReadTimeoutError", "ReadTimeout", "TimeoutError"}:
+    if names & {"ReadTimeoutError", "TimeoutError"}:
         return "timeout", f"{proxied}no answer in time", ""
     for error in chain:
-        # requests' exceptions are OSErrors without errno
         if isinstance(error, OSError) and error.errno and error.strerror:
             kind = "broken" if isinstance(error, ConnectionError) else "network"
             return kind, proxied + str(error.strerror).lower(), ""

@@ -113,8 +113,8 @@ class Authorizer:
                 "GET", _with_query(realm, query), authorization=authorization, check=self._check
             )
         what = f"token server {shown(realm)}"
-        body_limit = MAX_TOKEN_BODY if answer.status_code == HTTPStatus.OK else MAX_ERROR_BODY
-        status = answer.status_code
+        body_limit = MAX_TOKEN_BODY if answer.status == HTTPStatus.OK else MAX_ERROR_BODY
+        status = answer.status
         return _read_token(status, self._transport.read_all(answer, body_limit, what), realm, asked, credentials)
 
     def _check(self, url: str) -> None:

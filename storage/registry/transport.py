@@ -15,9 +15,7 @@ from storage.registry.failures import ConnectionFailedError, from_exception
 if TYPE_CHECKING:
     import ssl
 
-    from requests import PreparedRequest, Response
-
-    from storage.registry.adapter import Adapter
+    from storage.registry.connections import Answer, Connections
     from storage.registry.options import RegistryOptions
 
 MAX_REDIRECTS = 10
@@ -51,7 +49,7 @@ class Transport:
     def __init__(self, host: str, options: RegistryOptions) -> None:
         self._host = host
         self._options = options
-        self._adapters: dict[str, Adapter] = {}
+        self._open: dict[str, Connections] = {}
 
     def send(
         self,
@@ -64,7 +62,7 @@ class Transport:
         check: Check | None = None,
         repeat_broken: bool = True,
         repeat: bool = True,
-    ) -> Response:
+    ) -> Answer:
         """Send a request, follow redirects, repeat after what passes; give the answer, whatever its status.
 
         `check` is asked about each address of a redirect and raises to refuse it. The answer must be closed.
@@ -78,7 +76,7 @@ class Transport:
             status = 0
             try:
                 answer = self._follow(method, url, dict(headers or {}), authorization, body, check)
-                status = answer.status_code
+                status = answer.status
                 if not repeat or status not in backoff.RETRIED or attempt >= backoff.tries(status, limit):
                     return answer
                 asked = answer.headers.get("Retry-After")
@@ -89,7 +87,7 @@ class Transport:
             time.sleep(backoff.delay(attempt, self._options.retry_delay, asked, status))
             attempt += 1
 
-    def fetch(self, open_answer: Callable[[], Response], limit: int, what: str) -> tuple[bytes, Response]:
+    def fetch(self, open_answer: Callable[[], Answer], limit: int, what: str) -> tuple[bytes, Answer]:
         """Read a small body whole, asking again when it breaks off; give it with its answer."""
         attempt = 0
         while True:
@@ -102,14 +100,14 @@ class Transport:
             time.sleep(backoff.delay(attempt, self._options.retry_delay))
             attempt += 1
 
-    def read_all(self, answer: Response, limit: int, what: str) -> bytes:
+    def read_all(self, answer: Answer, limit: int, what: str) -> bytes:
         """Read a small body to its end and close; raise RegistryError when it is longer than the limit."""
         deadline = time.monotonic() + 2 * self._options.read_timeout
         parts: list[bytes] = []
         length = 0
         with translated(answer):
             # One receive at a time, so that a body that trickles in meets the deadline.
-            while part := answer.raw.read1(_SMALL_READ, decode_content=False):
+            while part := answer.read1(_SMALL_READ):
                 parts.append(part)
                 length += len(part)
                 if length > limit:
@@ -120,9 +118,9 @@ class Transport:
 
     def close(self) -> None:
         """Close idle connections."""
-        for adapter in self._adapters.values():
-            adapter.close()
-        self._adapters.clear()
+        for connections in self._open.values():
+            connections.close()
+        self._open.clear()
 
     def _follow(
         self,
@@ -132,7 +130,7 @@ class Transport:
         authorization: str | None,
         body: Body | None,
         check: Check | None,
-    ) -> Response:
+    ) -> Answer:
         headers = {"User-Agent": self._options.user_agent, "Accept-Encoding": "identity", **headers}
         if authorization is not None:
             headers["Authorization"] = authorization
@@ -140,7 +138,7 @@ class Transport:
         for _ in range(MAX_REDIRECTS + 1):
             answer = self._exchange(method, current, headers, body)
             location = answer.headers.get("Location")
-            if answer.status_code not in _REDIRECTS or not location:
+            if answer.status not in _REDIRECTS or not location:
                 return answer
             discard(answer)
             target = redirected(current, location)
@@ -155,27 +153,26 @@ class Transport:
             current = target
         raise RegistryError(f"{shown(url)}: stopped after {MAX_REDIRECTS} redirects")
 
-    def _exchange(self, method: str, url: str, headers: dict[str, str], body: Body | None) -> Response:
-        from storage.registry.adapter import FAILURES, prepare
+    def _exchange(self, method: str, url: str, headers: dict[str, str], body: Body | None) -> Answer:
+        from storage.registry.connections import FAILURES
 
         options = self._options
         timeout = (options.connect_timeout, options.read_timeout)
-        adapter = self._adapter(url)
+        connections = self._connections(url)
         try:
-            request: PreparedRequest = prepare(method, url, headers, body)
             proxy = proxy_for(url, options.environment)
-            return adapter.exchange(request, timeout=timeout, verify=options.tls_verify is not False, proxy=proxy)
+            return connections.exchange(method, url, headers, body, timeout=timeout, proxy=proxy)
         except FAILURES as error:
             raise from_exception(error, method, url) from None
 
-    def _adapter(self, url: str) -> Adapter:
-        from storage.registry.adapter import Adapter
+    def _connections(self, url: str) -> Connections:
+        from storage.registry.connections import Connections
 
         kind = "plain" if url.startswith("http:") else "own" if self._is_own(url) else "foreign"
-        if kind not in self._adapters:
+        if kind not in self._open:
             # Reading the system's CAs takes 30 ms, which plain http need not pay.
-            self._adapters[kind] = Adapter(None if kind == "plain" else self._context(own=kind == "own"))
-        return self._adapters[kind]
+            self._open[kind] = Connections(None if kind == "plain" else self._context(own=kind == "own"))
+        return self._open[kind]
 
     def _is_own(self, url: str) -> bool:
         return origin(url) == origin(f"https://{self._host}")
@@ -187,14 +184,14 @@ class Transport:
         return tls.context(shown_to_it, verify=self._options.tls_verify is not False)
 
 
-def discard(answer: Response) -> None:
+def discard(answer: Answer) -> None:
     """Close an answer whose body does not matter; a short one is read, so that the connection can be used again."""
-    from storage.registry.adapter import FAILURES
+    from storage.registry.connections import FAILURES
 
     length = answer.headers.get("Content-Length", "")
     try:
         if length.isascii() and length.isdigit() and int(length) <= _SMALL_BODY:
-            answer.raw.read(_SMALL_BODY + 1, decode_content=False)
+            answer.read(_SMALL_BODY + 1)
     except FAILURES:
         pass
     finally:
@@ -202,9 +199,9 @@ def discard(answer: Response) -> None:
 
 
 @contextmanager
-def translated(answer: Response) -> Iterator[None]:
+def translated(answer: Answer) -> Iterator[None]:
     """Close the answer at the end, and turn what reading it raises into ConnectionFailedError."""
-    from storage.registry.adapter import FAILURES
+    from storage.registry.connections import FAILURES
 
     try:
         yield

@@ -23,10 +23,9 @@ from storage.registry.transport import Upload, discard
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from requests import Response
-
     from storage.documents import Descriptor
     from storage.registry.client import RegistryClient
+    from storage.registry.connections import Answer
 
 _SMALL = 1 << 20
 _PIECE = 64 << 20
@@ -42,7 +41,7 @@ class Session:
         self.url = url
         self.least = least
 
-    def advance(self, answer: Response) -> None:
+    def advance(self, answer: Answer) -> None:
         """Take the address for the next request from an answer; it may be relative, and its query is kept."""
         location = answer.headers.get("Location")
         if location:
@@ -71,10 +70,10 @@ class Uploader:
             "POST", self._repository, path, what=what, headers={"Content-Length": "0"}, scope=scope
         )
         discard(answer)
-        if source is not None and answer.status_code == HTTPStatus.CREATED:
+        if source is not None and answer.status == HTTPStatus.CREATED:
             return None
-        if answer.status_code != HTTPStatus.ACCEPTED or not answer.headers.get("Location"):
-            raise RegistryError(f"{what}: unexpected answer: HTTP status {answer.status_code}")
+        if answer.status != HTTPStatus.ACCEPTED or not answer.headers.get("Location"):
+            raise RegistryError(f"{what}: unexpected answer: HTTP status {answer.status}")
         least = answer.headers.get("OCI-Chunk-Min-Length", "")
         session = Session(answer.url, int(least[:12]) if least.isascii() and least.isdigit() else 0)
         session.advance(answer)
@@ -100,10 +99,10 @@ class Uploader:
                 if blob.size > _SMALL:
                     position = self._patch(session, blob.size, open_at, position)
                 answer = self._put(session, blob, open_at)
-                if answer.status_code not in _RETRIED:
+                if answer.status not in _RETRIED:
                     discard(answer)
                     return
-                reason = f"HTTP status {answer.status_code}"
+                reason = f"HTTP status {answer.status}"
                 asked = answer.headers.get("Retry-After")
                 discard(answer)
             except _BrokenOffError as error:
@@ -137,14 +136,14 @@ class Uploader:
                     raise
                 raise _BrokenOffError(str(error), position) from None
             discard(answer)
-            if answer.status_code >= HTTPStatus.BAD_REQUEST:
-                reason = f"uploading layer chunked: HTTP status {answer.status_code}"
+            if answer.status >= HTTPStatus.BAD_REQUEST:
+                reason = f"uploading layer chunked: HTTP status {answer.status}"
                 raise _BrokenOffError(reason, position, answer.headers.get("Retry-After"))
             session.advance(answer)
             position = end
         return position
 
-    def _put(self, session: Session, blob: Descriptor, open_at: Callable[[int], Iterator[bytes]]) -> Response:
+    def _put(self, session: Session, blob: Descriptor, open_at: Callable[[int], Iterator[bytes]]) -> Answer:
         """End the upload by naming its digest; a small blob goes with it."""
         url = f"{session.url}{'&' if '?' in session.url else '?'}{urlencode({'digest': blob.digest})}"
         body = Upload(lambda: open_at(0), blob.size) if 0 < blob.size <= _SMALL else b""
@@ -159,7 +158,7 @@ class Uploader:
         except (ImageNotFoundError, RegistryError):
             return None, 0
         discard(answer)
-        if answer.status_code != HTTPStatus.NO_CONTENT:
+        if answer.status != HTTPStatus.NO_CONTENT:
             return None, 0
         session.advance(answer)
         found = _RANGE.fullmatch(answer.headers.get("Range", "").strip())
@@ -176,7 +175,7 @@ class Uploader:
             "HEAD", self._repository, path, what=what, scope=self._scope, accepted=(HTTPStatus.NOT_FOUND, *_RETRIED)
         )
         discard(answer)
-        return answer.status_code == HTTPStatus.OK
+        return answer.status == HTTPStatus.OK
 
     def _request(
         self,
@@ -187,7 +186,7 @@ class Uploader:
         headers: dict[str, str] | None = None,
         body: bytes | Upload | None = None,
         accepted: tuple[int, ...] = (),
-    ) -> Response:
+    ) -> Answer:
         return self._client.request(
             method,
             self._repository,

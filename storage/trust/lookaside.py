@@ -75,10 +75,10 @@ def _download(place: str, host: str, options: RegistryOptions) -> Iterator[bytes
             name = f"{place}/signature-{number}"
             answer = transport.send("GET", name)
             raw = transport.read_all(answer, MAX_SIGNATURE, f"reading signature from {name}")
-            if answer.status_code == HTTPStatus.NOT_FOUND:
+            if answer.status == HTTPStatus.NOT_FOUND:
                 return
-            if answer.status_code != HTTPStatus.OK:
-                raise PolicyError(f"reading signature from {name}: status {answer.status_code}")
+            if answer.status != HTTPStatus.OK:
+                raise PolicyError(f"reading signature from {name}: status {answer.status}")
             yield raw
     finally:
         transport.close()

@@ -74,7 +74,7 @@ HEAVY = {
     ),
     *("importlib", "inspect", "json", "logging", "pathlib", "pyroute2", "random", "re", "requests", "rich", "shutil"),
     *("signal", "socket", "sqlite3", "ssl", "subprocess", "tarfile", "tempfile", "threading", "typer", "typing"),
-    *("urllib", "uuid", "zstandard"),
+    *("urllib", "urllib3", "uuid", "zstandard"),
 }
 
 

@@ -6,6 +6,7 @@ import email.utils
 import os
 import pickle
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -356,6 +357,21 @@ def test_proxy(registry: FakeRegistry) -> None:
         client.manifest("a/b", "latest")
         assert proxy.seen("/manifests/")[0].headers["Host"] == "registry.invalid:5000"
         assert proxy.seen("/manifests/")[0].headers["Proxy-Authorization"] == basic("user", "secret")
+
+
+def test_socks_proxy_needs_a_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "urllib3.contrib.socks", None)
+    options = replace(QUICK, environment={"https_proxy": "socks5://127.0.0.1:1"})
+    with pytest.raises(RegistryError, match="PySocks") as caught:
+        RegistryClient("registry.invalid", options).manifest("a/b", "latest")
+    assert "pip install" in caught.value.hint
+
+
+def test_header_that_cannot_be_sent_is_an_error() -> None:
+    with FakeRegistry() as registry:
+        options = replace(QUICK, user_agent="pod\r\nX: y")
+        with pytest.raises(RegistryError):
+            RegistryClient(registry.domain, options).manifest("a/b", "latest")
 
 
 def test_broken_proxy_is_named_without_its_password() -> None:

@@ -98,6 +98,22 @@ def test_redirect_refused(location: str, message: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("link", "expected"),
+    [
+        ('</v2/a/tags/list?last=x&n=2>; rel="next"', "/v2/a/tags/list?last=x&n=2"),
+        ("<https://a.b/c,d;e>;rel=next", "https://a.b/c,d;e"),
+        ('</first>; rel="first", </second>; title="a" ; REL = "last Next"', "/second"),
+        ("</other>; rel=other", ""),
+        ("</open; rel=next", ""),
+        ("rel=next", ""),
+        ("", ""),
+    ],
+)
+def test_next_page(link: str, expected: str) -> None:
+    assert addresses.next_page(link) == expected
+
+
+@pytest.mark.parametrize(
     ("one", "other", "same"),
     [
         ("https://a.b/x", "https://a.b:443/y", True),

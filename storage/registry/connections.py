@@ -1,0 +1,114 @@
+"""The only module that imports urllib3: connections whose TLS settings are ours alone.
+
+Not by requests: that costs a third more to import, and what it adds is not wanted here (credentials from .netrc,
+settings from the environment, cookies from answers, bodies of redirects without a limit).
+"""
+
+from __future__ import annotations
+
+import http.client
+import warnings
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+import urllib3
+from urllib3.exceptions import HTTPError, InsecureRequestWarning
+
+from storage.errors import RegistryError
+
+if TYPE_CHECKING:
+    import ssl
+
+    from storage.registry.transport import Body
+
+FAILURES = (OSError, HTTPError, http.client.HTTPException, ValueError)
+"""What sending a request or reading its answer may raise; ValueError by headers that cannot be sent."""
+_CONNECTIONS = 4
+# No repetitions, and errors as they are.
+_ONCE = urllib3.Retry(0, read=False)
+
+
+class Answer:
+    """An answer, whose body has not been read yet."""
+
+    __slots__ = ("_response", "headers", "status", "url")
+
+    def __init__(self, url: str, response: urllib3.BaseHTTPResponse) -> None:
+        self.url = url
+        self.status = response.status
+        self.headers = response.headers
+        self._response = response
+
+    def read(self, size: int) -> bytes:
+        """Read as many bytes of the body as it was sent, fewer at its end. Raises one of FAILURES."""
+        return self._response.read(size, decode_content=False)
+
+    def read1(self, size: int) -> bytes:
+        """Read at most as many bytes, by one receive. Raises one of FAILURES."""
+        return self._response.read1(size, decode_content=False)
+
+    def close(self) -> None:
+        """End the connection, unless the body was read to its end: then it can be used again."""
+        self._response.close()
+        self._response.release_conn()
+
+
+class Connections:
+    """Connections with one TLS context, which alone decides on verification; without one, by plain http."""
+
+    def __init__(self, context: ssl.SSLContext | None) -> None:
+        self._settings: dict[str, Any] = {"num_pools": _CONNECTIONS, "maxsize": _CONNECTIONS, "ssl_context": context}
+        self._managers: dict[str | None, urllib3.PoolManager] = {}
+
+    def exchange(
+        self,
+        method: str,
+        url: str,
+        headers: dict[str, str],
+        body: Body | None,
+        *,
+        timeout: tuple[float, float],
+        proxy: str | None,
+    ) -> Answer:
+        """Send one request with just these headers; the body of the answer is not read. Raises one of FAILURES."""
+        if body is not None:
+            headers = {**headers, "Content-Length": str(len(body.encode() if isinstance(body, str) else body))}
+        with warnings.catch_warnings():
+            # The user asked for it with --tls-verify=false.
+            warnings.simplefilter("ignore", InsecureRequestWarning)
+            response = self._manager(proxy).urlopen(
+                method,
+                url,
+                headers=headers,
+                body=body,
+                timeout=urllib3.Timeout(*timeout),
+                retries=_ONCE,
+                redirect=False,
+                preload_content=False,
+                decode_content=False,
+            )
+        return Answer(url, response)
+
+    def close(self) -> None:
+        """Close idle connections."""
+        for manager in self._managers.values():
+            manager.clear()
+
+    def _manager(self, proxy: str | None) -> urllib3.PoolManager:
+        if proxy not in self._managers:
+            self._managers[proxy] = _through(proxy, self._settings) if proxy else urllib3.PoolManager(**self._settings)
+        return self._managers[proxy]
+
+
+def _through(proxy: str, settings: dict[str, Any]) -> urllib3.PoolManager:
+    """Make connections that go through a proxy, with the user and password in its address if it has some."""
+    parts = urlsplit(proxy)
+    user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    if not proxy.lower().startswith("socks"):
+        headers = urllib3.make_headers(proxy_basic_auth=f"{user}:{password}") if user else None
+        return urllib3.ProxyManager(proxy, proxy_headers=headers, **settings)
+    try:
+        from urllib3.contrib.socks import SOCKSProxyManager
+    except ImportError:
+        raise RegistryError("a SOCKS proxy needs the Python package PySocks", hint="pip install PySocks") from None
+    return SOCKSProxyManager(proxy, username=user or None, password=password or None, **settings)
