@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pod import registries, state, trust
+from pod.auto_update import pending
 from pod.build import holding
 from pod.containers.status import observe
 from pod.errors import PodError
@@ -88,7 +89,7 @@ def _containers(engine: Engine) -> Iterator[Damage]:
         connection.execute("ROLLBACK")
     present = {container.id for container in containers}
     for owner, image in pins:
-        if owner not in present and not holding.is_alive(owner):
+        if owner not in present and not holding.is_alive(owner) and not pending.is_record(owner):
             yield Damage(PIN, owner, f"image {image} is kept for a container that does not exist")
     for container in containers:
         if container.image and container.image not in known:

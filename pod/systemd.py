@@ -23,6 +23,11 @@ def bus(config: Config) -> str:
         raise PodError(f"{wanted} is not a cgroup manager: invalid argument", hint="it is systemd or cgroupfs")
     if wanted == CGROUPFS or not (wanted or _runs(config)):
         return ""
+    return address(config)
+
+
+def address(config: Config) -> str:
+    """Return the address of the bus on which the user's systemd is, whether or not it runs."""
     from runtime.dbus import addresses
 
     if not config.rootless:

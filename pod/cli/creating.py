@@ -5,7 +5,7 @@ from __future__ import annotations
 import posix
 import sys
 
-from pod import state
+from pod import environ, state
 from pod.cli import flags, terminal
 from pod.cli.flags.request import Request
 from pod.containers.create import create
@@ -35,6 +35,9 @@ def request(image: str, command: list[str], said: dict[str, Any]) -> Request:
     asked = Request(image)
     asked.command, asked.create_command = command, sys.argv
     flags.apply(flags.CREATE, said, asked)
+    unit = environ.value("PODMAN_SYSTEMD_UNIT")
+    if unit:
+        asked.labels["PODMAN_SYSTEMD_UNIT"] = unit
     return asked
 
 
@@ -74,6 +77,10 @@ def create_container(engine: Engine, request: Request) -> Container:
         image = request.image = find_image(engine, request)
         request.image_name = name_of(engine, request.reference, image)
         rejection.check(engine.config, image, request.image_name, request.signature_policy)
+        if "io.containers.autoupdate" in request.labels:
+            from pod.auto_update import policy
+
+            policy.check_reference(request.labels[policy.LABEL], request.reference)
     container = _create_in_place(engine, request) if request.replace else create(engine, request)
     for warning in request.warnings:
         print(warning, file=sys.stderr)

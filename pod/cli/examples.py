@@ -8,6 +8,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "pod attach 1234",
         "pod attach --no-stdin foobar",
     ),
+    "auto-update": (
+        "pod auto-update",
+        "pod auto-update --dry-run",
+        "pod auto-update --authfile ~/authfile.json",
+    ),
     "commit": (
         'pod commit -q --message "committing container to image" reverent_golick image-committed',
         'pod commit -q --author "firstName lastName" reverent_golick image-committed',

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "attach": ("attach", "Attach to a running container"),
+    "auto-update": ("auto_update", "Auto update containers according to their auto-update policy"),
     "build": ("build", "Build an image using instructions from Containerfiles"),
     "commit": ("commit", "Create new image based on the changed container"),
     "completion": ("completion", "Generate shell autocompletions"),

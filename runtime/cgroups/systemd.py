@@ -39,10 +39,11 @@ _NO_UNIT = (f"{_SYSTEMD}.NoSuchUnit", f"{_SYSTEMD}.LoadFailed")
 class Manager:
     """A systemd manager, reached over its bus when it is first needed; `with` it the connection ends."""
 
-    __slots__ = ("_bus", "_connection")
+    __slots__ = ("_bus", "_connection", "_job_seconds")
 
-    def __init__(self, bus: str) -> None:
+    def __init__(self, bus: str, job_seconds: float = _JOB_SECONDS) -> None:
         self._bus = bus
+        self._job_seconds = job_seconds
         self._connection: Connection | None = None
 
     def call(self, member: str, signature: str = "", *values: Any) -> tuple[Any, ...]:
@@ -54,6 +55,12 @@ class Manager:
         (value,) = self._connect().call(_SYSTEMD, _PATH, _PROPERTIES, "Get", "ss", _MANAGER, name)
         return str(value.value)
 
+    def unit_property(self, unit: str, name: str) -> str:
+        """Return a property of any unit, one that is a text; a unit that there is not has the defaults."""
+        (path,) = self.call("LoadUnit", "s", unit)
+        (value,) = self._connect().call(_SYSTEMD, path, _PROPERTIES, "Get", "ss", f"{_SYSTEMD}.Unit", name)
+        return str(value.value)
+
     def run_job(self, unit: str, member: str, signature: str, *values: Any) -> str:
         """Call a method that returns a job, wait for its end and return how it ended: `done` is well."""
         connection = self._connect()
@@ -62,7 +69,7 @@ class Manager:
         def is_ours(signal: Message) -> bool:
             return signal.member == "JobRemoved" and len(signal.body) == 4 and signal.body[1] == job
 
-        ended = connection.wait(is_ours, _JOB_SECONDS, f"the job {member} of unit {unit}")
+        ended = connection.wait(is_ours, self._job_seconds, f"the job {member} of unit {unit}")
         return str(ended.body[3])
 
     def __enter__(self) -> None:
