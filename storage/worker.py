@@ -45,6 +45,7 @@ class Worker:
         self._buffer = b""
         self._end: tuple[bytes, bytes] | None = None
         self._status: int | None = None
+        self.ending = signal.SIGKILL
 
     def fileno(self) -> int:
         """Return the fd that is readable when there is news."""
@@ -92,7 +93,7 @@ class Worker:
     def kill(self) -> None:
         """End the worker at once; what it was writing is left as it is."""
         if self._status is None:
-            os.kill(self.pid, signal.SIGKILL)
+            os.kill(self.pid, self.ending)
             self._reap()
 
     def _reap(self) -> None:
@@ -111,21 +112,26 @@ def fork(
     run: Callable[[Callable[[int], None]], dict[str, Any]],
     attempt: str,
     progress: Callable[[int], None] | None = None,
+    *,
+    ending: signal.Signals = signal.SIGKILL,
 ) -> SomeWorker:
     """Start a process that calls `run` with a function to report progress to; `progress` is called in the caller.
 
     What `run` returns must be fit for JSON. `attempt` is for the messages of errors that are none of storage's own.
-    The worker dies with the thread that calls this. It keeps the caller's fds open (and so its locks), and uses none.
+    The worker dies with the thread that calls this: by `ending`, which may be SIGTERM for work that blocks it during
+    steps that must not be left half done. It keeps the caller's fds open (and so its locks), and uses none.
     """
     read_end, write_end = os.pipe()
     parent = os.getpid()
     pid = os.fork()
     if pid:
         os.close(write_end)
-        return kind(pid, read_end, attempt, progress)
+        started = kind(pid, read_end, attempt, progress)
+        started.ending = ending
+        return started
     try:
         os.close(read_end)
-        _become_worker(parent)
+        _become_worker(parent, ending)
         serve(write_end, attempt, lambda report: run(report.progress))
     finally:
         # Never return into the caller's code, nor run what it registered for its own end.
@@ -169,8 +175,8 @@ def serve(fd: int, attempt: str, work: Callable[[Report], dict[str, Any]]) -> No
         report.error(error)
 
 
-def _become_worker(parent: int) -> None:
-    syscalls.set_parent_death_signal(signal.SIGKILL)
+def _become_worker(parent: int, ending: signal.Signals = signal.SIGKILL) -> None:
+    syscalls.set_parent_death_signal(ending)
     if os.getppid() != parent:
         os._exit(1)  # It died before it could matter.
     # Ctrl-C goes to the whole group; the parent decides what becomes of the worker.

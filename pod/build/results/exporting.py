@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from pod.build.steps.snapshots import seen
-from pod.containers.copying.tree import Copier, Policy
+from pod.containers.copying.tree import ENDING, Copier, Policy
 from pod.containers.rootfs.overlay import enter_mount_namespace, mount_overlay
 from storage import worker
 from storage.layers.write import FileTimes, WriteOptions, tar_of
@@ -78,7 +78,7 @@ def _written(engine: Engine, keys: Sequence[str], mounted: str, target: _Target,
         target.write(os.open(overlay.target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
         return {}
 
-    work = worker.fork(worker.Worker, run, "exporting build output")
+    work = worker.fork(worker.Worker, run, "exporting build output", ending=ENDING)
     try:
         with interrupts.waiting():
             work.values()

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 
 from pod import state
 from pod.containers.copying import places as copy_places
-from pod.containers.copying.tree import Copier, Policy, is_of_the_kernel
+from pod.containers.copying.tree import ENDING, Copier, Policy, is_of_the_kernel
 from pod.containers.inside import accounts
 from pod.containers.tree import root as tree
 from pod.errors import ContainerNotFoundError, PodError
+from storage import worker
+from storage.errors import StorageError
 from storage.layers.write import WriteOptions, one_of, tar_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from pod.containers.copying.places import Place
     from pod.containers.tree.root import Tree
@@ -88,13 +90,30 @@ def copy(engine: Engine, source: End, destination: End, *, archive: bool = True,
             trees[name] = opened[container.id]
         job = _Copy(engine, source, destination, trees)
         job.policy = _policy(engine, job, containers.get(destination.container), archive=archive, overwrite=overwrite)
+        _run(job)
+
+
+def _run(job: _Copy) -> None:
+    """Copy in a process that, if this one is killed, ends when what it has begun to replace is replaced."""
+    attempt = f"copying {_told(job.source)} to {_told(job.destination)}"
+
+    def run(_report: Callable[[int], None]) -> dict[str, bool]:
         try:
             job.run()
         except BrokenPipeError:
-            raise  # nobody reads our output any more
+            return {"read": False}
+        except PodError as error:
+            raise StorageError(str(error), hint=error.hint) from error
         except OSError as error:
-            cause = (error.strerror or str(error)).lower()
-            raise PodError(f"copying {_told(source)} to {_told(destination)}: {cause}") from error
+            raise StorageError(f"{attempt}: {(error.strerror or str(error)).lower()}") from error
+        return {"read": True}
+
+    process = worker.fork(worker.Worker, run, attempt, ending=ENDING)
+    try:
+        if not process.values()["read"]:
+            raise BrokenPipeError  # nobody reads our output any more
+    finally:
+        process.kill()
 
 
 def _told(end: End) -> str:

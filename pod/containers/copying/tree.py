@@ -9,7 +9,9 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import signal
 import stat
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -20,6 +22,8 @@ from storage.file_data import copy_data
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+# How to end a process that copies (storage.worker): what it has begun to replace, it first replaces.
+ENDING = signal.SIGTERM
 PATH = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # procfs, sysfs, cgroup, cgroup2, devpts, mqueue, debugfs, tracefs, bpf: views of the kernel's, not files to copy.
@@ -273,20 +277,30 @@ class Copier:
         attributes: Attributes | None = None,
     ) -> None:
         """Have something made under its name, or in place of what has that name."""
-        temporary = name
         try:
             make(name)
         except FileExistsError:
+            self._put_in_place_of(parent, name, make, content, attributes)
+            return
+        if attributes is not None:
+            self._finish_or_remove(parent, name, attributes)
+
+    def _put_in_place_of(
+        self, parent: int, name: str, make: Callable[[str], None], content: int, attributes: Attributes | None
+    ) -> None:
+        with _not_half_done():
             temporary = _temporary()
             make(temporary)
-        if attributes is not None:
-            try:
-                self._finish_node(parent, temporary, attributes)
-            except BaseException:
-                os.unlink(temporary, dir_fd=parent)
-                raise
-        if temporary != name:
+            if attributes is not None:
+                self._finish_or_remove(parent, temporary, attributes)
             self._replace(parent, temporary, name, content)
+
+    def _finish_or_remove(self, parent: int, name: str, attributes: Attributes) -> None:
+        try:
+            self._finish_node(parent, name, attributes)
+        except BaseException:
+            os.unlink(name, dir_fd=parent)
+            raise
 
     def _replace(self, parent: int, temporary: str, name: str, content: int) -> None:
         try:
@@ -381,6 +395,16 @@ def _open_target(parent: int, name: str) -> int:
         os.close(target)
         raise OSError(errno.EPERM, f"{name} is of the kernel: {os.strerror(errno.EPERM)}")
     return target
+
+
+@contextmanager
+def _not_half_done() -> Iterator[None]:
+    """Put the end off until a file has its name: between two names a kill would leave the first."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (ENDING,))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _temporary() -> str:
