@@ -35,7 +35,7 @@ def podman(workplace: str, user: User, busybox: str) -> Iterator[Engine]:
     # Podman wants short paths.
     directory = os.path.join(workplace, f"oracle{user.uid}")
     with (
-        engines.nothing_left(directory),
+        engines.tidied(directory),
         engines.podman(directory, user, engines.program("runc")) as engine,
     ):
         engine.image = engine.pull(busybox)
@@ -51,7 +51,7 @@ def pod(workplace: str, user: User, runtime_command: str, busybox: str) -> Itera
     made.run("pull", "--quiet", busybox)
     yield made
     made.remove_containers()
-    assert made.leftovers(groups) == []
+    assert made.leftovers(groups | engines.control_groups()) == []
 
 
 def play(script: Path, engine: Pod, image: str) -> tuple[int, list[str]]:
