@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pod.errors import PodError
@@ -68,6 +68,7 @@ def test_names_at_registries(text: str) -> None:
     assert not transports.is_named(text)
 
 
+@example("0::", "oci")
 @given(st.text(), st.sampled_from(["oci", "oci-archive", "docker-archive", "dir", "docker-daemon", "x"]))
 def test_any_text_is_read_or_refused(rest: str, transport: str) -> None:
     try:
@@ -75,7 +76,8 @@ def test_any_text_is_read_or_refused(rest: str, transport: str) -> None:
     except (PodError, StorageError):
         return
     if place.number is None and transport in ("oci", "oci-archive", "dir"):
-        assert str(place) == f"{transport}:{rest if transport == 'dir' else rest.removesuffix(':')}"
+        path, colon, name = (rest, "", "") if transport == "dir" else rest.partition(":")
+        assert str(place) == f"{transport}:{path}" + (f"{colon}{name}" if name else "")
 
 
 def test_the_socket_of_the_daemon(monkeypatch: pytest.MonkeyPatch) -> None:
