@@ -39,4 +39,13 @@ def is_deaf(pid: int, signal: int) -> bool:
     if blocked or caught:
         return False  # a blocked one is taken by sigwait(3) or signalfd(2)
     inside = fields.get("NSpid", "").split()
-    return bool(ignored) or (len(inside) > 1 and inside[-1] == "1")
+    return (bool(ignored) or (len(inside) > 1 and inside[-1] == "1")) and not _waits_for_signals(pid)
+
+
+def _waits_for_signals(pid: int) -> bool:
+    """Tell whether a process is in rt_sigtimedwait(2), as tini is: what it waits for shows as not blocked meanwhile."""
+    try:
+        with open(f"/proc/{pid}/wchan", encoding="ascii", errors="replace") as file:
+            return file.read().startswith("do_sigtimedwait")
+    except OSError:
+        return False
