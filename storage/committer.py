@@ -116,10 +116,16 @@ def new_image(
     draft: Draft,
     history: Sequence[Mapping[str, Any]],
     parent: Image | None,
+    *,
+    plain: bool = False,
 ) -> NewImage:
-    """Return an image to record: of layers over a parent's; `history` are the entries over the parent's."""
+    """Return an image to record: of layers over a parent's; `history` are the entries over the parent's.
+
+    With `plain` its manifest has the tars of all layers, which the store can always make again.
+    """
     raw = config_of(added, draft, history, parent)
-    manifest = _manifest(raw, added, draft, parent)
+    below = _tars(store, draft, parent) if plain else json.loads(parent.manifest)["layers"] if parent else []
+    manifest = _manifest(raw, added, draft, below)
     return NewImage(
         config=raw,
         manifest=manifest,
@@ -139,14 +145,22 @@ def _pairs(store: Store, parent: Image | None) -> list[tuple[str, str]]:
     return [(row[0], row[1]) for row in store.connection.execute(query, (parent.id,))]
 
 
-def _manifest(config: bytes, added: Sequence[Added], draft: Draft, parent: Image | None) -> bytes:
-    layers = json.loads(parent.manifest)["layers"] if parent is not None else []
-    own = [{"mediaType": _LAYER[draft.format], "digest": layer.diff_id, "size": layer.size} for layer in added]
+def _tars(store: Store, draft: Draft, parent: Image | None) -> list[dict[str, Any]]:
+    rows = images.layers(store, parent.id) if parent is not None else []
+    return [_tar(draft, diff_id, size) for diff_id, _, size in rows]
+
+
+def _tar(draft: Draft, diff_id: str, size: int) -> dict[str, Any]:
+    return {"mediaType": _LAYER[draft.format], "digest": diff_id, "size": size}
+
+
+def _manifest(config: bytes, added: Sequence[Added], draft: Draft, below: Sequence[dict[str, Any]]) -> bytes:
+    own = [_tar(draft, layer.diff_id, layer.size) for layer in added]
     document = {
         "schemaVersion": 2,
         "mediaType": _MANIFEST[draft.format],
         "config": {"mediaType": _CONFIG[draft.format], "digest": digest_of(config), "size": len(config)},
-        "layers": [*(_as(draft.format, layer) for layer in layers), *own],
+        "layers": [*(_as(draft.format, layer) for layer in below), *own],
     }
     if draft.annotations:
         document["annotations"] = draft.annotations

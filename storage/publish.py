@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from storage import database
+from storage import database, image_signatures
 from storage.errors import StorageError
 from storage.gc import release_layers
 from storage.store import Staging, Store, boot_id
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sqlite3 import Connection
 
     from storage.documents import Descriptor
+    from storage.image_signatures import Signature
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class NewImage:
     architecture: str
     os: str
     layers: tuple[tuple[str, str], ...]
+    signatures: tuple[Signature, ...] = ()
 
     @property
     def id(self) -> str:
@@ -158,6 +160,7 @@ def _record(connection: Connection, image: NewImage, names: Sequence[str]) -> No
     connection.execute("DELETE FROM image_layer WHERE image = ?", (image.id,))
     for position, (diff_id, key) in enumerate(image.layers):
         connection.execute("INSERT OR REPLACE INTO image_layer VALUES (?, ?, ?, ?)", (image.id, position, diff_id, key))
+    image_signatures.record(connection, image.id, image.digests[0], image.signatures)
     for name in names:
         connection.execute("INSERT OR REPLACE INTO name VALUES (?, ?)", (name, image.id))
 

@@ -138,6 +138,17 @@ CREATE TABLE build_step (
 ) WITHOUT ROWID;
 CREATE INDEX build_step_layer ON build_step (layer);
 """,
+    # Signatures of manifests that were never elsewhere: storage/image_signatures.py.
+    """
+CREATE TABLE image_signature (
+    image TEXT NOT NULL REFERENCES image (id) ON DELETE CASCADE,
+    digest TEXT NOT NULL,
+    name TEXT NOT NULL,
+    key TEXT NOT NULL,
+    signature BLOB NOT NULL,
+    PRIMARY KEY (image, digest, name, key)
+) WITHOUT ROWID;
+""",
 )
 
 # What a layer that is not unpacked consists of.

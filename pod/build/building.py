@@ -86,7 +86,8 @@ def _publish(made: Build, names: list[str]) -> Image:
                 raise
             layers = [layer.key for layer in state.layers]
             exporting.export(engine, layers, options.outputs, options.times, interrupts)
-            image = committing.publish(engine.store, state, options, names)
+            with interrupts.waiting():  # for gpg
+                image = committing.publish(engine.store, state, options, names)
             if options.outcome.save_stages:
                 made.save_stages()
             build_cache.note_use(engine.store, made.used)

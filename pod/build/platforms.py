@@ -19,6 +19,8 @@ from storage.errors import StorageError
 from storage.platform import host
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pod.build.asked.options import BuildOptions
     from pod.build.watching import Watcher
     from pod.engine import Engine
@@ -52,6 +54,8 @@ def build(engine: Engine, options: BuildOptions, watcher: Watcher) -> Made:
     if options.all_platforms:
         platforms = _of_bases(options)
     options.check(len(platforms))
+    if options.sign is not None:
+        _check_signing(names, platforms)
     keeper = f"{holding.owner()} list"
     options = replace(options, keeper=keeper)
     try:
@@ -86,6 +90,16 @@ def _check_list(engine: Engine, options: BuildOptions) -> None:
         raise PodError("the same name must not be specified for both '--tag' and '--manifest'")
     if engine.connection.execute("SELECT 1 FROM name WHERE name = ?", (full,)).fetchone() is not None:
         raise PodError(f"{full}: image is not a manifest list", hint="choose another name for --manifest")
+
+
+def _check_signing(names: Sequence[str], platforms: Sequence[Platform]) -> None:
+    """Say before anything is built that there is no name to sign. Raises PodError."""
+    if not names:
+        raise PodError("--sign-by: an image without a name cannot be signed", hint="-t NAME")
+    if len(platforms) > 1:
+        raise PodError(
+            "--sign-by: lists are signed where they are", hint="push it, then: pod image sign --all --sign-by KEY NAME"
+        )
 
 
 def _of_bases(options: BuildOptions) -> tuple[Platform, ...]:

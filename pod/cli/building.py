@@ -28,6 +28,7 @@ from storage import gc
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from pod.build.asked.options import Signing
     from pod.build.language.instructions import Mount
     from pod.engine import Engine
 
@@ -76,6 +77,7 @@ class Asked:
         self.jobs = 0
         self.layers = self.cache = True
         self.squash = self.squash_all = False
+        self.sign_by = ""  # a key of gpg
         self.outcome = AskedOutcome()
 
 
@@ -113,6 +115,7 @@ def options_of(engine: Engine, asked: Asked) -> Iterator[BuildOptions]:
             times=asked.outcome.times(arguments),
             outputs=asked.outcome.where,
             base=asked.base,
+            sign=_signing(asked.sign_by),
             format=format,
             network=asked.network or ("host" if _isolation(asked) == "chroot" else ""),
             layers=asked.layers,
@@ -136,6 +139,15 @@ def _policy(path: str) -> SourcePolicy:
     except OSError as error:
         reason = f'reading source policy file "{path}": open {path}: {(error.strerror or "").lower()}'
         raise PodError(f"loading source policy: {reason}") from error
+
+
+def _signing(key: str) -> Signing | None:
+    """Return what signs the image by a key of gpg. Raises StorageError if there is none."""
+    if not key:
+        return None
+    from pod.images import signing
+
+    return signing.of_images(key)
 
 
 def _since(ttl: str) -> float:

@@ -45,7 +45,13 @@ def main(
     engine = open_engine(write=True)
     found = lists.find(engine.store, list)
     target = pushes.target(found.names[0] if found.names and not destination else list, destination)
-    push = pushes.Push(engine, registries.options(engine.config, **asked.registry), request, asked.sign_by)
+    push = pushes.Push(
+        engine,
+        registries.options(engine.config, **asked.registry),
+        request,
+        asked.sign_by,
+        remove_signatures=asked.remove_signatures,
+    )
     with display(quiet=quiet) as shown:
         digest = push.list(found, target, shown, all=all)
     write_digest(digestfile, digest)

@@ -20,6 +20,7 @@ class Asked:
         self.registry: dict[str, Any] = {}
         self.request: dict[str, Any] = {}
         self.sign_by = ""
+        self.remove_signatures = False
 
 
 def main(
@@ -57,7 +58,13 @@ def main(
     request = pushes.request(**asked.request, compress=compress)
     target = pushes.target(image, destination)
     engine = open_engine(write=True)
-    push = pushes.Push(engine, registries.options(engine.config, **asked.registry), request, asked.sign_by)
+    push = pushes.Push(
+        engine,
+        registries.options(engine.config, **asked.registry),
+        request,
+        asked.sign_by,
+        remove_signatures=asked.remove_signatures,
+    )
     with display(quiet=quiet) as shown:
         digest = push.any(image, target, shown, all=all)
     write_digest(digestfile, digest)

@@ -10,8 +10,8 @@ from pod import events
 from pod.errors import PodError
 from pod.images import signing, transports
 from pod.images.lists import origin_of
-from storage import images, lists, outgoing, reference
-from storage.documents import OCI_INDEX
+from storage import image_signatures, images, lists, outgoing, reference
+from storage.documents import OCI_INDEX, OCI_MANIFEST
 from storage.errors import ImageNotFoundError
 from storage.push import Originals, Pusher
 from storage.push_list import push_list
@@ -34,11 +34,20 @@ if TYPE_CHECKING:
 class Push:
     """What one command says about pushing."""
 
-    def __init__(self, engine: Engine, options: RegistryOptions, request: Request, sign_by: str = "") -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        options: RegistryOptions,
+        request: Request,
+        sign_by: str = "",
+        *,
+        remove_signatures: bool = False,
+    ) -> None:
         self.engine = engine
         self.options = options
         self.request = request
         self.sign_by = sign_by
+        self.remove_signatures = remove_signatures
 
     def any(self, text: str, target: Reference | Place, shown: Shown, *, all: bool) -> str:
         """Copy what a text names; return the digest of its manifest there.
@@ -60,11 +69,16 @@ class Push:
             return None
 
     def image(self, image: images.Image, target: Reference | Place, shown: Shown) -> str:
-        """Copy an image, and sign it there."""
+        """Copy an image with the signatures that it has, and sign it there."""
         sign = signing.signer(self.engine.config, target, self.sign_by) if self.sign_by else None
+        kept = () if self.remove_signatures else image_signatures.of(self.engine.store, image)
+        keep = signing.keeper(self.engine.config, target) if kept else None
         with ExitStack() as stack:
             destination, send = self._open(stack, target, image.names, shown)
-            sent = send(image, self.request)
+            sent = send(image, _unchanged(image) if kept else self.request)
+            if keep is not None:
+                _check_unchanged(image, sent)
+                keep(destination, sent.digest, kept)
             destination.finish(sent.raw, sent.media_type)
         if sign is not None:
             sign(sent.digest)
@@ -112,6 +126,18 @@ class Push:
             return outgoing.send_image(store, image, destination, request, progress)
 
         return destination, send
+
+
+def _unchanged(image: images.Image) -> Request:
+    """Return how a signed image goes out: as it is, for its signatures are on that, whatever else is asked for."""
+    return outgoing.Request("oci" if image.media_type == OCI_MANIFEST else "v2s2", "none")
+
+
+def _check_unchanged(image: images.Image, sent: Sent) -> None:
+    if sent.digest != image.digest:
+        raise PodError(
+            f"{image.id}: its manifest would change, and its signatures with it", hint="pod push --remove-signatures"
+        )
 
 
 def request(

@@ -9,17 +9,19 @@ from pod import __version__, trust
 from pod.errors import PodError
 from pod.images import transports
 from storage import documents, reference
+from storage.image_signatures import Signature
 from storage.registry.origin import Clients, RegistryOrigin
+from storage.transports.directory_destination import DirectoryDestination
 from storage.trust import registries_d, signing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from pod.config import Config
     from pod.images.transports import Place
     from storage.reference import Reference
     from storage.registry.options import RegistryOptions
-    from storage.transports.protocols import Origin
+    from storage.transports.protocols import Destination, Origin
 
 
 def sign(config: Config, text: str, options: RegistryOptions, *, key: str, directory: str, each: bool) -> None:
@@ -32,8 +34,7 @@ def sign(config: Config, text: str, options: RegistryOptions, *, key: str, direc
     clients = Clients(options)
     try:
         for digest in _digests(RegistryOrigin(clients, name), text, each=each):
-            made = signing.sign(digest, name, key, creator=f"pod {__version__}", environment=os.environ)
-            signing.write(base, name, digest, made)
+            signing.write(base, name, digest, _signed(digest, name, key))
     finally:
         clients.close()
 
@@ -45,10 +46,47 @@ def signer(config: Config, target: Reference | Place, key: str) -> Callable[[str
     base = _directory(config, target)
 
     def sign_digest(digest: str) -> None:
-        made = signing.sign(digest, target, key, creator=f"pod {__version__}", environment=os.environ)
-        signing.write(base, target, digest, made)
+        signing.write(base, target, digest, _signed(digest, target, key))
 
     return sign_digest
+
+
+def of_images(key: str) -> Callable[[bytes, Sequence[str]], tuple[Signature, ...]]:
+    """Return what signs manifests of images of the store. Raises StorageError if there is no such key."""
+    signing.check_key(key, environment=os.environ)
+
+    def sign_image(manifest: bytes, names: Sequence[str]) -> tuple[Signature, ...]:
+        digest = documents.digest_of(manifest)
+        return tuple(Signature(name, key, _signed(digest, reference.parse(name), key)) for name in names)
+
+    return sign_image
+
+
+def keeper(config: Config, target: Reference | Place) -> Callable[[Destination, str, Iterable[bytes]], None]:
+    """Return what puts the signatures of an image where it goes. Raises PodError where there is no place for them."""
+    if not isinstance(target, transports.Place):
+        name, base = target, _directory(config, target)
+
+        def put(_destination: Destination, digest: str, signatures: Iterable[bytes]) -> None:
+            for one in signatures:
+                signing.write(base, name, digest, one)
+
+        return put
+    if target.transport != "dir":
+        raise PodError(
+            f"Can not copy signatures to {target}: storing signatures there is not supported",
+            hint="pod push --remove-signatures",
+        )
+
+    def add(destination: Destination, _digest: str, signatures: Iterable[bytes]) -> None:
+        assert isinstance(destination, DirectoryDestination)
+        destination.put_signatures(signatures)
+
+    return add
+
+
+def _signed(digest: str, name: Reference, key: str) -> bytes:
+    return signing.sign(digest, name, key, creator=f"pod {__version__}", environment=os.environ)
 
 
 def _directory(config: Config, name: Reference) -> str:

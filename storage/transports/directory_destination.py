@@ -13,7 +13,7 @@ from storage.transports.outputs import verified
 from storage.unfinished import is_empty
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from storage.documents import Descriptor
     from storage.store import Store
@@ -49,6 +49,11 @@ class DirectoryDestination:
         """Write a manifest that an index names."""
         documents.check_digest(raw, digest, "manifest")
         self._folder.add(f"{blob_name(digest)}.{MANIFEST}", iter((raw,)))
+
+    def put_signatures(self, signatures: Iterable[bytes]) -> None:
+        """Write signatures of the manifest."""
+        for number, one in enumerate(signatures, 1):
+            self._folder.add(f"signature-{number}", iter((one,)))
 
     def finish(self, raw: bytes, media_type: str) -> None:
         """Write the manifest, and make the directory visible."""

@@ -33,11 +33,19 @@ def sign(digest: str, reference: Reference, key: str, *, creator: str, environme
         },
         "optional": {"creator": creator, "timestamp": int(time.time())},
     }
-    command = ["gpg", "--batch", "--quiet", "--no-armor", "--local-user", key, "--output", "-", "--sign"]
+    words = ["--no-armor", "--local-user", key, "--output", "-", "--sign"]
+    return _gpg(words, json.dumps(document).encode(), environment)
+
+
+def check_key(key: str, *, environment: Mapping[str, str]) -> None:
+    """Say before long work if there is no key to sign with. Raises StorageError."""
+    _gpg(["--with-colons", "--list-secret-keys", "--", key], b"", environment)
+
+
+def _gpg(words: list[str], data: bytes, environment: Mapping[str, str]) -> bytes:
+    command = ["gpg", "--batch", "--quiet", *words]
     try:
-        done = subprocess.run(
-            command, input=json.dumps(document).encode(), capture_output=True, env=dict(environment), check=False
-        )
+        done = subprocess.run(command, input=data, capture_output=True, env=dict(environment), check=False)
     except FileNotFoundError:
         raise StorageError("creating signature: there is no gpg", hint="install GnuPG (the package gnupg)") from None
     if done.returncode or not done.stdout:
@@ -59,7 +67,7 @@ def local_directory(base: str) -> str:
 def write(base: str, reference: Reference, digest: str, signature: bytes) -> str:
     """Add a signature to those of a manifest below a directory; give the file's path. Raises StorageError.
 
-    It appears whole, and never in place of another one.
+    It appears whole, never in place of another one, and once.
     """
     directory = os.path.join(base, lookaside.directory(reference, digest))
     try:
@@ -74,8 +82,15 @@ def write(base: str, reference: Reference, digest: str, signature: bytes) -> str
                 try:
                     os.link(file.name, path)
                 except FileExistsError:
+                    if _holds(path, signature):
+                        return path
                     continue
                 return path
     except OSError as error:
         raise StorageError(f"writing to {directory}: {(error.strerror or str(error)).lower()}") from None
     raise StorageError(f"{directory}: more than {lookaside.MAX_SIGNATURES} signatures")
+
+
+def _holds(path: str, content: bytes) -> bool:
+    with open(path, "rb") as file:
+        return file.read(len(content) + 1) == content

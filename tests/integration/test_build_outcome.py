@@ -119,7 +119,6 @@ def test_what_does_nothing(box: Pod, busybox: str) -> None:
     ("flag", "value"),
     [
         ("--cw", "type=sev"),
-        ("--sign-by", "somebody"),
         ("--sbom", "syft"),
         ("--sbom-image-output", "x"),
         ("--sbom-image-purl-output", "x"),

@@ -19,11 +19,15 @@ if TYPE_CHECKING:
     from pod.build.language.instructions import Containerfile, Mount
     from pod.build.stages.scheduling import Needs
     from pod.containers.create import CreateOptions
+    from storage.image_signatures import Signature
     from storage.images import Image
     from storage.platform import Platform
 
     # Gets the image of a name for a platform, keeps it for an owner if it had to be pulled, and tells how that goes on.
     FindImage = Callable[[str, Platform | None, str, Callable[[str], None]], Generator[int | Needs, None, Image]]
+
+    # Signs a manifest under full names.
+    Signing = Callable[[bytes, Sequence[str]], tuple[Signature, ...]]
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,7 @@ class BuildOptions:
     compatible_volumes: bool = False  # what a RUN writes to a VOLUME is thrown away
     unused_stages: bool = False  # are built, too
     base: str = ""  # in place of what the first FROM names
+    sign: Signing | None = None
     format: str = "oci"
     network: str = ""
     layers: bool = True

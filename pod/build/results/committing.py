@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pod.build.asked.times import moment
-from storage import images
+from storage import image_signatures, images
 from storage.committer import Added, Draft, config_of, new_image
 from storage.errors import ImageNotFoundError
 from storage.platform import host
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pod.build.asked.options import BuildOptions
     from pod.build.stages.evaluation import State, StepLayer
     from storage.images import Image
+    from storage.publish import NewImage
     from storage.store import Store
 
 _ATTEMPTS = 5
@@ -35,16 +37,25 @@ def identity(store: Store, state: State, options: BuildOptions) -> str:
 def publish(store: Store, state: State, options: BuildOptions, names: Sequence[str]) -> Image:
     """Record the image of a state under these full names, again if it is removed at once, and return it.
 
+    It is signed if that is asked for and it has names; one that was signed, and is made again, stays so.
     With `squash_all` the state's one layer is all that there is. The caller holds `store.publishing()`.
     """
-    parent = images.load(store, state.parent) if state.parent else None
-    image = new_image(store, _added(state, parent), _draft(state, parent, options), state.history, parent)
+    image = _image(store, state, options, names)
     for _ in range(_ATTEMPTS - 1):
         publish_image(store, image, names)
         with suppress(ImageNotFoundError):
             return images.load(store, image.id)
     publish_image(store, image, names)
     return images.load(store, image.id)
+
+
+def _image(store: Store, state: State, options: BuildOptions, names: Sequence[str]) -> NewImage:
+    parent = images.load(store, state.parent) if state.parent else None
+    added, draft, sign = _added(state, parent), _draft(state, parent, options), options.sign if names else None
+    image = new_image(store, added, draft, state.history, parent, plain=sign is not None)
+    if sign is None:
+        return image_signatures.as_signed(store, image)
+    return replace(image, signatures=sign(image.manifest, names))
 
 
 def _added(state: State, parent: Image | None) -> list[Added]:

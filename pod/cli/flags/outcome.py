@@ -90,7 +90,7 @@ def declare(
         str, Option("--sbom-scanner-image", metavar="image", hidden=True, help="(not supported)")
     ] = "",
     sign_by: Annotated[
-        str, Option("--sign-by", metavar="fingerprint", hidden=True, help="Sign the image (pod push --sign-by does)")
+        str, Option("--sign-by", metavar="fingerprint", help="Sign the image, which then is pushed as it is")
     ] = "",
     source_date_epoch: Annotated[
         str | None,
@@ -124,15 +124,11 @@ def declare(
     for flag, value in scanning.items():
         if value:
             raise PodError(f"{flag}: lists of an image's software are not supported", hint="syft IMAGE makes one")
-    if sign_by:
-        raise PodError(
-            "--sign-by: an image is signed where it is pushed to, for its layers are compressed on the way",
-            hint="pod push --sign-by",
-        )
     if cw:
         raise PodError("--cw: confidential workloads are not supported")
     if stage_labels and not save_stages:
         raise PodError('"--stage-labels" requires "--save-stages"')
+    target.sign_by = sign_by
     asked = target.outcome
     asked.outputs, asked.rewrite_timestamp = output or [], rewrite_timestamp
     asked.source_date_epoch, asked.timestamp = source_date_epoch, timestamp

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
         request: dict[str, Any]  # arguments for pushes.request
         sign_by: str  # a key of gpg
+        remove_signatures: bool
 
 
 def declare(
@@ -73,6 +74,7 @@ def declare(
             hint="encrypt what was pushed into another one: skopeo copy --encryption-key",
         )
     target.sign_by = sign_by
+    target.remove_signatures = remove_signatures
     target.request = {
         "format": format,
         "compression": compression_format,
