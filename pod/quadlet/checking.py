@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from pod.quadlet.units import Unit
 
 _SYSTEMD = ("Unit", "Service", "Install")
+# Source: systemd.unit(5), "String escaping for inclusion in unit names".
+_NAME_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:-_.\\@")
 _NAME_KEYS = {"container": "ContainerName", "pod": "PodName", "volume": "VolumeName", "network": "NetworkName"}
 
 
@@ -33,8 +35,9 @@ def check_keys(unit: Unit) -> None:
 def check_name(unit: Unit) -> None:
     """Tell a name that a service cannot have."""
     name = unit.service_name
-    if not name or "/" in name or not name.isprintable() or " " in name or len(name) > 240 or name[0] == ".":
-        unit.error(f"invalid service name '{name}'", "ServiceName", hint="write a name without slashes and blanks")
+    if not name or len(name) > 240 or name[0] in ".@" or name.count("@") > 1 or not _NAME_LETTERS.issuperset(name):
+        hint = "letters, digits and :-_. make a name" if unit.has("ServiceName") else "give it a ServiceName="
+        unit.error(f"invalid service name '{name}'", "ServiceName", hint=hint)
 
 
 def check_unique(units: list[Unit]) -> None:
@@ -68,7 +71,8 @@ def check_order(units: list[Unit]) -> None:
         circle = _circle(name, after, settled)
         if circle:
             unit = by_name[min(circle)]
-            unit.warn(f"ordering cycle: {' after '.join(circle)}", entry=_says(unit, circle), hint="break it somewhere")
+            entry = _says(unit, [by_name[one] for one in circle])
+            unit.warn(f"ordering cycle: {' after '.join(circle)}", entry=entry, hint="leave out one of these orders")
 
 
 def _circle(start: str, after: dict[str, list[str]], settled: set[str]) -> list[str]:
@@ -105,12 +109,12 @@ def _names(unit: Unit, key: str) -> list[str]:
     return names
 
 
-def _says(unit: Unit, circle: list[str]) -> Entry | None:
+def _says(unit: Unit, circle: list[Unit]) -> Entry | None:
     """Return the line of a file by which its service is in the circle."""
-    for section in unit.source.sections.values():
-        for entry in section.entries:
-            other = entry.key and next((one for one in circle if one.removesuffix(".service") in entry.value), "")
-            if other:
+    names = [name for other in circle if other is not unit for name in (other.name, other.service.name)]
+    for section in ("Unit", unit.kind.section):
+        for entry in unit.source.keys(section):
+            if any(name in entry.value for name in names):
                 return entry
     return None
 

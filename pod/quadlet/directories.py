@@ -41,6 +41,13 @@ def search_path(*, user: bool, uid: int, home: str, environment: Mapping[str, st
     return list(found.values())
 
 
+def below(path: str) -> list[str]:
+    """Return a directory and those below it in which files are looked for."""
+    found: dict[str, str] = {}
+    _descend(found, path)
+    return list(found.values())
+
+
 def _is_users(path: str) -> bool:
     return any(path == f"{place}/users" or path.startswith(f"{place}/users/") for place in (ADMIN, DISTRIBUTION))
 

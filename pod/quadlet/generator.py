@@ -16,6 +16,7 @@ import stat
 
 from pod import __version__, environ
 from pod.quadlet import converting, directories, reading
+from pod.quadlet.problems import one_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class Generator:
 
     def say(self, priority: int, text: str) -> None:
         """Write a line to the kernel's log and to standard error."""
-        line = f"quadlet-generator[{posix.getpid()}]: {text}"
+        line = f"quadlet-generator[{posix.getpid()}]: {one_line(text)}"
         if self.kmsg >= 0:
             # The kernel takes records of a kilobyte.
             _write(self.kmsg, f"<{priority}>{line[:900]}\n")

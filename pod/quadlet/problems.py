@@ -18,10 +18,10 @@ class Problem:
     def __str__(self) -> str:
         place = f"{self.path}:{self.line}" if self.line else self.path
         kind = "" if self.fatal else "Warning: "
-        return _one_line(f"{place}: {kind}{self.message}" + (f"; {self.hint}" if self.hint else ""))
+        return one_line(f"{place}: {kind}{self.message}" + (f"; {self.hint}" if self.hint else ""))
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
     """Return a text without what would begin another line or steer a terminal."""
     if text.isprintable():
         return text

@@ -61,7 +61,7 @@ def _split(text: str, *, escapes: bool) -> list[str]:
         place += 1
         if letter == "\\" and escapes:
             piece, place = _unescape(text, place)
-            word = (word or "") + piece
+            word = (word or "") + piece if piece else word
         elif letter == quote:
             quote = ""
         elif not quote and letter in _QUOTES:

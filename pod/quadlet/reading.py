@@ -36,20 +36,29 @@ def read(
                 drops.setdefault(name, []).append(
                     [f"{path}/{one}" for one in _names(path, []) if one.endswith(".conf")]
                 )
-            elif name in files or name in hidden or not (table.find(name) or bundles.is_bundle(name)):
+            elif not (table.find(name) or bundles.is_bundle(name)):
                 continue
+            elif name in files or name in hidden:
+                tell(f"{path} does not count: a file of this name was found before")
             elif _is_null(path):
                 hidden.add(name)
             else:
                 tell(f"Loading source unit file {path}")
                 for file in _read_file(path, name, problems):
                     if file.name not in hidden:
-                        files.setdefault(file.name, file)
+                        _add(files, file, problems)
     for file in files.values():
         for path in dropins.choose(file.name, drops):
             tell(f"Loading source drop-in file {path}")
             _merge(file, path, problems)
     return list(files.values()), problems
+
+
+def _add(files: dict[str, UnitFile], file: UnitFile, problems: list[Problem]) -> None:
+    other = files.setdefault(file.name, file)
+    if other is not file and other.path == file.path:
+        hint = "give each part a FileName= of its own"
+        problems.append(Problem(file.path, file.first, f"a part {file.name} is in this file before", hint=hint))
 
 
 def _read_file(path: str, name: str, problems: list[Problem]) -> list[UnitFile]:

@@ -120,8 +120,13 @@ def _services(unit: Unit, entry: Entry) -> list[str]:
 def _service(unit: Unit, name: str, entry: Entry) -> str:
     if table.find(name) is None:
         return name
+    base, at, instance = name.rpartition(".")[0].partition("@")
     other = unit.units.find(name)
+    if other is None and instance:
+        other = unit.units.find(f"{base}{at}.{name.rpartition('.')[2]}")
+    else:
+        instance = ""
     if other is None:
         unit.error(f"unable to translate dependency for {name}", entry=entry, hint=missing(unit, name))
         return name
-    return f"{other.service_name}.service"
+    return f"{other.service_name}{instance}.service"

@@ -38,11 +38,12 @@ class Section:
 
 
 class UnitFile:
-    """A unit file; `name` is what it is called, `path` where it was read."""
+    """A unit file; `name` is what it is called, `path` where it was read: perhaps in a file of several."""
 
-    def __init__(self, name: str = "", path: str = "") -> None:
+    def __init__(self, name: str = "", path: str = "", first: int = 1) -> None:
         self.name = name
         self.path = path
+        self.first = first  # the line of the path at which it begins
         self.sections: dict[str, Section] = {}
         self.problems: list[Problem] = []
 
@@ -139,7 +140,7 @@ def parse(text: str, path: str, *, name: str = "", first: int = 1) -> UnitFile:
 
     `first` is the number of its first line: it may stand in a file of several.
     """
-    file = UnitFile(name or path.rpartition("/")[2], path)
+    file = UnitFile(name or path.rpartition("/")[2], path, first)
     section: Section | None = None
     comments: list[Entry] = []
     if "\0" in text:

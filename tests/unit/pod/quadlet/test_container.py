@@ -156,11 +156,140 @@ def test_what_a_service_has_without_any_key() -> None:
     assert values(unit, "X-Container", "Image") == ["localhost/x"]
 
 
-def test_a_key_that_there_is_not_is_told_with_its_line() -> None:
-    unit = converted({"x.container": "[Container]\nImage=localhost/x\n\nImge=y\nwhatever=1\n"})["x.container"]
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ("Image=", ":2: no Image or Rootfs key specified; write Image=registry/name:tag"),
+        ("Rootfs=/r", ":3: the Image And Rootfs keys conflict can not be specified together; leave out one"),
+        ("Group=2", ":3: invalid Group set without User; write User= too"),
+        ("ExposeHostPort=http", ":3: invalid port format 'http'; write 80, 80/udp or 80-90"),
+        ("ExposeHostPort=1\nExposeHostPort=x\nExposeHostPort=2", ":4: invalid port format 'x'"),
+        ("ReloadCmd=a\nReloadSignal=HUP", ":4: ReloadCmd and ReloadSignal are mutually exclusive but both are set"),
+        ("UserNS=auto\nRemapUsers=auto", ":4: deprecated Remap keys are set along with explicit mapping keys"),
+        ("RemapUid=1:2:3", ":3: UidMap set without RemapUsers"),
+        ("RemapGid=1:2:3", ":3: GidMap set without RemapUsers"),
+        ("RemapUsers=some", ":3: unsupported RemapUsers option 'some'; write manual, auto or keep-id"),
+        ("RemapUsers=keep-id\nRemapUid=1 2", ":4: RemapUsers=keep-id supports only a single value for UID mapping"),
+        ("RemapUsers=auto\nRemapUidSize=x", ":4: invalid RemapUidSize 'x'; write a number"),
+        ("Mount=type=image,dst=/a", ":3: source parameter is required for mount type image"),
+        ("Mount=type=bind,src,dst=/a", ":3: source parameter does not include a value"),
+        ("Mount='type=bind,\"src=/a,dst=/b'", ":3: incorrect mount format"),
+        ("Mount=type=bind,dst=/a", ":3: source parameter is required for mount type bind"),
+        ("Volume=data.volume:/d", ":3: requested Quadlet source data.volume was not found; put data.volume beside"),
+        ("Mount=src=data.volume,dst=/d", ":3: requested Quadlet source data.volume was not found"),
+        ("Image=app.build", ":3: requested Quadlet image app.build was not found"),
+        ("Network=net.network", ":3: requested Quadlet unit net.network was not found"),
+        ("Network=x.container:ip=1", ":3: extra options are not supported when joining another container's network"),
+        ("[Service]\nType=forking", ":4: invalid service Type 'forking'; write notify or oneshot, or leave it out"),
+        ("[Service]\nKillMode=process", ":4: invalid KillMode 'process'; write mixed or control-group"),
+        ("[Unit]\nAfter=other.container", ":4: unable to translate dependency for other.container"),
+        ("[Quadlet]\nDefaultDeps=no", ":4: unsupported key 'DefaultDeps' in group 'Quadlet'"),
+        ("ServiceName=../../x", ":3: invalid service name '../../x'"),
+        ("image=localhost/x", ":3: unsupported key 'image' in group 'Container'; did you mean 'Image'?"),
+        ("this is no line", ":3: “this is no line” is not a key-value pair, group, or comment; write Key=value"),
+    ],
+)
+def test_what_no_service_can_be_made_of(lines: str, message: str) -> None:
+    image = "" if lines == "Image=" else "Image=localhost/x\n"
+    unit = converted({"x.container": f"[Container]\n{image}{lines}\n"})["x.container"]
     assert unit.failed
+    assert [line for line in told(unit) if line.startswith(f"{PLACE}/x.container{message}")], told(unit)
+
+
+def test_all_that_is_wrong_is_told_at_once() -> None:
+    unit = converted({"x.container": "[Container]\nImge=y\nwhatever=1\nGroup=1\n"})["x.container"]
     assert told(unit) == [
-        f"{PLACE}/x.container:4: unsupported key 'Imge' in group 'Container'; did you mean 'Image'?",
-        f"{PLACE}/x.container:5: unsupported key 'whatever' in group 'Container';"
+        f"{PLACE}/x.container:2: unsupported key 'Imge' in group 'Container'; did you mean 'Image'?",
+        f"{PLACE}/x.container:3: unsupported key 'whatever' in group 'Container';"
         " flags without a key of their own go into PodmanArgs=",
+        f"{PLACE}/x.container: no Image or Rootfs key specified; write Image=registry/name:tag",
+        f"{PLACE}/x.container:4: invalid Group set without User; write User= too",
     ]
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ("Image=short", ':3: Warning: image "short" is not a fully qualified image name; write the registry, too:'),
+        ("[Service]\nUser=1", ":4: Warning: using key User in the Service group is not supported; write it in"),
+        ("[Service]\nDynamicUser=1", ":4: Warning: using key DynamicUser in the Service group is not supported"),
+        (
+            "[Contaner]\nA=1",
+            ":4: Warning: section [Contaner] means nothing in a .container file; did you mean [Container]?",
+        ),
+        ("Label=a\\?b", ":3: Warning: Label is ignored: unsupported escape char '\\?'; write \\\\ for a backslash"),
+        ("Exec=a\\?b", ":3: Warning: Exec is ignored: unsupported escape char"),
+        ('Sysctl=a "b', ":3: Warning: Sysctl is ignored: unbalanced quotes"),
+        ("[Install]\nAlias=../x.service", ":4: Warning: Alias ../x.service is ignored"),
+        ("[Install]\nWantedBy=a/b", ":4: Warning: WantedBy a/b is ignored: it is a path"),
+    ],
+)
+def test_what_is_hardly_meant_so(lines: str, message: str) -> None:
+    unit = service("x.container", f"[Container]\nImage=localhost/x\n{lines}\n")
+    assert [line for line in told(unit) if line.startswith(f"{PLACE}/x.container{message}")], told(unit)
+
+
+def test_sections_of_ones_own_are_nobodys_business() -> None:
+    unit = service("x.container", "[Container]\nImage=localhost/x\n[X-Mine]\nA=1\n[Unit]\nDescription=It\n")
+    assert not unit.problems
+    assert values(unit, "X-Mine", "A") == ["1"]
+    assert values(unit, "Unit", "Description") == ["It"]
+
+
+def test_a_root_file_system_in_place_of_an_image() -> None:
+    unit = service("x.container", "[Container]\nRootfs=/srv/x:O\nExec=a\n")
+    assert words(unit)[-3:] == ["--rootfs", "/srv/x:O", "a"]
+
+
+def test_reloading() -> None:
+    unit = service("x.container", _file('ReloadCmd=sh -c "kill -HUP 1"'))
+    assert words(unit, "ExecReload") == [COMMAND, "exec", "systemd-%N", "sh", "-c", "kill -HUP 1"]
+    unit = service("x.container", _file("ReloadSignal=SIGHUP"))
+    assert words(unit, "ExecReload") == [COMMAND, "kill", "--signal", "SIGHUP", "systemd-%N"]
+
+
+def test_a_oneshot_tells_nobody_that_it_is_ready() -> None:
+    unit = service("x.container", _file("[Service] \\n Type=oneshot"))
+    assert values(unit, "Service", "Type") == ["oneshot"]
+    assert not values(unit, "Service", "NotifyAccess")
+    assert not {"-d", "--sdnotify=conmon"} & set(words(unit))
+
+
+def test_a_read_only_file_system_has_no_volatile_tmp() -> None:
+    unit = service("x.container", _file("VolatileTmp=yes \\n ReadOnly=yes"))
+    assert "--tmpfs" not in words(unit)
+
+
+def test_a_device_that_may_be_missing_and_is() -> None:
+    assert "--device" not in words(service("x.container", _file("AddDevice=-/dev/there-is-none")))
+
+
+def test_mounts_wait_for_their_file_systems() -> None:
+    unit = service("x.container", _file("Volume=/a b:/a \n Volume=./c:/c \n Mount=type=bind,src=/d,dst=/d"))
+    assert values(unit, "Unit", "RequiresMountsFor") == ["%t/containers", '"/a b"', f"{PLACE}/c", "/d"]
+
+
+def test_for_a_user_it_waits_for_the_network_by_a_service() -> None:
+    unit = service("x.container", _file("HostName=x"), user=True)
+    assert values(unit, "Unit", "After") == ["podman-user-wait-network-online.service"]
+
+
+def test_it_need_not_wait_for_the_network() -> None:
+    unit = service("x.container", _file("[Quadlet] \n DefaultDependencies=no"))
+    assert not values(unit, "Unit", "After")
+    assert not values(unit, "Unit", "Wants")
+    assert values(unit, "X-Quadlet", "DefaultDependencies") == ["no"]
+
+
+def test_an_empty_after_takes_away_the_network() -> None:
+    unit = service("x.container", _file("[Unit] \n After= \n After=y.service"))
+    assert values(unit, "Unit", "After") == ["y.service"]
+
+
+def test_the_network_of_another_container() -> None:
+    others = {"db.container": _file("ServiceName=database"), "named.container": _file("ContainerName=n")}
+    unit = service("x.container", _file("Network=db.container"), others)
+    assert has(words(unit), ["--network", "container:systemd-database"])
+    assert values(unit, "Unit", "Requires") == ["database.service"]
+    assert values(unit, "Unit", "After") == ["network-online.target", "database.service"]
+    assert has(words(service("x.container", _file("Network=named.container"), others)), ["--network", "container:n"])
