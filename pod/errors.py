@@ -60,6 +60,23 @@ class NameInUseError(PodError):
         )
 
 
+class NoSuchPodError(PodError):
+    """No pod of this name or ID."""
+
+    def __init__(self, name: str, *, hint: str = "") -> None:
+        super().__init__(f"no pod with name or ID {name} found: no such pod", hint=hint)
+
+
+class PodNameInUseError(PodError):
+    """A pod has the name, or a container has that of a pod to be; `owner` is which of the two."""
+
+    def __init__(self, name: str, owner: str, *, adding: bool = False) -> None:
+        super().__init__(
+            f'{"adding pod to state: " if adding else ""}name "{name}" is in use: {owner} already exists',
+            hint=f"pods and containers share their names: choose another, or remove that {owner}",
+        )
+
+
 class StateError(PodError):
     """The container is not in a state that allows the operation."""
 

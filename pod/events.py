@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pod.config import Config
+    from pod.pods.rows import Pod
     from pod.state import Container
 
 # Two files of this size are kept: some ten thousand events.
@@ -34,6 +35,7 @@ def record(
     name: str = "",
     image: str = "",
     attributes: Mapping[str, str] | None = None,
+    pod: str = "",
     fields: dict[str, str | int] | None = None,
 ) -> None:
     """Tell that something has happened to an object; never raises, costs an open and a write.
@@ -42,7 +44,7 @@ def record(
     HealthStatus, HealthLog, HealthFailingStreak, Error, PodID, Network.
     """
     try:
-        writer(config, type, id=id, name=name, image=image, attributes=attributes).write(status, fields)
+        writer(config, type, id=id, name=name, image=image, attributes=attributes, pod=pod).write(status, fields)
     except Exception:
         return  # what was done is done, told or not
 
@@ -50,6 +52,11 @@ def record(
 def of_container(config: Config, container: Container, status: str, fields: dict[str, str | int] | None = None) -> None:
     """Tell of a container."""
     record(config, "container", status, **identity(container), fields=fields)
+
+
+def of_pod(config: Config, pod: Pod, status: str) -> None:
+    """Tell of a pod."""
+    record(config, "pod", status, id=pod.id, name=pod.name, attributes=pod.config["labels"])
 
 
 def rename(config: Config, container: Container) -> None:
@@ -75,6 +82,7 @@ def identity(container: Container) -> dict[str, Any]:
         "name": container.name,
         "image": document["image_name"],
         "attributes": document["labels"],
+        "pod": document["pod"]["id"],
     }
 
 
@@ -86,6 +94,7 @@ def writer(
     name: str = "",
     image: str = "",
     attributes: Mapping[str, str] | None = None,
+    pod: str = "",
     words: tuple[str, ...] = ("init", "start", "died", "cleanup"),
     directory: str = "",
 ) -> EventLog:
@@ -95,6 +104,8 @@ def writer(
         fixed["ID"] = id
     if image:
         fixed["Image"] = image
+    if pod:
+        fixed["PodID"] = pod
     if attributes:
         fixed["Attributes"] = dict(attributes)
     chosen = backend(config)

@@ -9,6 +9,7 @@ from pod import secret_rows
 from pod.containers import dependencies
 from pod.containers.namespaces import id_ranges
 from pod.networks import rows
+from pod.pods import rows as pod_rows
 
 STEPS = (
     """
@@ -44,4 +45,5 @@ STEPS = (
     id_ranges.TABLE,
     secret_rows.TABLE,
     rows.TABLE,
+    pod_rows.TABLE,
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 
 from pod.containers.configuration import DEFAULTS
-from pod.errors import ContainerNotFoundError, NameInUseError, NoSuchVolumeError, PodError
+from pod.errors import ContainerNotFoundError, NameInUseError, NoSuchVolumeError, PodError, PodNameInUseError
 from runtime import jsontext
 from storage import database, store
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 # How many steps pod.schema has; it is loaded only where some are missing.
-VERSION = 5
+VERSION = 6
 
 # How the names of containers begin that builds run their steps in: no user can give such a name.
 BUILD = "build "
@@ -91,9 +91,10 @@ def open_for_reading(root: str) -> store.Store:
 
 def insert_container(connection: sqlite3.Connection, container: Container, volumes: list[str]) -> None:
     """Add a row; within a transaction of the caller. Raises NameInUseError."""
-    taken = connection.execute("SELECT id FROM container WHERE name = ?", (container.name,)).fetchone()
-    if taken is not None:
-        raise NameInUseError(container.name, taken[0])
+    taken = owner_of_name(connection, container.name)
+    if taken:
+        raise NameInUseError(container.name, taken)
+    check_no_pod(connection, container.name)
     connection.execute(
         f"INSERT INTO container ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",
         (
@@ -145,8 +146,18 @@ def is_needed(connection: sqlite3.Connection, container_id: str) -> bool:
 
 
 def is_name_taken(connection: sqlite3.Connection, name: str) -> bool:
-    """Tell whether a container has this name."""
-    return connection.execute("SELECT 1 FROM container WHERE name = ?", (name,)).fetchone() is not None
+    """Tell whether a container or a pod has this name."""
+    return bool(owner_of_name(connection, name)) or _is_pod(connection, name)
+
+
+def check_no_pod(connection: sqlite3.Connection, name: str) -> None:
+    """Raise PodNameInUseError if a pod has this name: a container must not."""
+    if _is_pod(connection, name):
+        raise PodNameInUseError(name, "pod")
+
+
+def _is_pod(connection: sqlite3.Connection, name: str) -> bool:
+    return connection.execute("SELECT 1 FROM pod WHERE name = ?", (name,)).fetchone() is not None
 
 
 def owner_of_name(connection: sqlite3.Connection, name: str) -> str:
@@ -158,6 +169,12 @@ def owner_of_name(connection: sqlite3.Connection, name: str) -> str:
 def rename_container(connection: sqlite3.Connection, container_id: str, name: str) -> bool:
     """Give a container a free name, within a transaction of the caller; tell whether it is (still) there."""
     return connection.execute("UPDATE container SET name = ? WHERE id = ?", (name, container_id)).rowcount > 0
+
+
+def container(connection: sqlite3.Connection, container_id: str) -> Container | None:
+    """Return the container of this full ID, if it is (still) there."""
+    row = connection.execute(f"SELECT {_COLUMNS} FROM container WHERE id = ?", (container_id,)).fetchone()
+    return None if row is None else Container(row)
 
 
 def find_container(connection: sqlite3.Connection, text: str) -> Container:
@@ -173,11 +190,11 @@ def find_container(connection: sqlite3.Connection, text: str) -> Container:
             raise PodError(f"more than one result for container name or ID {text}: container ID is ambiguous")
         row = rows[0] if rows else None
     if row is None:
-        raise ContainerNotFoundError(text, hint=_similar(connection, "container", text))
+        raise ContainerNotFoundError(text, hint=similar(connection, "container", text))
     return Container(row)
 
 
-def _similar(connection: sqlite3.Connection, table: str, text: str) -> str:
+def similar(connection: sqlite3.Connection, table: str, text: str) -> str:
     """Return a hint that names the object that was perhaps meant, empty if none is near."""
     from pod.names import nearest
 
@@ -250,7 +267,7 @@ def find_volume(connection: sqlite3.Connection, text: str) -> Volume:
         if len(rows) > 1:
             raise PodError(f'more than one result for volume name "{text}": volume already exists')
         if not rows:
-            raise NoSuchVolumeError(text, hint=_similar(connection, "volume", text))
+            raise NoSuchVolumeError(text, hint=similar(connection, "volume", text))
         row = rows[0]
     return Volume(row)
 

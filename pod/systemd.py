@@ -41,9 +41,21 @@ def name(config: Config) -> str:
     return SYSTEMD if bus(config) else CGROUPFS
 
 
-def cgroups_path(config: Config, container_id: str, slice: str = "") -> str:
-    """Return where systemd is to make the unit of a container: `slice:prefix:name`, by default in podman's slices."""
-    return f"{slice or ('user.slice' if config.rootless else 'machine.slice')}:pod:{container_id}"
+def cgroups_path(config: Config, container_id: str, slice: str = "", pod: str = "") -> str:
+    """Return where systemd is to make the unit of a container: `slice:prefix:name`, by default in podman's slices.
+
+    `pod` is the name of the control group of its pod, if it is to be in there.
+    """
+    return f"{pod_slice(config, pod, slice) if pod else slice or _slice(config)}:pod:{container_id}"
+
+
+def pod_slice(config: Config, pod: str, slice: str = "") -> str:
+    """Return the slice of a pod whose control group has this name: below another, as the name of a slice says."""
+    return f"{(slice or _slice(config)).removesuffix('.slice')}-{pod}.slice"
+
+
+def _slice(config: Config) -> str:
+    return "user.slice" if config.rootless else "machine.slice"
 
 
 def _runs(config: Config) -> bool:

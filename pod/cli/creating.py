@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pod.containers.create import CreateOptions
     from pod.containers.launch import LaunchedContainer
     from pod.engine import Engine
+    from pod.pods.rows import Pod
     from pod.state import Container
     from storage.images import Image
 
@@ -81,7 +82,15 @@ def create_container(engine: Engine, request: Request) -> Container:
             from pod.auto_update import policy
 
             policy.check_reference(request.labels[policy.LABEL], request.reference)
-    container = _create_in_place(engine, request) if request.replace else create(engine, request)
+    new_pod = _join_pod(engine, request) if request.pod_name or request.init_type else None
+    try:
+        container = _create_in_place(engine, request) if request.replace else create(engine, request)
+    except BaseException:
+        if new_pod is not None:
+            from pod.pods.remove import remove as remove_pod
+
+            remove_pod(engine, new_pod, force=True)
+        raise
     for warning in request.warnings:
         print(warning, file=sys.stderr)
     if request.cidfile:
@@ -96,6 +105,24 @@ def create_container(engine: Engine, request: Request) -> Container:
             remove.remove_container(engine, container, volumes=True)
             raise
     return container
+
+
+def _join_pod(engine: Engine, request: Request) -> Pod | None:
+    """Let the container be in the pod that the command line names; return that pod if it was created for this."""
+    from pod.pods import joining, rows
+
+    word, colon, name = request.pod_name.partition(":")
+    if not request.pod_name:
+        raise PodError("must specify pod value with init-ctr", hint="say --pod as well")
+    new_pod = None
+    if word == "new" and colon:
+        from pod.cli import pod_creating
+
+        pod = new_pod = pod_creating.create_for(engine, name, request)
+    else:
+        pod = rows.find(engine.connection, request.pod_name)
+    joining.join(engine, request, pod, init=request.init_type)
+    return new_pod
 
 
 def find_image(engine: Engine, request: Request) -> Image:

@@ -252,6 +252,26 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "pod pause 860a4b23",
         "pod pause --all",
     ),
+    "pod create": (
+        "pod pod create --name web --publish 8080:80",
+        "pod pod create --share ipc,net,uts,pid --memory 512m --label tier=front web",
+        "pod run -d --pod new:web nginx",
+    ),
+    "pod exists": ("pod pod exists web || pod pod create web",),
+    "pod inspect": (
+        "pod pod inspect web",
+        "pod pod inspect --format '{{.State}}' web",
+    ),
+    "pod ps": (
+        "pod pod ps",
+        "pod pod ps --ctr-names --ctr-status --filter status=degraded",
+    ),
+    "pod rm": (
+        "pod pod rm web",
+        "pod pod rm --force --time 2 --all",
+    ),
+    "pod start": ("pod pod start web",),
+    "pod stop": ("pod pod stop --time 2 web",),
     "port": (
         "pod port --all",
         "pod port ctrID 80/tcp",

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from typer import Argument, Option
 
     from pod.engine import Engine
+    from pod.pods.rows import Pod
 
 _MISSING = {
     "all": 'no such object: "{}"',
@@ -63,8 +64,7 @@ def show(names: list[str], *, kind: str, format: str, size: bool, latest: bool =
     engine = open_engine(write=False)
     found, errors = [], []
     if latest:
-        containers = state.containers(engine.connection) if kind != "pod" else []
-        names = [one.id for one in containers[-1:]]
+        names = [one.id for one in (_pods(engine) if kind == "pod" else state.containers(engine.connection))[-1:]]
         if not names:
             what = "pods" if kind == "pod" else "containers"
             errors.append(PodError(f"inspecting object: no {what} to inspect: no such {what[:-1]}"))
@@ -79,6 +79,12 @@ def show(names: list[str], *, kind: str, format: str, size: bool, latest: bool =
     return output.print_errors(errors)
 
 
+def _pods(engine: Engine) -> list[Pod]:
+    from pod.pods import rows
+
+    return rows.everything(engine.connection)
+
+
 def _hint(engine: Engine, name: str) -> str:
     """Tell of a list of manifests, which is not what `inspect` shows: it shows the list's image for this machine."""
     from storage import lists
@@ -90,7 +96,7 @@ def _hint(engine: Engine, name: str) -> str:
 
 def _for_template(described: dict[str, Any]) -> dict[str, Any]:
     """Give a container, the only thing with a state, or a network the fields that its JSON lacks, mostly."""
-    if "State" in described:
+    if "State" in described and "Config" in described:
         config = {"ExposedPorts": {}, **described["Config"]}
         return {"SizeRw": None, "SizeRootFs": 0, **described, "Config": config}
     if "network_interface" in described:
@@ -133,4 +139,14 @@ def describe(engine: Engine, name: str, kind: str, *, size: bool) -> dict[str, A
             return networks.inspect_network(engine, listing.find(engine, name))
         except rows.NoSuchNetworkError:
             pass
-    return None
+    return _described_pod(engine, name) if kind in ("all", "pod") else None
+
+
+def _described_pod(engine: Engine, name: str) -> dict[str, Any] | None:
+    from pod.errors import NoSuchPodError
+    from pod.pods import inspect, rows
+
+    try:
+        return inspect.inspect_pod(engine, rows.find(engine.connection, name))
+    except NoSuchPodError:
+        return None

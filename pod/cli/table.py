@@ -173,6 +173,18 @@ GROUPS: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
             "update": ("network_update", "Update an existing network"),
         },
     ),
+    "pod": (
+        "Manage pods",
+        {
+            "create": ("pod_create", "Create a new empty pod"),
+            "exists": ("pod_exists", "Check if a pod exists in local storage"),
+            "inspect": ("pod_inspect", "Display a pod configuration"),
+            "ps": ("pod_ps", "List pods"),
+            "rm": ("pod_rm", "Remove one or more pods"),
+            "start": ("pod_start", "Start one or more pods"),
+            "stop": ("pod_stop", "Stop one or more pods"),
+        },
+    ),
     "secret": (
         "Manage secrets",
         {
@@ -223,6 +235,8 @@ ALIASES: dict[tuple[str, str], str] = {
     ("image", "umount"): "unmount",
     ("network", "list"): "ls",
     ("network", "remove"): "rm",
+    ("pod", "list"): "ps",
+    ("pod", "ls"): "ps",
     ("secret", "list"): "ls",
     ("secret", "remove"): "rm",
     ("volume", "list"): "ls",

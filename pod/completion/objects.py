@@ -75,6 +75,13 @@ def secrets(engine: Engine) -> Candidates:
     return [(str(row[0]), "secret") for row in engine.connection.execute("SELECT name FROM secret ORDER BY name")]
 
 
+def pods(engine: Engine) -> Candidates:
+    """Return the names of pods."""
+    from pod.pods.listing import listed
+
+    return [(one.pod.name, f"pod, {one.status.word.lower()}") for one in listed(engine)]
+
+
 def running(engine: Engine) -> Candidates:
     """Return the names of containers that run."""
     return containers(engine, "running", "restarting")
@@ -92,7 +99,7 @@ def paused(engine: Engine) -> Candidates:
 
 def anything(engine: Engine) -> Candidates:
     """Return what `inspect` can find."""
-    return [*containers(engine), *images(engine), *volumes(engine)]
+    return [*containers(engine), *images(engine), *volumes(engine), *pods(engine)]
 
 
 KINDS: dict[str, Callable[[Engine], Candidates]] = {
@@ -102,6 +109,7 @@ KINDS: dict[str, Callable[[Engine], Candidates]] = {
     "list": lists,
     "network": networks,
     "paused": paused,
+    "pod": pods,
     "resting": resting,
     "running": running,
     "secret": secrets,

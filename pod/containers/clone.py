@@ -16,6 +16,7 @@ from pod.containers.resources import cgroup_place, limits
 from pod.errors import PodError
 from pod.lock import ContainerLock
 from pod.networks import leases
+from pod.pods import joining
 from runtime import jsontext
 from storage import images
 
@@ -44,6 +45,10 @@ def clone(engine: Engine, original: Container, changes: Changes) -> Container:
 
     Raises PodError for `force` alone, and as creating and removing do.
     """
+    if original.config["pod"]["infra"]:
+        raise PodError(
+            f"container {original.id} is the infra container of a pod and cannot be cloned", hint="pod pod clone"
+        )
     if changes.force and not changes.destroy:
         raise PodError("cannot set --force without --destroy: invalid argument")
     container_id = names.new_id()
@@ -56,7 +61,12 @@ def clone(engine: Engine, original: Container, changes: Changes) -> Container:
     row = (container_id, name, config["image"], time.time(), int(original.auto_remove), "", jsontext.dumps(config))
     with ContainerLock(engine.config, container_id):
         return create.insert(
-            engine, state.Container(row), needs=needs, auto_ids=_auto_ids(engine, config), networks=networks
+            engine,
+            state.Container(row),
+            needs=needs,
+            auto_ids=_auto_ids(engine, config),
+            networks=networks,
+            record=joining.record if config["pod"]["id"] else None,
         )
 
 

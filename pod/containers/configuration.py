@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from pod.containers.health.checks import HealthConfig
     from pod.containers.restart import RestartPolicy
+    from pod.pods.configuration import Membership
 
     class Namespaces(TypedDict):
         """Which namespaces are its own ("private"), the host's, another's: see pod.containers.namespaces.choice."""
@@ -165,6 +166,7 @@ if TYPE_CHECKING:
         ports: list[dict[str, Any]]  # see ports.py
         network: NetworkSettings
         create_command: list[str]
+        pod: Membership
 
 
 # What a container has for the keys that its stored document lacks: those that the version which created it did not know
@@ -187,6 +189,7 @@ DEFAULTS: dict[str, Any] = {
         "pasta": [],
     },
     "rmi": False,
+    "pod": {"id": "", "infra": False, "init": "", "cgroup": ""},
     "oom_score_adj": None,
     "health": None,
     "timeout": 0,

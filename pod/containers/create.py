@@ -20,6 +20,8 @@ from storage.store import boot_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable
     from typing import Any
 
     from pod.containers.configuration import (
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from pod.engine import Engine
     from pod.networks.flags import NetworkRequest
     from pod.networks.network import Place
+    from pod.pods.configuration import Membership
     from storage.images import Image
 
 DEFAULT_PIDS_LIMIT = 2048
@@ -110,20 +113,29 @@ class CreateOptions:
         self.owned_by_command = False  # `run --rm`: nothing may remain if the command dies before the start
         self.create_command: list[str] = []
         self.warnings: list[str] = []  # to be told to the user once the container is there
+        self.id = ""  # of the container, if somebody has to know it before
+        self.pod: Membership = DEFAULTS["pod"]
+        # Further rows of the container, in the transaction that inserts it.
+        self.record: Callable[[sqlite3.Connection, state.Container], None] | None = None
         self.needs: list[str] = []  # full IDs of the containers without which this one cannot run
 
 
 def create(engine: Engine, options: CreateOptions) -> state.Container:
     """Create a container and return it; nothing is left behind if that fails. Raises NameInUseError."""
     reserve.check(engine.store, "create container")
-    container_id = names.new_id()
+    container_id = options.id or names.new_id()
     config = configure(engine, options, container_id)
     name = names.check_name(options.name) if options.name else ""
     creator = f"{posix.getpid()} {process.start_time(posix.getpid())} {boot_id()}" if options.owned_by_command else ""
     row = (container_id, name, config["image"], time.time(), int(options.auto_remove), creator, jsontext.dumps(config))
     with ContainerLock(engine.config, container_id):
         return insert(
-            engine, state.Container(row), needs=options.needs, auto_ids=options.auto_ids, networks=options.networks
+            engine,
+            state.Container(row),
+            needs=options.needs,
+            auto_ids=options.auto_ids,
+            networks=options.networks,
+            record=options.record,
         )
 
 
@@ -134,6 +146,7 @@ def insert(
     needs: list[str],
     auto_ids: AutoRequest | None = None,
     networks: list[tuple[str, Place]] | None = None,
+    record: Callable[[sqlite3.Connection, state.Container], None] | None = None,
 ) -> state.Container:
     """Make a container that is settled but for its IDs with --userns=auto: rows in one commit, then its files.
 
@@ -152,6 +165,8 @@ def insert(
             from pod.containers import dependencies
 
             dependencies.record(engine.connection, container.id, needs)
+        if record is not None:
+            record(engine.connection, container)
         for volume in new_volumes:
             volumes.prepare(engine, volume)
     try:
@@ -286,6 +301,7 @@ def configure(engine: Engine, options: CreateOptions, container_id: str) -> Cont
         "network": network,
         "rmi": options.remove_image,
         "create_command": options.create_command,
+        "pod": options.pod,
     }
     if (
         options.id_map_flags

@@ -75,7 +75,6 @@ _ALTERNATIVES: dict[str, Callable[[Listed, str], bool]] = {
     "command": _starts_with,
     "id": _has_id,
     "name": lambda item, value: filters.matches(value, item.container.name),
-    "pod": lambda item, value: False,  # no container is in a pod yet
     "volume": _mounts_volume,
 }
 
@@ -157,6 +156,14 @@ def _on_boot(engine: Engine, values: list[str]) -> Test:
     return lambda item: (restart_policy(item.container.config) in ("always", "unless-stopped")) in wanted
 
 
+def _pod(engine: Engine, values: list[str]) -> Test:
+    from pod.pods import rows
+
+    names = rows.names(engine.connection)
+    wanted = {key for key, name in names.items() if name in values or key.startswith(tuple(filter(None, values)))}
+    return lambda item: item.container.config["pod"]["id"] in wanted
+
+
 _WITH_ENGINE: dict[str, Callable[[Engine, list[str]], Test]] = {
     "before": _before,
     "exited": _exited,
@@ -164,6 +171,7 @@ _WITH_ENGINE: dict[str, Callable[[Engine, list[str]], Test]] = {
     "label": _labels,
     "label!": _no_labels,
     "network": _networks,
+    "pod": _pod,
     "restart-policy": _restart_policy,
     "should-start-on-boot": _on_boot,
     "since": _since,

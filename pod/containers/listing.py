@@ -35,10 +35,11 @@ _JSON_NAMESPACES = {"IPC": "Ipc", "MNT": "Mnt", "NET": "Net", "PIDNS": "Pidns", 
 class Seen:
     """What is known of all containers of a list, once somebody has asked for it."""
 
-    __slots__ = ("networks",)
+    __slots__ = ("networks", "pods")
 
     def __init__(self) -> None:
         self.networks: dict[str, list[str]] | None = None
+        self.pods: dict[str, str] | None = None
 
 
 class Listed:
@@ -83,7 +84,7 @@ def sort_key(name: str, engine: Engine) -> Callable[[Listed], Any]:
         "names": lambda item: item.container.name,
         "image": lambda item: item.container.config["image_name"],
         "command": lambda item: item.command,
-        "pod": lambda item: "",
+        "pod": lambda item: item.container.config["pod"]["id"],
         "size": lambda item: sizes(engine, item)["rootFsSize"],
         "status": lambda item: item.status.state,
         "runningfor": lambda item: -item.status.started,
@@ -138,15 +139,15 @@ def json_object(engine: Engine, item: Listed, *, size: bool, namespace: bool) ->
         "Id": container.id,
         "Image": config["image_name"],
         "ImageID": container.image,
-        "IsInfra": False,
+        "IsInfra": config["pod"]["infra"],
         "Labels": config["labels"] or None,
         "Mounts": mounts(item),
         "Names": [container.name],
         "Namespaces": {_JSON_NAMESPACES.get(name, name): number for name, number in numbers.items() if number},
         "Networks": networks(engine, item),
         "Pid": status.pid,
-        "Pod": "",
-        "PodName": "",
+        "Pod": config["pod"]["id"],
+        "PodName": pod_name(engine, item),
         "Ports": item.container.config["ports"] or None,
         "Restarts": restart.count(engine.config, container.id),
         "Size": sizes(engine, item) if size else None,
@@ -167,6 +168,18 @@ def networks(engine: Engine, item: Listed) -> list[str]:
 
         item.seen.networks = names_by_container(engine.connection)
     return item.seen.networks.get(item.container.id, [])
+
+
+def pod_name(engine: Engine, item: Listed) -> str:
+    """Return the name of the pod that a container is in, empty for none; the pods are asked for once."""
+    identity = item.container.config["pod"]["id"]
+    if not identity:
+        return ""
+    if item.seen.pods is None:
+        from pod.pods import rows
+
+        item.seen.pods = rows.names(engine.connection)
+    return item.seen.pods.get(identity, "")
 
 
 def exposed_ports(item: Listed) -> dict[str, list[str]]:

@@ -232,10 +232,14 @@ class Plan:
 
     def _give_files(self) -> None:
         """Let the files that we mount belong to root of the container's user namespace."""
-        if self.surroundings.id_mappings is None:
-            return
-        uids, gids = self.surroundings.id_mappings
-        files.give(self.surroundings.files, spec.outside(0, uids), spec.outside(0, gids))
+        uids, gids = self.surroundings.id_mappings or ([], [])
+        root = spec.outside(0, uids), spec.outside(0, gids)
+        if self.surroundings.id_mappings is not None:
+            files.give(self.surroundings.files, *root)
+        if self.config["pod"]["infra"]:
+            from pod.pods import infra
+
+            infra.furnish(self.container, *root)
 
 
 def image_overlay(engine: Engine, container: Container, surroundings: Surroundings) -> rootfs.Overlay:

@@ -47,6 +47,13 @@ def remove_container(
     """
     from pod.containers.remains import lost
 
+    membership = container.config["pod"]
+    if membership["infra"]:
+        raise PodError(
+            f"container {container.id} is the infra container of pod {membership['id']} and cannot be removed without"
+            " removing the pod",
+            hint=f"pod pod rm {membership['id'][:12]}",
+        )
     with ContainerLock(engine.config, container.id):
         _check_unneeded(engine, container)  # before anything is stopped
         seen = lost.seen(engine.config, container.id)
@@ -147,28 +154,38 @@ def forget(engine: Engine, container: state.Container, *, volumes: bool) -> None
     if doomed is not None:
         events.of_container(engine.config, container, "remove")
     delete_files(engine, container.id)
-    if doomed:
-        discard(engine, doomed)
-        for name in doomed:
+    discard_volumes(engine, doomed or [])
+
+
+def discard_volumes(engine: Engine, names: list[str]) -> None:
+    """Delete the files of volumes without a row."""
+    if names:
+        discard(engine, names)
+        for name in names:
             events.record(engine.config, "volume", "remove", name=name)
 
 
 def forget_rows(engine: Engine, container: state.Container, *, volumes: bool) -> list[str] | None:
     """Delete the rows in one commit; return the volumes that went, None if another command was faster."""
+    with database.transaction(engine.connection):
+        return forget_within(engine, container, volumes=volumes)
+
+
+def forget_within(engine: Engine, container: state.Container, *, volumes: bool) -> list[str] | None:
+    """Do what `forget_rows` does within a transaction of the caller."""
     seen = status.observe(engine.config, container.id)
     doomed: list[str] = []
-    with database.transaction(engine.connection):
-        _check_unneeded(engine, container)
-        if volumes:
-            doomed = state.volumes_of(engine.connection, container.id, anonymous_only=True)
-        if not state.delete_container(engine.connection, container.id):
-            return None
-        images.unpin(engine.connection, container.id)
-        if seen.started:
-            state.keep_exit_code(engine.connection, container, seen.exit_code)
-        doomed = [name for name in doomed if not state.volume_users(engine.connection, name)]
-        for name in doomed:
-            state.delete_volume(engine.connection, name)
+    _check_unneeded(engine, container)
+    if volumes:
+        doomed = state.volumes_of(engine.connection, container.id, anonymous_only=True)
+    if not state.delete_container(engine.connection, container.id):
+        return None
+    images.unpin(engine.connection, container.id)
+    if seen.started:
+        state.keep_exit_code(engine.connection, container, seen.exit_code)
+    doomed = [name for name in doomed if not state.volume_users(engine.connection, name)]
+    for name in doomed:
+        state.delete_volume(engine.connection, name)
     return doomed
 
 

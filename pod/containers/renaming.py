@@ -37,5 +37,6 @@ def _rename(engine: Engine, container: state.Container, name: str) -> None:
                 f"renaming container {container.id}: name {name} already in use, cannot rename container"
                 f" {container.id}: container already exists"
             )
+        state.check_no_pod(engine.connection, name)
         if not state.rename_container(engine.connection, container.id, name):
             raise ContainerNotFoundError(container.id)

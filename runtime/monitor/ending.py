@@ -102,16 +102,20 @@ def _runs_well(command: list[bytes]) -> bool:
 
 
 def _remove_cgroups(directories: list[bytes]) -> bool:
-    """Kill what is left in a container's cgroups, and remove them; False if that takes too long."""
+    """Kill what is left in a container's cgroups, and remove them; False if that takes too long.
+
+    Those above, which other containers may be in as well, go with the last one (runtime.cgroups.files.make).
+    """
     start = time.monotonic()
     deadline = start + _PATIENCE
     left = list(directories)
     while True:
         waits = time.monotonic() < start + _SYSTEMD_PATIENCE
         left = [directory for directory in left if not _remove_cgroup(directory, waits=waits)]
-        if not left or time.monotonic() > deadline:
-            return not left
-        for directory in left:
+        own = [directory for directory in left if not _is_shared(directory)]
+        if not own or time.monotonic() > deadline:
+            return not own
+        for directory in own:
             _empty(directory)
         reap()
         time.sleep(0.005)
@@ -159,6 +163,14 @@ def _remove_cgroup(directory: bytes, *, waits: bool) -> bool:
     except OSError:
         return False
     return True
+
+
+def _is_shared(directory: bytes) -> bool:
+    """Tell whether a cgroup is not this container's alone: it has the sticky bit."""
+    try:
+        return bool(posix.stat(directory).st_mode & 0o1000)
+    except OSError:
+        return False
 
 
 def _empty(directory: bytes) -> None:

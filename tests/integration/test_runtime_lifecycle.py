@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from pod.pods import infra_program
 from runtime import process, trampoline
 from tests.fixtures import all_ids
 from tests.fixtures.bundle import COMMAND, Runtime, configuration
@@ -424,18 +425,16 @@ def test_version_and_help(runtime: Runtime) -> None:
     assert "requires exactly" in runtime("start").stderr
 
 
-# The trampoline is data: it must be what its source says.
+# The trampoline is data: it must be what its source says; and so is the program of infra containers.
 
 
-@pytest.mark.parametrize(
-    ("machine", "source"),
-    [("x86_64", trampoline.X86_64_ASSEMBLY), ("aarch64", trampoline.AARCH64_ASSEMBLY)],
-)
-def test_the_trampolines_code_is_its_assembly(workplace: str, machine: str, source: str) -> None:
+@pytest.mark.parametrize("program", [trampoline, infra_program])
+@pytest.mark.parametrize(("machine", "source"), [("x86_64", "X86_64_ASSEMBLY"), ("aarch64", "AARCH64_ASSEMBLY")])
+def test_the_trampolines_code_is_its_assembly(workplace: str, machine: str, source: str, program: Any) -> None:
     prefix = f"{machine}-linux-gnu-"
     path = f"{workplace}/{machine}"
     with open(f"{path}.s", "w") as file:
-        file.write(source)
+        file.write(getattr(program, source))
     try:
         subprocess.run([f"{prefix}as", f"{path}.s", "-o", f"{path}.o"], check=True)
     except FileNotFoundError:
@@ -443,7 +442,7 @@ def test_the_trampolines_code_is_its_assembly(workplace: str, machine: str, sour
     command = [f"{prefix}objcopy", "-O", "binary", "-j", ".text", f"{path}.o", f"{path}.bin"]
     subprocess.run(command, check=True)
     with open(f"{path}.bin", "rb") as file:
-        assert file.read() == trampoline.CODE[machine][1]
+        assert file.read() == program.CODE[machine][1]
 
 
 def test_the_trampoline_reports_and_runs(workplace: str) -> None:

@@ -33,6 +33,7 @@ CREATE = tuple(
         "identity",
         "lifecycle",
         "health",
+        "pod_member",
         "ties",
         "logging",
         "registry",

@@ -54,6 +54,8 @@ FLAGS = {
         " "
     ),
     "ties": (" --attach -a --requires "),
+    "pod_member": (" --pod --pod-id-file "),
+    "pod_choice": (" --latest -l --pod-id-file "),
     "logging": (" --log-driver --log-opt "),
     "registry": (
         " --arch --override-arch --decryption-key --disable-content-trust --os --override-os --platform --quiet -q"

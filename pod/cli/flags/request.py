@@ -22,6 +22,8 @@ class Request(CreateOptions):
         self.replace = False
         self.cidfile = ""
         self.attach: frozenset[str] | None = None  # which streams; None for all
+        self.pod_name = ""  # of the pod that it is to be in; new:NAME for one that is to be created
+        self.init_type = ""  # of a container that is run before the others of its pod
         self.requires: list[str] = []  # names of containers that are to run before
         self.registry: dict[str, Any] = {}  # how to talk to the registry, see pod.registries.options
         self.platform: dict[str, str] = {}

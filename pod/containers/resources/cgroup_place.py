@@ -32,7 +32,7 @@ def cgroups_path(engine: Engine, container_id: str, config: ContainerConfig) -> 
                 hint="--cgroups=split needs cgroup v2 and a unit of systemd with Delegate=yes",
             )
         return f"{own.rstrip('/')}/{_PAYLOAD}{container_id}" if own else f"{_PAYLOAD}{container_id}"
-    parent = config["cgroup_parent"]
+    parent, pod = config["cgroup_parent"], config["pod"]["cgroup"]
     is_slice = parent.endswith(".slice")
     if systemd.bus(engine.config):
         if parent and not (is_slice and len(parent) > len(".slice")):
@@ -40,18 +40,18 @@ def cgroups_path(engine: Engine, container_id: str, config: ContainerConfig) -> 
                 "did not receive systemd slice as cgroup parent when using systemd to manage cgroups: invalid argument",
                 hint="name a slice: --cgroup-parent my.slice",
             )
-        return systemd.cgroups_path(engine.config, container_id, parent.rpartition("/")[2])
+        return systemd.cgroups_path(engine.config, container_id, parent.rpartition("/")[2], pod)
     if is_slice:
         raise PodError("systemd slice received as cgroup parent when using cgroupfs: invalid argument")
     if ".." in parent.split("/"):
         raise PodError(f'invalid cgroup parent "{parent}": it leads out of the cgroups')
     if not engine.config.rootless:
-        return f"{_absolute(parent)}/pod-{container_id}"
+        return f"{_absolute(parent)}{_absolute(pod)}/pod-{container_id}"
     from pod.delegation import rootless_cgroup
 
     delegated = rootless_cgroup()
     if delegated:
-        return f"{_absolute(parent) or delegated}/pod-{container_id}"
+        return f"{_absolute(parent) or delegated}{_absolute(pod)}/pod-{container_id}"
     _refuse(engine.config, config)
     return ""
 

@@ -1,0 +1,1 @@
+"""Pods: containers that share namespaces, which an infra container holds; they are started and removed together."""
