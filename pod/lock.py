@@ -1,4 +1,4 @@
-"""One lock per container, released by the kernel with the process that holds it."""
+"""One lock per container, and one per pod, released by the kernel with the process that holds it."""
 
 from __future__ import annotations
 
@@ -50,3 +50,22 @@ class ContainerLock:
         except FileNotFoundError:
             pass  # somebody emptied the runroot
         posix.close(self._descriptor)
+
+
+class PodLock(ContainerLock):
+    """Held while a pod is started as a whole; taken before the locks of its containers."""
+
+    __slots__ = ()
+
+    def __init__(self, config: Config, pod_id: str, *, wait: bool = True) -> None:
+        """Name the lock; without `wait`, entering raises BlockingIOError while another process holds it."""
+        super().__init__(config, pod_id, wait=wait)
+        self._path = f"{config.runroot}/pods/{pod_id}.lock"
+
+    def __enter__(self) -> PodLock:
+        try:
+            posix.mkdir(self._path.rpartition("/")[0], 0o700)
+        except FileExistsError:
+            pass
+        super().__enter__()
+        return self

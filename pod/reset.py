@@ -40,6 +40,7 @@ _RUNROOT = (
     "images",
     "mounts",
     "networks",
+    "pods",
     "volumes",
     "runtime",
     "runtimes",

@@ -124,17 +124,17 @@ def _insert(engine: Engine, options: PodOptions) -> Pod:
     asked.id = names.new_id()
     pod = rows.Pod((identity, name, time.time(), asked.id, jsontext.dumps(config)))
     infra.prepare(engine, asked, pod)
-    asked.record = _record(pod)
+    asked.record = record(pod)
     containers.create(engine, asked)
     options.warnings += asked.warnings
     return pod
 
 
-def _record(pod: Pod) -> Callable[[sqlite3.Connection, Container], None]:
+def record(pod: Pod) -> Callable[[sqlite3.Connection, Container], None]:
     """Return what inserts a pod with its infra container, in the transaction of that."""
 
-    def record(connection: sqlite3.Connection, container: Container) -> None:
+    def insert(connection: sqlite3.Connection, container: Container) -> None:
         rows.insert(connection, pod)
         rows.add_member(connection, pod.id, container.id)
 
-    return record
+    return insert

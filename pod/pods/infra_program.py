@@ -1,7 +1,7 @@
 """The program of a pod's infra container: it waits, and buries processes that nobody else does.
 
-It blocks the signals that end it (INT and TERM, as with catatonit) and CHLD, which are then delivered even to the first process of
-a process namespace, and takes them one after the other: CHLD makes it reap, the others make it exit with 0.
+It blocks the signals that end it (INT and TERM, as with catatonit) and CHLD, which are then delivered even to the first
+process of a process namespace, and takes them one after the other: CHLD makes it reap, the others exit with 0.
 
 The code is made from the assembly below by `as` and `objcopy -O binary -j .text`; tests assemble it again and compare.
 """

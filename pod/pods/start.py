@@ -5,6 +5,7 @@ from __future__ import annotations
 from pod import events
 from pod.containers import launch, remove, stop
 from pod.errors import ContainerNotFoundError, PodError
+from pod.lock import PodLock
 from pod.pods.status import observe
 from runtime.errors import OCIRuntimeError
 
@@ -18,18 +19,26 @@ if TYPE_CHECKING:
     Failures = list[tuple[str, BaseException]]
 
 
-def start(engine: Engine, pod: Pod) -> Failures:
+def start(engine: Engine, pod: Pod, *, init: bool = True) -> Failures:
     """Start those containers of a pod that do not run; return which of them failed, by ID, and why.
 
-    Those that run before the others are waited for, one after the other: unless all end with 0, nothing else starts.
+    With `init`, those that run before the others are waited for, one after the other: unless all end with 0, nothing
+    else starts. Of several commands at once, one does it, and the others find it done.
     """
+    with PodLock(engine.config, pod.id):
+        return _start(engine, pod, init=init)
+
+
+def _start(engine: Engine, pod: Pod, *, init: bool) -> Failures:
     members = observe(engine, pod).members
     if not members:
         raise PodError(
             f"pod {pod.id} has no containers: no such container", hint=f"pod create --pod {pod.name} adds one"
         )
     waiting = [one for one in members if not one.status.is_running]
-    failures = _run_before(engine, [one.container for one in waiting if one.container.config["pod"]["init"]])
+    failures: Failures = []
+    if init:
+        failures = _run_before(engine, [one.container for one in waiting if one.container.config["pod"]["init"]])
     if failures:
         return failures
     for member in _in_order(pod, waiting):
