@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What contrib/quickstart and contrib/test share: Debian's packages, and the virtual environment with the program in it.
+# What contrib/quickstart, contrib/install and contrib/test share: Debian's packages, and the virtual environment with the program in it.
 
 say() { printf '%s\n' "$*"; }
 
@@ -59,8 +59,14 @@ make_venv() { # VENV
     fi
 }
 
-# Install this clone into the virtual environment, by way of a copy: the clone may not be writable.
+# Install this clone into the virtual environment, and write its commands there.
 install_program() { # CLONE VENV
+    install_packages_of "$1" "$2"
+    "$1/contrib/launcher" "$2/bin/python" "$2/bin" "$("$2/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
+}
+
+# Have pip install this clone and what it depends on, by way of a copy: the clone may not be writable.
+install_packages_of() { # CLONE VENV
     local copy extra
     copy=$(mktemp -d)
     cp -R "$1/pyproject.toml" "$1/README.md" "$1/LICENSE" "$1/pod" "$1/storage" "$1/runtime" "$copy"
@@ -68,5 +74,4 @@ install_program() { # CLONE VENV
     "$2/bin/python" -m pip install -qq --disable-pip-version-check "$copy$extra" ||
         "$2/bin/python" -m pip install -qq --disable-pip-version-check "$copy"
     rm -rf "$copy"
-    "$1/contrib/launcher" "$2/bin/python" "$2/bin" "$("$2/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pod import filters, state
+from pod.containers import restart
 from pod.errors import PodError
 
 TYPE_CHECKING = False
@@ -153,7 +154,7 @@ def restart_policy(config: Any) -> str:
 
 def _on_boot(engine: Engine, values: list[str]) -> Test:
     wanted = {filters.boolean("should-start-on-boot", value) for value in values}
-    return lambda item: (restart_policy(item.container.config) in ("always", "unless-stopped")) in wanted
+    return lambda item: restart.starts_on_boot(engine.config, item.container) in wanted
 
 
 def _pod(engine: Engine, values: list[str]) -> Test:

@@ -283,7 +283,7 @@ def clear(engine: Engine, container_id: str) -> None:
     """Remove what an earlier run of the container left: records, sockets, runtime state."""
     config = engine.config
     directory = config.container_dir(container_id)
-    for name in ("exit", "started", "restarts", "health", "checkpointed"):
+    for name in ("exit", "started", "restarts", "health", "checkpointed", "stopped"):
         try:
             posix.unlink(f"{directory}/{name}")
         except FileNotFoundError:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import posix
 
+from pod import environ
 from pod.errors import PodError
 from runtime import paths
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from typing import TypedDict
 
     from pod.config import Config
+    from pod.state import Container
 
     class RestartPolicy(TypedDict):
         """What --restart comes to."""
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 DEFAULT: RestartPolicy = {"policy": "no", "maximum": 0}
 _POLICIES = ("no", "on-failure", "always", "unless-stopped")
 # The monitor's files (runtime.monitor.restarting), and what wakes it.
-_STOPPED = "stopped"
+_STOPPED = "stopped"  # in the directory of the container, too: see remember_stop
 _RESTARTING = "restarting"
 _POKE = b"4 0 0\n"
 NETWORKS = b"6 0 0\n"  # for `poke`: the networks have changed
@@ -68,6 +70,24 @@ def mark_stopped(config: Config, container_id: str) -> None:
     except FileNotFoundError:
         return  # it has never been started since the machine was
     poke(directory)
+
+
+def remember_stop(config: Config, container: Container) -> None:
+    """Let a container whose policy is unless-stopped not be started at the next boot: its user stops it.
+
+    A unit of systemd that stops containers, as pod-restart.service does at shutdown, says by a variable that it is one.
+    """
+    if (container.config["restart"] or DEFAULT)["policy"] != "unless-stopped" or environ.value("PODMAN_SYSTEMD_UNIT"):
+        return
+    path = f"{config.container_dir(container.id)}/{_STOPPED}"
+    posix.close(posix.open(path, posix.O_WRONLY | posix.O_CREAT | posix.O_CLOEXEC, 0o600))
+
+
+def starts_on_boot(config: Config, container: Container) -> bool:
+    """Tell whether a container is to be started when the machine is."""
+    policy = (container.config["restart"] or DEFAULT)["policy"]
+    stopped = f"{config.container_dir(container.id)}/{_STOPPED}"
+    return policy == "always" or (policy == "unless-stopped" and not paths.exists(stopped))
 
 
 def unmark_stopped(config: Config, container_id: str) -> None:

@@ -41,6 +41,7 @@ def kill(engine: Engine, container: state.Container, signal: int) -> None:
     awaited = ends and restart.is_awaited(engine.config, container.id)
     if ends:
         restart.mark_stopped(engine.config, container.id)
+        restart.remember_stop(engine.config, container)
     seen = status.observe(engine.config, container.id)
     descriptor = _open(engine.config, container.id) if seen.is_running else -1
     if descriptor < 0:
@@ -90,6 +91,7 @@ def stop(
     hear nothing. Raises PodError if it outlives SIGKILL, for it hangs in the kernel.
     """
     restart.mark_stopped(engine.config, container.id)
+    restart.remember_stop(engine.config, container)
     descriptor = _open(engine.config, container.id)
     if descriptor < 0:
         salvaged = settle_or_salvage(engine.config, container.id)

@@ -166,3 +166,29 @@ def test_what_the_monitor_mounts_does_not_pile_up(box: Pod, busybox: str) -> Non
     assert max(few) >= 3  # its root, the tmpfs, the overlay
     assert count() <= max(few)
     box.run("rm", "-f", "-t0", identity)
+
+
+def test_what_starts_when_the_machine_does(box: Pod, busybox: str) -> None:
+    def chosen(*options: str) -> set[str]:
+        return set(box.run("ps", "-a", "--format", "{{.Names}}", *options).out.split())
+
+    for name, policy in (("a", "always"), ("b", "always"), ("u", "unless-stopped"), ("f", "on-failure"), ("n", "no")):
+        box.run("create", "--name", name, f"--restart={policy}", "--stop-timeout=0", busybox, "sleep", "1000")
+    on_boot = "should-start-on-boot=true"
+    assert chosen("--filter", on_boot) == {"a", "b", "u"}
+    box.run("start", "--all", "--filter", "restart-policy=always")
+    assert chosen("--filter", "status=running") == {"a", "b"}
+    box.run("start", "--filter", on_boot)
+    assert chosen("--filter", "status=running") == {"a", "b", "u"}
+    # A unit of systemd that stops them at shutdown is not the user, whom `unless-stopped` means.
+    unit = {"PODMAN_SYSTEMD_UNIT": "pod-restart.service"}
+    box.run("stop", "--all", "--filter", on_boot, env=unit)
+    assert chosen("--filter", "status=running") == set()
+    assert chosen("--filter", on_boot) == {"a", "b", "u"}
+    box.run("start", "--all", "--filter", on_boot, env=unit)
+    box.run("stop", "a", "u")
+    assert chosen("--filter", on_boot) == {"a", "b"}
+    box.run("start", "u")
+    box.run("kill", "u")
+    assert chosen("--filter", on_boot) == {"a", "b"}
+    assert chosen("--filter", "should-start-on-boot=false") == {"u", "f", "n"}
