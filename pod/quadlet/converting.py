@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pod.quadlet import checking, install, services
 from pod.quadlet.kinds import table
-from pod.quadlet.problems import Problem
+from pod.quadlet.problems import unexpected
 from pod.quadlet.units import Unit, Units
 
 TYPE_CHECKING = False
@@ -64,6 +64,4 @@ def _attempt(unit: Unit, step: Callable[[Unit], None]) -> None:
     try:
         step(unit)
     except Exception as error:
-        unit.problems.append(
-            Problem(unit.path, 0, f"unexpected {type(error).__name__}: {error}", hint="please report it")
-        )
+        unit.problems.append(unexpected(unit.path, error))

@@ -21,6 +21,11 @@ class Problem:
         return one_line(f"{place}: {kind}{self.message}" + (f"; {self.hint}" if self.hint else ""))
 
 
+def unexpected(path: str, error: Exception) -> Problem:
+    """Return the problem of a file that is an error of ours."""
+    return Problem(path, 0, f"unexpected {type(error).__name__}: {error}", hint="please report it")
+
+
 def one_line(text: str) -> str:
     """Return a text without what would begin another line or steer a terminal."""
     if text.isprintable():

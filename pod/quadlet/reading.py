@@ -11,7 +11,7 @@ import stat
 
 from pod.quadlet import bundles, dropins
 from pod.quadlet.kinds import table
-from pod.quadlet.problems import Problem
+from pod.quadlet.problems import Problem, unexpected
 from pod.quadlet.unitfile import UnitFile, parse
 
 TYPE_CHECKING = False
@@ -62,6 +62,14 @@ def _add(files: dict[str, UnitFile], file: UnitFile, problems: list[Problem]) ->
 
 
 def _read_file(path: str, name: str, problems: list[Problem]) -> list[UnitFile]:
+    try:
+        return _parts(path, name, problems)
+    except Exception as error:  # of ours: the other files are none the worse
+        problems.append(unexpected(path, error))
+        return []
+
+
+def _parts(path: str, name: str, problems: list[Problem]) -> list[UnitFile]:
     text = _text(path, problems)
     if text is None:
         return []

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from pod.cli import exec, kill, rm, run
+from pod.cli.app import parse as parse_command_line
 from pod.quadlet.kinds.table import KINDS
 from tests.fixtures.quadlets import COMMAND, PLACE, converted, has, service, told, values, words
 
@@ -127,6 +129,13 @@ def test_a_key_becomes_its_flag(lines: str, expected: str) -> None:
     assert has(words(unit), split_words(expected)), words(unit)
 
 
+@pytest.mark.parametrize("lines", [row[0] for row in ROWS if "GlobalArgs" not in row[0] and "Module" not in row[0]])
+def test_what_a_service_runs_is_a_command_line_of_pods(lines: str) -> None:
+    unit = service("x.container", _file(lines))
+    for key, module in (("ExecStart", run), ("ExecStop", rm), ("ExecStopPost", rm)):
+        assert parse_command_line(module, "pod", words(unit, key)[2:])
+
+
 def test_every_key_has_a_row() -> None:
     tested = {line.partition("=")[0] for row in ROWS for line in row[0].split(" \\n ")}
     assert tested | ELSEWHERE == set(KINDS["container"].keys)
@@ -244,8 +253,10 @@ def test_a_root_file_system_in_place_of_an_image() -> None:
 def test_reloading() -> None:
     unit = service("x.container", _file('ReloadCmd=sh -c "kill -HUP 1"'))
     assert words(unit, "ExecReload") == [COMMAND, "exec", "systemd-%N", "sh", "-c", "kill -HUP 1"]
+    assert parse_command_line(exec, "pod", words(unit, "ExecReload")[2:])
     unit = service("x.container", _file("ReloadSignal=SIGHUP"))
     assert words(unit, "ExecReload") == [COMMAND, "kill", "--signal", "SIGHUP", "systemd-%N"]
+    assert parse_command_line(kill, "pod", words(unit, "ExecReload")[2:])
 
 
 def test_a_oneshot_tells_nobody_that_it_is_ready() -> None:

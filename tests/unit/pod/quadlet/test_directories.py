@@ -147,3 +147,14 @@ def test_what_cannot_be_read_is_told_and_the_rest_is_read(tmp_path: Path) -> Non
         "long.container: too long: 1073741824 bytes",
         "nowhere.container: cannot be read: no such file or directory",
     ]
+
+
+def test_an_error_of_ours_is_a_problem_of_that_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(text: str, path: str, **more: object) -> None:
+        raise ZeroDivisionError("so it is")
+
+    _write(tmp_path / "x.container")
+    monkeypatch.setattr(reading, "parse", fail)
+    files, problems = reading.read([f"{tmp_path}"])
+    assert not files
+    assert str(problems[0]) == f"{tmp_path}/x.container: unexpected ZeroDivisionError: so it is; please report it"
