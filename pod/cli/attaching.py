@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pod import events
 from pod.cli import session
+from pod.cli.terminal import release_signals
 from pod.containers import attach as attach_client
 from pod.containers import stop
 from pod.errors import StateError
@@ -73,4 +74,5 @@ def join(engine: Engine, container: Container, *, stdin: bool, detach_keys: str,
     )
     if ended == "detached":
         return 0
+    release_signals()
     return stop.wait(engine, container) or 0

@@ -12,7 +12,7 @@ import select
 import sys
 from errno import EAGAIN, EBADF, EIO, EISDIR, ENOTCONN
 
-from pod.cli.terminal import release_signals
+from pod.cli.terminal import hold_signals, release_signals
 from pod.errors import PodError
 
 TYPE_CHECKING = False
@@ -64,6 +64,8 @@ def attach(
 
     `relay` passes a signal on to the container, with sig_proxy. What comes for a `muted` one of 1 and 2 is dropped.
 
+    At the end of the container signals wait, until `release_signals`.
+
     Raises BrokenPipeError when nobody reads our output any more. The terminal is as it was in any case.
     """
     keys = parse_detach_keys(detach_keys) if terminal else b""
@@ -78,7 +80,11 @@ def attach(
         if sig_proxy:
             signals.forward(relay, but=_OF_THE_CONSOLE if console is not None else frozenset())
         release_signals()
-        return pump.run(signals.wake)
+        ended = pump.run(signals.wake)
+        if ended == "ended":
+            # A service manager ends us, too, as soon as the monitor is gone; but there may be something to remove.
+            hold_signals()
+        return ended
     finally:
         if console is not None:
             console.leave()

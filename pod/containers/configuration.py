@@ -155,6 +155,7 @@ if TYPE_CHECKING:
         health: HealthConfig | None
         timeout: int  # seconds after which it is killed; 0 for never
         sdnotify: str  # container, conmon, healthy, ignore
+        systemd: bool  # its program is systemd, or wants what that wants
         log_driver: str  # k8s-file, journald, none or passthrough
         log: LogSettings
         runtime: Program | None
@@ -194,6 +195,7 @@ DEFAULTS: dict[str, Any] = {
     "health": None,
     "timeout": 0,
     "sdnotify": "container",
+    "systemd": False,
     "restart": {"policy": "no", "maximum": 0},
     "devices": {"host": [], "rules": [], "cdi": [], "gpus": [], "cdi_dirs": []},
     "id_map": None,

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 DEFAULT_PIDS_LIMIT = 2048
 DEFAULT_SHM_SIZE = 64 << 20
 DEFAULT_STOP_TIMEOUT = 10
-SIGTERM = 15
+_INIT = ("/sbin/init", "/usr/sbin/init", "/usr/local/sbin/init")
 
 
 class CreateOptions:
@@ -105,6 +105,7 @@ class CreateOptions:
         self.health: dict[str, Any] = {}  # what the flags on health checks say
         self.timeout = 0
         self.sdnotify = "container"
+        self.systemd = "true"  # false, always, or true for a command that is known to be systemd
         self.log_driver = ""  # the default
         self.log_options: dict[str, list[str]] = {}
         self.detach_keys = ""
@@ -237,6 +238,7 @@ def configure(engine: Engine, options: CreateOptions, container_id: str) -> Cont
         rootfs.lowers(engine.store, image)  # says now rather than at the start that a layer is damaged
         image_config = jsontext.loads(image.config).get("config") or {}
     entrypoint, command = _program(options, image_config)
+    systemd = _is_systemd(options.systemd, entrypoint + command)
     mounts = _mounts(engine, options, image_config)
     cgroups = options.cgroups or engine.config.containers.get("cgroups") or "enabled"
     pids_limit = _pids_limit(engine, options)
@@ -284,12 +286,14 @@ def configure(engine: Engine, options: CreateOptions, container_id: str) -> Cont
         "shm_size": options.shm_size,
         "labels": {**(image_config.get("Labels") or {}), **options.labels},
         "annotations": _annotations(engine) | options.annotations,
-        "stop_signal": options.stop_signal or values.parse_signal(image_config.get("StopSignal") or str(SIGTERM)),
+        "stop_signal": options.stop_signal
+        or values.parse_signal(image_config.get("StopSignal") or ("SIGRTMIN+3" if systemd else "SIGTERM")),
         "stop_timeout": options.stop_timeout,
         "restart": options.restart,
         "health": _health(options, image_config),
         "timeout": options.timeout,
         "sdnotify": options.sdnotify,
+        "systemd": systemd,
         "log_driver": log_driver,
         "log": log,
         "runtime": runtimes.choose(engine.config, cgroups=cgroups != "disabled"),
@@ -479,6 +483,12 @@ def _program(options: CreateOptions, image_config: dict[str, Any]) -> tuple[list
             hint="name the program to run after the image",
         )
     return list(entrypoint), list(command)
+
+
+def _is_systemd(wanted: str, words: list[str]) -> bool:
+    """Tell whether the program gets what systemd needs as process 1: by --systemd, or by its name, as in podman."""
+    program = words[2] if len(words) > 2 and words[:2] == ["/bin/sh", "-c"] else words[0]
+    return wanted == "always" or (wanted == "true" and (program in _INIT or program.rpartition("/")[2] == "systemd"))
 
 
 def _check_no_cgroups(options: CreateOptions) -> None:

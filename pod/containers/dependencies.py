@@ -6,6 +6,8 @@ container's needs are settled when it is created, among those that are there alr
 
 from __future__ import annotations
 
+import posix
+
 from pod.errors import ContainerNotFoundError, PodError
 
 TYPE_CHECKING = False
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 
     from pod.engine import Engine
     from pod.state import Container
+
+_OF_SERVICE = (b"NOTIFY_SOCKET", b"LISTEN_FDS")  # variables that systemd gives to a service
 
 TABLE = """
     CREATE TABLE container_dependency (
@@ -84,8 +88,13 @@ def with_dependants(connection: sqlite3.Connection, container_id: str) -> list[s
 
 def start_needed(engine: Engine, container: Container) -> None:
     """Start those containers that a container needs and that do not run, in their turn with what they need."""
-    for needed in needs_of(engine.connection, container.id):
-        from pod import state
-        from pod.containers import launch
+    # Its sockets and the word that it is ready are not what a service of ours is known by.
+    of_service = {name: posix.environ.pop(name) for name in _OF_SERVICE if name in posix.environ}
+    try:
+        for needed in needs_of(engine.connection, container.id):
+            from pod import state
+            from pod.containers import launch
 
-        launch.start_detached(engine, state.find_container(engine.connection, needed))
+            launch.start_detached(engine, state.find_container(engine.connection, needed))
+    finally:
+        posix.environ.update(of_service)

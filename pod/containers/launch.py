@@ -6,7 +6,7 @@ import posix
 import time
 
 from pod import events, rootless, state
-from pod.containers import create, runtimes, status
+from pod.containers import create, monitor_settings, runtimes, status
 from pod.containers.inside.files import write_file
 from pod.containers.launched import Launched
 from pod.containers.plan import Plan
@@ -189,6 +189,7 @@ def _launch(
         link = _create(engine, container, console_size, meanwhile, preserve, make_plan=make_plan)
     elif meanwhile is not None:
         meanwhile()
+    monitor_settings.announce(container, link.monitor_pid)
     write_file(f"{engine.config.container_dir(container.id)}/started", f"{time.time():.9f} {boot_id()}\n")
     return LaunchedContainer(engine, container, link)
 

@@ -33,10 +33,26 @@ def at_start(container: Container) -> dict[str, Any]:
     return {**of(container), "notify": address, "notify_at_start": mode == "conmon"}
 
 
+def announce(container: Container, monitor_pid: int) -> None:
+    """Tell our service manager that from now on the container's monitor is the service's main process.
+
+    To be called before the container starts, in this process: by default only the main process is listened to.
+    """
+    address = posix.environ.get(b"NOTIFY_SOCKET", b"")
+    if address and container.config["sdnotify"] != "ignore":
+        from runtime.monitor import readiness
+
+        readiness.send(address, b"MAINPID=%d" % monitor_pid)
+
+
 def of(container: Container) -> dict[str, Any]:
     """Return what the monitor is told of a container, as plain values."""
     policy = container.config["restart"]
-    return {"restart": (policy["policy"], policy["maximum"]), "timeout": container.config["timeout"]}
+    return {
+        "restart": (policy["policy"], policy["maximum"]),
+        "timeout": container.config["timeout"],
+        "stop": (container.config["stop_signal"], container.config["stop_timeout"]),
+    }
 
 
 def tell(engine: Engine, container: Container) -> None:

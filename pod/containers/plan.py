@@ -62,7 +62,9 @@ class Plan:
         self.engine = engine
         self.joined: list[int] = []  # open namespaces of other containers
         self.secret_variables: dict[str, str] | None = None  # of the process, to come into no file
-        self.preserve = preserve  # descriptors of the caller that the container's process shall have too
+        activated = _activated()
+        # Descriptors of the caller that the container's process shall have too.
+        self.preserve = tuple(sorted({*range(3, 3 + activated), *preserve}))
         self.container = container
         self.config: ContainerConfig = container.config  # type: ignore[assignment]
         self.directory = engine.config.container_dir(container.id)
@@ -70,6 +72,11 @@ class Plan:
             cgroup_place.make_room()
         self.surroundings = observed(engine, container.id, self.config)
         self.spec = spec.build(self.config, container.id, self.surroundings)
+        if activated:
+            # As podman has it, whatever the process is to itself.
+            names = environ.value("LISTEN_FDNAMES")
+            variables = [f"LISTEN_FDS={activated}", "LISTEN_PID=1"] + [f"LISTEN_FDNAMES={names}"] * bool(names)
+            self.spec["process"]["env"] += variables
         if any(self.config["devices"].values()):
             from pod.containers.devices import nodes as devices
 
@@ -240,6 +247,14 @@ class Plan:
             from pod.pods import infra
 
             infra.furnish(self.container, *root)
+
+
+def _activated() -> int:
+    """Return how many sockets, from descriptor 3 on, systemd has opened for this process (sd_listen_fds(3))."""
+    count = environ.value("LISTEN_FDS")
+    if not (count.isascii() and count.isdecimal()) or environ.value("LISTEN_PID") != str(posix.getpid()):
+        return 0
+    return int(count)
 
 
 def image_overlay(engine: Engine, container: Container, surroundings: Surroundings) -> rootfs.Overlay:

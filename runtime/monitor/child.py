@@ -14,7 +14,7 @@ import select
 import time
 
 from runtime import process, syscalls
-from runtime.errors import OCIRuntimeError
+from runtime.errors import CommandNotFoundError, OCIRuntimeError
 from runtime.jsontext import dumps
 from runtime.monitor import bare, control, ending, eventlog, listener, oom, readiness
 from runtime.monitor.clients import Client
@@ -278,7 +278,7 @@ def _start(config: MonitorConfig, loop: Loop, container: Container) -> None:
             posix.close(container.network)  # until now commands could find it here only (see pod.networks.connecting)
     except BaseException as error:
         ending.tell(loop.sync, describe(error))
-        ending.abort(loop)
+        ending.abort(loop, 127 if isinstance(error, CommandNotFoundError) else 126)
     loop.events.reach(eventlog.STARTED)
     ending.tell(loop.sync, b'{"started":true}')
     posix.set_blocking(loop.sync, False)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from runtime.monitor.health import Health
     from runtime.monitor.loop import Loop
 
+_SIGKILL, _SIGTERM = 9, 15
 _TIOCSWINSZ = 0x5414
 _LARGEST = 1 << 24
 
@@ -53,6 +54,18 @@ def obey(loop: Loop) -> None:
         elif kind == 6 and loop.network:
             loop.network.look()
             _read_names(loop)
+
+
+def terminate(loop: Loop) -> None:
+    """End the container as `stop` does, and ourselves with it: a service manager ends us, or the system shuts down."""
+    loop.poked = loop.terminated = True
+    if loop.status is not None:
+        return
+    signal, seconds = loop.settings.get("stop") or (_SIGTERM, -1)
+    loop.signal(signal if seconds else _SIGKILL)
+    deadline = time.monotonic() + seconds
+    if seconds > 0 and not 0 < loop.kill_at < deadline:
+        loop.kill_at, loop.times_out = deadline, False
 
 
 def take_settings(loop: Loop, settings: dict[str, Any]) -> None:

@@ -241,10 +241,13 @@ def main(state: dict[str, Any]) -> NoReturn:
 
 def conclude(loop: Loop) -> NoReturn:
     """End the monitor once nothing of the container runs any more and its end is recorded."""
-    told = tell(loop.sync, b'{"exit":%d}' % exit_code(loop.status or 0)[0])
+    code = exit_code(loop.status or 0)[0]
+    told = tell(loop.sync, b'{"exit":%d}' % code)
     withdraw(loop)
     loop.flush_clients()
-    leave([] if told else loop.on_exit)
+    for client in loop.clients:
+        posix.close(client.fd)
+    leave([] if told else loop.on_exit, code)
 
 
 def end_process(loop: Loop) -> None:
@@ -256,11 +259,11 @@ def end_process(loop: Loop) -> None:
         pass
 
 
-def abort(loop: Loop) -> NoReturn:
+def abort(loop: Loop, code: int = 0) -> NoReturn:
     """End the monitor of a container that was never started: no exit record, for nothing ran."""
     end_process(loop)
     withdraw(loop)
-    leave([] if tell(loop.sync, b"{}") else loop.on_exit)
+    leave([] if tell(loop.sync, b"{}") else loop.on_exit, code)
 
 
 def tell(sync: int, message: bytes) -> bool:
@@ -285,15 +288,17 @@ def withdraw(loop: Loop) -> None:
     posix.close(loop.lock)
 
 
-def leave(on_exit: list[bytes]) -> NoReturn:
-    """End, or become the program that does what remains to be done."""
+def leave(on_exit: list[bytes], code: int = 0) -> NoReturn:
+    """End with the container's exit code, by which systemd tells how a service of ours ended.
+
+    The program that does what remains to be done runs before, as a child: a service is over once its main process is.
+    """
     if on_exit:
-        default_signals()
         try:
-            posix.execve(on_exit[0], on_exit, posix.environ)
+            posix.waitpid(posix.posix_spawn(on_exit[0], on_exit, posix.environ, setsigdef=_DEFAULT_FOR_PROGRAMS), 0)
         except OSError:
             pass
-    posix._exit(0)
+    posix._exit(code)
 
 
 def default_signals() -> None:

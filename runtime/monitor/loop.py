@@ -44,7 +44,7 @@ _IGNORED = (_signal.SIGHUP, _signal.SIGINT, _signal.SIGQUIT, _signal.SIGPIPE, _s
 _FDS = tuple("pidfd console peer stdin stdout stderr listener ctl lock sync memory notifications".split())
 _VALUES = (
     "id directory pid cgroups oom slice_kills state_dir deletion exit_path on_exit unsent stdin_ends line status "
-    "size settings spare relaunch restarts delay began resume_at kill_at times_out"
+    "size settings spare relaunch restarts delay began resume_at kill_at times_out terminated"
 ).split()
 
 
@@ -86,6 +86,7 @@ class Loop:
         self.resolver: Resolver | None = None  # Answers the container's questions for names.
         self.spare = b""  # The code of modules that are needed once a container without names gets some.
         self.poked = False  # Somebody wants us to look what is wanted of us.
+        self.terminated = False  # We were told to end.
         self.full = False  # No fd was left for one more client.
         self.wake = -1
         self.poller = select.poll()
@@ -465,9 +466,7 @@ class Loop:
         if _signal.SIGCHLD in numbers:
             self._reap()
         if _signal.SIGTERM in numbers:
-            self.poked = True
-        if _signal.SIGTERM in numbers and self.status is None:
-            self.signal(_signal.SIGTERM)
+            control.terminate(self)
 
     def _reap(self) -> None:
         """Take the container's status, and bury the orphans that came to its subreaper."""

@@ -9,7 +9,10 @@ if TYPE_CHECKING:
     from runtime.monitor.loop import Loop
 
 
-_PASSED_ON = (b"READY=1", b"RELOADING=1", b"STOPPING=1", b"STATUS=", b"ERRNO=", b"BUSERROR=", b"MONOTONIC_USEC=")
+_PASSED_ON = (
+    *(b"READY=1", b"RELOADING=1", b"STOPPING=1", b"STATUS=", b"ERRNO=", b"BUSERROR=", b"MONOTONIC_USEC="),
+    b"WATCHDOG=",
+)
 _LONGEST = 65536
 
 
@@ -17,7 +20,7 @@ def announce(loop: Loop) -> None:
     """Send READY=1 with our pid, once; the settings name the socket while it has not been done."""
     address = loop.settings.pop("notify", b"")
     if address:
-        _send(address, _main_pid() + b"READY=1")
+        send(address, _main_pid() + b"READY=1")
 
 
 def relay(loop: Loop) -> None:
@@ -28,7 +31,7 @@ def relay(loop: Loop) -> None:
         return
     lines = [line for line in message.split(b"\n") if line.startswith(_PASSED_ON)]
     if lines:
-        _send(
+        send(
             loop.settings.get("notify_relay", b""), (_main_pid() if _PASSED_ON[0] in lines else b"") + b"\n".join(lines)
         )
 
@@ -37,7 +40,8 @@ def _main_pid() -> bytes:
     return b"MAINPID=%d\n" % posix.getpid()
 
 
-def _send(address: bytes, message: bytes) -> None:
+def send(address: bytes, message: bytes) -> None:
+    """Send a message to the service manager, if it listens."""
     # Imported only here: most monitors have no service manager.
     import _socket
 

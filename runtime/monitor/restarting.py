@@ -55,7 +55,7 @@ def is_stopped(directory: bytes) -> bool:
 
 def plan(loop: Loop, code: int) -> bool:
     """Decide what follows the container's end, and note the moment of the next start, if there is to be one."""
-    if not loop.relaunch or is_stopped(loop.directory):
+    if not loop.relaunch or loop.terminated or is_stopped(loop.directory):
         return False
     policy, most = loop.settings.get("restart") or ("no", 0)
     if loop.again:
@@ -88,7 +88,7 @@ def start_again(loop: Loop, slim: Callable[[Loop], None] | None) -> None:
     """
     if slim is not None and loop.resume_at - time.monotonic() > 1.0:
         slim(loop)
-    while not is_stopped(loop.directory):
+    while not (loop.terminated or is_stopped(loop.directory)):
         if time.monotonic() >= loop.resume_at:
             _become_engine(loop)
             break

@@ -44,7 +44,7 @@ FLAGS = {
         " --umask --unsetenv --unsetenv-all"
         " "
     ),
-    "lifecycle": (" --restart --sdnotify --stop-signal --stop-timeout --timeout "),
+    "lifecycle": (" --restart --sdnotify --stop-signal --stop-timeout --systemd --timeout "),
     "health": (
         " --health-cmd --healthcheck-command --healthcheck-cmd --health-interval --healthcheck-interval"
         " --health-log-destination --health-max-log-count --health-max-log-size --health-on-failure"

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 _SDNOTIFY = ("container", "conmon", "healthy", "ignore")
+_SYSTEMD = ("true", "false", "always")
 
 
 def declare(
@@ -44,6 +45,10 @@ def declare(
         int | None,
         Option("--stop-timeout", metavar="uint", min=0, help="Seconds to wait on stop before the container is killed"),
     ] = None,
+    systemd: Annotated[
+        str,
+        Option("--systemd", metavar="string", help='Run container in systemd mode ("true"|"false"|"always")'),
+    ] = "true",
     timeout: Annotated[
         int,
         Option("--timeout", metavar="uint", min=0, help="Maximum seconds a container may run (0 is no limit)"),
@@ -57,6 +62,11 @@ def declare(
             "must be container, conmon, healthy or ignore"
         )
     options.sdnotify = sdnotify
+    options.systemd = systemd.lower() or "true"
+    if options.systemd not in _SYSTEMD:
+        raise PodError(
+            'invalid config provided: --systemd values must be one of "true, false, always": invalid configuration'
+        )
     options.restart = policies.parse(restart)
     if options.auto_remove and options.restart["policy"] != "no":
         raise PodError('the --rm option conflicts with --restart, when the restartPolicy is not "" and "no"')

@@ -178,6 +178,7 @@ def _config(container: Container) -> dict[str, Any]:
         "StopTimeout": config["stop_timeout"],
         **health.described(config),
         "sdNotifyMode": config["sdnotify"],
+        "SystemdMode": config["systemd"],
     }
 
 

@@ -58,6 +58,8 @@ def process(config: ContainerConfig, args: list[str], container_id: str, surroun
     confinement = config["confinement"]
     env = of_program(config) | surroundings.secret_env
     env.setdefault("HOSTNAME", config["hostname"])
+    if config["systemd"]:
+        env.setdefault("container_uuid", container_id[:32])
     labels: dict[str, Any] = {}
     if not config["security"]["privileged"]:
         if confinement["apparmor"]:
@@ -118,6 +120,7 @@ def _linux(config: ContainerConfig, surroundings: Surroundings) -> dict[str, Any
         unmask = wanted["unmask"]
         linux["maskedPaths"] = [path for path in MASKED_PATHS if not _is_unmasked(path, unmask)] + wanted["mask"]
         linux["readonlyPaths"] = [path for path in READONLY_PATHS if not _is_unmasked(path, unmask)]
+        linux["readonlyPaths"] += surroundings.kept_hierarchies
     if config["read_only"] and not config["storage"]["read_only_tmpfs"]:
         linux["readonlyPaths"] += ["/dev", "/dev/shm"]  # once its nodes have been made
     if wanted["privileged"] and not surroundings.rootless:

@@ -21,6 +21,9 @@ def mounts(config: ContainerConfig, surroundings: Surroundings) -> list[dict[str
     own = _file_mounts(config, surroundings)
     if config["read_only"] and config["storage"]["read_only_tmpfs"]:
         own += _scratch_mounts(config["storage"]["shm_size_systemd"])
+    if config["systemd"]:
+        taken_so_far = {mount["destination"] for mount in own}
+        own += [mount for mount in _systemd_mounts(config) if mount["destination"] not in taken_so_far]
     rest = [mount for mount in own if mount["destination"] not in taken]
     rest += [_chosen_mount(mount, surroundings) for mount in chosen]
     # A mount below another must come after it, whatever the order on the command line.
@@ -56,7 +59,7 @@ def _system_mounts(config: ContainerConfig, surroundings: Surroundings) -> list[
         _mount("/dev", "tmpfs", "tmpfs", "nosuid,strictatime,mode=755,size=65536k"),
         _mount("/sys", "sysfs", "sysfs", f"nosuid,noexec,nodev,{access}"),
         _mount("/dev/pts", "devpts", "devpts", "nosuid,noexec,newinstance,ptmxmode=0666,mode=0620,gid=5"),
-        _mount("/sys/fs/cgroup", "cgroup", "cgroup", f"rprivate,nosuid,noexec,nodev,relatime,{access}"),
+        _cgroup_mount(config),
     ]
     if config["confinement"]["proc_options"]:
         mounts[0]["options"] += config["confinement"]["proc_options"]
@@ -79,6 +82,15 @@ def _system_mounts(config: ContainerConfig, surroundings: Surroundings) -> list[
                 _mount("/dev/shm", "tmpfs", "shm", f"nosuid,noexec,nodev,mode=1777,size={config['shm_size']}")
             )
     return mounts
+
+
+def _cgroup_mount(config: ContainerConfig) -> dict[str, Any]:
+    options = "rprivate,nosuid,noexec,nodev,relatime"
+    if config["systemd"] and config["namespaces"]["cgroup"] == "host":
+        # Its own part alone would not do: systemd looks where /proc/self/cgroup says that it is.
+        return _mount("/sys/fs/cgroup", "bind", "/sys/fs/cgroup", f"rbind,{options},rw")
+    access = "rw" if config["security"]["privileged"] or config["systemd"] else "ro"
+    return _mount("/sys/fs/cgroup", "cgroup", "cgroup", f"{options},{access}")
 
 
 def _file_mounts(config: ContainerConfig, surroundings: Surroundings) -> list[dict[str, Any]]:
@@ -109,6 +121,13 @@ def _file_mounts(config: ContainerConfig, surroundings: Surroundings) -> list[di
 def _scratch_mounts(size: int) -> list[dict[str, Any]]:
     options = "rprivate,nosuid,nodev,tmpcopyup" + (f",size={size}" if size else "")
     return [_mount(target, "tmpfs", "tmpfs", options) for target in ("/tmp", "/var/tmp", "/run")]
+
+
+def _systemd_mounts(config: ContainerConfig) -> list[dict[str, Any]]:
+    """Return what systemd wants to find mounted (https://systemd.io/CONTAINER_INTERFACE), and what it keeps logs in."""
+    size = config["storage"]["shm_size_systemd"]
+    options = "rw,rprivate,nosuid,nodev,tmpcopyup" + (f",size={size}" if size else "")
+    return [_mount(target, "tmpfs", "tmpfs", options) for target in ("/run", "/run/lock", "/tmp", "/var/log/journal")]
 
 
 def _mount(destination: str, kind: str, source: str, options: str) -> dict[str, Any]:

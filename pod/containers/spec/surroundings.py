@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     IdMapping = tuple[int, int, int]  # inside, outside, count
 
 
+_CGROUPS = "/sys/fs/cgroup"
+
+
 class Surroundings:
     """What the spec depends on beside the container's configuration."""
 
@@ -25,6 +28,7 @@ class Surroundings:
         "files",
         "host_has_mqueue",
         "id_mappings",
+        "kept_hierarchies",
         "mount_label",
         "process_label",
         "rootfs",
@@ -50,6 +54,7 @@ class Surroundings:
         process_label: str = "",
         mount_label: str = "",
         secret_env: dict[str, str] | None = None,
+        kept_hierarchies: list[str] | None = None,
     ) -> None:
         self.rootfs = rootfs  # where the root file system will be mounted
         self.files = files  # the directory of hosts, hostname, resolv.conf and .containerenv
@@ -64,6 +69,7 @@ class Surroundings:
         self.process_label = process_label  # SELinux's
         self.mount_label = mount_label
         self.secret_env = secret_env or {}  # variables that nothing but the process is to know
+        self.kept_hierarchies = kept_hierarchies or []  # of cgroup v1, which also systemd in a container may not change
 
 
 def observed(engine: Engine, container_id: str, config: ContainerConfig) -> Surroundings:
@@ -88,8 +94,18 @@ def observed(engine: Engine, container_id: str, config: ContainerConfig) -> Surr
         process_label=security.process_label(labels),
         mount_label=security.mount_label(labels),
         secret_env=_secret_env(engine, container_id, config),
+        kept_hierarchies=_kept_hierarchies() if config["systemd"] else None,
         default_sysctls={key.strip(): value.strip() for key, _, value in sysctls},
     )
+
+
+def _kept_hierarchies() -> list[str]:
+    """Return where a container sees the hierarchies of cgroup v1, in which limits are: all but systemd's own."""
+    if paths.exists(f"{_CGROUPS}/cgroup.controllers"):
+        return []
+    with open("/proc/self/cgroup", encoding="utf-8") as file:
+        names = [line.split(":", 2)[1] or "unified" for line in file]
+    return [f"{_CGROUPS}/{name}" for name in names if name != "name=systemd" and paths.exists(f"{_CGROUPS}/{name}")]
 
 
 def _id_mappings(engine: Engine, config: ContainerConfig) -> tuple[list[IdMapping], list[IdMapping]] | None:

@@ -54,6 +54,7 @@ def config(**changes: Any) -> ContainerConfig:
         "annotations": {},
         "stop_signal": 15,
         "stop_timeout": 10,
+        "systemd": False,
         "log_driver": "none",
         "cgroups": "default",
         "cgroup_parent": "",
@@ -217,3 +218,18 @@ def test_systemd_gives_a_container_its_time_to_stop() -> None:
     asked = config(annotations={name: "uint64 5"})
     assert spec.build(asked, "x", unit)["annotations"] == {name: "uint64 5"}
     assert spec.build(config(), "x", surroundings())["annotations"] == {}
+
+
+def test_systemd_gets_what_it_expects_of_a_container() -> None:
+    document = build(systemd=True)
+    tmpfs = [mount["destination"] for mount in document["mounts"] if mount["type"] == "tmpfs"]
+    assert tmpfs == ["/dev", "/dev/shm", "/run", "/tmp", "/run/lock", "/var/log/journal"]
+    assert "container_uuid=x" in document["process"]["env"]
+    groups = {mount["destination"]: mount for mount in document["mounts"]}["/sys/fs/cgroup"]
+    assert (groups["type"], groups["options"][-1]) == ("cgroup", "rw")
+
+
+def test_systemd_changes_no_hierarchy_but_its_own() -> None:
+    around = surroundings(kept_hierarchies=["/sys/fs/cgroup/memory"])
+    document = spec.build(config(systemd=True), "x", around)
+    assert document["linux"]["readonlyPaths"][-1] == "/sys/fs/cgroup/memory"
