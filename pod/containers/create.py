@@ -261,7 +261,7 @@ def configure(engine: Engine, options: CreateOptions, container_id: str) -> Cont
         "entrypoint": entrypoint,
         "command": command,
         "env": environment.compose(
-            image_environment(image_config), options.env, options.variables, engine.config.containers
+            environment.of_image(image_config), options.env, options.variables, engine.config.containers
         ),
         "user": options.user if options.user is not None else image_config.get("User") or "",
         "group_add": options.group_add,
@@ -447,12 +447,6 @@ def _secrets(engine: Engine, options: CreateOptions) -> list[dict[str, Any]]:
     from pod import secrets
 
     return secrets.resolve(engine, options.secrets)
-
-
-def image_environment(image_config: dict[str, Any]) -> dict[str, str]:
-    """Return the image's variables; what is not KEY=VALUE is dropped, never taken from the host (CVE-2026-57231)."""
-    pairs = (item.partition("=") for item in image_config.get("Env") or [] if isinstance(item, str))
-    return {key: value for key, equals, value in pairs if key and equals}
 
 
 def _health(options: CreateOptions, image_config: dict[str, Any]) -> HealthConfig | None:

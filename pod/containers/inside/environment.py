@@ -54,6 +54,12 @@ def compose(
     return result | said
 
 
+def of_image(image_config: dict[str, Any]) -> dict[str, str]:
+    """Return the image's variables; what is not KEY=VALUE is dropped, never taken from the host (CVE-2026-57231)."""
+    pairs = (item.partition("=") for item in image_config.get("Env") or [] if isinstance(item, str))
+    return {key: value for key, equals, value in pairs if key and equals}
+
+
 def of_program(config: ContainerConfig | dict[str, Any]) -> dict[str, str]:
     """Return the variables of a container's program, but for those that only its image's files and secrets tell."""
     identity = config["identity"]

@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pod.containers import create
 from pod.containers.configuration import DEFAULTS
 from pod.containers.create import CreateOptions
+from pod.containers.inside import environment
 from pod.containers.mounts.mount import Mount, parse_tmpfs, parse_volume
 from pod.containers.security import options as security_options
 from pod.containers.security import privileges
@@ -207,7 +207,7 @@ def test_nonsense_security_options(option: str) -> None:
 
 def test_image_environment_never_takes_from_the_host() -> None:
     image = {"Env": ["A=1", "HOME", "*", "=x", "PATH=/bin", 7, "B=c=d"]}
-    assert create.image_environment(image) == {"A": "1", "PATH": "/bin", "B": "c=d"}
+    assert environment.of_image(image) == {"A": "1", "PATH": "/bin", "B": "c=d"}
 
 
 def test_systemd_gives_a_container_its_time_to_stop() -> None:
