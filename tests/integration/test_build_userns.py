@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 
 import pytest
 
@@ -289,16 +288,6 @@ RUN --mount=type=tmpfs,target=/w/m {OWNERS} . /empty /full /full/file > /said &&
     for flags in ((), ("--compat-volumes",)):
         build(box, text, "-t", "own", *flags, *mapped(box))
         assert run(box, "own", "cat", "/said").splitlines() == expected
-
-
-def test_an_agent_does_not_answer_others(box: Pod, busybox: str) -> None:
-    path = f"{box.directory}/agent"
-    with socket.socket(socket.AF_UNIX) as listening:
-        listening.bind(path)
-        text = f"FROM {busybox}\nRUN --mount=type=ssh true\n"
-        failed = build(box, text, "--ssh", f"default={path}", *mapped(box), check=False)
-        build(box, text, "--ssh", f"default={path}", "--userns", "private")
-    assert "RUN --mount=type=ssh: an agent does not answer users of another user namespace\n" in failed.stderr
 
 
 @pytest.mark.parametrize("flags", [(), ("--isolation", "chroot"), ("--pid", "host", "--ipc", "host")])

@@ -19,7 +19,7 @@ from pod.build.cache import keys
 from pod.build.context import digests, resolution, selection
 from pod.build.language.instructions import Mount
 from pod.build.mounts.caches import Caches
-from pod.build.mounts.trees import Layers, attach, entry, open_context, part
+from pod.build.mounts.trees import Layers, attach, clone, entry, open_context, part
 from pod.build.stages import graph
 from pod.build.stages.scheduling import Needs
 from pod.build.steps import own_users
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from pod.build.building import Build
     from pod.build.language.instructions import Run
+    from pod.build.mounts.agents import Agent
     from pod.build.mounts.trees import Maker, Opener
     from pod.build.stages.evaluation import State, StepLayer
     from pod.build.stages.graph import Node
@@ -73,16 +74,13 @@ class Mounts:
     wanted: list[Callable[[], None]] = field(default_factory=list)
     layers: list[Layers] = field(default_factory=list)
     ids: Ids = HOST
-    has_agent: bool = False
+    agents: list[Agent] = field(default_factory=list)
 
     def show_to(self, ids: Ids) -> None:
-        """Let the step be one of other users. Raises PodError for what these cannot use."""
+        """Say who the step's users are, before it begins."""
         self.ids = ids
-        if ids and self.has_agent:
-            raise PodError(
-                "RUN --mount=type=ssh: an agent does not answer users of another user namespace",
-                hint="leave out --userns",
-            )
+        for agent in self.agents:
+            agent.begin(ids)
         for layers in self.layers if ids else ():
             layers.show_to(ids)
         self.caches.show_to(ids)
@@ -113,7 +111,9 @@ class Mounts:
             document["mounts"].append({"destination": one.target, **made})
 
     def close(self) -> None:
-        """Let go of locks and mounts."""
+        """Let go of agents, locks and mounts."""
+        for agent in self.agents:
+            agent.end()
         self.caches.release()
         for descriptor in self.mapped_fds:
             os.close(descriptor)
@@ -292,7 +292,15 @@ def _ssh(build: Build, mounts: Mounts, mount: Mount, target: str, number: int) -
         if mount.required:
             raise PodError(f"no ssh agent with id {name} found", hint=f"--ssh {name}=SOCKET, with a running ssh-agent")
         return
+    from pod.build.mounts.agents import Agent
+
     target = target or _AGENT.format(number)
     mounts.env.setdefault("SSH_AUTH_SOCK", target)
-    mounts.has_agent = True
-    mounts.attached.append(Attached(target, lambda _path, _ids: entry(path, read_only=False)))
+    agent = Agent(path, mount, build.engine.store)
+    mounts.agents.append(agent)
+
+    def make(path: str, _ids: Ids) -> dict[str, Any]:
+        clone(os.open(agent.socket, os.O_PATH | os.O_CLOEXEC), path, is_directory=False)
+        return entry(path, read_only=False)
+
+    mounts.attached.append(Attached(target, make))

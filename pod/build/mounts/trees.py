@@ -116,7 +116,7 @@ def part(engine: Engine, mount: Mount, root: Opener) -> Maker:
             lower = f"/proc/self/fd/{found}"
             os.close(_overlay(engine, [lower], path, upper=f"{path}-over"))
             return entry(path, read_only=False)
-        _clone(found, path, is_directory=stat.S_ISDIR(mode))
+        clone(found, path, is_directory=stat.S_ISDIR(mode))
         return entry(path, read_only=True)
 
     return make
@@ -135,7 +135,7 @@ def _copy(found: int, path: str) -> None:
         os.close(descriptor)
 
 
-def _clone(found: int, path: str, *, is_directory: bool) -> None:
+def clone(found: int, path: str, *, is_directory: bool) -> None:
     """Mount what a descriptor stands for at a new path."""
     flags = kernel.OPEN_TREE_CLONE | kernel.OPEN_TREE_CLOEXEC | kernel.AT_EMPTY_PATH
     attach(syscalls.open_tree(found, b"", flags), path, is_directory=is_directory)
