@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pod import state
 from pod.auto_update import policy
 from pod.containers.listing import listed
 from pod.errors import PodError
+from pod.pods import rows
 
 if TYPE_CHECKING:
     from pod.engine import Engine
@@ -40,7 +42,7 @@ def assemble(engine: Engine) -> tuple[dict[str, list[Task]], list[PodError]]:
         if one.status.state != "running":
             continue
         try:
-            task = _task(one.container)
+            task = _task(engine, one.container)
         except PodError as error:
             errors.append(error)
             continue
@@ -49,12 +51,12 @@ def assemble(engine: Engine) -> tuple[dict[str, list[Task]], list[PodError]]:
     return by_unit, errors
 
 
-def _task(container: Container) -> Task | None:
+def _task(engine: Engine, container: Container) -> Task | None:
     labels = container.config["labels"]
     wanted = policy.policy(labels.get(policy.LABEL, ""))
     if not wanted:
         return None
-    unit = labels.get(policy.UNIT, "")
+    unit = _unit(engine, container)
     if not unit:
         raise PodError(
             f'auto-updating container "{container.id}": no {policy.UNIT} label found',
@@ -73,3 +75,11 @@ def _task(container: Container) -> Task | None:
     )
     task.authfile = labels.get(policy.AUTHFILE_LABEL, "")
     return task
+
+
+def _unit(engine: Engine, container: Container) -> str:
+    """Return the unit that is restarted for a container, empty for none: of one in a pod, that of the pod."""
+    pod_id = container.config["pod"]["id"]
+    infra = rows.find(engine.connection, pod_id).infra if pod_id else ""
+    asked = state.find_container(engine.connection, infra) if infra else container
+    return str(asked.config["labels"].get(policy.UNIT, ""))

@@ -36,10 +36,14 @@ def request(image: str, command: list[str], said: dict[str, Any]) -> Request:
     asked = Request(image)
     asked.command, asked.create_command = command, sys.argv
     flags.apply(flags.CREATE, said, asked)
-    unit = environ.value("PODMAN_SYSTEMD_UNIT")
-    if unit:
-        asked.labels["PODMAN_SYSTEMD_UNIT"] = unit
+    asked.labels |= unit_label()
     return asked
+
+
+def unit_label() -> dict[str, str]:
+    """Return the label by which `auto-update` knows the unit of systemd that runs this command, as that says itself."""
+    unit = environ.value("PODMAN_SYSTEMD_UNIT")
+    return {"PODMAN_SYSTEMD_UNIT": unit} if unit else {}
 
 
 def name_of(engine: Engine, reference: str, image: Image) -> str:

@@ -42,7 +42,7 @@ class PodRequest:
         asked = infra.network
         if asked is not None and any(word.partition(":")[0] in ("container", "ns") for word in asked.words):
             raise PodError(f"pods presently do not support network mode {asked.words[0].partition(':')[0]}")
-        options.labels, infra.labels = infra.labels, {}
+        options.labels, infra.labels = infra.labels, creating.unit_label()
         options.hostname = infra.hostname
         options.cgroup_parent, options.resources = infra.cgroup_parent, infra.resources
         options.security_options = infra.security_options

@@ -28,7 +28,7 @@ class Site:
         self.repository = f"web{next(_numbers)}"
         self.policy = "registry"
         self.containers = {"web": UNIT}
-        self.labels: list[str] = []
+        self.options: list[str] = []
         services.start = self.start
         self.image = self.publish("1")
 
@@ -42,7 +42,7 @@ class Site:
         return all(not (its_unit == unit and self.run(name).code) for name, its_unit in self.containers.items())
 
     def run(self, name: str) -> Result:
-        labels = [f"--label=io.containers.autoupdate={self.policy}", *self.labels]
+        labels = [f"--label=io.containers.autoupdate={self.policy}", *self.options]
         environment = {"PODMAN_SYSTEMD_UNIT": self.containers[name]}
         return self.pod.run(
             *("run", "-d", "--replace", "--name", name, "--stop-timeout", "0", *labels, self.image, "sleep", "1000"),
@@ -189,6 +189,22 @@ def test_several_containers_of_a_unit(site: Site) -> None:
     assert {site.version(name) for name in site.containers} == {"2"}
 
 
+def test_containers_of_a_pod(site: Site) -> None:
+    site.pod.run("pod", "create", "--name", "both", env={"PODMAN_SYSTEMD_UNIT": "both-pod.service"})
+    site.containers = {"one": "one.service", "two": "two.service"}
+    site.options = ["--pod", "both"]
+    for name in site.containers:
+        assert site.run(name).code == 0
+    site.services.start = lambda unit: all(site.run(name).code == 0 for name in site.containers)
+    site.publish("2")
+    done = site.update("--format", "{{.ContainerName}} {{.Unit}} {{.Updated}}").stdout.splitlines()
+    expected = ["one both-pod.service true", "two both-pod.service true"]
+    assert sorted(line for line in done if not line.startswith("web ")) == expected
+    assert sorted(site.services.jobs_done) == [("RestartUnit", "both-pod.service"), ("RestartUnit", UNIT)]
+    assert {site.version(name) for name in site.containers} == {"2"}
+    site.pod.run("pod", "rm", "-f", "-t", "0", "both")
+
+
 def test_what_cannot_be_updated_is_told(site: Site) -> None:
     site.containers |= {"wrong": "wrong.service", "gone": "gone.service"}
     site.policy = "fake"
@@ -232,7 +248,7 @@ def test_credentials(site: Site) -> None:
         assert "Error: checking image updates for container " in done.stderr
         assert site.updated("--authfile", file) == ["false"]
         private.add("private", "latest", images.busybox(images.layer(images.entry("version", b"2"))))
-        site.labels = [f"--label=io.containers.autoupdate.authfile={file}"]
+        site.options = [f"--label=io.containers.autoupdate.authfile={file}"]
         site.start(UNIT)
         assert site.updated() == ["true"]
         assert site.version() == "2"
