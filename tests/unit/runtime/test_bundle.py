@@ -94,7 +94,7 @@ def installed(tmp_path: Path) -> Installed:
 @pytest.mark.parametrize("name", ["pod", "pod-runtime"])
 def test_code_comes_from_the_bundle(installed: Installed, name: str) -> None:
     assert installed.run(name) == "old inner Loader True"
-    assert sorted(os.listdir(installed.bin)) == [".pod-code", "pod", "pod-runtime"]
+    assert sorted(os.listdir(installed.bin)) == [".pod-code", "pod", "pod-quadlet", "pod-runtime"]
     # The bundle's own module is imported as any other.
     cached = {path.name.partition(".")[0] for path in installed.library.rglob("*.pyc")}
     assert cached == {"__init__", "bundle"}
