@@ -290,6 +290,30 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "pod push imageID docker://registry.example.com/repository:tag",
         "pod push imageID oci-archive:/path/to/layout:image:tag",
     ),
+    "quadlet install": (
+        "pod quadlet install /path/to/myquadlet.container",
+        "pod quadlet install --replace /path/to/myapplication/",
+        "pod quadlet install https://example.com/web.quadlets",
+    ),
+    "quadlet lint": (
+        "pod quadlet lint",
+        "pod quadlet lint web.container db.volume",
+        "pod quadlet lint /path/to/myapplication/",
+    ),
+    "quadlet list": (
+        "pod quadlet list",
+        "pod quadlet list --format '{{ .UnitName }}'",
+        "pod quadlet list --filter 'name=test*'",
+    ),
+    "quadlet print": (
+        "pod quadlet print myquadlet.container",
+        "pod quadlet print mypod.pod",
+    ),
+    "quadlet rm": (
+        "pod quadlet rm test.container",
+        "pod quadlet rm --force mysql.container",
+        "pod quadlet rm --all --reload-systemd=false",
+    ),
     "rename": ("pod rename containerA newName",),
     "restart": (
         "pod restart ctrID",

@@ -185,6 +185,16 @@ GROUPS: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
             "stop": ("pod_stop", "Stop one or more pods"),
         },
     ),
+    "quadlet": (
+        "Manage Quadlets",
+        {
+            "install": ("quadlet_install", "Install a quadlet file or quadlet application"),
+            "lint": ("quadlet_lint", "Check quadlets for mistakes"),
+            "list": ("quadlet_list", "List installed quadlets"),
+            "print": ("quadlet_print", "Display the contents of a quadlet"),
+            "rm": ("quadlet_rm", "Remove installed quadlets"),
+        },
+    ),
     "secret": (
         "Manage secrets",
         {
@@ -237,6 +247,8 @@ ALIASES: dict[tuple[str, str], str] = {
     ("network", "remove"): "rm",
     ("pod", "list"): "ps",
     ("pod", "ls"): "ps",
+    ("quadlet", "cat"): "print",
+    ("quadlet", "ls"): "list",
     ("secret", "list"): "ls",
     ("secret", "remove"): "rm",
     ("volume", "list"): "ls",

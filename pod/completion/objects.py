@@ -82,6 +82,13 @@ def pods(engine: Engine) -> Candidates:
     return [(one.pod.name, f"pod, {one.status.word.lower()}") for one in listed(engine)]
 
 
+def quadlets(engine: Engine) -> Candidates:
+    """Return the names of installed units."""
+    from pod.quadlet import listing, places
+
+    return [(one.name, one.service) for one in listing.everything(places.of(engine.config))]
+
+
 def running(engine: Engine) -> Candidates:
     """Return the names of containers that run."""
     return containers(engine, "running", "restarting")
@@ -110,6 +117,7 @@ KINDS: dict[str, Callable[[Engine], Candidates]] = {
     "network": networks,
     "paused": paused,
     "pod": pods,
+    "quadlet": quadlets,
     "resting": resting,
     "running": running,
     "secret": secrets,

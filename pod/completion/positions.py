@@ -63,6 +63,10 @@ WORDS: dict[str, tuple[str, ...]] = {
     "network_reload": ("running",),
     "network_rm": ("network",),
     "network_update": ("network",),
+    "quadlet_install": ("",),
+    "quadlet_lint": ("",),
+    "quadlet_print": ("quadlet",),
+    "quadlet_rm": ("quadlet",),
     "secret_create": ("none", ""),
     "secret_exists": ("secret",),
     "secret_inspect": ("secret",),
@@ -188,17 +192,20 @@ FILTERS: dict[str, tuple[str, ...]] = {
         "status",
         "until",
     ),
+    "quadlet_list": ("name", "pod", "status"),
     "secret_ls": ("name", "id"),
     "system_prune": ("label", "label!", "until"),
     "volume_ls": ("anonymous", "dangling", "driver", "label", "label!", "name", "opt"),
     "volume_prune": ("all", "anonymous", "label", "label!", "until"),
 }
+# By the key; `command key` where commands differ.
 FILTER_VALUES: dict[str, tuple[str, ...]] = {
     "anonymous": ("true", "false"),
     "dangling": ("true", "false"),
     "health": ("healthy", "starting", "unhealthy"),
     "restart-policy": ("no", "always", "on-failure", "unless-stopped"),
     "should-start-on-boot": ("true", "false"),
+    "quadlet_list status": ("Not loaded", "active/", "inactive/dead", "failed/failed", "activating/", "deactivating/"),
     "status": ("created", "running", "paused", "restarting", "exited"),
 }
 FILTER_OBJECTS = {
@@ -207,6 +214,8 @@ FILTER_OBJECTS = {
     "name": "container",
     "network": "network",
     "pod": "pod",
+    "quadlet_list name": "quadlet",
+    "quadlet_list pod": "quadlet",
     "since": "container",
     "volume": "volume",
 }

@@ -185,8 +185,9 @@ def _filter(command: str, current: str) -> Proposals:
     if not equals:
         keys = positions.FILTERS.get(command, positions.CONTAINER_FILTERS)
         return Proposals([(f"{name}=", "") for name in keys])
-    values = [(value, "") for value in positions.FILTER_VALUES.get(key, ())]
-    kind = positions.FILTER_OBJECTS.get(key)
+    own = f"{command} {key}"
+    values = [(value, "") for value in positions.FILTER_VALUES.get(own) or positions.FILTER_VALUES.get(key, ())]
+    kind = positions.FILTER_OBJECTS.get(own) or positions.FILTER_OBJECTS.get(key)
     if kind is not None:
         values += objects.named(kind)
     return Proposals([(f"{key}={value}", text) for value, text in values])

@@ -12,5 +12,13 @@ Texts in, texts out, but for reading.py and generator.py, which know of director
     checking.py      keys and sections that there are not, names and orders that exclude each other
     problems.py      what is wrong: file, line, message   generator.py  what systemd calls
 
+What `pod quadlet` does with files that are, or shall be, among them:
+
+    places.py        which directories there are          sources.py    what is to be installed, copied aside
+    installing.py    all of it, or nothing                staging.py    a directory that no generator reads
+    removing.py      units, or applications               applications.py  what was installed together
+    listing.py       what is there, and filters           unit_states.py   what systemd says of services
+    linting.py       all that is wrong with files         values.py, value_checks.py  values that cannot be
+
 Source: podman-systemd.unit(5), systemd.syntax(7), systemd.generator(7).
 """
