@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -58,7 +59,7 @@ WHOLE = {
     "merged.container.d/20-c.conf": "[Container]\nEnvironment=\nEnvironment=C=3\n",
     "container.d/15-all.conf": "[Unit]\nBefore=shutdown.target\n",
     "many@.container": "[Container]\nImage=localhost/x\nExec=a %i\n[Install]\nWantedBy=a.target\nDefaultInstance=one\n",
-    "many@two.container": "[Container]\nImage=localhost/x\n[Install]\nRequiredBy=a.target b.target\nAlias=c.service\n",
+    "many@two.container": "[Container]\nImage=localhost/x\n[Install]\nRequiredBy=a.target b.target\n",
     "task.container": "[Container]\nImage=localhost/x\n[Service]\nType=oneshot\nRemainAfterExit=yes\n",
     "member.container": "[Container]\nImage=localhost/x\nPod=group.pod\nVolume=data.volume:/d\nNetwork=front.network\n",
     "group.pod": "[Pod]\nPublishPort=80:80\nVolume=data.volume:/d\nNetwork=front.network\n[Install]\nAlias=a.service\n",
@@ -98,8 +99,8 @@ FILES = _files()
 class Generated:
     """What a generator made of the files below a directory."""
 
-    def __init__(self, files: Path, out: Path, command: list[str], *, user: bool) -> None:
-        environment = {"QUADLET_UNIT_DIRS": str(files), "PODMAN": PODMAN, "PATH": "/usr/bin:/bin"}
+    def __init__(self, files: Path, out: Path, command: list[str], *, user: bool, program: str = PODMAN) -> None:
+        environment = {"QUADLET_UNIT_DIRS": str(files), "PODMAN": program, "PATH": "/usr/bin:/bin"}
         words = [*command, *(["--user"] if user else []), "--no-kmsg-log", str(out)]
         done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=60)
         assert done.returncode in (0, 1), done.stderr
@@ -169,6 +170,22 @@ def test_the_same_files_become_services(made: tuple[Generated, Generated]) -> No
     assert podman.services.keys() <= pod.services.keys()
     assert len(pod.services) - len(podman.services) == len(refused)
     assert podman.links == pod.links
+
+
+def test_systemd_finds_nothing_wrong_with_them(tmp_path: Path) -> None:
+    if not shutil.which("systemd-analyze"):
+        pytest.skip("systemd-analyze is not installed")
+    for name, text in FILES.items():
+        (tmp_path / "files" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "files" / name).write_text(text)
+    command = [sys.executable, "-I", "-S", "-c", START, SOURCE]
+    made = Generated(tmp_path / "files", tmp_path / "out", command, user=False, program="/bin/true")
+    paths = [f"{tmp_path}/out/{name}" for name in made.services if "@" not in name]
+    assert len(paths) > 250
+    environment = {"PATH": "/usr/bin:/bin", "SYSTEMD_UNIT_PATH": f"{tmp_path}/out:"}
+    words = ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", *paths]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_services_say_the_same(made: tuple[Generated, Generated]) -> None:

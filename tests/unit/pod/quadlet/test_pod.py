@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from pod.cli import pod_create, pod_rm, pod_start, pod_stop, run
+from pod.cli.app import parse as parse_command_line
 from pod.quadlet.kinds.table import KINDS
 from pod.quadlet.quoting import split_words
 from tests.fixtures.quadlets import COMMAND, converted, has, service, told, values, words
@@ -45,6 +47,14 @@ ROWS = [row.split(" | ") for row in KEYS.strip().splitlines()]
 def test_a_key_becomes_its_flag(lines: str, expected: str) -> None:
     unit = service("x.pod", "[Pod]\n" + lines.replace(" \\n ", "\n"))
     assert has(words(unit, "ExecStartPre"), split_words(expected)), words(unit, "ExecStartPre")
+
+
+@pytest.mark.parametrize("lines", [row[0] for row in ROWS if "GlobalArgs" not in row[0] and "Module" not in row[0]])
+def test_what_a_service_runs_is_a_command_line_of_pods(lines: str) -> None:
+    unit = service("x.pod", "[Pod]\n" + lines.replace(" \\n ", "\n"))
+    commands = {"ExecStartPre": pod_create, "ExecStart": pod_start, "ExecStop": pod_stop, "ExecStopPost": pod_rm}
+    for key, module in commands.items():
+        assert parse_command_line(module, "pod", words(unit, key)[3:])
 
 
 def test_every_key_has_a_row() -> None:
@@ -94,6 +104,7 @@ def test_it_starts_its_containers() -> None:
     assert values(units["web.pod"], "Unit", "Before") == ["a.service", "other.service"]
     for name in ("a.container", "alone.container", "many@.container"):
         assert has(words(units[name]), ["--pod", "w"])
+        assert parse_command_line(run, "pod", words(units[name])[2:])["pod"] == "w"
         assert values(units[name], "Unit", "BindsTo") == ["web-pod.service"]
         assert values(units[name], "Unit", "After") == ["network-online.target", "web-pod.service"]
     assert units["bad.container"].failed
