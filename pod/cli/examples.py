@@ -82,6 +82,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         'pod export --output="myCtr.tar" ctrID',
     ),
     "generate spec": ("pod generate spec ctrID",),
+    "generate systemd": (
+        "pod generate systemd ctrID",
+        "pod generate systemd --new --time 10 ctrID",
+        "pod generate systemd --files --name podID",
+    ),
     "healthcheck run": ("pod healthcheck run mywebapp",),
     "history": ("pod history quay.io/fedora/fedora",),
     "image diff": (

@@ -143,7 +143,10 @@ GROUPS: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
     ),
     "generate": (
         "Generate structured data based on containers",
-        {"spec": ("generate_spec", "Generate Specgen JSON based on container")},
+        {
+            "spec": ("generate_spec", "Generate Specgen JSON based on container"),
+            "systemd": ("generate_systemd", "Generate systemd units"),
+        },
     ),
     "manifest": (
         "Manipulate manifest lists and image indexes",

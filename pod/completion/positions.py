@@ -19,6 +19,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "exec": ("running", ""),
     "export": ("container",),
     "generate_spec": ("container",),
+    "generate_systemd": ("container",),
     "healthcheck_run": ("running",),
     "history": ("image",),
     "image_exists": ("image",),

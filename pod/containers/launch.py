@@ -249,7 +249,7 @@ def _create(
     finally:
         plan.close()
     try:
-        _write_pid_files(container, link)
+        _write_pid_files(engine, container, link)
     except OSError:
         link.close()
         clear(engine, container.id)
@@ -257,10 +257,13 @@ def _create(
     return link
 
 
-def _write_pid_files(container: Container, link: MonitorLink) -> None:
-    """Write the files that --pidfile and --conmon-pidfile name."""
+def _write_pid_files(engine: Engine, container: Container, link: MonitorLink) -> None:
+    """Write the files that --pidfile and --conmon-pidfile name, and that which a unit of `generate systemd` does."""
     identity = container.config["identity"]
-    for path, pid in ((identity["pidfile"], link.pid), (identity["conmon_pidfile"], link.monitor_pid)):
+    monitor_pidfile = identity["conmon_pidfile"]
+    if not monitor_pidfile and b"PODMAN_SYSTEMD_UNIT" in posix.environ:
+        monitor_pidfile = f"{engine.config.monitor_dir(container.id)}/conmon.pid"
+    for path, pid in ((identity["pidfile"], link.pid), (monitor_pidfile, link.monitor_pid)):
         if path:
             with open(path, "w", encoding="ascii") as file:
                 file.write(str(pid))

@@ -28,9 +28,10 @@ def at_start(container: Container) -> dict[str, Any]:
     address, mode = posix.environ.get(b"NOTIFY_SOCKET", b""), container.config["sdnotify"]
     if not address or mode == "ignore":
         return of(container)
+    settings = {**of(container), "in_service": True}
     if mode == "container":
-        return {**of(container), "notify_relay": address}
-    return {**of(container), "notify": address, "notify_at_start": mode == "conmon"}
+        return {**settings, "notify_relay": address}
+    return {**settings, "notify": address, "notify_at_start": mode == "conmon"}
 
 
 def announce(container: Container, monitor_pid: int) -> None:

@@ -204,10 +204,14 @@ class MonitorLink:
             self._sync.shutdown(SHUT_WR)
         except OSError:
             pass
+        if self._pidfd >= 0:
+            poller = select.poll()
+            poller.register(self._pidfd, select.POLLIN)
+            poller.poll()
         try:
             posix.waitpid(self.monitor_pid, 0)
         except OSError:
-            pass
+            pass  # it is not our child
         self._close_fds()
 
     def receive_created(self) -> None:
@@ -265,7 +269,7 @@ def spawn(
     """
     sync, monitor_sync = _pair()
     attach, monitor_attach = _pair()
-    monitor_pid = posix.fork()
+    monitor_pid = _fork_for_service() if config.settings.get("in_service") else posix.fork()
     if monitor_pid == 0:
         child.run(config, create, monitor_sync.fileno(), monitor_attach.fileno())
     monitor_sync.close()
@@ -280,6 +284,28 @@ def spawn(
             link.close()
         raise
     return link
+
+
+def _fork_for_service() -> int:
+    """Fork a process that is nobody's child, so that a service manager adopts it: others it does not see the end of."""
+    reading, writing = posix.pipe2(posix.O_CLOEXEC)
+    between = posix.fork()
+    if between == 0:
+        try:
+            pid = posix.fork()
+        except OSError:
+            posix._exit(1)
+        if pid == 0:
+            return 0
+        posix.write(writing, b"%d" % pid)
+        posix._exit(0)
+    posix.close(writing)
+    answer = posix.read(reading, 32)
+    posix.close(reading)
+    posix.waitpid(between, 0)
+    if not answer:
+        raise errors.OCIRuntimeError("the monitor of the container could not be started: too many processes")
+    return int(answer)
 
 
 def join(directory: str, monitor_pid: int, pid: int) -> MonitorLink:
