@@ -1,4 +1,4 @@
-"""Removing what nothing uses: stopped containers, volumes without a container, images without a name or a user.
+"""Removing what nothing uses: stopped containers, ended pods, unused volumes, images without a name or a user.
 
 Each object that somebody began to use since the list was made, or removed before us, is passed over.
 """
@@ -15,7 +15,7 @@ from pod.containers import dependencies
 from pod.containers.filters import pruned
 from pod.containers.listing import listed
 from pod.containers.remove import RunningError, remove_container, remove_volume
-from pod.errors import NoSuchVolumeError, VolumeInUseError
+from pod.errors import NoSuchPodError, NoSuchVolumeError, VolumeInUseError
 from pod.images import removal
 from storage import build_cache as cached_steps
 from storage import database, lists
@@ -36,11 +36,13 @@ class Pruned:
 
 
 _STOPPED = ("created", "exited", "configured", "initialized")
+_ENDED = ("Exited", "Stopped")  # of a pod
 
 
 def containers(engine: Engine, texts: list[str]) -> Pruned:
     """Remove the containers that do not run and that fit the filters, with their anonymous volumes kept."""
-    candidates = [one for one in pruned(listed(engine), texts) if one.status.state in _STOPPED]
+    stopped = [one for one in pruned(listed(engine), texts) if one.status.state in _STOPPED]
+    candidates = [one for one in stopped if not one.container.config["pod"]["infra"]]  # it goes with its pod
     removed, freed = [], 0
     for one in _dependants_first(engine, candidates):
         size = freed_with([engine.config.container_dir(one.container.id)])
@@ -53,6 +55,22 @@ def containers(engine: Engine, texts: list[str]) -> Pruned:
     if removed:
         events.record(engine.config, "container", "prune", attributes={"reclaimed": str(freed)})
     return Pruned(removed, freed)
+
+
+def pods(engine: Engine) -> Pruned:
+    """Remove the pods of which nothing runs any more, with their containers."""
+    from pod.pods import remove, rows, status
+
+    removed = []
+    for pod in rows.everything(engine.connection):
+        if status.observe(engine, pod).word not in _ENDED:
+            continue
+        try:
+            remove.remove(engine, pod)
+        except (NoSuchPodError, RunningError, dependencies.DependencyError):
+            continue
+        removed.append(pod.id)
+    return Pruned(removed, 0)
 
 
 def _dependants_first(engine: Engine, candidates: list[Listed]) -> list[Listed]:

@@ -33,7 +33,7 @@ def sweep(engine: Engine, *, measure: bool = False) -> int:
 
     With `measure`, returns the bytes of files of the image store that went.
     """
-    for step in (_sweep_networks, _sweep_containers, _sweep_builds, _sweep_volumes, _sweep_sessions):
+    for step in (_sweep_networks, _sweep_containers, _sweep_pods, _sweep_builds, _sweep_volumes, _sweep_sessions):
         _try(step, engine)
     if engine.config.image_stores:
         from storage import additional
@@ -106,6 +106,13 @@ def _remove_abandoned(engine: Engine, identity: str) -> None:
         if _is_abandoned(engine, identity, container.creator):  # still: nobody started it before we had the lock
             remove.end_lost(engine, container)
             remove.forget(engine, container, volumes=True)
+
+
+def _sweep_pods(engine: Engine) -> None:
+    if engine.connection.execute("SELECT 1 FROM pod LIMIT 1").fetchone() is not None:
+        from pod.pods import exit_policy
+
+        exit_policy.settle_all(engine)
 
 
 def _sweep_builds(engine: Engine) -> None:

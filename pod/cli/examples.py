@@ -257,6 +257,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "pod pause 860a4b23",
         "pod pause --all",
     ),
+    "pod clone": (
+        "pod pod clone web web2",
+        "pod pod clone --memory 1g --destroy --start web web2",
+    ),
     "pod create": (
         "pod pod create --name web --publish 8080:80",
         "pod pod create --share ipc,net,uts,pid --memory 512m --label tier=front web",
@@ -267,16 +271,30 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "pod pod inspect web",
         "pod pod inspect --format '{{.State}}' web",
     ),
+    "pod kill": ("pod pod kill --signal HUP web",),
+    "pod logs": (
+        "pod pod logs --names --follow web",
+        "pod pod logs --container server --since 10m web",
+    ),
+    "pod pause": ("pod pod pause web",),
+    "pod prune": ("pod pod prune --force",),
     "pod ps": (
         "pod pod ps",
         "pod pod ps --ctr-names --ctr-status --filter status=degraded",
     ),
+    "pod restart": ("pod pod restart web",),
     "pod rm": (
         "pod pod rm web",
         "pod pod rm --force --time 2 --all",
     ),
     "pod start": ("pod pod start web",),
+    "pod stats": (
+        "pod pod stats",
+        "pod pod stats --no-stream --format json web",
+    ),
     "pod stop": ("pod pod stop --time 2 web",),
+    "pod top": ("pod pod top web pid,seccomp,args",),
+    "pod unpause": ("pod pod unpause --all",),
     "port": (
         "pod port --all",
         "pod port ctrID 80/tcp",

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from typer import Argument, Option
 
+    from pod.containers.logs.merging import Wanted
     from pod.containers.logs.reading import Line
     from pod.engine import Engine
     from pod.state import Container
@@ -42,30 +43,45 @@ def main(
     """
     from pod import state
     from pod.containers.chooser import Choice
-    from pod.containers.logs import merging as log_merging
     from pod.engine import open_engine
-    from pod.times import parse_moment
 
     choice = Choice(containers, latest=latest)
     choice.check("specify at least one container name or ID to log")
-    wanted = log_merging.Wanted(
+    wanted = wanted_lines(tail, since, until)
+    engine = open_engine(write=False)
+    found = [state.find_container(engine.connection, word) for word in choice.words(engine)]
+    heads = [""] if len(found) == 1 else [head(one, names=names) for one in found]
+    show(engine, found, wanted, Printer(heads, timestamps=timestamps, color=color, at_once=follow))
+
+
+def show(engine: Engine, found: list[Container], wanted: Wanted, printer: Printer) -> None:
+    """Print the logs of several containers as one. Raises PodError if one of them has none."""
+    from pod.containers.logs import merging as log_merging
+
+    for container in found:
+        log_merging.check(container)
+    read = log_merging.follow if printer.at_once else log_merging.read
+    for number, line in read(engine, found, wanted):
+        printer.show(number, line)
+    for container in found:
+        _warn(engine, container)
+
+
+def wanted_lines(tail: int, since: str, until: str) -> Wanted:
+    """Return which lines the flags ask for."""
+    from pod.containers.logs.merging import Wanted
+    from pod.times import parse_moment
+
+    return Wanted(
         tail=None if tail < 0 else tail,
         since=parse_moment(since) if since else None,
         until=parse_moment(until, ahead=True) if until else None,
     )
-    engine = open_engine(write=False)
-    found = [state.find_container(engine.connection, word) for word in choice.words(engine)]
-    for container in found:
-        log_merging.check(container)
-    heads = [""]
-    if len(found) > 1:
-        heads = [f"{one.name if names else one.id[:_SHORT]} " for one in found]
-    printer = _Printer(heads, timestamps=timestamps, color=color, at_once=follow)
-    show = log_merging.follow if follow else log_merging.read
-    for number, line in show(engine, found, wanted):
-        printer.show(number, line)
-    for container in found:
-        _warn(engine, container)
+
+
+def head(container: Container, *, names: bool) -> str:
+    """Return what stands before the lines of a container where there are those of several."""
+    return f"{container.name if names else container.id[:_SHORT]} "
 
 
 def _warn(engine: Engine, container: Container) -> None:
@@ -80,7 +96,7 @@ def _warn(engine: Engine, container: Container) -> None:
         )
 
 
-class _Printer:
+class Printer:
     """Writes lines to the stream that they came from."""
 
     def __init__(self, heads: list[str], *, timestamps: bool, color: bool, at_once: bool) -> None:

@@ -27,6 +27,7 @@ GO_TYPES = {
     "info": "*define.Info",
     "inspect": "interface {}",
     "ls": "*entities.VolumeListReport",
+    "podstats": "*entities.PodStatsReport",
     "ps": "containers.psReporter",
     "search": "entities.ImageSearchReport",
     "stats": "containers.containerStats",

@@ -25,7 +25,7 @@ _COLUMNS = {
     "AVGCPU": "AVG CPU %",
 }
 _HEADERS = {**_COLUMNS, "MemUsageBytes": "MEM USAGE / LIMIT", "PIDs": "PIDS"}
-_CLEAR = "\033[2J\033[1;1H"
+CLEAR = "\033[2J\033[1;1H"
 
 
 def main(
@@ -67,7 +67,7 @@ def main(
     while True:
         measured = [usage.measure(engine, one) for one in _chosen(engine, names, all=all, latest=latest)]
         if not no_stream and not no_reset and sys.stdout.isatty():
-            sys.stdout.write(_CLEAR)
+            sys.stdout.write(CLEAR)
         _print(measured, before, format, no_trunc=no_trunc)
         sys.stdout.flush()
         if no_stream:
@@ -97,7 +97,7 @@ def _chosen(engine: Engine, names: list[str], *, all: bool, latest: bool) -> lis
 def _print(measured: list[Usage], before: dict[str, Usage], format: str, *, no_trunc: bool) -> None:
     from pod.cli import output
 
-    rows = [_row(one, before.get(one.id), no_trunc=no_trunc) for one in measured]
+    rows = [row(one, before.get(one.id), no_trunc=no_trunc) for one in measured]
     if format:
         objects = [_object(row) for row in rows]
         output.print_rows(rows, format, entity="stats", headers=_HEADERS, objects=objects)
@@ -120,7 +120,7 @@ def _object(row: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _row(one: Usage, before: Usage | None, *, no_trunc: bool) -> dict[str, Any]:
+def row(one: Usage, before: Usage | None, *, no_trunc: bool) -> dict[str, Any]:
     """Return the fields of podman's templates."""
     from pod.cli.output import human_size
     from pod.times import go_duration

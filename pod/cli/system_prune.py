@@ -66,7 +66,8 @@ def prune_all(engine: Engine, filters: list[str], *, all: bool, volumes: bool) -
     """Remove what nothing uses, in the order in which one makes the other unused."""
     from pod import prune
 
-    found = {"Containers": prune.containers(engine, filters)}
+    found = {} if filters else {"Pods": prune.pods(engine)}
+    found["Containers"] = prune.containers(engine, filters)
     found["Networks"] = prune.networks(engine, filters)
     if volumes:
         found["Volumes"] = prune.volumes(engine, filters)

@@ -179,13 +179,23 @@ GROUPS: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
     "pod": (
         "Manage pods",
         {
+            "clone": ("pod_clone", "Create a copy of an existing pod"),
             "create": ("pod_create", "Create a new empty pod"),
             "exists": ("pod_exists", "Check if a pod exists in local storage"),
             "inspect": ("pod_inspect", "Display a pod configuration"),
+            "kill": ("pod_kill", "Send the specified signal or SIGKILL to containers in pod"),
+            "logs": ("pod_logs", "Fetch logs for pod with one or more containers"),
+            "pause": ("pod_pause", "Pause one or more pods"),
+            "prune": ("pod_prune", "Remove all stopped pods and their containers"),
             "ps": ("pod_ps", "List pods"),
+            "restart": ("pod_restart", "Restart one or more pods"),
             "rm": ("pod_rm", "Remove one or more pods"),
+            "settle": ("pod_settle", ""),  # for monitors only, so that no help shows it
             "start": ("pod_start", "Start one or more pods"),
+            "stats": ("pod_stats", "Display a live stream of resource usage statistics for the containers in pods"),
             "stop": ("pod_stop", "Stop one or more pods"),
+            "top": ("pod_top", "Display the running processes of containers in a pod"),
+            "unpause": ("pod_unpause", "Unpause one or more pods"),
         },
     ),
     "quadlet": (

@@ -52,8 +52,8 @@ def clone(engine: Engine, original: Container, changes: Changes) -> Container:
     if changes.force and not changes.destroy:
         raise PodError("cannot set --force without --destroy: invalid argument")
     container_id = names.new_id()
-    config = _config(engine, original, changes, container_id)
-    name = names.check_name(changes.name) if changes.name else _name(engine, original.name)
+    config = configuration(engine, original, changes, container_id)
+    name = names.check_name(changes.name) if changes.name else free_name(engine, original.name)
     needs = dependencies.needs_of(engine.connection, original.id)
     networks = leases.networks_of(engine.connection, original.id)
     if changes.destroy:
@@ -64,13 +64,14 @@ def clone(engine: Engine, original: Container, changes: Changes) -> Container:
             engine,
             state.Container(row),
             needs=needs,
-            auto_ids=_auto_ids(engine, config),
+            auto_ids=auto_ids(engine, config),
             networks=networks,
             record=joining.record if config["pod"]["id"] else None,
         )
 
 
-def _config(engine: Engine, original: Container, changes: Changes, container_id: str) -> dict[str, Any]:
+def configuration(engine: Engine, original: Container, changes: Changes, container_id: str) -> dict[str, Any]:
+    """Return what the copy is to be."""
     config: dict[str, Any] = jsontext.loads(jsontext.dumps(original.config))
     config["resources"] = update.merged(config["resources"], changes.resources)
     if changes.resources:
@@ -89,7 +90,8 @@ def _config(engine: Engine, original: Container, changes: Changes, container_id:
     return config
 
 
-def _auto_ids(engine: Engine, config: dict[str, Any]) -> Any:
+def auto_ids(engine: Engine, config: dict[str, Any]) -> Any:
+    """Return what is asked for with --userns=auto, None without it."""
     mode = config["namespaces"]["user"]
     if mode.partition(":")[0] != "auto":
         return None
@@ -102,7 +104,7 @@ def _auto_ids(engine: Engine, config: dict[str, Any]) -> Any:
     return options.auto_ids
 
 
-def _name(engine: Engine, of: str) -> str:
+def free_name(engine: Engine, of: str) -> str:
     """Return NAME-clone, or NAME-clone1 and so on if that is taken."""
     wanted, number = f"{of}-clone", 0
     while state.is_name_taken(engine.connection, wanted):

@@ -87,14 +87,20 @@ def with_dependants(connection: sqlite3.Connection, container_id: str) -> list[s
 
 
 def start_needed(engine: Engine, container: Container) -> None:
-    """Start those containers that a container needs and that do not run, in their turn with what they need."""
+    """Start those containers that a container needs and that do not run, in their turn with what they need.
+
+    The caller holds the container's lock: so locks are taken in the order of needs.
+    """
     # Its sockets and the word that it is ready are not what a service of ours is known by.
     of_service = {name: posix.environ.pop(name) for name in _OF_SERVICE if name in posix.environ}
     try:
         for needed in needs_of(engine.connection, container.id):
             from pod import state
             from pod.containers import launch
+            from pod.lock import ContainerLock
 
+            with ContainerLock(engine.config, needed):
+                pass  # somebody may be about to start it, or to end it with its pod: now it runs, or it does not
             launch.start_detached(engine, state.find_container(engine.connection, needed))
     finally:
         posix.environ.update(of_service)

@@ -82,11 +82,15 @@ class LaunchedContainer(Launched):
         return status.exit_record(self.engine.config, self.id) is not None
 
     def remove(self) -> None:
-        """Remove the container if it is to go at its end."""
+        """Remove the container if it is to go at its end, and let its pod follow if that is to."""
         if self.container.auto_remove:
             from pod.containers import remove
 
             remove.remove_ended(self.engine, self.container)
+        if self.container.config["pod"]["id"]:
+            from pod.pods import exit_policy
+
+            exit_policy.settle_after(self.engine, self.container)
 
 
 def launch(
@@ -105,15 +109,15 @@ def launch(
 
     What it needs is started first. Raises what kept the process from being made; then nothing of it is left.
     """
-    _start_needed(engine, container)
     with ContainerLock(engine.config, container.id):
+        _start_needed(engine, container)
         return _launch(engine, container, console_size, meanwhile, preserve, make_plan)
 
 
 def initialize(engine: Engine, container: Container) -> None:
     """Make a container's process and leave it waiting for its start. Raises StateError if it has one."""
-    _start_needed(engine, container)
     with ContainerLock(engine.config, container.id):
+        _start_needed(engine, container)
         seen = _observe(engine, container)
         if seen.state not in ("created", "exited"):
             raise StateError(f"container {container.id} has already been created in runtime: container state improper")
@@ -125,8 +129,8 @@ def restore(engine: Engine, container: Container, prepare: Callable[[Plan], None
 
     Raises StateError if it runs.
     """
-    _start_needed(engine, container)
     with ContainerLock(engine.config, container.id):
+        _start_needed(engine, container)
         if _observe(engine, container).state not in ("created", "exited"):
             raise StateError(f"container {container.id} is running or paused, cannot restore: container state improper")
         link = _create(engine, container, prepare=prepare)
@@ -142,8 +146,8 @@ def restart(
     warn: Callable[[str], None] | None = None,
 ) -> None:
     """End a container, if it runs, and start it; nobody else starts or removes it in between."""
-    _start_needed(engine, container)
     with ContainerLock(engine.config, container.id):
+        _start_needed(engine, container)
         _observe(engine, container)
         from pod.containers import stop
 
@@ -270,16 +274,21 @@ def _write_pid_files(engine: Engine, container: Container, link: MonitorLink) ->
 
 
 def start_detached(engine: Engine, container: Container) -> None:
-    """Start a container, unless it runs, and leave it to its monitor."""
+    """Start a container, unless it runs, and leave it to its monitor.
+
+    Whoever waits for its lock meanwhile finds its program, not a process that is about to become it.
+    """
     if status.observe(engine.config, container.id).state == "running":
         return
     try:
-        launched = launch(engine, container)
+        with ContainerLock(engine.config, container.id):
+            _start_needed(engine, container)
+            launched = _launch(engine, container)
+            Launched.start(launched)  # we have the lock
     except StateError:
         if status.observe(engine.config, container.id).state == "running":
             return  # another command was faster
         raise
-    launched.start()
     launched.detach()
 
 
@@ -302,6 +311,7 @@ def clear(engine: Engine, container_id: str) -> None:
 
 
 def _start_needed(engine: Engine, container: Container) -> None:
+    """Start what a container needs; the caller holds its lock, so that nobody takes it for one that needs nothing."""
     if state.needs_others(engine.connection, container.id):
         from pod.containers import dependencies
 

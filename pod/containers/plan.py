@@ -282,6 +282,11 @@ def monitor_config(engine: Engine, container: Container) -> spawn.MonitorConfig:
     on_exit = []
     if container.auto_remove:
         on_exit = [*engine_command(engine), "container", "cleanup", container.id]
+    if document["pod"]["id"]:
+        from pod.pods import exit_policy
+
+        if exit_policy.concerns(engine, container):
+            on_exit = [*engine_command(engine), "pod", "settle", document["pod"]["id"], container.id]
     return spawn.MonitorConfig(
         id=container.id,
         directory=config.monitor_dir(container.id),

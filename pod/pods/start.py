@@ -5,7 +5,7 @@ from __future__ import annotations
 from pod import events
 from pod.containers import launch, remove, stop
 from pod.errors import ContainerNotFoundError, PodError
-from pod.lock import PodLock
+from pod.pods import exit_policy
 from pod.pods.status import observe
 from runtime.errors import OCIRuntimeError
 
@@ -25,11 +25,12 @@ def start(engine: Engine, pod: Pod, *, init: bool = True) -> Failures:
     With `init`, those that run before the others are waited for, one after the other: unless all end with 0, nothing
     else starts. Of several commands at once, one does it, and the others find it done.
     """
-    with PodLock(engine.config, pod.id):
-        return _start(engine, pod, init=init)
+    with exit_policy.held(engine, pod):
+        return start_held(engine, pod, init=init)
 
 
-def _start(engine: Engine, pod: Pod, *, init: bool) -> Failures:
+def start_held(engine: Engine, pod: Pod, *, init: bool) -> Failures:
+    """Do what `start` does for a caller who holds the pod."""
     members = observe(engine, pod).members
     if not members:
         raise PodError(

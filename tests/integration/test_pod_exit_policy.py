@@ -1,0 +1,110 @@
+"""--exit-policy: what a pod does once the last of its containers has ended."""
+
+from __future__ import annotations
+
+from tests.fixtures.command import Pod
+from tests.fixtures.monitor import eventually
+
+
+def word(box: Pod, name: str) -> str:
+    return box.run("pod", "inspect", "--format", "{{.State}}", name).out
+
+
+def follows(box: Pod, name: str = "one") -> None:
+    """Wait until the pod has ended, too."""
+    eventually(lambda: word(box, name) == "Exited", seconds=60)
+
+
+def infra_state(box: Pod, name: str = "one") -> str:
+    identity = box.run("pod", "inspect", "--format", "{{.InfraContainerID}}", name).out
+    return box.run("inspect", "--format", "{{.State.Status}}", identity).out
+
+
+def test_continue(box: Pod, busybox: str) -> None:
+    box.run("pod", "create", "--name", "one", "--exit-policy", "continue")
+    box.run("run", "--pod", "one", busybox, "true")
+    assert word(box, "one") == "Degraded"
+    box.run("pod", "rm", "-f", "one")
+
+
+def test_the_command_that_is_attached_ends_the_pod(box: Pod, busybox: str) -> None:
+    box.run("pod", "create", "--name", "one", "--exit-policy", "stop")
+    box.run("pod", "start", "one")
+    assert word(box, "one") == "Running"  # nothing has ended yet
+    assert box.run("run", "--pod", "one", "--name", "a", busybox, "sh", "-c", "exit 3", check=False).code == 3
+    assert word(box, "one") == "Exited"
+    box.run("run", "--rm", "--pod", "one", busybox, "true")
+    assert word(box, "one") == "Exited"
+    assert box.run("start", "--attach", "a", check=False).code == 3
+    assert word(box, "one") == "Exited"
+    box.run("pod", "rm", "one")
+
+
+def test_a_monitor_ends_the_pod(box: Pod, busybox: str) -> None:
+    box.run("pod", "create", "--name", "one", "--exit-policy", "stop")
+    box.run("run", "-d", "--pod", "one", "--name", "a", busybox, "sleep", "1000")
+    box.run("run", "-d", "--pod", "one", "--name", "b", busybox, "sleep", "1000")
+    box.run("stop", "-t", "0", "a")
+    box.run("restart", "-t", "0", "b")  # it is not gone in between
+    assert infra_state(box) == "running"
+    box.run("kill", "b")
+    follows(box)
+    box.run("pod", "start", "one")
+    assert word(box, "one") == "Running"
+    box.run("rm", "-f", "-t", "0", "a", "b")
+    eventually(lambda: infra_state(box) == "exited", seconds=60)
+    box.run("run", "-d", "--rm", "--pod", "one", busybox, "true")
+    eventually(lambda: infra_state(box) == "exited" and box.run("ps", "-aq").out.count("\n") == 0, seconds=60)
+    box.run("pod", "rm", "one")
+
+
+def test_who_has_yet_to_run_keeps_the_pod(box: Pod, busybox: str) -> None:
+    box.run("pod", "create", "--name", "one", "--exit-policy", "stop")
+    box.run("create", "--pod", "one", "--name", "later", busybox, "true")
+    box.run("run", "--pod", "one", busybox, "true")
+    assert infra_state(box) == "running"
+    box.run("start", "later")
+    follows(box)
+    box.run("pod", "rm", "one")
+
+
+def test_one_that_is_started_again_keeps_the_pod(box: Pod, busybox: str) -> None:
+    box.run("pod", "create", "--name", "one", "--exit-policy", "stop")
+    script = "[ -e /n2 ] && exit 0; [ -e /n1 ] && touch /n2; touch /n1; exit 1"
+    box.run("run", "-d", "--pod", "one", "--name", "a", "--restart", "on-failure:5", busybox, "sh", "-c", script)
+    follows(box)
+    assert box.run("inspect", "--format", "{{.State.ExitCode}} {{.RestartCount}}", "a").out == "0 2"
+    box.run("pod", "rm", "one")
+
+
+def test_restart_of_a_pod_does_not_end_it(box: Pod, busybox: str) -> None:
+    box.run("pod", "create", "--name", "one", "--exit-policy", "stop")
+    box.run("run", "-d", "--pod", "one", "--name", "a", busybox, "sh", "-c", "trap exit TERM; sleep 1000 & wait")
+    for _ in range(3):
+        box.run("pod", "restart", "one")
+        assert word(box, "one") == "Running"
+    box.run("stop", "-t", "5", "a")
+    follows(box)
+    box.run("start", "a")
+    assert word(box, "one") == "Running"
+    box.run("pod", "rm", "-f", "-t", "0", "one")
+
+
+def test_containers_that_come_while_others_go(box: Pod, busybox: str) -> None:
+    """Each finds the namespaces of its pod: nobody takes them away between its look and its start."""
+    box.run("pod", "create", "--name", "one", "--exit-policy", "stop")
+    for _ in range(4):
+        started = [box.start("run", "-d", "--rm", "--pod", "one", busybox, "true") for _ in range(4)]
+        for process in started:
+            error = process.communicate(timeout=60)[1].decode()
+            assert process.returncode == 0, error
+    eventually(lambda: infra_state(box) == "exited" and len(box.run("ps", "-aq").out.split()) == 1, seconds=60)
+    box.run("pod", "rm", "one")
+
+
+def test_the_hidden_command_of_monitors(box: Pod, busybox: str) -> None:
+    identity = box.run("pod", "create", "--name", "one").out
+    assert "settle" not in box.run("pod", "--help").out
+    box.run("pod", "settle", identity, "0" * 64)
+    box.run("pod", "settle", "0" * 64, "0" * 64)
+    box.run("pod", "rm", "one")
