@@ -1,42 +1,30 @@
 """From the bytes of a blob to a layer: receive, verify, inflate, apply, log.
 
-A thread receives, hashes and inflates, in pieces large enough that the interpreter's lock is free most
-of the time; the calling thread writes the tree.
+What is received and inflated comes from a process of its own, if that is wanted; this one writes the tree.
 """
 
 from __future__ import annotations
 
-import errno
 import os
-import queue
-import threading
-import time
 from dataclasses import dataclass, replace
-from hashlib import sha256, sha512
 
-from storage.compression import inflate, pieces
-from storage.errors import CorruptError, NoSpaceError, StorageError
+from storage.errors import CorruptError
 from storage.layers import displaced, headerlog, landlock
 from storage.layers.apply import Applier
 from storage.layers.complete import complete
+from storage.layers.producing import Ahead, Producer, failure, most_of
 from storage.layers.stream import Stream
 from storage.layers.tar import Reader
 from storage.trees import remove_tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import hashlib
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Iterator
 
     from storage.layers.donors import Donors
     from storage.layers.erofs.keeping import Keeping
 
 _CHUNK = 1 << 20
-_QUEUE = 4
-_NO_SPACE = frozenset((errno.ENOSPC, errno.EDQUOT))
-# No real layer is inflated beyond both.
-_BOMB_SIZE = 16 << 30
-_BOMB_RATIO = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,153 +70,9 @@ class LayerResult:
     notes: tuple[str, ...] = ()
 
 
-class _Producer:
-    """Receives and inflates in a thread of its own, a bounded number of pieces ahead.
-
-    What is not inflated comes from files that are opened one by one: with two threads that do little but small system
-    calls, each waits for the interpreter's lock after every one of them. So it is read as it is taken.
-    """
-
-    def __init__(
-        self,
-        chunks: Iterator[bytes],
-        digest: str | None,
-        size: int | None,
-        progress: Callable[[int], None],
-        options: UnpackOptions,
-    ) -> None:
-        self._chunks = chunks
-        self._expected_digest, self._expected_size = digest, size
-        self._progress = progress
-        self._limit = options.limit
-        self._inflate = pieces if options.inflated else inflate
-        self._queue: queue.Queue[bytes | BaseException | None] = queue.Queue(_QUEUE)
-        self._stopped = self._ended = False
-        self._blob_hash = _hasher(digest)
-        self._diff_hash = sha256()
-        # What is not inflated need not be hashed twice.
-        self._is_blob = options.inflated and self._blob_hash.name == "sha256"
-        self.received = self.inflated = 0
-        self._produced = self._produce()
-        self._thread: threading.Thread | None = None
-        if not options.inflated:
-            self._thread = threading.Thread(target=self._run, name="inflate", daemon=True)
-            self._thread.start()
-
-    @property
-    def blob_digest(self) -> str:
-        return self.diff_id if self._is_blob else f"{self._blob_hash.name}:{self._blob_hash.hexdigest()}"
-
-    @property
-    def diff_id(self) -> str:
-        return f"sha256:{self._diff_hash.hexdigest()}"
-
-    def pieces(self) -> Iterator[bytes]:
-        """Yield the inflated stream, for the other thread."""
-        if self._thread is None:
-            for piece in self._produced:  # noqa: UP028 - who stops here goes on with `verify_rest`
-                yield piece
-            return
-        while not self._ended:
-            item = self._queue.get()
-            if isinstance(item, bytes):
-                yield item
-                continue
-            self._ended = True
-            if item is not None:
-                raise item
-
-    def verify_rest(self) -> None:
-        """Receive the rest, and raise if the blob is not the one that was promised."""
-        for _ in self.pieces():
-            pass
-
-    def stop(self) -> None:
-        """Have the thread end soon; one that waits for the network is left to itself after a second."""
-        self._stopped = True
-        if self._thread is None:
-            self._produced.close()
-            return
-        if self._ended:
-            self._thread.join()
-        deadline = time.monotonic() + 1
-        while self._thread.is_alive() and time.monotonic() < deadline:
-            try:
-                self._queue.get(timeout=0.01)
-            except queue.Empty:
-                pass
-
-    def _run(self) -> None:
-        try:
-            for piece in self._produced:
-                self._queue.put(piece)
-                if self._stopped:
-                    break
-        except BaseException as error:
-            self._queue.put(error)
-        else:
-            self._queue.put(None)
-
-    def _produce(self) -> Generator[bytes]:
-        source = self._received()
-        try:
-            for piece in self._inflate(source):
-                self._diff_hash.update(piece)
-                self.inflated += len(piece)
-                if self.inflated > (
-                    self._limit or max(_BOMB_SIZE, _BOMB_RATIO * (self._expected_size or self.received))
-                ):
-                    raise StorageError(
-                        f"unpack layer: {self.received} bytes inflate to more than {self._limit or self.inflated}",
-                        hint="if it is no attack, set pod_max_layer_size in storage.conf, or --storage-opt, to more",
-                    )
-                yield piece
-            for _ in source:
-                pass
-        except CorruptError:
-            # If the blob is not the one that was promised, that is the cause to tell.
-            for _ in source:
-                pass
-            self._verify()
-            raise
-        self._verify()
-
-    def _received(self) -> Iterator[bytes]:
-        for chunk in self._chunks:
-            if not self._is_blob:
-                self._blob_hash.update(chunk)
-            self.received += len(chunk)
-            if self._expected_size is not None and self.received > self._expected_size:
-                break
-            self._progress(self.received)
-            if self._stopped:
-                return
-            yield chunk
-
-    def _verify(self) -> None:
-        name = f"blob {self._expected_digest}" if self._expected_digest else "blob"
-        if self._stopped:
-            return
-        if self._expected_size is not None and self.received != self._expected_size:
-            more = "more than " if self.received > self._expected_size else ""
-            received = min(self.received, self._expected_size) if more else self.received
-            raise CorruptError(f"{name}: received {more}{received} of {self._expected_size} bytes")
-        if self._expected_digest is not None and self.blob_digest != self._expected_digest:
-            raise CorruptError(f"{name}: received other bytes, of digest {self.blob_digest}")
-
-
 def bounded(options: UnpackOptions, blob_size: int) -> UnpackOptions:
     """Give options for when the tar itself is what is received, with the limit that holds for a blob of this size."""
-    return replace(options, inflated=True, limit=options.limit or max(_BOMB_SIZE, _BOMB_RATIO * blob_size))
-
-
-def _hasher(digest: str | None) -> hashlib._Hash:
-    algorithm = digest.partition(":")[0] if digest else "sha256"
-    if algorithm == "sha256":
-        return sha256()
-    if algorithm == "sha512":
-        return sha512()
-    raise CorruptError(f"blob {digest}: unknown digest algorithm")
+    return replace(options, inflated=True, limit=options.limit or most_of(blob_size))
 
 
 def unpack(
@@ -240,12 +84,15 @@ def unpack(
     expected_size: int | None = None,
     expected_diff_id: str | None = None,
     progress: Callable[[int], None] | None = None,
+    ahead: int = 0,
     confine: bool = False,
 ) -> LayerResult:
     """Unpack a blob into the empty directory `staging`, as `diff/` and `headers.zst`; or `keep` its tar with an index.
 
     Returns only when size, digest and diffID are what was expected. On failure the contents of `staging` are
-    undefined, and the caller's to delete. `progress` gets the number of bytes received so far, in another thread.
+    undefined, and the caller's to delete. `progress` gets the number of bytes received so far. With `ahead`, a
+    process of its own, which has all that this one has, iterates over `chunks` and calls `progress`; it inflates so
+    many MiB ahead.
     `confine` binds the whole process to `staging` for good: only for a process that does nothing else.
     """
     umask = os.umask(0)
@@ -253,20 +100,23 @@ def unpack(
         run = _keep if options.keep else _unpack
         if confine:
             landlock.confine(staging, *options.writable, donors=options.donors.directory if options.donors else "")
-        producer = _Producer(chunks, expected_digest, expected_size, progress or _no_progress, options)
+        producer = Producer(
+            chunks, expected_digest, expected_size, progress, limit=options.limit, inflated=options.inflated
+        )
+        source = Ahead(producer, ahead, staging) if ahead else producer
         try:
-            return run(staging, options, producer, expected_diff_id)
+            return run(staging, options, source, expected_diff_id)
         finally:
-            producer.stop()
+            source.stop()
     except OSError as error:
-        if error.errno in _NO_SPACE:
-            raise NoSpaceError(f"unpack layer in `{staging}`: {os.strerror(error.errno or 0).lower()}") from error
-        raise StorageError(f"unpack layer in `{staging}`: {error.strerror}") from error
+        raise failure(error, staging) from error
     finally:
         os.umask(umask)
 
 
-def _unpack(staging: str, options: UnpackOptions, producer: _Producer, expected_diff_id: str | None) -> LayerResult:
+def _unpack(
+    staging: str, options: UnpackOptions, producer: Producer | Ahead, expected_diff_id: str | None
+) -> LayerResult:
     diff = os.path.join(staging, "diff")
     os.mkdir(diff, 0o755)
     prepare(diff)
@@ -277,7 +127,9 @@ def _unpack(staging: str, options: UnpackOptions, producer: _Producer, expected_
         log.close()
 
 
-def _keep(staging: str, options: UnpackOptions, producer: _Producer, expected_diff_id: str | None) -> LayerResult:
+def _keep(
+    staging: str, options: UnpackOptions, producer: Producer | Ahead, expected_diff_id: str | None
+) -> LayerResult:
     """Keep the tar; unpack it after all if it does not fit into an index."""
     from storage.layers.erofs.format import UnfitError
     from storage.layers.erofs.keeping import Keeping
@@ -303,9 +155,7 @@ def _keep(staging: str, options: UnpackOptions, producer: _Producer, expected_di
         os.unlink(index)
     tar = os.path.join(staging, TAR)
     with open(tar, "rb", buffering=0) as file:
-        again = _Producer(
-            iter(lambda: file.read(_CHUNK), b""), None, None, _no_progress, replace(options, inflated=True)
-        )
+        again = Producer(iter(lambda: file.read(_CHUNK), b""), limit=options.limit, inflated=True)
         try:
             result = _unpack(staging, options, again, expected_diff_id)
         finally:
@@ -314,7 +164,7 @@ def _keep(staging: str, options: UnpackOptions, producer: _Producer, expected_di
     return replace(result, blob_digest=producer.blob_digest, blob_size=producer.received)
 
 
-def _kept(keeping: Keeping, producer: _Producer) -> LayerResult:
+def _kept(keeping: Keeping, producer: Producer | Ahead) -> LayerResult:
     return LayerResult(
         diff_id=producer.diff_id,
         blob_digest=producer.blob_digest,
@@ -325,13 +175,9 @@ def _kept(keeping: Keeping, producer: _Producer) -> LayerResult:
     )
 
 
-def _check_diff_id(producer: _Producer, expected: str | None) -> None:
+def _check_diff_id(producer: Producer | Ahead, expected: str | None) -> None:
     if expected is not None and producer.diff_id != expected:
         raise CorruptError(f"layer {expected}: unpacked other bytes, of diffID {producer.diff_id}")
-
-
-def _no_progress(_received: int) -> None:
-    """Show nothing."""
 
 
 def prepare(diff: str) -> None:
@@ -354,7 +200,7 @@ class _Unpacking:
         self._displaced = os.path.join(staging, "displaced")
         self._diff = diff
 
-    def run(self, producer: _Producer, expected_diff_id: str | None) -> LayerResult:
+    def run(self, producer: Producer | Ahead, expected_diff_id: str | None) -> LayerResult:
         applier = Applier(
             self._diff,
             self._displaced,
@@ -378,7 +224,7 @@ class _Unpacking:
             applier.close()
         return self._result(applier, reader, producer)
 
-    def _finish_log(self, applier: Applier, producer: _Producer) -> None:
+    def _finish_log(self, applier: Applier, producer: Producer | Ahead) -> None:
         size = self._log.end_headers()
         places: dict[int, tuple[int, int]] = {}
         if applier.displaced:
@@ -402,7 +248,7 @@ class _Unpacking:
             }
         )
 
-    def _result(self, applier: Applier, reader: Reader, producer: _Producer) -> LayerResult:
+    def _result(self, applier: Applier, reader: Reader, producer: Producer | Ahead) -> LayerResult:
         pending = tuple((os.fsdecode(path), os.fsdecode(to)) for path, (_, to) in applier.pending_links.items())
         result = LayerResult(
             diff_id=producer.diff_id,

@@ -19,7 +19,7 @@ from storage.chunked import known, partial, placement, tarsplit, toc
 from storage.chunked.writer import Chunked
 from storage.documents import Descriptor
 from storage.errors import CorruptError, StorageError
-from storage.layers import landlock, unpacking
+from storage.layers import landlock, producing
 from storage.layers.erofs import mounting
 from storage.reference import normalize
 from storage.registry.options import RegistryOptions
@@ -200,8 +200,8 @@ def test_little_gain_is_not_worth_it(tmp_path: Path) -> None:
 def test_little_in_the_table_makes_no_large_layer(
     store: Store, registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(unpacking, "_BOMB_SIZE", 8 << 20)
-    monkeypatch.setattr(unpacking, "_BOMB_RATIO", 10)
+    monkeypatch.setattr(producing, "_BOMB_SIZE", 8 << 20)
+    monkeypatch.setattr(producing, "_BOMB_RATIO", 10)
     zeros = bytes(3 << 20)
     serve(registry, "1", tar(entry("usr"), entry("usr/0", zeros)))
     pull(store, registry, "1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import os
@@ -9,7 +10,7 @@ import select
 import signal
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import pytest
 import zstandard
 
 from storage.errors import CorruptError, NoSpaceError, StorageError
-from storage.layers import directories, unpacking
+from storage.layers import directories, producing
 from storage.layers.complete import complete
 from storage.layers.rebuild import rebuild_tar
 from storage.layers.unpacking import LayerResult, UnpackOptions, unpack
@@ -101,8 +102,8 @@ def test_a_correct_blob_with_a_bad_tar_tells_of_the_tar(staging: str) -> None:
 
 
 def test_decompression_bomb(staging: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unpacking, "_BOMB_SIZE", 1 << 20)
-    monkeypatch.setattr(unpacking, "_BOMB_RATIO", 100)
+    monkeypatch.setattr(producing, "_BOMB_SIZE", 1 << 20)
+    monkeypatch.setattr(producing, "_BOMB_RATIO", 100)
     bomb = gzip.compress(header(size=1 << 30) + bytes(64 << 20))
     with pytest.raises(StorageError, match="inflate to more than"):
         unpack(pieces(bomb), staging, options=OPTIONS)
@@ -273,6 +274,109 @@ def test_the_worker_can_write_only_in_its_directory(staging: str, tmp_path: Path
     options = UnpackOptions(rootless=not IS_ROOT, writable=(str(extra),))
     assert fork_unpack(escaping, staging, options=options).result().diff_id == digest(TAR)
     assert sorted(os.listdir(tmp_path)) == ["extra", "staging", "victim"]
+
+
+# -- the process that inflates for it ------------------------------------------------------------------------
+
+
+def children(pid: int) -> list[int]:
+    with open(f"/proc/{pid}/task/{pid}/children") as listed:
+        return [int(one) for one in listed.read().split()]
+
+
+def wait_for(condition: Callable[[], Any]) -> Any:
+    deadline = time.monotonic() + 60
+    while not (found := condition()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return found
+
+
+def test_ahead_gives_the_same(staging: str) -> None:
+    # More than there is room for at once, in pieces of many lengths.
+    large = archive(*(file(b"%d" % size, os.urandom(size)) for size in (0, 1, 511, 3 << 20, 700_000, 1 << 20)))
+    blob = gzip.compress(large, 1)
+    before = os.listdir("/proc/self/fd")
+    result = unpack(pieces(blob, 1 << 18), staging, options=OPTIONS, expected_digest=digest(blob), ahead=2)
+    assert (result.diff_id, result.blob_digest) == (digest(large), digest(blob))
+    assert (result.blob_size, result.size) == (len(blob), len(large))
+    assert b"".join(rebuild_tar(staging)) == large
+    assert len(os.listdir("/proc/self/fd")) == len(before)
+
+
+@pytest.mark.parametrize(
+    ("blob", "expected", "message"),
+    [
+        (BLOB, {"expected_digest": digest(b"")}, "received other bytes"),
+        (BLOB, {"expected_diff_id": digest(b"")}, "unpacked other bytes"),
+        (BLOB[:-20], {}, "received "),
+        (BLOB + b"x", {}, "received more than"),
+        (b"x" * 2000, {"expected_size": 2000}, "received other bytes"),
+    ],
+)
+def test_ahead_refuses_the_same(staging: str, blob: bytes, expected: dict[str, Any], message: str) -> None:
+    with pytest.raises(CorruptError, match=message):
+        unpack(pieces(blob), staging, options=OPTIONS, ahead=1, **{**EXPECTED, **expected})
+    assert children(os.getpid()) == []
+
+
+def test_ahead_ends_with_a_bad_tar(staging: str) -> None:
+    def endless() -> Iterator[bytes]:
+        yield archive(file(b"x"), file(b"x/../../y"))
+        while True:
+            yield bytes(1 << 16)
+
+    with pytest.raises(StorageError):
+        unpack(endless(), staging, options=replace(OPTIONS, limit=64 << 20), ahead=1)
+    assert children(os.getpid()) == []
+
+
+def test_a_full_disk_is_told_from_ahead(staging: str) -> None:
+    def full() -> Iterator[bytes]:
+        yield BLOB[:100]
+        raise OSError(errno.ENOSPC, "no space")
+
+    with pytest.raises(NoSpaceError, match="no space left"):
+        unpack(full(), staging, options=OPTIONS, ahead=1)
+
+
+def waiting() -> Iterator[bytes]:
+    yield BLOB[:100]
+    time.sleep(600)
+
+
+def test_the_other_process_killed_is_told(staging: str) -> None:
+    worker = fork_unpack(waiting, staging, options=OPTIONS)
+    other = wait_for(lambda: children(worker.pid))[0]
+    os.kill(other, signal.SIGKILL)
+    with pytest.raises(StorageError, match="ended early"):
+        worker.result()
+
+
+def test_the_other_process_ends_with_the_worker(staging: str) -> None:
+    worker = fork_unpack(waiting, staging, options=OPTIONS)
+    other = wait_for(lambda: children(worker.pid))[0]
+    worker.kill()
+    # It has closed its files: at most it is still to be waited for, by whoever is its parent now.
+    wait_for(lambda: has_ended(other))
+
+
+def has_ended(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat") as status:
+            return status.read().rpartition(")")[2].split()[0] in {"Z", "X"}
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+def test_little_is_inflated_by_the_worker_itself(staging: str) -> None:
+    def counted() -> Iterator[bytes]:
+        yield BLOB
+        assert children(os.getpid()) == []
+        assert os.getppid() == caller
+
+    caller = os.getpid()
+    assert fork_unpack(counted, staging, options=OPTIONS, **EXPECTED).result().diff_id == digest(TAR)
 
 
 # -- the header log ------------------------------------------------------------------------------------------
