@@ -128,6 +128,8 @@ def launch_exec(
     )
 
     def make(stdio: spawn.Stdio) -> spawn.Container:
+        if container.config["cgroups"] == "split":
+            _join_manager(engine)
         made = runtime.exec_process(container.id, process, stdio, options.preserve)
         for descriptor in options.preserve:
             posix.close(descriptor)  # the monitor's copies: whoever reads at the other end waits for all to be closed
@@ -139,6 +141,17 @@ def launch_exec(
     except BaseException:
         gc.remove_tree(directory)
         raise
+
+
+def _join_manager(engine: Engine) -> None:
+    """Go where the kernel lets an ordinary user's process move into the cgroup of a service of his."""
+    from pod import systemd
+
+    bus = systemd.bus(engine.config) if engine.config.rootless else ""
+    if bus:
+        from runtime.cgroups.systemd import leave_session
+
+        leave_session(bus)
 
 
 def _events(engine: Engine, container: Container, session_id: str) -> EventLog:
