@@ -113,6 +113,10 @@ def _sweep_pods(engine: Engine) -> None:
         from pod.pods import exit_policy
 
         exit_policy.settle_all(engine)
+    if paths.is_directory(f"{engine.config.runroot}/pods"):
+        from pod.pods import cgroup, rows
+
+        cgroup.sweep(engine, rows.names(engine.connection))
 
 
 def _sweep_builds(engine: Engine) -> None:

@@ -239,6 +239,10 @@ def _create(
         from pod.networks import port_check
 
         port_check.check(engine, container)
+    if container.config["pod"]["cgroup"]:
+        from pod.pods import cgroup, rows
+
+        cgroup.make(engine, rows.find(engine.connection, container.config["pod"]["id"]))
     plan = make_plan(engine, container, preserve)
     if prepare is not None:
         prepare(plan)

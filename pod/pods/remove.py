@@ -7,7 +7,8 @@ from pod.containers import dependencies, status, stop
 from pod.containers import remove as containers
 from pod.errors import ContainerNotFoundError, NoSuchPodError, PodError
 from pod.lock import ContainerLock
-from pod.pods import rows
+from pod.pods import cgroup, rows
+from runtime.cgroups.errors import CgroupError
 from storage import database, reserve
 
 TYPE_CHECKING = False
@@ -44,6 +45,10 @@ def remove(
                 raise
         else:
             events.of_pod(engine.config, pod, "remove")
+            try:
+                cgroup.remove(engine.config, pod.id)
+            except (CgroupError, OSError):
+                pass  # something is still ending in there: the next command that writes sweeps it
             return
 
 

@@ -33,18 +33,8 @@ def cgroups_path(engine: Engine, container_id: str, config: ContainerConfig) -> 
             )
         return f"{own.rstrip('/')}/{_PAYLOAD}{container_id}" if own else f"{_PAYLOAD}{container_id}"
     parent, pod = config["cgroup_parent"], config["pod"]["cgroup"]
-    is_slice = parent.endswith(".slice")
-    if systemd.bus(engine.config):
-        if parent and not (is_slice and len(parent) > len(".slice")):
-            raise PodError(
-                "did not receive systemd slice as cgroup parent when using systemd to manage cgroups: invalid argument",
-                hint="name a slice: --cgroup-parent my.slice",
-            )
+    if _is_slice(engine.config, parent):
         return systemd.cgroups_path(engine.config, container_id, parent.rpartition("/")[2], pod)
-    if is_slice:
-        raise PodError("systemd slice received as cgroup parent when using cgroupfs: invalid argument")
-    if ".." in parent.split("/"):
-        raise PodError(f'invalid cgroup parent "{parent}": it leads out of the cgroups')
     if not engine.config.rootless:
         return f"{_absolute(parent)}{_absolute(pod)}/pod-{container_id}"
     from pod.delegation import rootless_cgroup
@@ -54,6 +44,40 @@ def cgroups_path(engine: Engine, container_id: str, config: ContainerConfig) -> 
         return f"{_absolute(parent) or delegated}{_absolute(pod)}/pod-{container_id}"
     _refuse(engine.config, config)
     return ""
+
+
+def pod_place(config: Config, pod: str, parent: str) -> str:
+    """Return where the control group of this name is, a pod's: a path, or with systemd the name of a slice.
+
+    Empty for none. Raises PodError for a parent that makes no sense.
+    """
+    if _is_slice(config, parent):
+        return systemd.pod_slice(config, pod, parent.rpartition("/")[2])
+    above = _absolute(parent)
+    if config.rootless and not above:
+        from pod.delegation import rootless_cgroup
+
+        above = rootless_cgroup()
+        if not above:
+            return ""
+    return f"{above}/{pod}"
+
+
+def _is_slice(config: Config, parent: str) -> bool:
+    """Tell whether systemd makes control groups, of which the parent is then a slice; PodError if it is not."""
+    is_slice = parent.endswith(".slice")
+    if systemd.bus(config):
+        if parent and not (is_slice and len(parent) > len(".slice")):
+            raise PodError(
+                "did not receive systemd slice as cgroup parent when using systemd to manage cgroups: invalid argument",
+                hint="name a slice: --cgroup-parent my.slice",
+            )
+        return True
+    if is_slice:
+        raise PodError("systemd slice received as cgroup parent when using cgroupfs: invalid argument")
+    if ".." in parent.split("/"):
+        raise PodError(f'invalid cgroup parent "{parent}": it leads out of the cgroups')
+    return False
 
 
 def _absolute(parent: str) -> str:

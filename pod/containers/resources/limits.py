@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from pod.config import Config
     from pod.containers.create import CreateOptions
+    from pod.pods.create import PodOptions
 
     Resources = dict[str, Any]
 
@@ -248,7 +249,7 @@ def discard_unsupported(resources: Resources, *, unified: bool) -> list[str]:
     return warnings
 
 
-def drop_on_v1(options: CreateOptions) -> None:
+def drop_on_v1(options: CreateOptions | PodOptions) -> None:
     """Drop an ordinary user's limits on cgroup v1, where nothing is ever delegated; the warning is podman's."""
     if not is_unified():
         options.resources = {}
