@@ -301,7 +301,15 @@ def monitor_config(engine: Engine, container: Container) -> spawn.MonitorConfig:
         relaunch=[*engine_command(engine), "container", "relaunch", container.id],
         settings=monitor_settings.at_start(container),
         health=monitor_settings.health(engine, container),
+        sleeper=_sleeper() if document["pod"]["infra"] else b"",
     )
+
+
+def _sleeper() -> bytes:
+    """Return what the monitor of an infra container is while nothing happens: a pod is to cost next to nothing."""
+    from runtime.monitor import sleeping_program
+
+    return sleeping_program.image()
 
 
 def keep_id_user(engine: Engine, config: ContainerConfig) -> users.User:

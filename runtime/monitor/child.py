@@ -112,6 +112,7 @@ def new_loop(config: MonitorConfig) -> Loop:
     loop.on_exit = [_bytes(argument) for argument in config.on_exit]
     loop.relaunch = [_bytes(argument) for argument in config.relaunch]
     loop.settings = config.settings
+    loop.sleeper = config.sleeper
     loop.events = config.events
     loop.log = Log(b"")
     return loop

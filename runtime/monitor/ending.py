@@ -235,6 +235,10 @@ def main(state: dict[str, Any]) -> NoReturn:
     for fd in loop.fds():
         posix.set_inheritable(fd, False)
     loop.catch_signals()
+    if loop.sleeper:
+        from runtime.monitor import dormant
+
+        loop.poller = dormant.Poller(loop)
     loop.serve(None)
     finish(loop)
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from runtime.monitor.connection import Connection
+    from runtime.monitor.dormant import Poller
     from runtime.monitor.health import Health
     from runtime.monitor.journald import JournalLog
     from runtime.monitor.resolver import Resolver
@@ -44,7 +45,7 @@ _IGNORED = (_signal.SIGHUP, _signal.SIGINT, _signal.SIGQUIT, _signal.SIGPIPE, _s
 _FDS = tuple("pidfd console peer stdin stdout stderr listener ctl lock sync memory notifications".split())
 _VALUES = (
     "id directory pid cgroups oom slice_kills state_dir deletion exit_path on_exit unsent stdin_ends line status "
-    "size settings spare relaunch restarts delay began resume_at kill_at times_out terminated"
+    "size settings spare relaunch restarts delay began resume_at kill_at times_out terminated sleeper"
 ).split()
 
 
@@ -84,12 +85,13 @@ class Loop:
         self.health: Health | None = None
         self.network: Connection | None = None  # What connects the container.
         self.resolver: Resolver | None = None  # Answers the container's questions for names.
+        self.sleeper = b""  # The program that this process is while nothing happens; see dormant.py.
         self.spare = b""  # The code of modules that are needed once a container without names gets some.
         self.poked = False  # Somebody wants us to look what is wanted of us.
         self.terminated = False  # We were told to end.
         self.full = False  # No fd was left for one more client.
         self.wake = -1
-        self.poller = select.poll()
+        self.poller: select.poll | Poller = select.poll()
         self.masks: dict[int, int] = {}
 
     def freeze(self) -> dict[str, Any]:
@@ -210,8 +212,7 @@ class Loop:
     def drain(self) -> None:
         """Take what the container's pipes still hold.
 
-        A process that survived the container may write for ever: a pipe's capacity is all that can be left by the
-        container itself.
+        What survived it may write for ever: a pipe's capacity is all that can be left by the container itself.
         """
         for fd, stream in self._outputs():
             left = 2 << 20
@@ -444,8 +445,7 @@ class Loop:
                 self.signal(_signal.SIGKILL)
 
     def _accept(self) -> None:
-        # Imported at the first client: most monitors never have one.
-        import _socket
+        import _socket  # at the first client: most monitors never have one
 
         listener = _socket.socket(fileno=self.listener)
         try:
@@ -490,7 +490,7 @@ def _nothing(number: int, frame: FrameType | None) -> None:
 
 
 def _read(fd: int, size: int = _CHUNK) -> bytes | None:
-    """Read what there is: empty at the end (EIO of a terminal included), None when there is nothing now."""
+    """Read what there is: empty at the end (EIO of a terminal included), None for nothing now."""
     try:
         return posix.read(fd, size)
     except BlockingIOError:

@@ -40,6 +40,7 @@ _MODULES = (
     "runtime.monitor.ending",
     "runtime.monitor.loop",
 )
+_DORMANT = ("runtime.monitor.dormant",)
 _JOURNALD = ("runtime.monitor.journald",)
 _RESOLVER = (
     "runtime.process",
@@ -63,7 +64,7 @@ def reexec(loop: Loop) -> None:
 
     One that has ended, but is to be started again later, is waited for in the bare interpreter, too.
     """
-    modules = _MODULES + (_JOURNALD if loop.needs_journald() else ())
+    modules = _MODULES + (_DORMANT if loop.sleeper else ()) + (_JOURNALD if loop.needs_journald() else ())
     modules += (connection.modules(loop.network) if loop.network else ()) + (_RESOLVER if loop.resolver else ())
     if loop.network and loop.network.KIND == "network" and not loop.resolver:
         # Few need it, and all keep it: as small as can be.

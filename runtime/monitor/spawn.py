@@ -51,6 +51,7 @@ class MonitorConfig:
         "on_exit",
         "relaunch",
         "settings",
+        "sleeper",
         "stdin",
         "terminal",
     )
@@ -76,6 +77,7 @@ class MonitorConfig:
         health: Callable[[int], dict[str, Any] | None] | None = None,
         connect: Callable[[int, int, str], tuple[Connection, Settings | None]] | None = None,
         keep_fds: tuple[int, ...] = (),
+        sleeper: bytes = b"",
     ) -> None:
         self.id = id
         self.directory = directory
@@ -96,6 +98,7 @@ class MonitorConfig:
         # Connects the network namespace (its path) of a process, given its pid and start time as well; returns what is
         # to be given up at its end, and what its resolver is to know, if it has one.
         self.connect = connect
+        self.sleeper = sleeper  # The program that the monitor becomes while nothing happens; none keeps it as it is.
         self.keep_fds = keep_fds  # Fds of the caller that `create` needs; all others are closed in the monitor.
 
 

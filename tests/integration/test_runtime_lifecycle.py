@@ -18,6 +18,7 @@ import pytest
 
 from pod.pods import infra_program
 from runtime import process, trampoline
+from runtime.monitor import sleeping_program
 from tests.fixtures import all_ids
 from tests.fixtures.bundle import COMMAND, Runtime, configuration
 from tests.fixtures.user import current_user
@@ -428,7 +429,7 @@ def test_version_and_help(runtime: Runtime) -> None:
 # The trampoline is data: it must be what its source says; and so is the program of infra containers.
 
 
-@pytest.mark.parametrize("program", [trampoline, infra_program])
+@pytest.mark.parametrize("program", [trampoline, infra_program, sleeping_program])
 @pytest.mark.parametrize(("machine", "source"), [("x86_64", "X86_64_ASSEMBLY"), ("aarch64", "AARCH64_ASSEMBLY")])
 def test_the_trampolines_code_is_its_assembly(workplace: str, machine: str, source: str, program: Any) -> None:
     prefix = f"{machine}-linux-gnu-"

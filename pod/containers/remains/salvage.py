@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 
 from pod.containers import pause, status
 from pod.containers.remains import lost, strays
@@ -47,10 +48,17 @@ def _processes(config: Config, container_id: str, *, monitor: bool) -> Iterator[
 
 
 def _cgroups(container_id: str) -> list[str]:
-    """Return the container's cgroups, one of each hierarchy."""
-    found = []
+    """Return the container's cgroups, one of each hierarchy, and those above that go with the last who is in there."""
+    found: list[str] = []
     for directory, names, _ in os.walk(_CGROUPS):
         own = [name for name in names if container_id in name]
         found += [f"{directory}/{name}" for name in own]
         names[:] = [name for name in names if name not in own]
-    return found
+    return [*found, *dict.fromkeys(path for one in found for path in _shared(os.path.dirname(one)))]
+
+
+def _shared(directory: str) -> Iterator[str]:
+    """Give a cgroup and those above it as far as they were made for containers (see runtime.cgroups.files.make)."""
+    while directory.startswith(f"{_CGROUPS}/") and os.stat(directory).st_mode & stat.S_ISVTX:
+        yield directory
+        directory = os.path.dirname(directory)
