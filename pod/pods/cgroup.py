@@ -95,8 +95,17 @@ def _note(config: Config, pod_id: str, text: str) -> None:
     posix.rename(temporary, path)
 
 
-def remove(config: Config, pod_id: str) -> None:
-    """Remove the control group of a pod without a row, if it was made; what is left of it the next command removes."""
+def remove(config: Config, pod: Pod) -> None:
+    """Remove the control group of a pod whose row is gone, as far as the last container in it has not done so."""
+    place = of(config, pod)
+    if paths.exists(f"{config.runroot}/pods/{pod.id}"):
+        _remove_noted(config, pod.id)
+    elif place and not systemd.bus(config):
+        cgroups.plan(place).remove()  # a monitor may have been killed before it made one below this
+
+
+def _remove_noted(config: Config, pod_id: str) -> None:
+    """Remove a control group of which there is a note; what is left of it the next command removes."""
     path = f"{config.runroot}/pods/{pod_id}"
     try:
         with open(path, encoding="utf-8", errors="surrogateescape") as file:
@@ -122,7 +131,7 @@ def sweep(engine: Engine, known: Iterable[str]) -> None:
         if pod_id in known:
             continue
         if not kind:
-            remove(engine.config, pod_id)
+            _remove_noted(engine.config, pod_id)
         elif kind == "lock":
             try:
                 with PodLock(engine.config, pod_id, wait=False):

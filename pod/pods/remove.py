@@ -8,7 +8,7 @@ from pod.containers import remove as containers
 from pod.errors import ContainerNotFoundError, NoSuchPodError, PodError
 from pod.lock import ContainerLock
 from pod.pods import cgroup, rows
-from runtime.cgroups.errors import CgroupError
+from runtime.errors import OCIRuntimeError
 from storage import database, reserve
 
 TYPE_CHECKING = False
@@ -46,8 +46,8 @@ def remove(
         else:
             events.of_pod(engine.config, pod, "remove")
             try:
-                cgroup.remove(engine.config, pod.id)
-            except (CgroupError, OSError):
+                cgroup.remove(engine.config, pod)
+            except (OCIRuntimeError, OSError):
                 pass  # something is still ending in there: the next command that writes sweeps it
             return
 
