@@ -114,9 +114,9 @@ def _sweep_pods(engine: Engine) -> None:
 
         exit_policy.settle_all(engine)
     if paths.is_directory(f"{engine.config.runroot}/pods"):
-        from pod.pods import cgroup, rows
+        from pod.pods import cgroup
 
-        cgroup.sweep(engine, rows.names(engine.connection))
+        cgroup.sweep(engine)
 
 
 def _sweep_builds(engine: Engine) -> None:

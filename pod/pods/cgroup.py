@@ -12,13 +12,12 @@ from pod import systemd
 from pod.containers.resources import cgroup_place
 from pod.errors import PodError
 from pod.lock import PodLock
+from pod.pods import rows
 from runtime import cgroups, paths
 from runtime.cgroups.errors import CgroupError, CgroupUnavailableError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from pod.config import Config
     from pod.engine import Engine
     from pod.pods.create import PodOptions
@@ -123,10 +122,12 @@ def _remove_noted(config: Config, pod_id: str) -> None:
     posix.unlink(path)
 
 
-def sweep(engine: Engine, known: Iterable[str]) -> None:
-    """Remove what a killed command left of pods that are not known any more: their control groups, and locks."""
+def sweep(engine: Engine) -> None:
+    """Remove what a killed command left of pods of which there is no row any more: their control groups, and locks."""
     directory = f"{engine.config.runroot}/pods"
-    for entry in posix.listdir(directory):
+    found = posix.listdir(directory)  # before the rows: a row is always there before its files
+    known = rows.names(engine.connection) if found else {}
+    for entry in found:
         pod_id, _, kind = entry.partition(".")
         if pod_id in known:
             continue
