@@ -13,7 +13,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from storage import documents, platform
 from storage.documents import Descriptor, ImageConfig, Manifest
@@ -54,6 +54,12 @@ class StepImage:
     made: float
     origin: RegistryOrigin
 
+    def document(self) -> dict[str, Any]:
+        """Return what another process needs to know of it, for `Repository.step`."""
+        blob = {"media_type": self.blob.media_type, "digest": self.blob.digest, "size": self.blob.size}
+        described = {**blob, "annotations": self.blob.annotations, "urls": self.blob.urls}
+        return {"diff_id": self.diff_id, "blob": described, "made": self.made}
+
 
 class Repository:
     """A repository of steps."""
@@ -75,6 +81,11 @@ class Repository:
             raise CorruptError(f"{self.reference.with_tag(key)}: it is not what this step came to")
         diff_id, blob = source.layers[0]
         return StepImage(key, diff_id, blob, made, origin)
+
+    def step(self, key: str, document: Mapping[str, Any]) -> StepImage:
+        """Return the step that another process has found here."""
+        origin = RegistryOrigin(self._clients, self.reference.with_tag(key))
+        return StepImage(key, document["diff_id"], Descriptor(**document["blob"]), document["made"], origin)
 
     def push(self, store: Store, steps: Sequence[Step], replaced: Container[str]) -> Iterator[str]:
         """Write steps that are not there, or are to be `replaced`; yield the key of each that is written.

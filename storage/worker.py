@@ -16,7 +16,7 @@ from storage import errors, syscalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Any, TypeVar
 
     SomeWorker = TypeVar("SomeWorker", bound="Worker")
@@ -86,9 +86,7 @@ class Worker:
         values: dict[str, Any] = json.loads(body)
         if kind == b"R":
             return values
-        error_class = getattr(errors, values["class"], errors.StorageError)
-        error: errors.StorageError = error_class(values["message"], hint=values["hint"])
-        raise error
+        raise error_of(values)
 
     def kill(self) -> None:
         """End the worker at once; what it was writing is left as it is."""
@@ -211,10 +209,20 @@ class Report:
 
     def error(self, error: BaseException) -> None:
         """Tell what went wrong."""
-        if isinstance(error, errors.StorageError):
-            # Of a class that only another module knows, the nearest one that every caller does.
-            name = next(kind.__name__ for kind in type(error).__mro__ if kind.__module__ == errors.__name__)
-            message, hint = str(error), error.hint
-        else:
-            name, message, hint = "StorageError", f"{self._attempt}: {type(error).__name__}: {error}", ""
-        self.send(b"E", json.dumps({"class": name, "message": message, "hint": hint}).encode())
+        self.send(b"E", json.dumps(told(error, self._attempt)).encode())
+
+
+def told(error: BaseException, attempt: str) -> dict[str, str]:
+    """Return what tells another process of an error."""
+    if not isinstance(error, errors.StorageError):
+        return {"class": "StorageError", "message": f"{attempt}: {type(error).__name__}: {error}", "hint": ""}
+    # Of a class that only another module knows, the nearest one that every caller does.
+    name = next(kind.__name__ for kind in type(error).__mro__ if kind.__module__ == errors.__name__)
+    return {"class": name, "message": str(error), "hint": error.hint}
+
+
+def error_of(document: Mapping[str, Any]) -> errors.StorageError:
+    """Return the error that another process has told of."""
+    error_class = getattr(errors, document["class"], errors.StorageError)
+    error: errors.StorageError = error_class(document["message"], hint=document["hint"])
+    return error

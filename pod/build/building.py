@@ -251,12 +251,12 @@ class Build(Written):
             self.registries.note(step)
         return step
 
-    def known_result(self, key: str) -> Step | None:
+    def known_result(self, key: str) -> Generator[int, None, Step | None]:
         """Return what a step that changes files came to before, here or elsewhere: then without a layer."""
         step = self.known_step(key)
         if step is not None or not self.options.cache or self.in_one_layer:
             return step
-        found = self.registries.find(key, self.options.cache_since)
+        found = yield from self.registries.find(key, self.options.cache_since)
         return Step(key, "", found.diff_id, 0, found.made, 0.0) if found is not None else None
 
     def keep(self, step: Step) -> None:

@@ -97,6 +97,28 @@ def test_images_are_pulled_side_by_side_and_hold_no_other_stage_up(box: Pod, bus
     assert run(box, *mounted, "cat", "/i/a", "/i/b", "/i/one") == "said\nsaid\none"
 
 
+def test_who_looks_into_a_cache_holds_no_other_stage_up(box: Pod, busybox: str) -> None:
+    held = threading.Event()
+
+    def wait(exchange: Exchange) -> None:
+        held.wait(60)
+        exchange.send(exchange.answer)
+
+    with FakeRegistry() as registry:
+        registry.script("/manifests/", wait)  # whichever stage comes first
+        text = "".join(f"FROM {busybox} AS {name}\nRUN echo done; echo {name} > /{name}\n" for name in "ab")
+        directory = context(box, f"{text}FROM scratch\nCOPY --from=a /a /\nCOPY --from=b /b /\n")
+        flags = ("--network", "none", "--cache-from", f"{registry.domain}/cache", "-t", "looked")
+        with box.start("build", *flags, directory) as process:
+            assert process.stdout is not None
+            lines = iter(process.stdout.readline, b"")
+            next(line for line in lines if line.endswith(b"] done\n"))
+            held.set()
+            assert b"".join(lines).count(b"] done\n") == 1
+            assert process.wait() == 0
+        assert len(registry.seen("/manifests/")) == 2 + 4  # of COPY by its stage and by its files
+
+
 def test_one_stage_at_a_time_pulls_when_its_turn_comes(box: Pod) -> None:
     with FakeRegistry() as registry:
         for name in ("one", "two"):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pod.build.stages.evaluation import StepLayer
@@ -16,12 +17,13 @@ from storage.build_cache import Step
 from storage.errors import CorruptError, ImageNotFoundError, NoSpaceError, StorageError
 from storage.interrupts import InterruptedByError, Interrupts
 from storage.publish import find_layer
-from storage.step_images import Repository, StepImage, fetch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
+    from pod.build.cache.looking_up import LookUps
     from pod.engine import Engine
+    from storage.step_images import Repository, StepImage
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,8 @@ class RegistryCache:
         self, engine: Engine, repositories: Repositories, interrupts: Interrupts, warn: Callable[[str], None]
     ) -> None:
         self._engine = engine
-        self._sources = list(repositories.sources)
+        self._repositories = repositories
+        self._sources = dict(enumerate(repositories.sources))
         self._targets = repositories.targets
         self._interrupts = interrupts
         self._warn = warn
@@ -54,28 +57,31 @@ class RegistryCache:
         self._bad: set[str] = set()  # keys of steps whose layers cannot be had
         self._here: dict[str, Step] = {}  # by key: whose layers are in the store
 
-    def find(self, key: str, since: float) -> StepImage | None:
-        """Return what a step came to elsewhere, after a moment."""
-        for source in tuple(self._sources) if key not in self._bad else ():
+    def find(self, key: str, since: float) -> Generator[int, None, StepImage | None]:
+        """Return what a step came to elsewhere, after a moment; waits for the processes that look."""
+        for number, source in tuple(self._sources.items()) if key not in self._bad else ():
             try:
-                with self._interrupts.waiting():
-                    step = source.find(key)
+                step = yield from self._looking_up.find(number, key)
             except ImageNotFoundError:
                 continue
-            except InterruptedByError:
-                raise
             except CorruptError as error:
                 self._bad.add(key)
                 self._warn(f"a step of the cache is not used: {error}")
                 continue
             except StorageError as error:
-                self._warn(f"cache {source.reference} is not used: {error}")
-                self._sources.remove(source)
+                if self._sources.pop(number, None) is not None:  # else another stage was told
+                    self._warn(f"cache {source.reference} is not used: {error}")
                 continue
             if step.made >= since:
                 self._found[key] = step
                 return step
         return None
+
+    @cached_property
+    def _looking_up(self) -> LookUps:
+        from pod.build.cache.looking_up import LookUps
+
+        return LookUps(self._repositories.sources)
 
     def note(self, step: Step) -> None:
         """Take what a step came to for something to write."""
@@ -87,6 +93,8 @@ class RegistryCache:
         wanted = {layer.diff_id: self._found[layer.step] for layer in layers if not layer.key}
         if not wanted:
             return layers
+        from storage.step_images import fetch
+
         store, engine = self._engine.store, self._engine
         diff_ids = [layer.diff_id for layer in layers]
         try:
@@ -142,6 +150,8 @@ class RegistryCache:
         self._warn(f"a layer of the cache cannot be had, the build begins again without it: {error}")
 
     def close(self) -> None:
-        """Close idle connections."""
-        for repository in (*self._sources, *self._targets):
+        """End what looks for steps, and close idle connections."""
+        if self._repositories.sources:
+            self._looking_up.close()
+        for repository in (*self._repositories.sources, *self._targets):
             repository.close()

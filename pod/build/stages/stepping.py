@@ -347,10 +347,10 @@ class StageBuild:
         if build.in_one_layer:
             return (yield from self._into_open(state, asked))
         key = asked.key
-        step = build.known_result(key)
+        step = yield from build.known_result(key)
         if step is None and asked.other_key is not None:
             key = yield from asked.other_key()
-            step = build.known_result(key)
+            step = yield from build.known_result(key)
         if step is None:
             step = yield from self._done(state, key, asked.make)
         else:
