@@ -120,3 +120,39 @@ def test_what_is_taken_of_an_image(box: Pod, busybox: str) -> None:
         assert out.count("Using cache") == number
     failed = build(box, f"FROM {busybox}\nCOPY --from=localhost/from /missing /a\n", check=False)
     assert '"/missing": no such file or directory' in failed.stderr
+
+
+MOUNTED = "mkdir -p /made/d && echo x > /made/d/f && ln -s made /link"
+
+
+@pytest.mark.parametrize("source", ["/made", "/link", "/made/d/f", "link/d/../d"])
+@pytest.mark.parametrize(
+    ("script", "known"),
+    [
+        ("echo other > /elsewhere && {0}", True),
+        ("echo other > /made.d && {0} && touch -d @5 /made/d/f /made", True),
+        ("{0} && echo y > /made/d/f", False),
+        ("{0} && chown -R 5 /made", False),
+    ],
+)
+def test_only_what_a_mount_shows_of_a_stage(box: Pod, busybox: str, source: str, script: str, *, known: bool) -> None:
+    text = f"FROM {busybox} AS src\nRUN %s\nFROM {busybox}\nRUN --mount=from=src,source={source},target=/m true\n"
+    last = "[2/2] STEP 2/2"
+    for one, expected in ((MOUNTED, False), (script.format(MOUNTED), known), (script.format(MOUNTED), True)):
+        lines = build(box, text % one).stdout.splitlines()
+        at = next(number for number, line in enumerate(lines) if line.startswith(last))
+        assert ("--> Using cache" in "\n".join(lines[at:])) is expected, lines
+
+
+def test_all_that_a_mount_of_a_whole_stage_shows(box: Pod, busybox: str) -> None:
+    text = f"FROM {busybox} AS src\nRUN %s\nFROM {busybox}\nRUN --mount=from=src,target=/m true\n"
+    build(box, text % MOUNTED)
+    assert "Using cache" not in build(box, text % f"echo other > /elsewhere && {MOUNTED}").stdout
+
+
+def test_a_part_that_a_stage_does_not_have(box: Pod, busybox: str) -> None:
+    text = f"FROM {busybox} AS src\nFROM {busybox}\nRUN --mount=from=src,source=/missing,target=/m true\n"
+    failed = build(box, text, check=False)
+    assert failed.code
+    assert "/missing" in failed.stderr
+    assert "Traceback" not in failed.stderr

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from pod.build.asked.options import Place
 from pod.build.cache import keys
 from pod.build.context import digests, resolution, selection
+from pod.build.context.known import KnownDigests
 from pod.build.language.instructions import Mount
 from pod.build.mounts.caches import Caches
 from pod.build.mounts.trees import Layers, attach, clone, entry, open_context, part
@@ -24,7 +25,7 @@ from pod.build.stages import graph
 from pod.build.stages.scheduling import Needs
 from pod.build.steps import own_users
 from pod.build.steps.own_users import HOST, Ids
-from pod.build.steps.reading import read_ahead
+from pod.build.steps.reading import read_ahead, read_layers
 from pod.errors import PodError
 from runtime import inroot, kernel, syscalls
 from storage.errors import StorageError
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from pod.build.stages.graph import Node
 
     Gathering = Generator[int | Needs, None, "Mounts"]
+    Reading = Callable[[], Generator[int | Needs, None, str]]
 
 SCRIPT = "/dev/pipes/script"
 _SECRETS = "/run/secrets"
@@ -67,6 +69,7 @@ class Mounts:
 
     attached: list[Attached] = field(default_factory=list)
     digests: list[str] = field(default_factory=list)
+    contents: dict[int, Reading] = field(default_factory=dict)  # give other ones for digests: by what is shown alone
     env: dict[str, str] = field(default_factory=dict)
     stdin: int = -1  # what the process reads from; by itself nothing
     keep_fds: list[int] = field(default_factory=list)
@@ -84,6 +87,17 @@ class Mounts:
         for layers in self.layers if ids else ():
             layers.show_to(ids)
         self.caches.show_to(ids)
+
+    def other_digests(self) -> Generator[int | Needs, None, list[str]]:
+        """Return digests that tell only of what is shown, where that is a part of a stage; it is read for it.
+
+        Raises LostError.
+        """
+        found = list(self.digests)
+        for number, read in self.contents.items():
+            with suppress(StorageError):  # what cannot be read, the step itself tells of
+                found[number] = yield from read()
+        return found
 
     @property
     def mapped_fds(self) -> list[int]:
@@ -187,7 +201,21 @@ def _tree(build: Build, node: Node, mounts: Mounts, mount: Mount) -> Generator[i
         image = yield from build.image(node, mount.from_)
         layers, identity = build.layers(image), image.id
     mounts.digests.append(identity)
+    if selection.normalized(mount.source):
+        mounts.contents[len(mounts.digests) - 1] = _reading(build, layers, mount.source)
     return _layers(build, mounts, layers)
+
+
+def _reading(build: Build, layers: tuple[StepLayer, ...], source: str) -> Reading:
+    """Return what reads the part of layers that a mount shows, and tells it from others."""
+
+    def content(root: int) -> str:
+        return _digest(_selected(root, source, ""), source, KnownDigests())
+
+    def read() -> Generator[int | Needs, None, str]:
+        return (yield from read_layers(build.engine, build.layer_keys(layers), content))
+
+    return read
 
 
 def _layers(build: Build, mounts: Mounts, layers: tuple[StepLayer, ...]) -> Opener:
@@ -224,12 +252,20 @@ def _or_memory(shown: Maker) -> Maker:
 
 def _shown(build: Build, place: Place, source: str) -> Generator[int | Needs, None, str]:
     """Return what tells all that a mount of a context shows from other things: files that COPY ignores, owners too."""
-    wanted = selection.Wanted(from_image=True, shown=place.shown)
-    chosen = selection.select(place.root, [_MAGIC.sub(r"\\\g<0>", source) or "."], wanted)
+    chosen = _selected(place.root, source, place.shown)
     with suppress(StorageError):  # which the digest tells, too
         yield from read_ahead([chosen], build.known_digests)
-    root = resolution.find(place.root, selection.normalized(source)).status
-    return f"{digests.digest(chosen, build.known_digests)} {root.st_mode:o} {root.st_uid} {root.st_gid}"
+    return _digest(chosen, source, build.known_digests)
+
+
+def _selected(root: int, source: str, shown: str) -> selection.Selection:
+    wanted = selection.Wanted(from_image=True, shown=shown)
+    return selection.select(root, [_MAGIC.sub(r"\\\g<0>", source) or "."], wanted)
+
+
+def _digest(chosen: selection.Selection, source: str, known: KnownDigests) -> str:
+    top = resolution.find(chosen.root, selection.normalized(source)).status
+    return f"{digests.digest(chosen, known)} {top.st_mode:o} {top.st_uid} {top.st_gid}"
 
 
 def _cache(build: Build, mounts: Mounts, mount: Mount, target: str, content: Opener | None) -> None:

@@ -241,21 +241,29 @@ class StageBuild:
     def _run(self, state: State, instruction: language.Run) -> Generator[int | Needs, None, State]:
         build = self.build
         entitlements.check(instruction, build.options.allowed)
+        cdi = build.engine.config.cdi_spec_dirs
         gathered = yield from gathering.gather(build, self.node, state, instruction)
         try:
             words = self._words(state, instruction, gathered)
-            key = keys.of_run(
-                state,
-                words,
-                text=instruction.shell_text,
-                network=build.network(instruction),
-                mounts=[repr(mount) for mount in (*build.options.mounts, *instruction.mounts)],
-                digests=gathered.digests,
-                beyond=[instruction.security, *entitlements.devices(instruction, build.engine.config.cdi_spec_dirs)],
-                **dict(build.options.surroundings),
-            )
+
+            def key(digests: list[str]) -> str:
+                return keys.of_run(
+                    state,
+                    words,
+                    text=instruction.shell_text,
+                    network=build.network(instruction),
+                    mounts=[repr(mount) for mount in (*build.options.mounts, *instruction.mounts)],
+                    digests=digests,
+                    beyond=[instruction.security, *entitlements.devices(instruction, cdi)],
+                    **dict(build.options.surroundings),
+                )
+
+            def other_key() -> Generator[int | Needs, None, str]:
+                return key((yield from gathered.other_digests()))
+
             told, make = self._told(state, instruction), self._runner(state, instruction, words, gathered)
-            return (yield from self._file_step(state, _FileStep(key, lambda _: told, make)))
+            step = _FileStep(key(gathered.digests), lambda _: told, make, other_key if gathered.contents else None)
+            return (yield from self._file_step(state, step))
         finally:
             gathered.close()
 

@@ -18,9 +18,8 @@ from pod.build.context.known import KnownDigests
 from pod.build.language.instructions import Add, Copy
 from pod.build.stages import graph
 from pod.build.stages.apart import apart
-from pod.build.stages.scheduling import Needs, settled
-from pod.build.steps.reading import read_ahead
-from pod.build.steps.snapshots import seen
+from pod.build.stages.scheduling import Needs
+from pod.build.steps.reading import mounted, read_ahead, read_layers
 from pod.containers.rootfs.overlay import enter_mount_namespace, mount_overlay
 from pod.errors import PodError
 from storage import worker
@@ -175,20 +174,12 @@ class LayersOrigin:
 
         Raises StorageError for what cannot be copied, LostError.
         """
-        engine, layers = self._build.engine, self._build.layer_keys(self._layers)
-        with engine.store.staging() as staging:
 
-            def run(_report: Callable[[int], None]) -> dict[str, Any]:
-                enter_mount_namespace()
-                try:
-                    found = self._selections(layers, f"{staging.path}/from")
-                    return {"digest": ",".join(digests.digest(one, KnownDigests()) for one in found)}
-                except PodError as error:
-                    raise StorageError(str(error), hint=error.hint) from error
+        def read(root: int) -> str:
+            return ",".join(digests.digest(one, KnownDigests()) for one in self._selections(root))
 
-            reader = worker.fork(worker.Worker, run, "read files of a stage")
-            yield from settled(reader)
-            return f"files:{reader.values()['digest']}"
+        layers = self._build.layer_keys(self._layers)
+        return f"files:{(yield from read_layers(self._build.engine, layers, read))}"
 
     def told(self, digest: str) -> str:
         """Return what the image's history calls the files, which it has as a layer of this digest."""
@@ -200,16 +191,17 @@ class LayersOrigin:
         engine, layers = self._build.engine, self._build.layer_keys(self._layers)
         target = f"{snapshot.staging.path}/from"
         into = bool(self._instruction.sources and self._instruction.heredocs)
-        return _fork(engine, snapshot, self._instruction, state, lambda: self._selections(layers, target), into=into)
 
-    def _selections(self, layers: list[str], target: str) -> list[Selection]:
-        """Mount the layers at a new directory, in the mount namespace of the process; return what is to be copied."""
+        def selections() -> list[Selection]:
+            return self._selections(mounted(engine, layers, target))
+
+        return _fork(engine, snapshot, self._instruction, state, selections, into=into)
+
+    def _selections(self, root: int) -> list[Selection]:
+        """Return what is to be copied from below the root of the layers."""
         sources, documents = self._instruction.sources, _documents(self._instruction)
         if not sources:
             return documents
-        os.makedirs(target, 0o700, exist_ok=True)
-        mount_overlay(seen(self._build.engine, layers, target))
-        root = os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         return [selection.select(root, sources, _wanted(self._instruction, None)), *documents]
 
 
