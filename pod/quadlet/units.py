@@ -105,7 +105,7 @@ class Unit:
         return self.string(key).lower() in _TRUE if self.has(key) else None
 
     def error(self, message: str, key: str = "", *, hint: str = "", entry: Entry | None = None) -> None:
-        """Tell what keeps the service from being made; `key` or `entry` says where it is written."""
+        """Tell what keeps the service from being made; `key` or `entry` says where it is written, or is not."""
         self._tell(message, key, entry, hint=hint, fatal=True)
 
     def warn(self, message: str, key: str = "", *, hint: str = "", entry: Entry | None = None) -> None:
@@ -114,7 +114,8 @@ class Unit:
 
     def _tell(self, message: str, key: str, entry: Entry | None, *, hint: str, fatal: bool) -> None:
         entry = entry or (self.source.last(self.kind.section, key) if key else None)
-        path, line = (entry.path, entry.line) if entry else (self.path, 0)
+        section = self.source.sections.get(self.kind.section)
+        path, line = (entry.path, entry.line) if entry else (section.path, section.line) if section else (self.path, 0)
         problem = Problem(path, line, message, hint=hint, fatal=fatal)
         if all(str(problem) != str(other) for other in self.problems):
             self.problems.append(problem)

@@ -211,7 +211,7 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
         f"{PLACE}/x.container:2: unsupported key 'Imge' in group 'Container'; did you mean 'Image'?",
         f"{PLACE}/x.container:3: unsupported key 'whatever' in group 'Container';"
         " flags without a key of their own go into PodmanArgs=",
-        f"{PLACE}/x.container: no Image or Rootfs key specified; write Image=registry/name:tag",
+        f"{PLACE}/x.container:1: no Image or Rootfs key specified; write Image=registry/name:tag",
         f"{PLACE}/x.container:4: invalid Group set without User; write User= too",
     ]
 

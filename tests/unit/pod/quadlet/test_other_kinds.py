@@ -342,4 +342,4 @@ def test_what_no_service_can_be_made_of(kind: str, lines: str, message: str, at_
     (problem,) = unit.problems
     assert problem.message == message
     last = unit.source.keys(unit.kind.section)[-1]
-    assert (problem.path, problem.line) == (unit.path, last.line if at_line else 0)
+    assert (problem.path, problem.line) == (unit.path, last.line if at_line else 1)
