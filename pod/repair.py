@@ -157,7 +157,7 @@ def _remove(engine: Engine, damage: Sequence[Damage], keep: set[str], *, force: 
         removed_images.append(image_id)
         removed_containers += owners
     for container_id in sorted({one.subject for one in damage if one.kind == CONTAINER} if force else ()):
-        from pod.containers.remove import remove_container
+        from pod.pods.remove import remove_container
 
         try:
             remove_container(engine, state.find_container(engine.connection, container_id), force=True)

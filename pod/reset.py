@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from pod import state
 from pod.containers import runtimes
 from pod.containers.remains.salvage import salvage
-from pod.containers.remove import remove_container, remove_tree
+from pod.containers.remove import remove_tree
 from pod.images import mounts
 from pod.networks import firewall
+from pod.pods.remove import remove_container
 from runtime.errors import OCIRuntimeError
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ def reset(engine: Engine) -> None:
     left = state.containers(engine.connection, builds=True)
     while left:
         # Those that others need can go only after them; the newest needs older ones only.
+        # An infra container goes with its pod, the others in that before it.
         remove_container(engine, left.pop(), force=True, volumes=True, timeout=0)
     engine.store.close()
     _delete_all(engine.config)

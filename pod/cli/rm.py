@@ -8,7 +8,6 @@ if TYPE_CHECKING:
 
     from typer import Argument, Option
 
-    from pod.engine import Engine
     from pod.state import Container
 
 SHARED = ("pod.cli.flags.choice",)
@@ -65,23 +64,11 @@ def main(
 
     def delete(container: Container) -> None:
         if (all or depend) and container.config["pod"]["infra"]:
-            _remove_pod(engine, container, force=force, timeout=time)
-            return
-        remove.remove_container(engine, container, force=force, volumes=volumes, timeout=time, warn=each.warn)
+            from pod.pods.remove import remove_container  # with its pod
+        else:
+            from pod.containers.remove import remove_container
+        remove_container(engine, container, force=force, volumes=volumes, timeout=time, warn=each.warn)
 
     if force and len(found) > 1:
         remove.stop_together(engine, [one.container for one in found], timeout=time, warn=each.warn)
     return each.act(found, delete)
-
-
-def _remove_pod(engine: Engine, infra: Container, *, force: bool, timeout: int | None) -> None:
-    """Remove the pod of an infra container, with which it goes."""
-    from pod.cli import each
-    from pod.errors import NoSuchPodError
-    from pod.pods import remove, rows
-
-    try:
-        pod = rows.find(engine.connection, infra.config["pod"]["id"])
-        remove.remove(engine, pod, force=force, timeout=timeout, warn=each.warn)
-    except NoSuchPodError:
-        return  # somebody was faster

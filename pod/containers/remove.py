@@ -246,8 +246,12 @@ def remove_volume(engine: Engine, name: str, *, force: bool, timeout: int | None
     """
     volume = state.find_volume(engine.connection, name)
     if force:
+        from pod.pods import remove as pods
+
         for user in state.volume_users(engine.connection, volume.name):
-            remove_container(engine, state.find_container(engine.connection, user), force=True, timeout=timeout)
+            container = state.container(engine.connection, user)
+            if container is not None:  # it may have gone with its pod
+                pods.remove_container(engine, container, force=True, timeout=timeout)
     reserve.removing(engine.store, lambda: _forget_volume(engine, volume.name))
     discard(engine, [volume.name])
     events.record(engine.config, "volume", "remove", name=volume.name)

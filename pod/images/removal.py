@@ -82,7 +82,7 @@ def _remove(engine: Engine, image_id: str, name: str | None, *, force: bool, all
             raise PodError(str(error), hint=error.hint) from error
         if not force:
             raise
-    from pod.containers.remove import remove_container
+    from pod.pods.remove import remove_container
     from pod.state import find_container
 
     for owner in owners:

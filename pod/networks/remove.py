@@ -35,14 +35,14 @@ def remove(engine: Engine, name: str, *, force: bool = False, timeout: int | Non
     if network.name == leases.default_name(engine):
         raise PodError(f"default network {network.name} cannot be removed")
     if force:
-        from pod.containers import remove as containers
+        from pod.pods.remove import remove_container
 
         for identity in users(engine, network):
             try:
                 one = state.find_container(engine.connection, identity)
             except ContainerNotFoundError:
                 continue
-            containers.remove_container(engine, one, force=True, volumes=False, timeout=timeout)
+            remove_container(engine, one, force=True, volumes=False, timeout=timeout)
     with database.transaction(engine.connection):
         if users(engine, network):
             raise NetworkInUseError(network.name)

@@ -106,3 +106,23 @@ def _forget(engine: Engine, pod: Pod, infra: Container | None) -> list[str]:
         if not rows.delete(engine.connection, pod.id):
             raise NoSuchPodError(pod.id)
     return doomed or []
+
+
+def remove_container(
+    engine: Engine,
+    container: Container,
+    *,
+    force: bool = False,
+    volumes: bool = False,
+    timeout: int | None = None,
+    warn: Warn | None = None,
+) -> None:
+    """Remove a container as pod.containers.remove does; with an infra container goes its pod."""
+    membership = container.config["pod"]
+    if not membership["infra"]:
+        containers.remove_container(engine, container, force=force, volumes=volumes, timeout=timeout, warn=warn)
+        return
+    try:
+        remove(engine, rows.find(engine.connection, membership["id"]), force=force, timeout=timeout, warn=warn)
+    except NoSuchPodError:
+        return  # somebody was faster

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 
 import pytest
@@ -262,3 +263,40 @@ def test_what_runs_before_the_others(box: Pod, busybox: str) -> None:
     assert word(box, "one") == "Degraded"  # the namespaces are there, the rest is not
     box.run("pod", "rm", "-f", "-t", "0", "one")
     box.run("volume", "rm", "data")
+
+
+def test_what_goes_with_an_infra_container(box: Pod, busybox: str) -> None:
+    """Where containers are removed because something else goes, their pods go, too."""
+    box.run("pod", "create", "--name", "one", "--volume", "data:/data")
+    box.run("run", "-d", "--pod", "one", "--name", "a", busybox, "sleep", "1000")
+    box.run("volume", "rm", "--force", "-t", "0", "data")
+    assert box.run("pod", "ps", "-q").out + box.run("ps", "-aq").out == ""
+    box.run("pod", "create", "--name", "two", "--infra-image", busybox, "--infra-command", "sleep 1000")
+    box.run("pod", "start", "two")
+    identity = inspected(box, "two")["InfraContainerID"]
+    assert refused(box, "container", "clone", identity).startswith(
+        f"Error: container {identity} is the infra container"
+    )
+    box.run("container", "prune", "--force")
+    assert box.run("pod", "ps", "-q").out
+    box.run("rmi", "--force", busybox)
+    assert box.run("pod", "ps", "-q").out == ""
+    box.run("pod", "create", "--name", "three")
+    box.run("pod", "start", "three")
+    box.run("system", "reset", "--force")
+    assert box.run("pod", "ps", "-q").out == ""
+    assert not os.path.exists(f"{box.runroot}/pods")
+
+
+def test_events_tell_of_pods(box: Pod, busybox: str) -> None:
+    identity = box.run("pod", "create", "--name", "one", "--label", "a=b").out
+    box.run("run", "-d", "--pod", "one", "--name", "c", busybox, "sleep", "1000")
+    box.run("pod", "stop", "-t", "0", "one")
+    box.run("pod", "start", "one")
+    box.run("pod", "rm", "-f", "-t", "0", "one")
+    show = ("events", "--stream=false", "--since", "10m")
+    found = box.run(*show, "--filter", "type=pod", "--format", "{{.Status}} {{.Name}} {{.ID}}").out.splitlines()
+    assert found == [f"{status} one {identity}" for status in ("create", "stop", "start", "remove")]
+    lines = box.run(*show, "--filter", "container=c", "--format", "json").out.splitlines()
+    assert {json.loads(line)["PodID"] for line in lines} == {identity}
+    assert box.run(*show, "--filter", "pod=one", "--format", "{{.Type}}").out.split()

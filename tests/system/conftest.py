@@ -16,7 +16,7 @@ _LEFT = """
 for directory in /run/pod /run/user/1000/pod /run/pod-runtime /run/user/1000/pod-runtime; do
     for name in containers exec runtime .; do
         [ ! -d $directory/$name ] || find $directory/$name -mindepth 1 -maxdepth 1 \\
-            ! -name .cache ! -name containers ! -name exec ! -name networks ! -name runtime\\* \\
+            ! -name .cache ! -name containers ! -name exec ! -name networks ! -name pods ! -name runtime\\* \\
             ! -name userns\\* ! -name \\*.json
     done
     [ ! -d $directory/networks ] || find $directory/networks -mindepth 2 -type f ! -name lock
