@@ -18,6 +18,7 @@ def main(quadlet: Annotated[str, Argument(metavar="QUADLET", help="The name of i
     from pod.settings import current
 
     known = listing.everything(places.of(configuration.load(current)))
-    for found in [one for one in known if one.name == quadlet] or removing.choose(known, quadlet).quadlets:
-        with open(found.path, "rb") as file:
+    found = [one for one in known if one.name == quadlet] or removing.choose(known, quadlet).quadlets
+    for path in dict.fromkeys(one.path for one in found):
+        with open(path, "rb") as file:
             sys.stdout.buffer.write(file.read())

@@ -43,7 +43,8 @@ def choose(known: list[Quadlet], name: str) -> Removal:
     for quadlet in known:
         owner = quadlet.application
         if quadlet.name == name:
-            return Removal(owner, _of(known, owner) if owner else [quadlet])
+            # Of several in one file none goes alone.
+            return Removal(owner, _of(known, owner) if owner else [one for one in known if one.path == quadlet.path])
         if owner is not None and owner.label == wanted:
             return Removal(owner, _of(known, owner))
     from pod.names import nearest

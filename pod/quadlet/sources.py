@@ -129,7 +129,7 @@ def _open(path: str) -> int:
 
 
 def _fetch(staged: Staged, url: str) -> None:
-    """Download a file, which is called as its server or its address says."""
+    """Download a file, which is called as its address says."""
     from pod.build.context import download
 
     name = download.name_of(url)

@@ -261,6 +261,15 @@ def test_applications_of_podman(shop: Shop) -> None:
     assert shop.tree() == ["other.volume"]
 
 
+def test_several_in_one_file_that_was_put_there(shop: Shop) -> None:
+    shop.units.mkdir()
+    (shop.units / "all.quadlets").write_text(MULTIPLE)
+    (shop.units / "other.volume").write_text("[Volume]\n")
+    assert {one.name for one in listing.everything(shop.places)} == {"web.container", "data.volume", "other.volume"}
+    assert shop.remove("web.container") == ["data.volume", "web.container"]
+    assert shop.tree() == ["other.volume"]
+
+
 def test_filters(shop: Shop) -> None:
     shop.install(shop.write("web.container", CONTAINER + "Pod=p.pod\n"))
     shop.install(shop.write("p.pod", "[Pod]\n"))
