@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pod.quadlet.kinds.table import KINDS, QUADLET_KEYS, QUADLET_SECTION
 from pod.quadlet.quoting import split_items
+from pod.quadlet.references import DEPENDENCIES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,6 +14,16 @@ if TYPE_CHECKING:
     from pod.quadlet.units import Unit
 
 _SYSTEMD = ("Unit", "Service", "Install")
+# What is written into the section of a kind by mistake, or because a line above is continued into the next section.
+_SYSTEMD_KEYS = {
+    "Unit": ("Description", "Documentation", "RequiresMountsFor", "StartLimitIntervalSec", *DEPENDENCIES),
+    "Service": (
+        *("Type", "Restart", "RestartSec", "ExecStart", "ExecStartPre", "ExecStartPost", "ExecStop", "ExecStopPost"),
+        *("ExecReload", "TimeoutStartSec", "TimeoutStopSec", "TimeoutSec", "RemainAfterExit", "WorkingDirectory"),
+        *("KillMode", "MemoryMax", "CPUQuota", "Slice", "SuccessExitStatus", "SyslogIdentifier"),
+    ),
+    "Install": ("Alias", "Also", "DefaultInstance", "RequiredBy", "UpheldBy", "WantedBy"),
+}
 # Source: systemd.unit(5), "String escaping for inclusion in unit names".
 _NAME_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:-_.\\@")
 _NAME_KEYS = {"container": "ContainerName", "pod": "PodName", "volume": "VolumeName", "network": "NetworkName"}
@@ -122,12 +133,16 @@ def _says(unit: Unit, circle: list[Unit]) -> Entry | None:
 def _key_hint(unit: Unit, entry: Entry, keys: Collection[str]) -> str:
     from pod.names import nearest
 
-    alike = [key for key in keys if key.lower() == entry.key.lower()]
-    near = alike[0] if alike else nearest(entry.key, sorted(keys))
+    near = next((key for key in sorted(keys) if key.lower() == entry.key.lower()), "")
+    section = next((name for name, of_systemd in _SYSTEMD_KEYS.items() if entry.key in of_systemd), "")
+    if section and not near:
+        return f"it is a key of [{section}]"
+    others = [f".{kind.module}" for kind in KINDS.values() if entry.key in kind.keys]
+    near = near or ("" if others else nearest(entry.key, sorted(keys)))
     if near:
         return f"did you mean '{near}'?"
-    if entry.key in KINDS["container"].keys:
-        return f"only other files have it: [{unit.kind.section}] does not"
+    if others:
+        return f"only {' and '.join(others)} files have it"
     return "flags without a key of their own go into PodmanArgs="
 
 

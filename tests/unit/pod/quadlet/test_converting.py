@@ -123,6 +123,23 @@ def test_a_circle_is_told_once_with_a_line_of_its() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("Imge=x", "did you mean 'Image'?"),
+        ("publishport=80", "did you mean 'PublishPort'?"),
+        ("Restart=always", "it is a key of [Service]"),
+        ("WantedBy=default.target", "it is a key of [Install]"),
+        ("After=x.service", "it is a key of [Unit]"),
+        ("Subnet=10.0.0.0/24", "only .network files have it"),
+        ("BlkioWeight=3", "flags without a key of their own go into PodmanArgs="),
+    ],
+)
+def test_a_key_that_there_is_not_comes_with_a_hint(line: str, hint: str) -> None:
+    problem = converted({"x.container": f"{IMAGE}{line}\n"})["x.container"].problems[0]
+    assert (problem.line, problem.hint) == (3, hint)
+
+
 def test_what_is_left_out_is_in_nobodys_way() -> None:
     units = converted({"bad.container": "[Container]\n", "worse.pod": "what\n", "good.container": IMAGE})
     assert [name for name, unit in units.items() if unit.failed] == ["bad.container", "worse.pod"]
