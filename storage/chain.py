@@ -17,8 +17,6 @@ from typing import TYPE_CHECKING
 from storage.copies import link_tree
 from storage.layers import ids
 from storage.layers.complete import complete
-from storage.layers.erofs.mounting import Opened
-from storage.layers.rebuild import rebuild_tar
 from storage.layers.unpacking import LayerResult, UnpackOptions
 from storage.layers.worker import fork_unpack
 from storage.publish import Layer, LayerGoneError, find_layer, publish_layer
@@ -85,6 +83,8 @@ def _key(store: Store, diff_id: str, chain_id: str, lowers: list[str]) -> str:
     layer = find_layer(store, _hex(diff_id))
     if layer is None or not (layer.pending_links or layer.implied):
         return _hex(diff_id)
+    from storage.layers.erofs.mounting import Opened
+
     with Opened(lowers) as directories:
         if not _depends(layer, directories):
             return _hex(diff_id)
@@ -152,6 +152,8 @@ def _make_anew(source: str, target: str, lowers: Sequence[str], *, keep: bool) -
 
     One that has hard links into lower layers is unpacked, for no index can say those.
     """
+    from storage.layers.rebuild import rebuild_tar
+
     options = UnpackOptions(rootless=ids.is_limited(), lowers=tuple(lowers), keep=keep, inflated=True)
     worker = fork_unpack(lambda: rebuild_tar(source), target, options=options)
     try:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from storage import chain
-from storage.chunked import placement
 from storage.errors import CorruptError, NoSpaceError, StorageError
 from storage.ingest import Ingest, claim
 from storage.keeping import options_for
@@ -176,6 +175,10 @@ class Fetcher:
         def whole() -> Iterator[bytes]:
             fresh = origin.fresh()
             return ingest.chunks(lambda offset: fresh.open_blob(blob, offset=offset), blob.size)
+
+        if not blob.annotations:
+            return whole
+        from storage.chunked import placement
 
         tables = placement.read(blob)
         if tables is None:

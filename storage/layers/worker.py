@@ -61,9 +61,6 @@ def fork_unpack(
 
     The worker dies with the thread that calls this. It keeps the caller's fds open (and so its locks), and uses none.
     """
-    # Once here, rather than in each worker: it costs more than a fork.
-    import zstandard  # noqa: F401
-
     if options.inflated or (expected_size is not None and expected_size < _SMALL):
         ahead = 0
 
@@ -81,4 +78,8 @@ def fork_unpack(
         )
         return asdict(result)
 
-    return worker.fork(Worker, run, "unpack layer", progress)
+    made = worker.fork(Worker, run, "unpack layer", progress)
+    # What each of them needs, for those to come: it costs more than a fork. The first one does it while this one does.
+    import zstandard  # noqa: F401
+
+    return made
