@@ -321,6 +321,9 @@ def test_service_manager_is_told(box: Pod, busybox: str, told_by: str) -> None:
         eventually(lambda: "socket" in box.run("logs", "c").out)
         inside = box.run("logs", "c").out.removeprefix("socket").strip()
         assert bool(inside) == (told_by == "container")
+        main = b"MAINPID=" + told(box, "c", "{{.State.ConmonPid}}").encode()
+        if told_by != "ignore":
+            assert manager.recv(1000) == main
         if told_by in ("ignore", "healthy"):
             manager.settimeout(0.5)
             with pytest.raises(TimeoutError):
@@ -333,11 +336,12 @@ def test_service_manager_is_told(box: Pod, busybox: str, told_by: str) -> None:
         if told_by == "container":
             pid = told(box, "c", "{{.State.Pid}}")
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
-                sender.sendto(b"READY=1\nSTATUS=up\nBAD=1", f"/proc/{pid}/root{inside}")
+                sender.sendto(b"READY=1\nSTATUS=up\nWATCHDOG=1\nBAD=1", f"/proc/{pid}/root{inside}")
         lines = manager.recv(1000).split(b"\n")
         assert b"READY=1" in lines
-        assert b"MAINPID=" + told(box, "c", "{{.State.ConmonPid}}").encode() in lines
-        assert (b"STATUS=up" in lines, b"BAD=1" in lines) == (told_by == "container", False)
+        assert main in lines
+        assert (b"STATUS=up" in lines, b"WATCHDOG=1" in lines) == (told_by == "container",) * 2
+        assert b"BAD=1" not in lines
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,24 @@ def test_main_process_is_told_before_the_start(box: Pod, busybox: str) -> None:
             manager.recv(1000)
 
 
+def test_monitor_of_a_service_is_adopted_by_its_manager(box: Pod, busybox: str) -> None:
+    # In the foreground, too: systemd sees only its own children end.
+    path = os.path.join(box.home, "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(path)
+        os.chmod(path, 0o777)
+        words = ["run", "--name", "c", "--rm", busybox, "sleep", "100"]
+        process = box.start(*words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={"NOTIFY_SOCKET": path})
+        manager.settimeout(20)
+        pid = int(manager.recv(1000).removeprefix(b"MAINPID="))
+        with open(f"/proc/{pid}/stat") as file:
+            assert int(file.read().rpartition(")")[2].split()[1]) != process.pid
+        eventually(lambda: told(box, "c", "{{.State.Status}}") == "running")
+        box.run("kill", "c")
+        assert process.wait() == 137
+        assert box.run("ps", "-aq").out == ""
+
+
 def test_terminated_monitor_stops_its_container(box: Pod, busybox: str) -> None:
     script = "trap 'echo usr1; exit 5' USR1; trap 'echo term' TERM; echo up; while :; do sleep 0.05; done"
     words = ["run", "-d", "--restart", "always", "--stop-signal", "USR1", "--name", "c", busybox, "sh", "-c", script]
