@@ -27,6 +27,9 @@ def main(
     **flags: Any,
 ) -> int:
     """Remove one or more pods."""
+    import contextlib
+    import os
+
     from pod.cli import each
     from pod.cli import flags as groups
     from pod.cli.pods import act
@@ -46,4 +49,8 @@ def main(
     except NoSuchPodError as error:
         error.code = 1  # as podman's `pod rm`
         raise
-    return act(found, lambda pod: remove(engine, pod, force=force, timeout=time, warn=each.warn))
+    code = act(found, lambda pod: remove(engine, pod, force=force, timeout=time, warn=each.warn))
+    for path in choice.id_files if not code else ():
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+    return code

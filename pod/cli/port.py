@@ -35,5 +35,5 @@ def main(
     for one in each.chosen(engine, choice):
         if observe(engine.config, one.container.id).is_running:
             prefix = f"{one.container.id[:12]}\t" if all else ""
-            for line in ports.lines(one.container, port):
+            for line in ports.lines(ports.published(engine.connection, one.container), port):
                 print(prefix + line)

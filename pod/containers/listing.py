@@ -35,9 +35,10 @@ _JSON_NAMESPACES = {"IPC": "Ipc", "MNT": "Mnt", "NET": "Net", "PIDNS": "Pidns", 
 class Seen:
     """What is known of all containers of a list, once somebody has asked for it."""
 
-    __slots__ = ("networks", "pods")
+    __slots__ = ("containers", "networks", "pods")
 
-    def __init__(self) -> None:
+    def __init__(self, containers: list[state.Container]) -> None:
+        self.containers = containers
         self.networks: dict[str, list[str]] | None = None
         self.pods: dict[str, str] | None = None
 
@@ -66,8 +67,8 @@ def listed(engine: Engine) -> list[Listed]:
         monitored = set(posix.listdir(f"{engine.config.runroot}/containers"))
     except FileNotFoundError:
         monitored = set()
-    seen = Seen()
     containers = state.containers(engine.connection)
+    seen = Seen(containers)
     known = {one.id: observe(engine.config, one.id, rests=one.id not in monitored) for one in containers}
     if any(one.is_guess for one in known.values()):
         from pod.containers.remains import lost
@@ -148,7 +149,7 @@ def json_object(engine: Engine, item: Listed, *, size: bool, namespace: bool) ->
         "Pid": status.pid,
         "Pod": config["pod"]["id"],
         "PodName": pod_name(engine, item),
-        "Ports": item.container.config["ports"] or None,
+        "Ports": published(item) or None,
         "Restarts": restart.count(engine.config, container.id),
         "Size": sizes(engine, item) if size else None,
         "StartedAt": int(status.started) if status.started else NEVER,
@@ -191,10 +192,19 @@ def exposed_ports(item: Listed) -> dict[str, list[str]]:
     return found
 
 
+def published(item: Listed) -> list[dict[str, Any]]:
+    """Return what the host passes on to a container, or to the pod that it is in (pod.containers.ports.published)."""
+    config = item.container.config
+    found: list[dict[str, Any]] = config["ports"]
+    if found or not config["pod"]["id"]:
+        return found
+    holder = config["namespaces"]["network"].removeprefix("container:")
+    return next((one.config["ports"] for one in item.seen.containers if one.id == holder), [])
+
+
 def ports(item: Listed) -> str:
     """Return "0.0.0.0:8080->80/tcp, 90-91/tcp": what is published, and what is only exposed."""
-    config = item.container.config
-    mappings, expose = config["ports"], config["network"]["expose"]
+    mappings, expose = published(item), item.container.config["network"]["expose"]
     return ", ".join([*map(_port, mappings), *(_only_exposed(mappings, expose) if expose else ())])
 
 

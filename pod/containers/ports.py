@@ -9,6 +9,7 @@ from pod.errors import PodError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import sqlite3
     from typing import Any
 
     from pod.state import Container
@@ -37,9 +38,20 @@ def parse(text: str) -> Asked:
     return Asked(text, int(number), protocol if separator else "tcp")
 
 
-def lines(container: Container, port: Asked | None = None) -> list[str]:
+def published(connection: sqlite3.Connection, container: Container) -> list[dict[str, Any]]:
+    """Return what the host passes on to a container: to one in a pod, with whose network, what it does to the pod."""
+    found: list[dict[str, Any]] = container.config["ports"]
+    word, _, other = container.config["namespaces"]["network"].partition(":")
+    if found or word != "container" or not container.config["pod"]["id"]:
+        return found
+    from pod import state
+
+    holder = state.container(connection, other)
+    return [] if holder is None else holder.config["ports"]
+
+
+def lines(mappings: list[dict[str, Any]], port: Asked | None = None) -> list[str]:
     """Return what `pod port` prints of a container, or of one of its ports; PodError if that is not published."""
-    mappings: list[dict[str, Any]] = container.config["ports"]
     if port is None:
         return [line for mapping in mappings for line in _all(mapping)]
     for mapping in mappings:

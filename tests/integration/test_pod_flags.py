@@ -228,6 +228,10 @@ def test_networks(net: OnHost, host: TestHost, busybox: str) -> None:
     net.run("run", "-d", "--name", "client", "--network", "front", busybox, "sleep", "1000")
     assert eventually_equal(lambda: net.run("exec", "client", "nslookup", "site", check=False).code, 0) == 0
     assert net.run("exec", "client", "wget", "-q", "-O", "-", "http://site/").out == "one"
+    assert net.run("port", "web").out == "80/tcp -> 0.0.0.0:8080"
+    assert net.run("ps", "--filter", "name=web", "--format", "{{.Ports}}").out == "0.0.0.0:8080->80/tcp"
+    shown = net.run("inspect", "--format", "{{json .NetworkSettings.Ports}}", "web").out
+    assert json.loads(shown) == {"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8080"}]}
     config = inspected(net, "one")["InfraConfig"]
     assert config["Networks"] == ["front"]
     assert config["DNSServer"] == ["192.0.2.53"]

@@ -199,6 +199,7 @@ def test_new_pods_and_id_files(box: Pod, busybox: str) -> None:
     assert word(box, "two") == "Exited"
     box.run("pod", "start", "--pod-id-file", path)
     box.run("pod", "rm", "-f", "-t", "0", "--pod-id-file", path)
+    assert not os.path.exists(path)
     box.run("pod", "stop", "--ignore", "-t", "0", "two", "one")
     box.run("pod", "rm", "--ignore", "two", "one")
     assert refused(box, "pod", "rm", "two", code=1) == "Error: no pod with name or ID two found: no such pod"

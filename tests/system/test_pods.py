@@ -41,7 +41,9 @@ test ! -e /sys/fs/cgroup/pod_$id
 @pytest.mark.slow
 def test_a_pod_is_a_slice(machine: Machine, user: str) -> None:
     slice, manager = ("machine", "systemctl") if user == "root" else ("user", "systemctl --user")
-    lines = machine.shell(user, _MANAGED.format(image=IMAGE, slice=slice, manager=manager)).stdout.split("\n")
+    lines = machine.shell(user, _MANAGED.format(image=IMAGE, slice=slice, manager=manager), timeout=300).stdout.split(
+        "\n"
+    )
     assert lines[0].startswith(f"{slice}-pod_")
     assert lines[1:6] == ["67108864", "50000 100000", "67108864", "67108864", "inactive"]
 
@@ -49,5 +51,5 @@ def test_a_pod_is_a_slice(machine: Machine, user: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("user", ["root"])
 def test_limits_by_files(machine: Machine, user: str) -> None:
-    lines = machine.shell(user, _FILES.format(image=IMAGE)).stdout.split("\n")
+    lines = machine.shell(user, _FILES.format(image=IMAGE), timeout=300).stdout.split("\n")
     assert lines[1] == "67108864"

@@ -46,6 +46,10 @@ def network_settings(engine: Engine, container: Container, *, pid: int) -> dict[
         from pod.networks import inspect
 
         return found | inspect.settings(engine, container, pid=pid)
+    if config["pod"]["id"]:
+        from pod.containers import ports
+
+        found["Ports"] = bindings(ports.published(engine.connection, container))
     return {**found, "Networks": {mode: endpoint(mode)}}
 
 

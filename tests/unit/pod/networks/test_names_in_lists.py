@@ -14,7 +14,7 @@ def test_they_are_asked_for_once() -> None:
     asked: list[str] = []
     connection.set_trace_callback(asked.append)
     engine: Any = SimpleNamespace(connection=connection)
-    seen = listing.Seen()
+    seen = listing.Seen([])
 
     def named(identity: str, mode: str) -> list[str]:
         container: Any = SimpleNamespace(id=identity, config={"namespaces": {"network": mode}})
