@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
 from tests.fixtures.command import Pod
 from tests.fixtures.monitor import eventually
 
@@ -100,6 +103,24 @@ def test_containers_that_come_while_others_go(box: Pod, busybox: str) -> None:
             assert process.returncode == 0, error
     eventually(lambda: infra_state(box) == "exited" and len(box.run("ps", "-aq").out.split()) == 1, seconds=60)
     box.run("pod", "rm", "one")
+
+
+def test_what_nobody_could_do_the_next_command_does(box: Pod, busybox: str) -> None:
+    """The monitor was killed, so nobody saw the last container end."""
+    box.run("pod", "create", "--name", "one", "--exit-policy", "stop")
+    box.run("run", "-d", "--pod", "one", "--name", "a", busybox, "sleep", "1000")
+    with open(
+        os.path.join(box.runroot, "containers", box.run("inspect", "--format", "{{.Id}}", "a").out, "monitor")
+    ) as f:
+        monitor = int(f.read().split()[0])
+    pid = int(box.run("inspect", "--format", "{{.State.Pid}}", "a").out)
+    os.kill(monitor, signal.SIGKILL)
+    os.kill(pid, signal.SIGKILL)
+    eventually(lambda: not os.path.exists(f"/proc/{pid}"))
+    box.run("create", "--name", "other", busybox)
+    assert infra_state(box) == "exited"
+    box.run("rm", "other")
+    box.run("pod", "rm", "-f", "one")
 
 
 def test_the_hidden_command_of_monitors(box: Pod, busybox: str) -> None:

@@ -17,7 +17,6 @@ $ENGINE pod inspect --format '{{.Name}} {{.State}} {{.ExitPolicy}} {{index .Labe
 $ENGINE pod ps --filter label=tier=web --filter status=running --format '{{.Name}}'
 $ENGINE pod logs -n app | sort
 $ENGINE pod logs -c worker app
-$ENGINE pod stats --no-stream --format '{{.Name}}' app | grep -cE '^(web|worker)$'
 $ENGINE pod top app args | grep -c httpd
 $ENGINE stop -t 5 worker
 eventually is Degraded; state

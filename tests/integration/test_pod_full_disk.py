@@ -1,0 +1,89 @@
+"""Pods on a full disk: what cannot be done says so in one line and leaves nothing; what has to be done can be done."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from tests.fixtures.check_store import check
+from tests.fixtures.command import Pod
+
+ROOM = 16  # MiB, of which the image takes two
+SERVE = ("sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.05; done")
+
+
+@pytest.fixture
+def small(box: Pod) -> Iterator[Pod]:
+    """`box` with its store on a small file system, which root mounts for an ordinary user."""
+    if os.getuid():
+        pytest.skip("an ordinary user mounts no file system for a store")
+    kept = os.path.join(box.directory, "kept")
+    os.rename(box.root, kept)
+    os.mkdir(box.root)
+    owner = f"uid={box.user.uid},gid={box.user.gid},mode=0711"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={ROOM}m,{owner}", "tmpfs", box.root], check=True)
+    try:
+        subprocess.run(["cp", "-a", f"{kept}/.", box.root], check=True)
+        yield box
+    finally:
+        subprocess.run(["umount", "--lazy", box.root], check=True)
+        shutil.rmtree(kept)
+
+
+def fill(box: Pod) -> str:
+    """Take all the room there is; return the file that has it."""
+    path = os.path.join(box.root, "filler")
+    with open(path, "wb", buffering=0) as file:
+        for size in (1 << 20, 4096, 1):
+            try:
+                while True:
+                    file.write(bytes(size))
+            except OSError:
+                continue
+    return path
+
+
+def refused(box: Pod, *words: str) -> None:
+    """See that a command fails for want of room, in one line and its hint."""
+    done = box.run(*words, check=False)
+    assert done.code, done
+    assert "space" in done.stderr or "full" in done.stderr, done
+    assert "Traceback" not in done.stderr
+
+
+def test_nothing_is_created(small: Pod, busybox: str) -> None:
+    small.run("pod", "create", "--name", "p")
+    small.run("create", "--pod", "p", "--name", "a", busybox, "true")
+    filler = fill(small)
+    refused(small, "pod", "create", "--name", "q")
+    refused(small, "run", "--rm", "--pod", "p", busybox, "true")
+    refused(small, "run", "--rm", "--pod", "new:q", busybox, "true")
+    refused(small, "pod", "clone", "p", "q")
+    assert small.run("pod", "ps", "--format", "{{.Name}} {{.NumberOfContainers}}").out == "p 2"
+    os.unlink(filler)
+    small.run("pod", "clone", "p", "q")
+    small.run("pod", "start", "q")
+    small.run("pod", "rm", "--all", "--force", "-t", "0")
+    assert check(small) == []
+
+
+def test_what_runs_can_be_ended_and_removed(small: Pod, busybox: str) -> None:
+    small.run("pod", "create", "--name", "p", "--exit-policy", "stop")
+    for name in ("a", "b"):
+        small.run("run", "-d", "--pod", "p", "--name", name, busybox, *SERVE)
+    filler = fill(small)
+    small.run("pod", "logs", "p")
+    small.run("pod", "top", "p")
+    small.run("pod", "stop", "p")
+    assert small.run("pod", "ps", "--format", "{{.Status}}").out == "Exited"
+    done = small.run("pod", "start", "p", check=False)
+    assert "Traceback" not in done.stderr
+    small.run("pod", "rm", "--force", "-t", "0", "p")
+    assert small.run("ps", "-aq").out == ""
+    os.unlink(filler)
+    small.run("run", "--rm", busybox, "true")
+    assert check(small) == []
