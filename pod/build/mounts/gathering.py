@@ -18,7 +18,7 @@ from pod.build.asked.options import Place
 from pod.build.cache import keys
 from pod.build.context import digests, resolution, selection
 from pod.build.context.known import KnownDigests
-from pod.build.language.instructions import Mount
+from pod.build.language.instructions import ExecForm, Mount
 from pod.build.mounts.caches import Caches
 from pod.build.mounts.trees import Layers, attach, clone, entry, open_context, part
 from pod.build.stages import graph
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     Gathering = Generator[int | Needs, None, "Mounts"]
     Reading = Callable[[], Generator[int | Needs, None, str]]
 
-SCRIPT = "/dev/pipes/script"
+_SCRIPT = "/dev/pipes/script"
 _SECRETS = "/run/secrets"
 _AGENT = "/run/buildkit/ssh_agent.{}"
 _EVERYBODY = 0o1777
@@ -173,9 +173,15 @@ def gather(build: Build, node: Node, state: State, instruction: Run) -> Gatherin
     return mounts
 
 
-def script(mounts: Mounts, text: str) -> None:
-    """Let a step have a document of the Containerfile as a program."""
-    mounts.attached.append(Attached(SCRIPT, _document(text.encode(), 0o755, 0, 0)))
+def words(mounts: Mounts, state: State, instruction: Run) -> list[str]:
+    """Return the words of a RUN's program, which is mounted if it is a document of the Containerfile."""
+    command, document = instruction.command, instruction.script
+    if isinstance(command, ExecForm):
+        return list(command.words)
+    if document is not None and document.body.startswith("#!"):
+        mounts.attached.append(Attached(_SCRIPT, _document(document.body.encode(), 0o755, 0, 0)))
+        return [_SCRIPT]
+    return [*state.shell, instruction.shell_text]
 
 
 def _tree(build: Build, node: Node, mounts: Mounts, mount: Mount) -> Generator[int | Needs, None, Opener]:

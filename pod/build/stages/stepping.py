@@ -5,23 +5,22 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pod.build.asked import entitlements, outcome
-from pod.build.asked.times import moment
 from pod.build.cache import keys
 from pod.build.language import instructions as language
 from pod.build.language.parser import parse_trigger
 from pod.build.mounts import gathering
 from pod.build.results import committing
-from pod.build.stages import evaluation
+from pod.build.stages import evaluation, telling
 from pod.build.stages.evaluation import State, StepLayer
 from pod.build.stages.scheduling import Needs, settled
 from pod.build.steps import copying, running, workdir
 from pod.build.watching import StepPlace
 from pod.errors import PodError, report
 from runtime.errors import NotExecutableError, OCIRuntimeError
-from storage import adopting, platform
+from storage import adopting
 from storage.build_cache import Step
 from storage.errors import StorageError
 from storage.interrupts import InterruptedByError
@@ -203,7 +202,9 @@ class StageBuild:
         step = self._setting(state, keys.of_setting(state, argument, format=self.build.options.format))
         after = replace(state, arguments={**state.arguments, **values})
         names = " ".join(sorted(after.arguments))  # of all that have a value, as podman tells them
-        return replace(after, history=(*state.history, self._nothing(after, step, f"ARG {names}")))
+        return replace(
+            after, history=(*state.history, telling.without_files(after, self.times.of(step.made), f"ARG {names}"))
+        )
 
     def _set(self, state: State, instruction: Instruction) -> State:
         """Take a step that changes no file."""
@@ -212,7 +213,7 @@ class StageBuild:
         step = self._setting(state, key)
         self._note(instruction, docker=docker)
         after = evaluation.apply(state, instruction, docker=docker)
-        history = (*state.history, self._nothing(after, step, instruction.text))
+        history = (*state.history, telling.without_files(after, self.times.of(step.made), instruction.text))
         return replace(after, key=key, created=self.times.of(step.made), history=history)
 
     def _setting(self, state: State, key: str) -> Step:
@@ -225,10 +226,6 @@ class StageBuild:
             if not self.build.options.repositories:  # else it is not the time at which this was first done
                 self.build.keep(step)
         return step
-
-    def _nothing(self, after: State, step: Step, text: str) -> dict[str, Any]:
-        """Return what the history says of a step that changes no file."""
-        return self._entry(after, step, f"/bin/sh -c #(nop) {text}") | {"empty_layer": True}
 
     def _note(self, instruction: Instruction, *, docker: bool) -> None:
         """Warn of what the format of the image has no place for, in podman's words."""
@@ -244,7 +241,7 @@ class StageBuild:
         cdi = build.engine.config.cdi_spec_dirs
         gathered = yield from gathering.gather(build, self.node, state, instruction)
         try:
-            words = self._words(state, instruction, gathered)
+            words = gathering.words(gathered, state, instruction)
 
             def key(digests: list[str]) -> str:
                 return keys.of_run(
@@ -261,27 +258,11 @@ class StageBuild:
             def other_key() -> Generator[int | Needs, None, str]:
                 return key((yield from gathered.other_digests()))
 
-            told, make = self._told(state, instruction), self._runner(state, instruction, words, gathered)
+            told, make = telling.of_run(state, instruction), self._runner(state, instruction, words, gathered)
             step = _FileStep(key(gathered.digests), lambda _: told, make, other_key if gathered.contents else None)
             return (yield from self._file_step(state, step))
         finally:
             gathered.close()
-
-    def _words(self, state: State, instruction: language.Run, gathered: gathering.Mounts) -> list[str]:
-        """Return the words of a RUN's program."""
-        command, document = instruction.command, instruction.script
-        if isinstance(command, language.ExecForm):
-            return list(command.words)
-        if document is not None and document.body.startswith("#!"):
-            gathering.script(gathered, document.body)
-            return [gathering.SCRIPT]
-        return [*state.shell, instruction.shell_text]
-
-    def _told(self, state: State, instruction: language.Run) -> str:
-        """Return what the image's history says of a RUN."""
-        seen = [f"{name}={value}" for name, value in sorted(state.arguments.items())]
-        told = f"|{len(seen)} {' '.join(seen)} " if seen else ""
-        return f"{told}/bin/sh -c {instruction.shell_text or instruction.text.partition(' ')[2].strip()}"
 
     def _runner(
         self, state: State, instruction: language.Run, words: list[str], gathered: gathering.Mounts
@@ -298,7 +279,7 @@ class StageBuild:
                     build.engine, snapshot, options, gathered, state, output, build.warn, build.left
                 )
             except NotExecutableError as error:
-                raise PodError(str(error), hint=_foreign(state) or error.hint, code=126) from error
+                raise PodError(str(error), hint=running.foreign(state) or error.hint, code=126) from error
             if code:
                 raise PodError(f"while running runtime: exit status {code}", code=code)
 
@@ -366,7 +347,7 @@ class StageBuild:
         if key != asked.key and step.layer:
             build.keep(replace(step, key=asked.key))
         layer = StepLayer(step.diff_id, step.layer, step.size, "" if step.layer else key)
-        history = (*state.history, self._entry(state, step, asked.told(step.diff_id)))
+        history = (*state.history, telling.entry(state, self.times.of(step.made), asked.told(step.diff_id)))
         made = self.times.of(step.made)
         after = keys.after(state, step.diff_id)
         return replace(state, key=after, created=made, layers=(*state.layers, layer), history=history)
@@ -405,7 +386,7 @@ class StageBuild:
             self._open = self.build.snapshot(state)
         yield from asked.make(self._open)
         made, key = self.times.of(time.time()), asked.key
-        entry = self._entry(state, Step(key, "", "", 0, made, made), asked.told(key)) | {"empty_layer": True}
+        entry = telling.entry(state, made, asked.told(key)) | {"empty_layer": True}
         self._last = len(state.history)
         return replace(state, key=key, created=made, history=(*state.history, entry))
 
@@ -422,23 +403,3 @@ class StageBuild:
             layers=(*state.layers, StepLayer(step.diff_id, step.layer, step.size)),
             history=tuple(history),
         )
-
-    def _entry(self, state: State, step: Step, text: str) -> dict[str, Any]:
-        """Return what the history says of a step; the first one over an image tells which that is."""
-        entry = {"created": moment(self.times.of(step.made)), "created_by": text}
-        if state.author:
-            entry["author"] = state.author
-        if state.base and not state.history:
-            entry["comment"] = f"FROM {state.base}"
-        return entry
-
-
-def _foreign(state: State) -> str:
-    """Return what lets this machine run the programs of an image that is for another; empty for one of its own."""
-    found, here = state.platform.get("architecture"), platform.host()
-    if found in (None, here.architecture):
-        return ""
-    return (
-        f"the image is for {state.platform.get('os')}/{found}, this machine is {here}:"
-        " the packages qemu-user-static and binfmt-support let it run such programs"
-    )

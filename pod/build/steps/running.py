@@ -20,7 +20,7 @@ from pod.containers.plan import Plan
 from pod.containers.rootfs import shifted
 from pod.lock import ContainerLock
 from runtime import jsontext, process
-from storage import database, reserve
+from storage import database, platform, reserve
 from storage.errors import NoSpaceError
 from storage.store import boot_id
 
@@ -234,3 +234,14 @@ def settle(
         options.namespaces["network"] = network
     elif network:
         options.network.words = [network]
+
+
+def foreign(state: State) -> str:
+    """Return what lets this machine run the programs of an image that is for another; empty for one of its own."""
+    found, here = state.platform.get("architecture"), platform.host()
+    if found in (None, here.architecture):
+        return ""
+    return (
+        f"the image is for {state.platform.get('os')}/{found}, this machine is {here}:"
+        " the packages qemu-user-static and binfmt-support let it run such programs"
+    )
