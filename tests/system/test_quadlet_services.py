@@ -13,6 +13,7 @@ from tests.system.services import Services, eventually, our_generator
 TRANSCRIPT = os.environ.get("POD_TEST_TRANSCRIPT", "")
 WEB = """[Unit]
 Description=A web service
+StartLimitIntervalSec=0
 
 [Container]
 Image=localhost/web:latest
@@ -34,7 +35,6 @@ LogDriver=journald
 Restart=always
 RestartSec=1
 TimeoutStartSec=180
-StartLimitIntervalSec=0
 
 [Install]
 WantedBy=default.target
