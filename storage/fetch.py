@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import select
 import time
 from dataclasses import dataclass, replace
@@ -159,13 +160,20 @@ class Fetcher:
                 expected_size=None if job.in_parts else blob.size,
                 expected_diff_id=job.diff_id,
                 progress=job.advanced(self._progress),
-                ahead=max(AHEAD, _AHEAD // (len(self._waiting) + len(self._running) + 1)),
+                ahead=self._ahead(job),
             )
         except BaseException:
             self._stop(job)
             raise
         self._running[job.worker.fileno()] = job
         self._progress.state(blob.digest, "downloading")
+
+    def _ahead(self, job: Job) -> int:
+        """Give how many MiB of a layer are inflated ahead; none where other layers keep all processors busy."""
+        others = [one.blob.size for one in (*self._waiting, *self._running.values())]
+        if job.blob.size <= sum(others) and (os.cpu_count() or 1) < 2 * (len(others) + 1):
+            return 0
+        return max(AHEAD, _AHEAD // (len(others) + 1))
 
     def _chunks(self, job: Job, ingest: Ingest, directory: str) -> Callable[[], Iterator[bytes]]:
         """Give what yields the blob in the worker; or the tar that is in it, made of other layers' files and parts."""
