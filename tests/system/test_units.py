@@ -22,14 +22,6 @@ def units(machine: Machine, user: str) -> Iterator[Units]:
     made.clean()
 
 
-@pytest.fixture
-def journal(machine: Machine) -> None:
-    """A journal that users may read, as most machines have it: on disk."""
-    persist = "systemd-tmpfiles --create --prefix /var/log/journal; journalctl --flush"
-    machine.shell("root", f"[ -d /var/log/journal ] || {{ mkdir /var/log/journal; {persist}; }}")
-
-
-@pytest.mark.usefixtures("journal")
 def test_service_below_its_own_cgroup(units: Units) -> None:
     lines = ("Type=notify", "Delegate=yes", "MemoryMax=100M")
     units.service("web", "-d --sdnotify=conmon --cgroups=split --log-driver journald", _SERVE, *lines)
@@ -39,13 +31,12 @@ def test_service_below_its_own_cgroup(units: Units) -> None:
     place = f"{units.cgroup}/web.service"
     seen = units.shell(f"cd {CGROUPS}{place}; cat memory.max /proc/{pid}/cgroup; ls -d */").split()
     assert seen == [str(100 << 20), f"0::{place}/pod-payload-{container}", f"pod-payload-{container}/", "supervisor/"]
-    ask = f"journal -u web -o cat CONTAINER_NAME=web CONTAINER_ID_FULL={container}"
-    eventually(lambda: units.shell(ask, check=False), "serving")
+    eventually(lambda: units.journal("web", container)[:1], ["serving"])
     units.shell("ctl stop web")
     assert units.outcome("web") == "inactive success 0"
     units.await_nothing("web")
     # Twice, perhaps: from systemd, which signals all processes of the unit, and from the monitor.
-    eventually(lambda: units.shell(f"{ask} | grep -m 1 bye", check=False), "bye")
+    eventually(lambda: units.journal("web", container)[1:2], ["bye"])
 
 
 def test_failure_is_told_and_followed_by_a_restart(units: Units) -> None:

@@ -27,8 +27,8 @@ class Units:
         self.shell(f"mkdir -p {self.directory}")
 
     def shell(self, script: str, *, check: bool = True) -> str:
-        """Run a script, in which `ctl` and `journal` are systemctl and journalctl for the user; return its output."""
-        prelude = f'ctl() {{ systemctl {self._manager}"$@"; }}; journal() {{ journalctl {self._manager}-q "$@"; }}\n'
+        """Run a script, in which `ctl` is systemctl for the user; return its output."""
+        prelude = f'ctl() {{ systemctl {self._manager}"$@"; }}\n'
         return self.machine.shell(self.user, prelude + script, check=check, timeout=240).stdout.strip()
 
     def write(self, name: str, section: str, *lines: str) -> None:
@@ -61,6 +61,13 @@ class Units:
     def monitor(self, container: str) -> str:
         """Return the pid of a container's monitor."""
         return self.shell(f"pod inspect --format '{{{{.State.ConmonPid}}}}' {container}")
+
+    def journal(self, name: str, container: str) -> list[str]:
+        """Return the lines of a container's that the journal has of a unit; root reads it, on disk or not."""
+        unit = f"--unit={name}" if self.user == "root" else f"--user-unit={name}"
+        fields = [f"CONTAINER_NAME={name}", f"CONTAINER_ID_FULL={container}"]
+        said = self.machine.run("root", "journalctl", "-q", unit, "-o", "cat", *fields, check=False)
+        return said.stdout.splitlines()
 
     def await_nothing(self, name: str) -> None:
         """Wait until neither a container nor a control group of a service is left."""
