@@ -64,7 +64,7 @@ class Units:
 
     def journal(self, name: str, container: str) -> list[str]:
         """Return the lines of a container's that the journal has of a unit; root reads it, on disk or not."""
-        unit = f"--unit={name}" if self.user == "root" else f"--user-unit={name}"
+        unit = f"_SYSTEMD_{'' if self.user == 'root' else 'USER_'}UNIT={name}.service"
         fields = [f"CONTAINER_NAME={name}", f"CONTAINER_ID_FULL={container}"]
         said = self.machine.run("root", "journalctl", "-q", unit, "-o", "cat", *fields, check=False)
         return said.stdout.splitlines()
