@@ -94,13 +94,24 @@ def start_needed(engine: Engine, container: Container) -> None:
     # Its sockets and the word that it is ready are not what a service of ours is known by.
     of_service = {name: posix.environ.pop(name) for name in _OF_SERVICE if name in posix.environ}
     try:
-        for needed in needs_of(engine.connection, container.id):
-            from pod import state
-            from pod.containers import launch
-            from pod.lock import ContainerLock
+        needs = needs_of(engine.connection, container.id)
+        if not container.config["pod"]["id"]:
+            _start_each(engine, needs)
+        elif needs:
+            from pod.pods import exit_policy
 
-            with ContainerLock(engine.config, needed):
-                pass  # somebody may be about to start it, or to end it with its pod: now it runs, or it does not
-            launch.start_detached(engine, state.find_container(engine.connection, needed))
+            with exit_policy.postponed(container.config["pod"]["id"]):
+                _start_each(engine, needs)
     finally:
         posix.environ.update(of_service)
+
+
+def _start_each(engine: Engine, needs: list[str]) -> None:
+    for needed in needs:
+        from pod import state
+        from pod.containers import launch
+        from pod.lock import ContainerLock
+
+        with ContainerLock(engine.config, needed):
+            pass  # somebody may be about to start it, or to end it with its pod: now it runs, or it does not
+        launch.start_detached(engine, state.find_container(engine.connection, needed))

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 # A container in one of these states has not ended: as podman has it, also one that was never started.
 _ALIVE = ("created", "initialized", "running", "paused", "restarting")
-# The pods that this process holds, and whether one of their containers has ended since.
+# The pods that this process must not end now, and whether one of their containers has ended since.
 _held: dict[str, bool] = {}
 
 
@@ -40,6 +40,22 @@ def held(engine: Engine, pod: Pod) -> Iterator[None]:
             has_ended = _held.pop(pod.id)
     if has_ended:
         settle(engine, pod.id)
+
+
+@contextlib.contextmanager
+def postponed(pod_id: str) -> Iterator[None]:
+    """Let this process not end a pod meanwhile: it has the lock of a container that it is about to start there.
+
+    That one's end asks again.
+    """
+    if pod_id in _held:
+        yield
+        return
+    _held[pod_id] = False
+    try:
+        yield
+    finally:
+        del _held[pod_id]
 
 
 def concerns(engine: Engine, container: Container) -> bool:

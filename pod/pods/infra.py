@@ -9,7 +9,6 @@ from __future__ import annotations
 import posix
 
 from pod.pods import cgroup, infra_program
-from runtime import paths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,20 +36,29 @@ def prepare(engine: Engine, options: CreateOptions, pod: Pod) -> None:
         options.hostname = pod.name[:64]
     if options.image is None:
         options.rootfs = f"{engine.config.container_dir(options.id)}/rootfs"
+        # Nobody in the pod has anything to change there, nor a place for it in memory.
+        options.read_only, options.storage["read_only_tmpfs"] = True, False
         options.entrypoint = options.entrypoint or [f"/{_PROGRAM}", "-P"]
 
 
 def furnish(container: Container, owner: int, group: int) -> None:
-    """Put the program into the root file system of an infra container without an image, which is its users' own."""
-    root = container.config["rootfs"]
-    if not root:
+    """Put the program into the root file system of an infra container without an image, which is its users' own.
+
+    Written beside it and moved there, whatever has its name: what is in there is not trusted, and no link is followed.
+    """
+    directory, _, name = container.config["rootfs"].rpartition("/")
+    if not name:
         return
-    posix.chown(root, owner, group)
-    path = f"{root}/{_PROGRAM}"
-    if paths.exists(path):
-        return
-    temporary = f"{path}.tmp"
-    with open(temporary, "wb") as file:
-        posix.fchmod(file.fileno(), 0o555)
-        file.write(infra_program.image())
-    posix.rename(temporary, path)
+    temporary = f"{directory}/{_PROGRAM}"
+    handle = posix.open(temporary, posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_CLOEXEC, 0o600)
+    try:
+        posix.write(handle, infra_program.image())
+        posix.fchmod(handle, 0o555)
+    finally:
+        posix.close(handle)
+    root = posix.open(f"{directory}/{name}", posix.O_PATH | posix.O_DIRECTORY | posix.O_NOFOLLOW | posix.O_CLOEXEC)
+    try:
+        posix.chown(f"/proc/self/fd/{root}", owner, group)
+        posix.rename(temporary, _PROGRAM, dst_dir_fd=root)
+    finally:
+        posix.close(root)

@@ -97,8 +97,9 @@ def _first(unit: Unit, wishes: Wishes) -> list[str]:
 
 def _service(unit: Unit, wishes: Wishes) -> list[str]:
     lines = ["[Service]", "Environment=PODMAN_SYSTEMD_UNIT=%n" + ("-%i" if unit.is_template else "")]
-    lines += [f"Environment={' '.join(map(escape, unit.env))}"] if unit.env else []
-    lines += [f"Environment={escape(item)}" for item in wishes.env]
+    # A dollar is one here, unlike in command lines: systemd.exec(5).
+    lines += [f"Environment={' '.join(quote(item.replace('%', '%%')) for item in unit.env)}"] if unit.env else []
+    lines += [f"Environment={quote(item.replace('%', '%%'))}" for item in wishes.env]
     lines.append(f"Restart={wishes.restart_policy or unit.restart}")
     lines += [f"RestartSec={wishes.restart_sec}"] if wishes.restart_sec else []
     lines += [f"StartLimitBurst={unit.burst}"] if unit.burst else []

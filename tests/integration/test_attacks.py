@@ -258,3 +258,25 @@ def test_no_abstract_socket_is_open_to_containers(pod: Pod, hostile: Any) -> Non
     abstract = [line for line in sockets.splitlines() if "@" in line]
     assert not [line for line in abstract if "pod" in line or "attach" in line]
     pod.run("rm", "-f", "-t", "0", "c")
+
+
+def test_the_infra_container_of_a_pod_leads_to_no_file_of_the_host(pod: Pod, registry: Registry) -> None:
+    """Who shares its process namespace reaches its root file system, in which the engine puts a program."""
+    image = registry.push("small", "latest", busybox())
+    victim = Path(pod.home, "victim")
+    victim.write_text("precious")
+    os.chown(victim, pod.user.uid, pod.user.gid)
+    pod.run("pod", "create", "--name", "p", "--share", "pid,net")
+    infra = pod.run("pod", "inspect", "--format", "{{.InfraContainerID}}", "p").out
+    links = "for name in catatonit catatonit.tmp; do rm -f $root/$name; ln -s $victim $root/$name; done"
+    inside = f"root=/proc/1/root victim={victim}; {links}; exec sleep 1000"
+    pod.run("run", "-d", "--pod", "p", "--name", "evil", "--stop-signal", "KILL", image, "sh", "-c", inside)
+    pod.run("pod", "stop", "p")
+    # As if it had been able to.
+    pod.execute(["sh", "-c", f"mkdir {pod.home}/links; root={pod.home}/links victim={victim}; {links}"])
+    pod.run("cp", f"{pod.home}/links/.", f"{infra}:/")
+    pod.run("pod", "start", "p")
+    assert pod.run("inspect", "--format", "{{.State.Status}}", infra).out == "running"
+    assert victim.read_text() == "precious"
+    assert stat.S_IMODE(victim.stat().st_mode) == 0o644
+    pod.run("pod", "rm", "--force", "p")

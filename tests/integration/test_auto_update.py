@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -32,7 +33,7 @@ class Site:
         services.start = self.start
         self.image = self.publish("1")
 
-    def publish(self, version: str, **settings: list[str]) -> str:
+    def publish(self, version: str, **settings: Any) -> str:
         """Give the registry another image of the same name."""
         layer = images.layer(images.entry("version", version.encode()))
         return self.registry.push(self.repository, "latest", images.busybox(layer, **settings))
@@ -281,3 +282,9 @@ def test_two_at_once(site: Site) -> None:
     found = sorted(process.communicate(timeout=120)[0].decode().strip() for process in running)
     assert found == ["false", "true"]
     assert site.services.jobs_done == [("RestartUnit", UNIT)]
+
+
+def test_no_image_says_which_unit_it_runs_in(site: Site) -> None:
+    image = site.publish("1", Labels={"PODMAN_SYSTEMD_UNIT": "poweroff.target", "kept": "yes"})
+    site.pod.run("create", "--pull", "always", "--name", "other", image)
+    assert json.loads(site.pod.run("inspect", "other").out)[0]["Config"]["Labels"] == {"kept": "yes"}

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 
-from tests.fixtures.command import Pod
+import pytest
+
+from tests.fixtures.command import SOURCE, Pod
 from tests.fixtures.monitor import eventually
 
 
@@ -129,3 +132,29 @@ def test_the_hidden_command_of_monitors(box: Pod, busybox: str) -> None:
     box.run("pod", "settle", identity, "0" * 64)
     box.run("pod", "settle", "0" * 64, "0" * 64)
     box.run("pod", "rm", "one")
+
+
+SLOW = f"""
+import sys, time
+sys.path.insert(0, {SOURCE!r})
+from pod.containers import launched
+
+detach = launched.Launched.detach
+launched.Launched.detach = lambda self: (time.sleep(0.5), detach(self))
+from pod.__main__ import main
+main()
+"""
+
+
+def test_what_is_needed_ends_before_it_is_left_alone(box: Pod, busybox: str) -> None:
+    """Its end is not that of the pod, whose next container is about to start: that one's lock is ours."""
+    if box.user.uid:
+        pytest.skip("runs from the source tree, which the user may not enter")
+    box.run("pod", "create", "--name", "p", "--exit-policy", "stop")
+    box.run("run", "--pod", "p", "--name", "first", busybox, "true")
+    deaf = ("--stop-signal", "KILL", busybox, "sleep", "1000")
+    box.run("run", "-d", "--pod", "p", "--name", "second", "--requires", "first", *deaf)
+    box.run("stop", "second")
+    box.execute([sys.executable, "-c", SLOW, *box.argv()[1:], "start", "second"], timeout=60)
+    assert box.run("inspect", "--format", "{{.State.Status}}", "second").out == "running"
+    box.run("pod", "rm", "--force", "p")

@@ -8,6 +8,7 @@ import pytest
 
 from tests.system.machine import Machine
 from tests.system.project import IMAGE
+from tests.system.services import eventually
 
 pytestmark = pytest.mark.slow
 
@@ -75,7 +76,9 @@ class Units:
 
     def journal(self) -> str:
         """Return what generators have told in this boot."""
-        return self.machine.shell("root", "journalctl --boot --no-pager | grep -a quadlet-generator").stdout
+        return self.machine.shell(
+            "root", "journalctl --sync; journalctl --boot --no-pager | grep -a quadlet-generator"
+        ).stdout
 
 
 @pytest.fixture
@@ -102,7 +105,7 @@ def test_what_is_written_starts_and_what_is_bad_is_told(units: Units) -> None:
     assert units.shell("manager is-active web.service data-volume.service").split() == ["active", "active"]
     assert units.shell("pod ps --noheading --format '{{.Names}} {{.Status}}'").startswith("systemd-web Up ")
     mount = units.shell("pod volume inspect systemd-data --format '{{.Mountpoint}}'").strip()
-    assert units.shell(f"cat {mount}/said") == "one or two\n"
+    eventually(lambda: units.shell(f"cat {mount}/said", check=False) == "one or two\n", "what the container says")
     assert "web.service" in units.shell("manager show -p Wants --value default.target").split()
     units.shell("manager stop web.service")
     assert units.shell("pod ps --all --quiet") == ""
@@ -112,6 +115,6 @@ def test_an_instance_of_a_template_runs_as_its_name_says(units: Units) -> None:
     units.write(FILES)
     units.shell("manager start task@seven.service || { manager status task@seven.service; exit 1; }")
     field = "_SYSTEMD_UNIT" if units.user == "root" else "_SYSTEMD_USER_UNIT"
-    journal = f"journalctl --boot --no-pager --output=cat {field}=task@seven.service"
+    journal = f"journalctl --sync; journalctl --boot --no-pager --output=cat {field}=task@seven.service"
     assert 'task seven and "more" ; end' in units.machine.shell("root", journal).stdout.splitlines()
     assert units.shell("pod ps --all --quiet") == ""

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pod.config import Config
     from pod.state import Container
 
+_KILL = 9
 _NAMES = {1: "SIGHUP", 2: "SIGINT", 3: "SIGQUIT", 10: "SIGUSR1", 12: "SIGUSR2", 15: "SIGTERM", 28: "SIGWINCH"}
 
 
@@ -33,6 +34,8 @@ def is_deaf(pid: int, signal: int) -> bool:
         with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as file:
             fields = dict(line.split(":", 1) for line in file if ":" in line)
     except OSError:
+        return False
+    if signal == _KILL:
         return False
     bit = 1 << (signal - 1)
     ignored, caught, blocked = (int(fields.get(name, "0"), 16) & bit for name in ("SigIgn", "SigCgt", "SigBlk"))

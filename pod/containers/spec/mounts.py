@@ -59,7 +59,7 @@ def _system_mounts(config: ContainerConfig, surroundings: Surroundings) -> list[
         _mount("/dev", "tmpfs", "tmpfs", "nosuid,strictatime,mode=755,size=65536k"),
         _mount("/sys", "sysfs", "sysfs", f"nosuid,noexec,nodev,{access}"),
         _mount("/dev/pts", "devpts", "devpts", "nosuid,noexec,newinstance,ptmxmode=0666,mode=0620,gid=5"),
-        _cgroup_mount(config),
+        *_cgroup_mounts(config, surroundings),
     ]
     if config["confinement"]["proc_options"]:
         mounts[0]["options"] += config["confinement"]["proc_options"]
@@ -84,13 +84,19 @@ def _system_mounts(config: ContainerConfig, surroundings: Surroundings) -> list[
     return mounts
 
 
-def _cgroup_mount(config: ContainerConfig) -> dict[str, Any]:
+def _cgroup_mounts(config: ContainerConfig, surroundings: Surroundings) -> list[dict[str, Any]]:
     options = "rprivate,nosuid,noexec,nodev,relatime"
     if config["systemd"] and config["namespaces"]["cgroup"] == "host":
         # Its own part alone would not do: systemd looks where /proc/self/cgroup says that it is.
-        return _mount("/sys/fs/cgroup", "bind", "/sys/fs/cgroup", f"rbind,{options},rw")
+        place = surroundings.systemd_hierarchy
+        whole = _mount(place, "bind", place, f"rbind,{options},rw")
+        return [whole] if place == "/sys/fs/cgroup" else [_own_cgroups(f"{options},ro"), whole]
     access = "rw" if config["security"]["privileged"] or config["systemd"] else "ro"
-    return _mount("/sys/fs/cgroup", "cgroup", "cgroup", f"{options},{access}")
+    return [_own_cgroups(f"{options},{access}")]
+
+
+def _own_cgroups(options: str) -> dict[str, Any]:
+    return _mount("/sys/fs/cgroup", "cgroup", "cgroup", options)
 
 
 def _file_mounts(config: ContainerConfig, surroundings: Surroundings) -> list[dict[str, Any]]:

@@ -35,6 +35,7 @@ class Surroundings:
         "rootless",
         "secret_env",
         "shared_memory",
+        "systemd_hierarchy",
         "volumes",
     )
 
@@ -55,6 +56,7 @@ class Surroundings:
         mount_label: str = "",
         secret_env: dict[str, str] | None = None,
         kept_hierarchies: list[str] | None = None,
+        systemd_hierarchy: str = _CGROUPS,
     ) -> None:
         self.rootfs = rootfs  # where the root file system will be mounted
         self.files = files  # the directory of hosts, hostname, resolv.conf and .containerenv
@@ -69,6 +71,7 @@ class Surroundings:
         self.process_label = process_label  # SELinux's
         self.mount_label = mount_label
         self.secret_env = secret_env or {}  # variables that nothing but the process is to know
+        self.systemd_hierarchy = systemd_hierarchy  # the one in which systemd keeps what it starts
         self.kept_hierarchies = kept_hierarchies or []  # of cgroup v1, which also systemd in a container may not change
 
 
@@ -95,17 +98,23 @@ def observed(engine: Engine, container_id: str, config: ContainerConfig) -> Surr
         mount_label=security.mount_label(labels),
         secret_env=_secret_env(engine, container_id, config),
         kept_hierarchies=_kept_hierarchies() if config["systemd"] else None,
+        systemd_hierarchy=_CGROUPS if _is_unified() else f"{_CGROUPS}/systemd",
         default_sysctls={key.strip(): value.strip() for key, _, value in sysctls},
     )
 
 
+def _is_unified() -> bool:
+    return paths.exists(f"{_CGROUPS}/cgroup.controllers")
+
+
 def _kept_hierarchies() -> list[str]:
-    """Return where a container sees the hierarchies of cgroup v1, in which limits are: all but systemd's own."""
-    if paths.exists(f"{_CGROUPS}/cgroup.controllers"):
+    """Return what of cgroup v1 systemd in a container may not change: other hierarchies, and what the kernel calls."""
+    if _is_unified():
         return []
     with open("/proc/self/cgroup", encoding="utf-8") as file:
         names = [line.split(":", 2)[1] or "unified" for line in file]
-    return [f"{_CGROUPS}/{name}" for name in names if name != "name=systemd" and paths.exists(f"{_CGROUPS}/{name}")]
+    kept = [f"{_CGROUPS}/{name}" for name in names if name != "name=systemd" and paths.exists(f"{_CGROUPS}/{name}")]
+    return [*kept, f"{_CGROUPS}/systemd/release_agent"]
 
 
 def _id_mappings(engine: Engine, config: ContainerConfig) -> tuple[list[IdMapping], list[IdMapping]] | None:

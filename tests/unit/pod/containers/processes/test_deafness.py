@@ -39,3 +39,7 @@ def test_who_hears(program: str, deaf: bool) -> None:
 def _waits(pid: int) -> bool:
     with open(f"/proc/{pid}/wchan", encoding="ascii") as file:
         return file.read().startswith(("do_sigtimedwait", "__do_sys_pause", "__x64_sys_pause", "do_pause", "sys_pause"))
+
+
+def test_signal_kill_is_heard_by_all() -> None:
+    assert not is_deaf(1, signal.SIGKILL)
