@@ -237,3 +237,8 @@ def runtime_name(config: dict[str, Any]) -> str:
     """Return what `inspect` calls the OCI runtime of a container."""
     program: Program | None = config["runtime"]
     return program["name"] if program else OWN_RUNTIME
+
+
+def labels(image: dict[str, str], said: dict[str, str]) -> dict[str, str]:
+    """Return a container's labels; no image says which unit it runs in: `auto-update` would restart that."""
+    return {**{name: text for name, text in image.items() if name != "PODMAN_SYSTEMD_UNIT"}, **said}

@@ -7,7 +7,7 @@ import time
 
 from pod import events, names, state, values, volumes
 from pod.containers import restart, runtimes
-from pod.containers.configuration import DEFAULTS
+from pod.containers.configuration import DEFAULTS, labels
 from pod.containers.inside import environment
 from pod.containers.logs import options as log_options
 from pod.containers.resources import cgroup_place
@@ -284,7 +284,7 @@ def configure(engine: Engine, options: CreateOptions, container_id: str) -> Cont
         "resources": options.resources,
         "pids_limit": pids_limit,
         "shm_size": options.shm_size,
-        "labels": {**_labels_of(image_config), **options.labels},
+        "labels": labels(image_config.get("Labels") or {}, options.labels),
         "annotations": _annotations(engine) | options.annotations,
         "stop_signal": options.stop_signal
         or values.parse_signal(image_config.get("StopSignal") or ("SIGRTMIN+3" if systemd else "SIGTERM")),
@@ -320,12 +320,6 @@ def configure(engine: Engine, options: CreateOptions, container_id: str) -> Cont
     if options.resources or options.cgroup_parent or cgroups == "split":
         cgroup_place.cgroups_path(engine, container_id, config)  # says now what could not be had at the start
     return config
-
-
-def _labels_of(image_config: dict[str, Any]) -> dict[str, str]:
-    """Return the labels of an image, but the one that `auto-update` believes: no image says which unit it runs in."""
-    labels: dict[str, str] = image_config.get("Labels") or {}
-    return {name: value for name, value in labels.items() if name != "PODMAN_SYSTEMD_UNIT"}
 
 
 def _mounts(engine: Engine, options: CreateOptions, image_config: dict[str, Any]) -> list[Mount]:

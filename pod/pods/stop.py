@@ -46,14 +46,14 @@ def stop_together(
 
     def end(container: Container) -> None:
         stop_container(engine, container, timeout=timeout, warn=warn)
-        remove.settle_lost(engine, container)
 
     failures: Failures = []
     with ThreadPoolExecutor(len(containers)) as pool:
-        begun = [(one.id, pool.submit(end, one)) for one in containers]
-        for identity, future in begun:
+        begun = [(one, pool.submit(end, one)) for one in containers]
+        for container, future in begun:
             try:
                 future.result()
+                remove.settle_lost(engine, container)  # not in a thread of its own: it needs the database
             except (PodError, OSError) as error:
-                failures.append((identity, error))
+                failures.append((container.id, error))
     return failures

@@ -190,7 +190,10 @@ def remove(paths: Iterable[str], *, seconds: float = REMOVE_SECONDS) -> list[str
     containers share go with the last of them.
     """
     deadline = monotonic() + seconds
-    return [path for path in paths if not _remove_patiently(path, deadline) and not _is_shared(path)]
+    known = list(paths)
+    left = [path for path in known if not _remove_patiently(path, deadline)]
+    # The container can mark its own, but none above that.
+    return [path for path in left if not (_is_shared(path) and any(one.startswith(f"{path}/") for one in known))]
 
 
 def _remove_patiently(path: str, deadline: float) -> bool:

@@ -112,7 +112,7 @@ def _remove_cgroups(directories: list[bytes]) -> bool:
     while True:
         waits = time.monotonic() < start + _SYSTEMD_PATIENCE
         left = [directory for directory in left if not _remove_cgroup(directory, waits=waits)]
-        own = [directory for directory in left if not _is_shared(directory)]
+        own = [one for one in left if not (_is_above(one, directories) and _is_shared(one))]
         if not own or time.monotonic() > deadline:
             return not own
         for directory in own:
@@ -163,6 +163,11 @@ def _remove_cgroup(directory: bytes, *, waits: bool) -> bool:
     except OSError:
         return False
     return True
+
+
+def _is_above(directory: bytes, others: Iterable[bytes]) -> bool:
+    """Tell whether a cgroup is above another one, so that it is none that the container could mark itself."""
+    return any(other.startswith(directory + b"/") for other in others)
 
 
 def _is_shared(directory: bytes) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from typing import Any
 
 import pytest
@@ -301,3 +302,15 @@ def test_events_tell_of_pods(box: Pod, busybox: str) -> None:
     lines = box.run(*show, "--filter", "container=c", "--format", "json").out.splitlines()
     assert {json.loads(line)["PodID"] for line in lines} == {identity}
     assert box.run(*show, "--filter", "pod=one", "--format", "{{.Type}}").out.split()
+
+
+def test_a_killed_monitor_of_a_pod_on_a_network(net: Pod, busybox: str) -> None:
+    """What it had there is given up by whoever stops the pod."""
+    net.run("pod", "create", "--name", "one")
+    deaf = ("--stop-signal", "KILL", busybox, "sleep", "1000")
+    net.run("run", "-d", "--pod", "one", "--name", "a", *deaf)
+    for command in ("restart", "stop"):
+        os.kill(int(infra(net, "one")["State"]["ConmonPid"]), signal.SIGKILL)
+        assert net.run("pod", command, "one").out == inspected(net, "one")["Id"]
+    assert word(net, "one") == "Exited"
+    net.run("pod", "rm", "one")

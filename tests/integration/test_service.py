@@ -205,3 +205,11 @@ def test_systemd_in_the_hosts_cgroup_namespace(box: Pod, busybox: str) -> None:
     written = "/sys/fs/cgroup/systemd/release_agent /sys/fs/cgroup/new /sys/fs/cgroup/memory/tasks"
     script = f"for file in {written}; do echo 0 2>/dev/null >$file && echo $file; done; true"
     assert box.run(*words, script, check=False).out == ""
+
+
+def test_a_container_that_marks_its_control_group_keeps_nothing(box: Pod, busybox: str) -> None:
+    """Systemd may write there; the mark of those that several containers share is of use above only."""
+    place = "/sys/fs/cgroup" if os.path.exists("/sys/fs/cgroup/cgroup.controllers") else "/sys/fs/cgroup/systemd"
+    script = f"mkdir {place}/sub && chmod 1755 {place}/sub {place}; true"
+    box.run("run", "--rm", "--systemd=always", busybox, "sh", "-c", script)
+    assert box.leftovers(set()) == []
