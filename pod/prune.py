@@ -67,7 +67,7 @@ def pods(engine: Engine) -> Pruned:
             continue
         try:
             remove.remove(engine, pod)
-        except (NoSuchPodError, RunningError, dependencies.DependencyError):
+        except (NoSuchPodError, remove.PodRunningError, RunningError, dependencies.DependencyError):
             continue
         removed.append(pod.id)
     return Pruned(removed, 0)

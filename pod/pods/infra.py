@@ -36,8 +36,7 @@ def prepare(engine: Engine, options: CreateOptions, pod: Pod) -> None:
         options.hostname = pod.name[:64]
     if options.image is None:
         options.rootfs = f"{engine.config.container_dir(options.id)}/rootfs"
-        # Nobody in the pod has anything to change there, nor a place for it in memory.
-        options.read_only, options.storage["read_only_tmpfs"] = True, False
+        options.read_only = True  # nobody in the pod has anything to change there
         options.entrypoint = options.entrypoint or [f"/{_PROGRAM}", "-P"]
 
 

@@ -29,6 +29,10 @@ class _MembersError(PodError):
     """There are containers in the pod beside its infra container."""
 
 
+class PodRunningError(PodError):
+    """A container of the pod runs, and nobody said that it is to be stopped."""
+
+
 def remove(
     engine: Engine, pod: Pod, *, force: bool = False, timeout: int | None = None, warn: Warn | None = None
 ) -> None:
@@ -57,7 +61,7 @@ def _remove_members(engine: Engine, pod: Pod, *, force: bool, timeout: int | Non
     if not force:
         for container in members:
             if status.observe(engine.config, container.id).is_running:
-                raise PodError(
+                raise PodRunningError(
                     f"removing container {container.id} from pod {pod.id}: cannot remove container {container.id} as it"
                     " is running - running or paused containers cannot be removed without force: container state"
                     " improper",

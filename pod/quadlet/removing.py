@@ -12,6 +12,8 @@ from pod.quadlet import applications, staging
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pod.quadlet.applications import Application
     from pod.quadlet.listing import Quadlet
     from pod.quadlet.places import Places
@@ -87,7 +89,7 @@ def delete(removal: Removal, directory: str) -> None:
     elif owner.is_directory:
         with staging.staging(directory) as aside, staging.locked(directory):
             # It vanishes by one rename; what follows may be killed.
-            os.rename(owner.top, f"{aside}/{os.path.basename(owner.top)}")
+            _take_away(lambda: os.rename(owner.top, f"{aside}/{os.path.basename(owner.top)}"), owner.top)
     else:
         with staging.locked(directory):
             for path in owner.paths:
@@ -100,8 +102,12 @@ def _of(known: list[Quadlet], owner: Application) -> list[Quadlet]:
 
 
 def _unlink(path: str) -> None:
+    _take_away(lambda: os.unlink(path), path)
+
+
+def _take_away(act: Callable[[], None], path: str) -> None:
     try:
-        os.unlink(path)
+        act()
     except FileNotFoundError:
         pass  # somebody else was faster
     except OSError as error:

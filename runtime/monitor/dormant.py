@@ -44,25 +44,27 @@ class Poller:
             return self._poll.poll(timeout)
         events = self._poll.poll(_QUIET_MILLISECONDS)
         if not events:
-            sleep(loop)
-            events = self._poll.poll(None)
+            # Where a signal has come, the loop looks what that means.
+            events = [] if sleep(loop) else self._poll.poll(None)
         return events
 
 
-def sleep(loop: Loop) -> None:
-    """Become the tiny program; return only if that is not possible, or if a signal has come meanwhile."""
+def sleep(loop: Loop) -> bool:
+    """Become the tiny program; return only if that is not possible (False), or if a signal has come meanwhile."""
     main = sys.modules["__main__"].__dict__["m"]  # what bare.py was started with
     program = _program(loop)
     if not program:
-        return
+        return False
     # From here on a signal waits for the interpreter that comes next, which unblocks it when it can handle it.
     _signal.pthread_sigmask(_signal.SIG_BLOCK, _SIGNALS)
     loop.take_signals()
-    if loop.status is None and not (loop.poked or loop.terminated or loop.kill_at):
+    has_come = loop.status is not None or loop.poked or loop.terminated or bool(loop.kill_at)
+    if not has_come:
         memory = _file("pod-monitor", marshal.dumps((main[0], main[1], main[2], loop.freeze(), main[4])))
         _become(memory, program, loop.fds())
         posix.close(memory)
     _signal.pthread_sigmask(_signal.SIG_UNBLOCK, _SIGNALS)
+    return has_come
 
 
 def _become(memory: int, program: bytes, fds: list[int]) -> None:

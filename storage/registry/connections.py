@@ -102,13 +102,25 @@ class Connections:
 
 def _through(proxy: str, settings: dict[str, Any]) -> urllib3.PoolManager:
     """Make connections that go through a proxy, with the user and password in its address if it has some."""
+    try:
+        return _proxied(proxy, settings)
+    except (HTTPError, ValueError) as error:
+        raise RegistryError(
+            f'invalid proxy "{proxy}": {str(error) or type(error).__name__}',
+            hint="HTTPS_PROXY and HTTP_PROXY are like http://proxy.example.com:3128",
+        ) from None
+
+
+def _proxied(proxy: str, settings: dict[str, Any]) -> urllib3.PoolManager:
     parts = urlsplit(proxy)
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
     if not proxy.lower().startswith("socks"):
         headers = urllib3.make_headers(proxy_basic_auth=f"{user}:{password}") if user else None
         return urllib3.ProxyManager(proxy, proxy_headers=headers, **settings)
     try:
-        from urllib3.contrib.socks import SOCKSProxyManager
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the error says it
+            from urllib3.contrib.socks import SOCKSProxyManager
     except ImportError:
         raise RegistryError("a SOCKS proxy needs the Python package PySocks", hint="pip install PySocks") from None
     return SOCKSProxyManager(proxy, username=user or None, password=password or None, **settings)

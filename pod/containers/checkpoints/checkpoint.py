@@ -189,14 +189,15 @@ def restore(engine: Engine, container: Container, options: Options) -> Report:
     check_supported(engine.config, "restoring")
     _check_runtime(container)
     directory = engine.config.container_dir(container.id)
-    settings = _settings(images_path(engine.config, container.id), directory, options)
+    images = images_path(engine.config, container.id)
     if status.observe(engine.config, container.id).state not in ("created", "exited"):
         raise StateError(f"container {container.id} is running or paused, cannot restore: {_IMPROPER}")
-    if not record_of(engine.config, container.id) or not os.path.exists(f"{settings.image_path}/{_INVENTORY}"):
+    if not record_of(engine.config, container.id) or not os.path.exists(f"{images}/{_INVENTORY}"):
         raise StateError(
             f"a complete checkpoint for this container cannot be found, cannot restore: {_IMPROPER}",
             hint=f"make one while it runs: pod container checkpoint {container.name}",
         )
+    settings = _settings(images, directory, options)
 
     def prepare(plan: Plan) -> None:
         plan.runtime = _Restorer(engine.config, container, settings)
