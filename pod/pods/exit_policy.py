@@ -91,7 +91,8 @@ def settle(engine: Engine, pod_id: str) -> None:
 def settle_all(engine: Engine) -> None:
     """Do what those should have done who were killed before they came to it; leave pods alone that somebody changes."""
     for pod in rows.everything(engine.connection):
-        if _ends(pod) and len(rows.member_ids(engine.connection, pod.id)) > 1 and _is_idle(engine, pod):
+        has_had = rows.has_departed(engine.connection, pod.id) or len(rows.member_ids(engine.connection, pod.id)) > 1
+        if _ends(pod) and has_had and _is_idle(engine, pod):
             with contextlib.suppress(BlockingIOError):
                 _end(engine, pod, wait=False)
 

@@ -1,8 +1,9 @@
 """The rows of pods, and which containers are in which.
 
 A container's row of `pod_member` comes with it, in one transaction, and goes with it: it keeps the pod's row from being
-deleted. The pod's own row comes and goes with that of its infra container. What a pod is doing is not here: see
-pod.pods.status.
+deleted. The pod's own row comes and goes with that of its infra container; `departed` tells that a container has gone
+from it since it was started, so that one which is empty is known to be at its end. What a pod is doing is not here:
+see pod.pods.status.
 """
 
 from __future__ import annotations
@@ -23,13 +24,16 @@ TABLE = """
         name TEXT NOT NULL UNIQUE,
         created REAL NOT NULL,
         infra TEXT NOT NULL,
-        config TEXT NOT NULL
+        config TEXT NOT NULL,
+        departed INTEGER NOT NULL DEFAULT 0
     ) WITHOUT ROWID;
     CREATE TABLE pod_member (
         container TEXT PRIMARY KEY REFERENCES container (id) ON DELETE CASCADE,
         pod TEXT NOT NULL REFERENCES pod (id)
     ) WITHOUT ROWID;
     CREATE INDEX pod_member_pod ON pod_member (pod);
+    CREATE TRIGGER pod_departed AFTER DELETE ON pod_member
+        BEGIN UPDATE pod SET departed = 1 WHERE id = OLD.pod AND infra <> OLD.container; END;
     """
 _COLUMNS = "id, name, created, infra, config"
 
@@ -106,6 +110,16 @@ def find(connection: sqlite3.Connection, text: str) -> Pod:
 def everything(connection: sqlite3.Connection) -> list[Pod]:
     """Return all pods, oldest first."""
     return [Pod(row) for row in connection.execute(f"SELECT {_COLUMNS} FROM pod ORDER BY created, id")]
+
+
+def has_departed(connection: sqlite3.Connection, pod_id: str) -> bool:
+    """Tell whether a container has gone from a pod since that was started."""
+    return connection.execute("SELECT 1 FROM pod WHERE id = ? AND departed", (pod_id,)).fetchone() is not None
+
+
+def begin(connection: sqlite3.Connection, pod_id: str) -> None:
+    """Note that a pod is started, within a transaction."""
+    connection.execute("UPDATE pod SET departed = 0 WHERE id = ?", (pod_id,))
 
 
 def names(connection: sqlite3.Connection) -> dict[str, str]:

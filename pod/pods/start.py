@@ -5,9 +5,10 @@ from __future__ import annotations
 from pod import events
 from pod.containers import launch, remove, stop
 from pod.errors import ContainerNotFoundError, PodError
-from pod.pods import exit_policy
+from pod.pods import exit_policy, rows
 from pod.pods.status import observe
 from runtime.errors import OCIRuntimeError
+from storage import database
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,6 +37,9 @@ def start_held(engine: Engine, pod: Pod, *, init: bool) -> Failures:
         raise PodError(
             f"pod {pod.id} has no containers: no such container", hint=f"pod create --pod {pod.name} adds one"
         )
+    if rows.has_departed(engine.connection, pod.id):
+        with database.transaction(engine.connection):
+            rows.begin(engine.connection, pod.id)
     waiting = [one for one in members if not one.status.is_running]
     failures: Failures = []
     if init:

@@ -158,3 +158,23 @@ def test_what_is_needed_ends_before_it_is_left_alone(box: Pod, busybox: str) -> 
     box.execute([sys.executable, "-c", SLOW, *box.argv()[1:], "start", "second"], timeout=60)
     assert box.run("inspect", "--format", "{{.State.Status}}", "second").out == "running"
     box.run("pod", "rm", "--force", "p")
+
+
+def test_what_a_killed_command_left_of_a_container_that_is_to_go(box: Pod, busybox: str) -> None:
+    """Nothing tells any more who was in the pod, but that somebody was."""
+    box.run("pod", "create", "--name", "one", "--exit-policy", "stop")
+    box.run("pod", "start", "one")
+    box.run("create", "--name", "other", busybox)
+    box.run("rm", "other")
+    assert word(box, "one") == "Running"  # it has had none
+    box.run("create", "--pod", "one", "--name", "c", busybox)
+    # As if the command had been killed after this, and before it looked at the pod.
+    query = "PRAGMA foreign_keys=1; DELETE FROM container WHERE name = 'c'"
+    delete = f"import sqlite3; sqlite3.connect('{box.root}/pod.db').executescript({query!r})"
+    box.execute(["python3", "-c", delete])
+    box.run("create", "--name", "other", busybox)
+    follows(box)
+    box.run("pod", "start", "one")
+    box.run("rm", "other")
+    assert word(box, "one") == "Running"
+    box.run("pod", "rm", "--force", "one")
