@@ -304,6 +304,7 @@ def test_events_tell_of_pods(box: Pod, busybox: str) -> None:
     assert box.run(*show, "--filter", "pod=one", "--format", "{{.Type}}").out.split()
 
 
+@pytest.mark.root
 def test_a_killed_monitor_of_a_pod_on_a_network(net: Pod, busybox: str) -> None:
     """What it had there is given up by whoever stops the pod."""
     net.run("pod", "create", "--name", "one")
