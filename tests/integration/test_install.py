@@ -124,7 +124,8 @@ def test_a_killed_installation_is_known(place: Installation) -> None:
     words += ["--python", place.interpreter, "--site", place.site]
     begun = "[ -e $0/share/systemd/user -o -e $0/lib/systemd ]"
     # The whole of its group: parts of pipes go on without it.
-    script = f'setsid "$@" & pid=$!; until {begun} || ! kill -0 $pid; do sleep 0.01; done; kill -9 -- -$pid'
+    start = f'export TMPDIR={place.pod.home}; setsid "$@" & pid=$!'
+    script = f"{start}; until {begun} || ! kill -0 $pid; do sleep 0.01; done; kill -9 -- -$pid"
     place.pod.execute(["sh", "-c", script, place.prefix, *words], check=False)
     place.call("--uninstall")
     assert not os.path.exists(f"{place.pod.directory}/place")
