@@ -13,6 +13,7 @@ import pytest
 
 from tests.fixtures.check_store import check
 from tests.fixtures.command import Pod
+from tests.fixtures.small_disk import on_small_disk
 from tests.integration.test_build import context, run
 
 ROOM = 14  # MiB, of which the image takes two
@@ -26,19 +27,8 @@ STEPS = {
 
 @pytest.fixture
 def small(box: Pod) -> Iterator[Pod]:
-    """`box` with its store on a small file system, which root mounts for an ordinary user."""
-    if os.getuid():
-        pytest.skip("an ordinary user mounts no file system for a store")
-    kept = os.path.join(box.directory, "kept")
-    os.rename(box.root, kept)
-    os.mkdir(box.root)
-    owner = f"uid={box.user.uid},gid={box.user.gid},mode=0711"
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={ROOM}m,{owner}", "tmpfs", box.root], check=True)
-    try:
-        subprocess.run(["cp", "-a", f"{kept}/.", box.root], check=True)
-        yield box
-    finally:
-        subprocess.run(["umount", "--lazy", box.root], check=True)
+    with on_small_disk(box, ROOM) as made:
+        yield made
 
 
 def resize(pod: Pod, size: int) -> None:
