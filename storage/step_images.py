@@ -20,8 +20,8 @@ from storage.documents import Descriptor, ImageConfig, Manifest
 from storage.errors import CorruptError, ImageNotFoundError, StorageError, UnauthorizedError
 from storage.fetch import Fetcher
 from storage.manifests import dump
-from storage.outgoing import send_layers
-from storage.push import Pusher
+from storage.outgoing.image import send_layers
+from storage.outgoing.push import Pusher
 from storage.registry.origin import Clients, RegistryOrigin
 from storage.source import Source, locate
 from storage.transfer import NoProgress

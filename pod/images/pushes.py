@@ -10,11 +10,12 @@ from pod import events
 from pod.errors import PodError
 from pod.images import signing, transports
 from pod.images.lists import origin_of
-from storage import image_signatures, images, lists, outgoing, reference
+from storage import image_signatures, images, lists, reference
 from storage.documents import OCI_INDEX, OCI_MANIFEST
 from storage.errors import ImageNotFoundError
-from storage.push import Originals, Pusher
-from storage.push_list import push_list
+from storage.outgoing import image as outgoing
+from storage.outgoing.push import Originals, Pusher
+from storage.outgoing.push_list import push_list
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from pod.images.showing import Shown
     from pod.images.transports import Place
     from storage.lists import ManifestList
-    from storage.outgoing import Request, Sent
+    from storage.outgoing.image import Request, Sent
     from storage.reference import Reference
     from storage.registry.options import RegistryOptions
     from storage.transports.protocols import Destination

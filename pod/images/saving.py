@@ -10,7 +10,8 @@ from pod import events
 from pod.errors import PodError
 from pod.images import transports
 from pod.images.transports import Place
-from storage import images, outgoing
+from storage import images
+from storage.outgoing import image as outgoing
 from storage.transports.outputs import StreamOutput, file_output
 
 if TYPE_CHECKING:

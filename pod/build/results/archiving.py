@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from storage import outgoing
+from storage.outgoing import image as outgoing
 from storage.transports.oci_destination import ArchiveLayout, OciDestination
 from storage.transports.outputs import StreamOutput, file_output
 

@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 
-from storage import compressing, database, documents, images, transfer
-from storage.compressing import Recipe, compress, recipe
+from storage import database, documents, images, transfer
 from storage.compression import inflate
 from storage.documents import DOCKER_MANIFEST, OCI_MANIFEST, Descriptor
 from storage.errors import CorruptError, StorageError
-from storage.outgoing import Request, copy_out
+from storage.outgoing import compressing
+from storage.outgoing.compressing import Recipe, compress, recipe
+from storage.outgoing.image import Request, copy_out
 from storage.reference import normalize
 from storage.registry.options import RegistryOptions
 from storage.registry.origin import Clients, RegistryOrigin

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from storage import documents, images, transfer
-from storage.push import push
+from storage.outgoing.push import push
 from storage.reference import normalize
 from storage.registry.options import RegistryOptions
 from storage.store import Store, open_store

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from storage import places
 from storage.errors import RegistryError, StorageError
-from storage.outgoing import Request, Sent, send_image
+from storage.outgoing.image import Request, Sent, send_image
 from storage.reference import normalize
 from storage.registry.destination import RegistryDestination
 from storage.registry.origin import Clients, RegistryOrigin

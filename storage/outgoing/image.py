@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from storage import database, documents, gc, images
-from storage.compressing import recipe
 from storage.errors import CorruptError, ImageNotFoundError, StorageError
 from storage.interrupts import Interrupts
 from storage.layers.rebuild import rebuild_tar
 from storage.manifests import Family, rewrite
-from storage.outgoing_layer import Job, Wish, Work, fork_job, spooled
+from storage.outgoing.compressing import recipe
+from storage.outgoing.layer import Job, Wish, Work, fork_job, spooled
 from storage.pieces import ahead
 from storage.transfer import NoProgress
 from storage.transports.protocols import SharedDestination

@@ -10,16 +10,17 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from storage import compressing, documents, worker
+from storage import documents, worker
 from storage.documents import Descriptor
 from storage.errors import CorruptError, StorageError
 from storage.layers.rebuild import rebuild_tar
+from storage.outgoing import compressing
 from storage.store import Lock, translated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from storage.compressing import Recipe
+    from storage.outgoing.compressing import Recipe
     from storage.store import Store
     from storage.transports.protocols import SharedDestination
 

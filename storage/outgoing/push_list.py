@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from storage.documents import Descriptor
     from storage.images import Image
     from storage.lists import ManifestList
-    from storage.outgoing import Request, Sent
+    from storage.outgoing.image import Request, Sent
     from storage.store import Store
     from storage.transfer import Progress
     from storage.transports.protocols import Destination, Origin
