@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from runtime import criu, paths
-from runtime.checkpoint import checkpoint
+from runtime import paths
+from runtime.checkpoints import criu
+from runtime.checkpoints.checkpoint import checkpoint
+from runtime.checkpoints.images import Settings
 from runtime.cli import values
 from runtime.cli.arguments import UsageError
-from runtime.images import Settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from runtime import foreground, paths, spec, syscalls
+from runtime.checkpoints.restore import restore
 from runtime.cli import create, values
 from runtime.cli.arguments import UsageError
 from runtime.cli.checkpoint import settings
 from runtime.delete import delete
 from runtime.kernel import PR_SET_CHILD_SUBREAPER
-from runtime.restore import restore
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

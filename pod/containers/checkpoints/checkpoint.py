@@ -19,8 +19,9 @@ from pod.containers.configuration import runtime_name
 from pod.containers.inside.files import write_file
 from pod.errors import PodError, StateError
 from pod.lock import ContainerLock
-from runtime import criu, jsontext
-from runtime.images import Settings
+from runtime import jsontext
+from runtime.checkpoints import criu
+from runtime.checkpoints.images import Settings
 from storage import gc
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ def _check_runtime(container: Container) -> None:
 
 def _dump(engine: Engine, container: Container, options: Options, directory: str) -> Report:
     """Have CRIU write the images; they take the place of earlier ones when they are complete."""
-    from runtime import checkpoint as runtime_checkpoint
+    from runtime.checkpoints import checkpoint as runtime_checkpoint
 
     if options.after and not os.path.isdir(f"{directory}/{PREVIOUS}"):
         raise PodError(
@@ -255,8 +256,8 @@ class _Restorer:
         secrets: dict[str, str] | None = None,
     ) -> spawn.Container:
         """Restore the container's processes, with all that they had; they run already when this returns."""
-        from runtime import restore as runtime_restore
         from runtime import status as states
+        from runtime.checkpoints import restore as runtime_restore
         from runtime.monitor import spawn
 
         _put_streams((stdio.stdin, stdio.stdout, stdio.stderr))

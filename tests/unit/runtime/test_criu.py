@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime import criu
-from runtime.criu import CriuError, decode, encode
+from runtime.checkpoints import criu
+from runtime.checkpoints.criu import CriuError, decode, encode
 
 
 @given(
@@ -64,7 +64,7 @@ def test_finding_the_program(tmp_path: Path) -> None:
 _PLAYED = """#!{python} -IS
 import _socket, sys
 sys.path.insert(0, {source!r})
-from runtime.criu import decode, encode
+from runtime.checkpoints.criu import decode, encode
 end = _socket.socket(fileno=int(sys.argv[2]))
 request = decode(end.recv(65536))
 options = decode(request[2])
@@ -81,7 +81,7 @@ def test_a_conversation(tmp_path: Path) -> None:
     import sys
 
     program = tmp_path / "criu"
-    source = os.path.dirname(os.path.dirname(os.path.abspath(criu.__file__)))
+    source = str(Path(criu.__file__).parents[2])
     program.write_text(_PLAYED.format(python=sys.executable, source=source))
     program.chmod(0o755)
     log = tmp_path / "log"

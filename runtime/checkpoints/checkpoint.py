@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import posix
 
-from runtime import criu, images, kill, launch, spec
+from runtime import kill, launch, spec
 from runtime import status as states
+from runtime.checkpoints import criu, images
+from runtime.checkpoints.images import Directories, Settings
 from runtime.delete import delete
 from runtime.errors import NotRunningError, OCIRuntimeError, SpecError
-from runtime.images import Directories, Settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from runtime.criu import Field
+    from runtime.checkpoints.criu import Field
 
 _LOG = "dump.log"
 

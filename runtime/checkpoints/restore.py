@@ -6,10 +6,11 @@ import fcntl
 import posix
 import time
 
-from runtime import criu, hooks, images, kill, launch, process, spec, sync, syscalls
+from runtime import hooks, kill, launch, process, spec, sync, syscalls
 from runtime import status as states
+from runtime.checkpoints import criu, images
+from runtime.checkpoints.images import Directories, Settings
 from runtime.errors import ContainerExistsError, OCIRuntimeError
-from runtime.images import Directories, Settings
 from runtime.kernel import CLONE_NEWNS, MS_BIND, MS_PRIVATE, MS_REC
 from runtime.moments import rfc3339
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from runtime.cgroups import Cgroup
-    from runtime.criu import Field
+    from runtime.checkpoints.criu import Field
 
     Document = dict[str, Any]
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import posix
 from dataclasses import dataclass, field
 
-from runtime import criu, jsontext
+from runtime import jsontext
+from runtime.checkpoints import criu
 from runtime.errors import OCIRuntimeError, SpecError
 from runtime.kernel import CLONE_NEWNET
 from runtime.mounts import read_mounts
@@ -18,7 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from runtime.criu import Field
+    from runtime.checkpoints.criu import Field
 
 DESCRIPTORS = "descriptors.json"
 _CGROUP_MODES = {"ignore": 0, "none": 1, "props": 2, "soft": 3, "full": 4, "strict": 5}
