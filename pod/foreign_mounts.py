@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from runtime import kernel, syscalls
-from runtime.shared_mounts import mount_id
+from runtime.mounting.shared import mount_id
 
 
 def copy_from(pid: int, path: str) -> int:

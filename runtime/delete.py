@@ -38,7 +38,7 @@ def delete(root: str, container_id: str, *, force: bool = False) -> list[str]:
     if cgroup is not None:
         _remove_cgroup(cgroup)
     if status.mount_id:
-        from runtime import shared_mounts
+        from runtime.mounting import shared as shared_mounts
 
         shared_mounts.detach(status.rootfs, status.mount_id)
     spec = _configuration(status)

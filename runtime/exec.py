@@ -19,7 +19,6 @@ from runtime import (
     namespaces,
     pause,
     procfs,
-    rootfs,
     schedule,
     schema,
     sync,
@@ -32,6 +31,7 @@ from runtime.clone import clone, clone_into
 from runtime.errors import NotRunningError, OCIRuntimeError
 from runtime.inherited import Inherited
 from runtime.kernel import CLONE_NEWUSER, CLONE_PARENT, PR_SET_DUMPABLE, PR_SET_PDEATHSIG
+from runtime.mounting import rootfs
 from runtime.process import cgroups_of, is_alive, start_time
 from runtime.sync import Channel, ChannelClosedError, describe
 

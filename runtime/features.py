@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from runtime import capabilities, hooks, inherited, mount_options, namespaces, seccomp, status
+from runtime import capabilities, hooks, inherited, namespaces, seccomp, status
 from runtime.cgroups.systemd_properties import ANNOTATION
+from runtime.mounting import options as mount_options
 from runtime.seccomp import profile, tables
 
 TYPE_CHECKING = False

@@ -22,11 +22,8 @@ from runtime import (
     identity,
     inroot,
     keyring,
-    masks,
-    mounts,
     namespaces,
     rlimits,
-    rootfs,
     syscalls,
     sysctl,
     trampoline,
@@ -42,6 +39,7 @@ from runtime.kernel import (
     PR_SET_DUMPABLE,
     PR_SET_PDEATHSIG,
 )
+from runtime.mounting import masks, mounts, rootfs
 from runtime.sync import Channel
 
 TYPE_CHECKING = False

@@ -9,27 +9,14 @@ from __future__ import annotations
 import posix
 import time
 
-from runtime import (
-    capabilities,
-    devices,
-    hooks,
-    idmap,
-    inherited,
-    init,
-    keyring,
-    launch,
-    mounts,
-    namespaces,
-    procfs,
-    rootfs,
-    sysctl,
-)
+from runtime import capabilities, devices, hooks, idmap, inherited, init, keyring, launch, namespaces, procfs, sysctl
 from runtime import spec as specification
 from runtime import status as states
 from runtime.clone import close_entrances
 from runtime.errors import ContainerExistsError, OCIRuntimeError, SpecError
 from runtime.kernel import CLONE_NEWUSER
 from runtime.moments import rfc3339
+from runtime.mounting import mounts, rootfs
 from runtime.sync import describe
 
 TYPE_CHECKING = False
@@ -172,7 +159,7 @@ class Preparation:
 
     def _mount_visibly(self) -> None:
         """Mount the root file system for a container that has no mount namespace to do that in."""
-        from runtime import shared_mounts
+        from runtime.mounting import shared as shared_mounts
 
         self.setup.root = rootfs.clone_tree(self.setup.rootfs)
         # If we are killed from here on, `delete` knows what to unmount.
@@ -252,7 +239,7 @@ class Preparation:
                 pass
         status = getattr(self, "status", None)
         if status is not None and status.mount_id:
-            from runtime import shared_mounts
+            from runtime.mounting import shared as shared_mounts
 
             shared_mounts.detach(status.rootfs, status.mount_id)
         if self.made_directory:

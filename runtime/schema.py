@@ -6,7 +6,7 @@ This is about each value alone; what values mean to each other is checked where 
 from __future__ import annotations
 
 from runtime.hooks import STAGES
-from runtime.mount_options import PROPAGATION
+from runtime.mounting.options import PROPAGATION
 from runtime.namespaces import KINDS
 from runtime.rlimits import NUMBERS
 from runtime.shape import (

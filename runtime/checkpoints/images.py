@@ -13,7 +13,7 @@ from runtime import jsontext
 from runtime.checkpoints import criu
 from runtime.errors import OCIRuntimeError, SpecError
 from runtime.kernel import CLONE_NEWNET
-from runtime.mounts import read_mounts
+from runtime.mounting.mounts import read_mounts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from pod.build.mounts import kept
 from pod.build.steps.own_users import HOST, Ids
 from pod.build.steps.snapshots import base
 from pod.errors import PodError
-from runtime.copyup import copy_tree
+from runtime.mounting.copyup import copy_tree
 from storage import worker
 
 if TYPE_CHECKING:

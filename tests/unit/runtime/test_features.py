@@ -8,7 +8,7 @@ import pytest
 
 from runtime import features, schema
 from runtime.errors import SpecError
-from runtime.mount_options import MountOptions
+from runtime.mounting.options import MountOptions
 from runtime.seccomp import compile_profile, filter_flags
 
 DOCUMENT: dict[str, Any] = features.document("pod-runtime", "1", checkpoint=True)

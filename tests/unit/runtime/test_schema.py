@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime import devices, hooks, idmap, inherited, mounts, netdevices, rootfs, schema, shape, spec
+from runtime import devices, hooks, idmap, inherited, netdevices, schema, shape, spec
 from runtime.cgroups import v1_settings, v2_settings
 from runtime.cgroups.errors import CgroupUnavailableError
 from runtime.errors import OCIRuntimeError, SpecError
+from runtime.mounting import mounts, rootfs
 from runtime.seccomp import compile_profile, filter_flags
 from tests.fixtures.bundle import configuration, with_user_namespace
 from tests.fixtures.configurations import MAPPINGS, everything, find, paths, replaced, shown, wrong_values

@@ -22,7 +22,7 @@ from runtime.kernel import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from runtime.mount_options import MountOptions
+    from runtime.mounting.options import MountOptions
 
 _HOST = "/sys/fs/cgroup"
 _SAFE = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC

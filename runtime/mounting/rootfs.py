@@ -21,7 +21,7 @@ from runtime.kernel import (
     OPEN_TREE_CLOEXEC,
     OPEN_TREE_CLONE,
 )
-from runtime.mount_options import PROPAGATION
+from runtime.mounting.options import PROPAGATION
 from runtime.sync import describe
 
 _DEFAULT = MS_PRIVATE | MS_REC

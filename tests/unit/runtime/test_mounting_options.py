@@ -13,8 +13,8 @@ from runtime.kernel import (
     MS_SHARED,
     MS_SLAVE,
 )
-from runtime.mount_options import MountOptions
-from runtime.mounts import Mount
+from runtime.mounting.mounts import Mount
+from runtime.mounting.options import MountOptions
 
 
 def test_sorts_options() -> None:

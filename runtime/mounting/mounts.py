@@ -10,7 +10,7 @@ import posix
 import stat
 from errno import EINVAL
 
-from runtime import copyup, filesystems, idmap, inroot, labels, mounts_cgroup, syscalls
+from runtime import idmap, inroot, labels, syscalls
 from runtime.errors import OCIRuntimeError, SpecError
 from runtime.kernel import (
     AT_EMPTY_PATH,
@@ -25,7 +25,9 @@ from runtime.kernel import (
     RESOLVE_NO_MAGICLINKS,
     RESOLVE_NO_SYMLINKS,
 )
-from runtime.mount_options import USUAL, MountOptions
+from runtime.mounting import cgroup as mounts_cgroup
+from runtime.mounting import copyup, filesystems
+from runtime.mounting.options import USUAL, MountOptions
 from runtime.sync import describe
 
 TYPE_CHECKING = False

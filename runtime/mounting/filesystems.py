@@ -11,7 +11,7 @@ from runtime.kernel import AT_EMPTY_PATH, AT_FDCWD, AT_RECURSIVE, MOUNT_ATTR_RDO
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from runtime.mounts import Mount
+    from runtime.mounting.mounts import Mount
 
     Parameters = list[tuple[str, str | None]]
 
