@@ -198,7 +198,7 @@ class Fetcher:
         others = known.layers(self._store.layers)
         if job.whole or ingest.kept or layer is None or not others:
             return lambda: partial.noting(whole(), tables, blob, directory)
-        job.donors = Donors(self._store.layers)
+        job.donors = Donors(others)
         return lambda: partial.stream(layer, others, whole, directory, job.donors)
 
     def _await(self) -> None:

@@ -14,16 +14,19 @@ _AHEAD = 16
 
 
 def gathered(pieces: Iterator[bytes]) -> Generator[bytes]:
-    """Put small pieces together: each costs a call wherever it goes, and is hashed with the interpreter's lock held."""
+    """Put small pieces together: each costs a call wherever it goes, and is hashed with the interpreter's lock held.
+
+    What is yielded comes when the piece behind it has been read.
+    """
     parts: list[bytes] = []
     size = 0
     for piece in pieces:
-        parts.append(piece)
-        size += len(piece)
         if size >= _LARGE:
             yield b"".join(parts)
             parts.clear()
             size = 0
+        parts.append(piece)
+        size += len(piece)
     if parts:
         yield b"".join(parts)
 

@@ -77,8 +77,8 @@ class Contents:
         place = self._place(file)
         return place is not None and place[0].has(place[1], file.size)
 
-    def read(self, file: File) -> Iterator[bytes] | None:
-        """Give the contents; None if they have gone since."""
+    def read(self, file: File, offset: int) -> Iterator[bytes] | None:
+        """Give the contents, which are at this offset of the tar; None if they have gone since."""
         place = self._place(file)
         if place is None:
             return None
@@ -87,7 +87,7 @@ class Contents:
             self._current.forget()
         self._current = files
         try:
-            return files.read(name, file.size, offer=name == file.path)
+            return files.read(name, file.size, offset)
         except (OSError, NotThereError):
             return None
 
@@ -125,8 +125,8 @@ class _Files(Protocol):
     def has(self, name: bytes, size: int) -> bool:
         """Tell whether there is a file of this name and size, as far as that is cheap to tell."""
 
-    def read(self, name: bytes, size: int, *, offer: bool) -> Iterator[bytes]:
-        """Give what a file of this size holds; OSError or NotThereError if there is none. `offer` it to who links."""
+    def read(self, name: bytes, size: int, offset: int) -> Iterator[bytes]:
+        """Give what a file of this size holds, for the tar at an offset; OSError or NotThereError if there is none."""
 
     def forget(self) -> None:
         """Close what need not be open while another layer is read."""
@@ -146,7 +146,7 @@ class _Unpacked:
     def has(self, _name: bytes, _size: int) -> bool:
         return True  # To look at each of them now would take as long as to open it later.
 
-    def read(self, name: bytes, size: int, *, offer: bool) -> Iterator[bytes]:
+    def read(self, name: bytes, size: int, offset: int) -> Iterator[bytes]:
         parent, _, last = name.rpartition(b"/")
         directory = self._tree.open(parent)
         # What the table calls a file may be a device, and to open one is an act already.
@@ -154,8 +154,8 @@ class _Unpacked:
         if not stat.S_ISREG(status.st_mode) or status.st_size != size:
             raise NotThereError
         fd = os.open(last, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
-        if offer and self._donors is not None:
-            self._donors.offer(name, self._layer, fd, status.st_ino)
+        if self._donors is not None:
+            self._donors.offer(offset, self._layer, name, fd, status.st_ino)
         return _contents(fd, size)
 
     def forget(self) -> None:
@@ -192,7 +192,7 @@ class _Kept:
         position, found = self._places.get(name, (0, -1))
         return found == size and position + size <= os.fstat(self._fd).st_size
 
-    def read(self, name: bytes, size: int, *, offer: bool) -> Iterator[bytes]:
+    def read(self, name: bytes, size: int, offset: int) -> Iterator[bytes]:
         if not self.has(name, size):
             raise NotThereError
         return read_range(self._fd, self._places[name][0], size)

@@ -81,6 +81,7 @@ def stream(
         if sum(file.size for file in missing) > (1 - _WORTHWHILE) * size:
             yield from ahead(compression.inflate(whole()))
         else:
+            # A file is to be offered before its header is there.
             yield from gathered(_assembled(source, table, contents, missing))
     finally:
         contents.close()
@@ -119,8 +120,10 @@ def _assembled(source: Layer, table: Toc, contents: known.Contents, missing: lis
     absent = {file.start for file in missing}
     again = _Missed(source)
     files = iter(table.files)
+    offset = 0
     for piece in tarsplit.read(split_data, place.inflated):
         if not isinstance(piece, tarsplit.Payload):
+            offset += len(piece)
             yield piece
             continue
         name, size = piece
@@ -128,9 +131,10 @@ def _assembled(source: Layer, table: Toc, contents: known.Contents, missing: lis
         if file is None or (file.name, file.size) != (name, size):
             raise CorruptError(f"table of contents: another file than {name!r} comes next")
         if file.start not in absent:
-            yield from contents.read(file) or again.contents(file)
+            yield from contents.read(file, offset) or again.contents(file)
         else:
             yield from compression.inflate(fetched.read(file.start, file.end))
+        offset += size
 
 
 def _ranges(missing: list[File]) -> list[Range]:

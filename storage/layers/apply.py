@@ -129,10 +129,12 @@ class Applier:
     def _file(self, entry: Entry, fd: int, parent: bytes, name: bytes) -> None:
         if not name:
             raise CorruptError("unpack layer: the root is not a directory")
-        if self._donors is not None and parent not in self.tree.aliases and self._donors.link(entry, fd, name):
-            self._reader.stream.omit(entry.size)
-            self._reader.unread = 0
-            return
+        if self._donors is not None and parent not in self.tree.aliases:
+            stream = self._reader.stream
+            if self._donors.link(entry, stream.offset, fd, name):
+                stream.omit(entry.size)
+                self._reader.unread = 0
+                return
         mode = entry.mode
         try:
             file = os.open(name, _CREATE, mode & 0o777, dir_fd=fd)
@@ -156,13 +158,20 @@ class Applier:
 
     def _data(self, entry: Entry, file: int) -> None:
         if entry.segments is None:
-            self._reader.stream.copy(file, entry.size)
+            self._contents(entry, file)
         else:
             for offset, length in entry.segments:
                 os.lseek(file, offset, os.SEEK_SET)
                 self._reader.stream.copy(file, length)
             os.ftruncate(file, entry.real_size)
         self._reader.unread = 0
+
+    def _contents(self, entry: Entry, file: int) -> None:
+        stream = self._reader.stream
+        if self._donors is not None and self._donors.clone(entry, stream.offset, file):
+            stream.omit(entry.size)
+        else:
+            stream.copy(file, entry.size)
 
     def _directory(self, entry: Entry, fd: int, parent: bytes, name: bytes) -> None:
         path = self._path(parent, name)

@@ -6,9 +6,14 @@ certificates, and modules that Python imports late.
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 from storage import syscalls
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 # linux/landlock.h, LANDLOCK_ACCESS_FS_*
 _WRITE_FILE = 1 << 1
@@ -17,10 +22,10 @@ _REFER = 1 << 13
 _TRUNCATE = 1 << 14
 
 
-def confine(*directories: str, donors: str = "") -> bool:
+def confine(*directories: str, donors: Iterable[str] = ()) -> bool:
     """Let this process write beneath `directories` only; return False where the kernel cannot do it.
 
-    Files beneath `donors` can be linked from there, nothing be made or removed.
+    Files beneath `donors`, those of them that are there, can be linked from there, nothing be made or removed.
     Irrevocable. Call it before any thread starts, for it binds the calling thread and its descendants.
     """
     version = syscalls.landlock_version()
@@ -31,9 +36,10 @@ def confine(*directories: str, donors: str = "") -> bool:
     try:
         for directory in directories:
             _allow(ruleset, accesses, directory)
-        if donors:
+        for directory in donors:
             # No file may be linked to where more is allowed with it: writing has to be, though nothing does.
-            _allow(ruleset, accesses & ~_REMOVE_AND_MAKE, donors)
+            with contextlib.suppress(FileNotFoundError):
+                _allow(ruleset, accesses & ~_REMOVE_AND_MAKE, directory)
         syscalls.set_no_new_privileges()
         syscalls.landlock_restrict_self(ruleset)
     finally:

@@ -99,7 +99,7 @@ def unpack(
     try:
         run = _keep if options.keep else _unpack
         if confine:
-            landlock.confine(staging, *options.writable, donors=options.donors.directory if options.donors else "")
+            landlock.confine(staging, *options.writable, donors=options.donors.directories if options.donors else ())
         producer = Producer(
             chunks, expected_digest, expected_size, progress, limit=options.limit, inflated=options.inflated
         )

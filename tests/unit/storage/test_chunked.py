@@ -7,30 +7,24 @@ import json
 import os
 import tarfile
 import tracemalloc
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import zstandard
 
-from storage import documents, images, transfer
-from storage.check import check, find
+from storage import documents
+from storage.check import check
 from storage.chunked import known, partial, placement, tarsplit, toc
 from storage.chunked.writer import Chunked
 from storage.documents import Descriptor
 from storage.errors import CorruptError, StorageError
-from storage.layers import landlock, producing
+from storage.layers import producing
 from storage.layers.erofs import mounting
-from storage.reference import normalize
-from storage.registry.options import RegistryOptions
-from storage.registry.origin import Clients, RegistryOrigin
-from storage.repair import Repairer
 from storage.store import Store, open_store
 from tests.fakes.registry import FakeRegistry
+from tests.fixtures.chunked import BIG, Registry, pull, ranges, serve, written
 from tests.fixtures.images import entry, link, tar
-from tests.fixtures.trusting import accept_anything
-
-BIG = os.urandom(3 << 20)
 
 
 def layer(**changes: bytes) -> bytes:
@@ -43,31 +37,6 @@ def layer(**changes: bytes) -> bytes:
         entry("usr/soft", type=b"2", linkname="big", pax_headers={"mtime": "1.5"}),
         entry(f"usr/{120 * 'n'}", b"x", pax_headers={"SCHILY.xattr.user.a": "b"}),
     )
-
-
-class Registry:
-    """An origin with one blob, which counts what is fetched of it."""
-
-    def __init__(self, data: bytes, annotations: dict[str, str]) -> None:
-        self.data = data
-        self.fetched = [0]
-        self.blob = Descriptor(
-            f"{documents.OCI_LAYER}+zstd", documents.digest_of(data), len(data), annotations=annotations
-        )
-
-    def open_part(self, descriptor: Descriptor, start: int, end: int) -> Generator[bytes]:
-        assert 0 <= start < end <= descriptor.size
-        self.fetched[0] += end - start
-        yield self.data[start:end]
-
-    def fresh(self) -> Registry:
-        return self
-
-
-def written(data: bytes) -> Registry:
-    made = Chunked(iter([data[:700], data[700:]]))
-    blob = b"".join(made.chunks())
-    return Registry(blob, made.annotations)
 
 
 def parts(registry: Registry, layers: list[str], directory: Path) -> bytes:
@@ -172,9 +141,9 @@ def test_what_no_kept_tar_can_give(kept: str) -> None:
     assert not contents.has(file._replace(size=len(BIG) - 1))
     for other in others:
         assert not contents.has(other)
-        assert contents.read(other) is None
+        assert contents.read(other, 0) is None
     os.truncate(f"{kept}/layer.tar", 4096)
-    assert contents.read(file) is None
+    assert contents.read(file, 0) is None
     contents.close()
     assert not known.Contents([kept], [file]).has(file), "its tar ends too soon"
     os.unlink(f"{kept}/layer.tar")
@@ -291,34 +260,6 @@ def registry() -> Iterator[FakeRegistry]:
         yield running
 
 
-def serve(registry: FakeRegistry, tag: str, data: bytes, **annotations: str) -> Descriptor:
-    made = written(data)
-    made.blob.annotations.update(annotations)
-    registry.add_blob(made.data)
-    descriptor = {
-        "mediaType": made.blob.media_type,
-        "digest": made.blob.digest,
-        "size": made.blob.size,
-        "annotations": made.blob.annotations,
-    }
-    registry.add_image("a", tag, [data], {"layers": [descriptor]})
-    return made.blob
-
-
-def pull(store: Store, registry: FakeRegistry, tag: str) -> images.Image:
-    rootless = os.getuid() != 0
-    reference = normalize(f"{registry.domain}/a:{tag}")
-    del registry.requests[:]
-    options = RegistryOptions(retries=0)
-    return transfer.pull(
-        store, reference, options=options, trust=accept_anything(options), rootless=rootless, single_id=rootless
-    )
-
-
-def ranges(registry: FakeRegistry, blob: Descriptor) -> list[str | None]:
-    return [request.headers["Range"] for request in registry.seen(blob.digest)]
-
-
 def test_a_rebuilt_image_costs_what_changed(store: Store, registry: FakeRegistry) -> None:
     first = serve(registry, "1", layer())
     pull(store, registry, "1")
@@ -369,132 +310,3 @@ def test_annotations_that_lie_do_no_harm(store: Store, registry: FakeRegistry) -
     serve(registry, "3", data + bytes(1024), **{placement.POSITION: "10:10:10:1"})
     pull(store, registry, "3")
     assert check(store, deep=True) == []
-
-
-# Files that two layers share.
-
-
-def inodes(store: Store, image: images.Image) -> dict[str, int]:
-    """Give the inode of each regular file of an image of one layer, by its name."""
-    root = Path(store.layer_path(image.layers[0]), "diff")
-    files = [path for path in root.rglob("*") if path.is_file() and not path.is_symlink()]
-    return {str(path.relative_to(root)): path.stat().st_ino for path in files}
-
-
-def pulled_after(store: Store, registry: FakeRegistry, old: bytes, new: bytes) -> tuple[images.Image, set[str]]:
-    """Pull one image, then another; give the second one and the names of the files that they share."""
-    serve(registry, "1", old)
-    first = inodes(store, pull(store, registry, "1"))
-    blob = serve(registry, "2", new)
-    image = pull(store, registry, "2")
-    assert None not in ranges(registry, blob)
-    assert check(store, deep=True) == []
-    return image, {name for name, inode in inodes(store, image).items() if first.get(name) == inode}
-
-
-def test_a_file_that_is_the_same_in_all_is_shared(store: Store, registry: FakeRegistry) -> None:
-    old = tar(
-        *(entry(name, BIG[:9]) for name in ("same", "mode", "time", "content", "elsewhere", "attribute", "setuid")),
-        entry("big", BIG),
-        link("hard", "same"),
-    )
-    new = tar(
-        entry("same", BIG[:9]),
-        entry("big", BIG),
-        entry("mode", BIG[:9], mode=0o600),
-        entry("time", BIG[:9], mtime=12345),
-        entry("content", BIG[1:10]),
-        entry("renamed", BIG[:9]),
-        entry("attribute", BIG[:9], pax_headers={"SCHILY.xattr.user.a": "b"}),
-        entry("setuid", BIG[:9], mode=0o4755),
-        link("hard", "same"),
-    )
-    image, shared = pulled_after(store, registry, old, new)
-    assert shared == {"same", "big", "hard"}
-    images.remove(store, next(one for one in images.ids(store) if one != image.id), force=True)
-    assert check(store, deep=True) == []
-    assert Path(store.layer_path(image.layers[0]), "diff/big").read_bytes() == BIG
-
-
-def test_attributes_that_only_the_old_file_has(store: Store, registry: FakeRegistry) -> None:
-    old = tar(entry("big", BIG), entry("file", b"a", pax_headers={"SCHILY.xattr.user.a": "b"}))
-    image, shared = pulled_after(store, registry, old, tar(entry("big", BIG), entry("file", b"a")))
-    assert shared == {"big"}
-    assert os.listxattr(Path(store.layer_path(image.layers[0]), "diff/file")) == []
-
-
-def test_hard_links_become_files_of_their_own(store: Store, registry: FakeRegistry) -> None:
-    old = tar(entry("big", BIG), entry("a", b"a"), entry("b", b"a"), link("b", "a"))
-    image, shared = pulled_after(store, registry, old, tar(entry("big", BIG), entry("a", b"a"), entry("b", b"a")))
-    found = inodes(store, image)
-    assert "a" in shared
-    assert found["a"] != found["b"]
-
-
-def test_files_below_links_are_not_shared(store: Store, registry: FakeRegistry) -> None:
-    directory = entry("usr", type=b"5", mode=0o755)
-    alias = entry("lib", type=b"2", linkname="usr")
-    old = tar(entry("big", BIG), directory, alias, entry("lib/a", b"a"), entry("lib/b", b"b"))
-    new = tar(entry("big", BIG), directory, entry("lib/a", b"a"), entry("usr/b", b"b"))
-    pulled_after(store, registry, old, new)
-    third = tar(entry("big", BIG), directory, alias, entry("lib/a", b"a"), entry("lib/b", b"b"), directory)
-    serve(registry, "3", third)
-    pull(store, registry, "3")
-    assert check(store, deep=True) == []
-    files = [path for path in Path(store.layers).glob("*/diff/*/*") if not path.parent.is_symlink()]
-    assert len(files) == 6
-    assert {path.stat().st_nlink for path in files} == {1}
-
-
-def test_a_shared_file_that_a_later_entry_replaces(store: Store, registry: FakeRegistry) -> None:
-    old = tar(entry("big", BIG), entry("a", b"a"))
-    new = tar(entry("big", BIG), entry("a", b"a"), entry("a", b"later"))
-    image, _ = pulled_after(store, registry, old, new)
-    assert Path(store.layer_path(image.layers[0]), "diff/a").read_bytes() == b"later"
-
-
-def test_a_damaged_file_is_not_shared(store: Store, registry: FakeRegistry) -> None:
-    serve(registry, "1", tar(entry("big", BIG)))
-    path = Path(store.layer_path(pull(store, registry, "1").layers[0]), "diff/big")
-    before = path.stat()
-    with path.open("r+b") as file:
-        file.write(bytes([BIG[0] ^ 1]))
-    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-    serve(registry, "2", tar(entry("big", BIG), entry("more", b"more")))
-    image = pull(store, registry, "2")
-    new = Path(store.layer_path(image.layers[0]), "diff/big")
-    assert new.read_bytes() == BIG
-    assert new.stat().st_ino != path.stat().st_ino
-
-
-def test_further_stores_share_nothing(
-    store: Store, registry: FakeRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(landlock, "confine", lambda *_, **__: False)  # it would see to it, too
-    serve(registry, "1", tar(entry("big", BIG)))
-    layer = store.layer_path(pull(store, registry, "1").layers[0])
-    os.rename(layer, tmp_path / "further")
-    os.symlink(tmp_path / "further", layer)
-    serve(registry, "2", tar(entry("big", BIG), entry("more", b"more")))
-    image = pull(store, registry, "2")
-    path = Path(store.layer_path(image.layers[0]), "diff/big")
-    assert path.stat().st_nlink == 1
-    assert path.read_bytes() == BIG
-
-
-def test_damage_of_a_shared_file_is_mended_in_each_layer(store: Store, registry: FakeRegistry) -> None:
-    old = tar(entry("big", BIG))
-    image, shared = pulled_after(store, registry, old, tar(entry("big", BIG), entry("more", b"more")))
-    assert shared == {"big"}
-    Path(store.layer_path(image.layers[0]), "diff/big").write_bytes(b"damaged")
-    damage = find(store, deep=True)
-    assert len({one.subject for one in damage}) == 2
-    options = RegistryOptions(retries=0)
-    tags = {one: tag for tag in "12" for one in [images.resolve(store, f"{registry.domain}/a:{tag}").id]}
-
-    def origins(found: str, _digest: str) -> list[RegistryOrigin]:
-        return [RegistryOrigin(Clients(options), normalize(f"{registry.domain}/a:{tags[found]}"))]
-
-    report = Repairer(store, origins, lambda: accept_anything(options), {}, rootless=os.getuid() != 0).repair(damage)
-    assert len(report.mended) == 2, report
-    assert find(store, deep=True) == []
