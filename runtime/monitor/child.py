@@ -141,13 +141,16 @@ def _fail(loop: Loop, error: BaseException) -> NoReturn:
     ending.leave([] if ending.tell(loop.sync, describe(error)) else loop.on_exit)
 
 
-def leave_parent(kept: list[int]) -> None:
-    """Drop what this process has of the command: signal handlers, standard streams, every fd but `kept`."""
+def leave_parent(kept: list[int], blocked: Sequence[int] = ()) -> None:
+    """Drop what this process has of the command: signal handlers, standard streams, every fd but `kept`.
+
+    All signals but those `blocked` may come from then on.
+    """
     gc.disable()
     _signal.set_wakeup_fd(-1)
     ending.default_signals()
     _signal.signal(_signal.SIGPIPE, _signal.SIG_IGN)
-    _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, blocked)
     first = 3
     for fd in kept:
         posix.closerange(first, fd)
@@ -289,7 +292,7 @@ def _hold(loop: Loop, *, feeds: bool) -> bytes:
     """Let the command go, wait for another one that comes to start the container, and return what that says.
 
     That one is then what the first would have been: with its end of the sync socket, and the primary client, to which
-    it has connected before. Nothing if the container's process has ended meanwhile.
+    it has connected before. Nothing if the container's process has ended meanwhile, or is to end by a SIGTERM for us.
     """
     door = listener.listen(loop.directory, listener.START)
     ending.tell(loop.sync, b'{"held":true}')
@@ -299,8 +302,11 @@ def _hold(loop: Loop, *, feeds: bool) -> bytes:
     poller = select.poll()
     poller.register(door, select.POLLIN)
     poller.register(loop.pidfd, select.POLLIN)
-    if door not in dict(poller.poll()):
-        return b""
+    loop.catch_signals()
+    poller.register(loop.wake, select.POLLIN)
+    while door not in (ready := dict(poller.poll())):
+        if loop.pidfd in ready or _signal.SIGTERM in posix.read(loop.wake, 4096):
+            return b""
     loop.sync = listener.accept(door)
     posix.close(door)
     ending.remove_files(loop.directory, (listener.START.encode(),))

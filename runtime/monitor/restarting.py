@@ -15,9 +15,12 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal as _signal
     from collections.abc import Callable
 
     from runtime.monitor.loop import Loop
+else:
+    import _signal
 
 STOPPED = b"stopped"  # The end of the container is wanted: no restart.
 RESTARTING = b"restarting"  # The container has ended and will be started again.
@@ -110,10 +113,13 @@ def _become_engine(loop: Loop) -> None:
     inherited = [fd for fd in (loop.sync, loop.lock, *(client.fd for client in loop.clients)) if fd >= 0]
     for fd in inherited:
         posix.set_inheritable(fd, True)
+    # One that comes now waits for the engine, which takes it when it is a monitor again.
+    _signal.pthread_sigmask(_signal.SIG_BLOCK, (_signal.SIGTERM,))
     try:
         posix.execve(loop.relaunch[0], [*loop.relaunch, b"%d" % memory], posix.environ)
     except OSError:
         posix.close(memory)
+        _signal.pthread_sigmask(_signal.SIG_UNBLOCK, (_signal.SIGTERM,))
 
 
 def _touch(path: bytes) -> None:

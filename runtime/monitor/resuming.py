@@ -16,11 +16,14 @@ from runtime.monitor.reexec import reexec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal as _signal
     from collections.abc import Callable
     from typing import Any, NoReturn
 
     from runtime.monitor.loop import Loop
     from runtime.monitor.spawn import Container, MonitorConfig, Stdio
+else:
+    import _signal
 
 _LARGEST = 1 << 26
 _FAILED = 125 << 8  # the wait status of a run that did not come to its program
@@ -108,9 +111,10 @@ def fail(config: MonitorConfig, resumed: Resumed) -> NoReturn:
 
 
 def _take_over(config: MonitorConfig, resumed: Resumed) -> Loop:
-    child.leave_parent(sorted({*resumed.fds(), *config.keep_fds}))
+    child.leave_parent(sorted({*resumed.fds(), *config.keep_fds}), blocked=(_signal.SIGTERM,))
     posix.chdir("/")
     loop = child.new_loop(config)
+    loop.catch_signals()
     for name, value in resumed.values.items():
         setattr(loop, name, value)
     loop.clients = resumed.clients
@@ -126,7 +130,8 @@ def _start(
     ending.remove_files(loop.directory, (b"pid", b"attach", b"ctl"))
     container = child.make(config, create, loop)
     child.write_process(loop.directory + b"/pid", container.pid, container.start_time)
-    if restarting.is_stopped(loop.directory):
+    loop.take_signals()
+    if loop.terminated or restarting.is_stopped(loop.directory):
         raise restarting.StoppedError
     about_to_start()
     loop.events.write("restart")
@@ -150,6 +155,4 @@ def _end(loop: Loop) -> NoReturn:
 
 def _fail(loop: Loop) -> NoReturn:
     loop.status = _FAILED
-    if loop.wake < 0:
-        loop.catch_signals()
     ending.finish(loop, slim=reexec)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import glob
 import json
 import os
+import signal
 import time
 
 import pytest
 
 from tests.fixtures.command import Pod
-from tests.fixtures.monitor import eventually, rests
+from tests.fixtures.monitor import alive, eventually, rests
 from tests.integration.test_lifecycle import DEAF, LOOP, detach, wait_for_log
 
 SLEEP = ("sleep", "600")
@@ -181,6 +182,17 @@ def test_init(box: Pod, busybox: str) -> None:
     box.run("init", "c")
     box.run("rm", "c")
     assert refused(box, "init --all c") == "no arguments are needed with --all"
+
+
+def test_the_monitor_of_an_initialized_container_ends_it_at_sigterm(box: Pod, busybox: str) -> None:
+    box.run("create", "--name", "c", busybox, "true")
+    box.run("init", "c")
+    monitor, program = box.run("inspect", "--format", "{{.State.ConmonPid}} {{.State.Pid}}", "c").out.split()
+    os.kill(int(monitor), signal.SIGHUP)  # a terminal's end is nothing to it
+    os.kill(int(monitor), signal.SIGTERM)
+    eventually(lambda: not os.path.exists(f"/proc/{program}") and not alive(int(monitor)))
+    assert status(box, "c") == "created"
+    assert box.run("start", "--attach", "c").code == 0
 
 
 def test_init_of_what_cannot_be_executed(box: Pod, busybox: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -9,7 +10,7 @@ import time
 import pytest
 
 from tests.fixtures.command import Pod
-from tests.fixtures.monitor import eventually
+from tests.fixtures.monitor import alive, eventually
 
 
 def told(box: Pod, container: str, template: str) -> str:
@@ -63,6 +64,31 @@ def test_stopping_between_two_runs_ends_it(box: Pod, busybox: str) -> None:
     count = restarts(box, identity)
     time.sleep(0.6)
     assert (state(box, identity), restarts(box, identity)) == ("exited", count)
+
+
+def test_sigterm_while_the_monitor_starts_it_again_ends_it(box: Pod, busybox: str) -> None:
+    """As systemd ends a service: the hook holds the monitor where it has made the container and not yet started it."""
+    hooks, door, holds = (os.path.join(box.home, name) for name in ("hooks", "door", "holds"))
+    os.mkdir(hooks)
+    os.mkfifo(door)
+    script = f"[ ! -e {holds} ] || cat {door}"
+    hook = {"path": "/bin/sh", "args": ["sh", "-c", script], "env": ["PATH=/usr/bin:/bin"]}
+    with open(f"{hooks}/hold.json", "w") as file:
+        json.dump({"version": "1.0.0", "hook": hook, "when": {"always": True}, "stages": ["createRuntime"]}, file)
+    program = ["sh", "-c", "echo run; read line"]
+    identity = box.run("--hooks-dir", hooks, "run", "-di", "--restart", "always", busybox, *program).out
+    monitor = int(told(box, identity, "{{.State.ConmonPid}}"))
+    open(holds, "w").close()
+    os.kill(int(told(box, identity, "{{.State.Pid}}")), signal.SIGKILL)
+    with open(door, "w"):  # the hook has come to read
+        os.kill(monitor, signal.SIGTERM)
+    eventually(lambda: not alive(monitor))
+    assert state(box, identity) == "exited"
+    assert told(box, identity, "{{.State.ExitCode}} {{.RestartCount}}") == "137 0"
+    assert box.run("logs", identity).out == "run"
+    os.unlink(holds)
+    box.run("start", identity)
+    assert state(box, identity) == "running"
 
 
 def test_stopping_a_running_one_ends_it(box: Pod, busybox: str) -> None:
