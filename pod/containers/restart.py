@@ -58,6 +58,14 @@ def parse(text: str) -> RestartPolicy:
     return {"policy": name, "maximum": maximum}
 
 
+def of_init(policy: RestartPolicy) -> RestartPolicy:
+    """Return what a policy is for a container that runs before the others of its pod, which wait for its good end.
+
+    As in Kubernetes: "always" tries again until it has done its work, and no more after that.
+    """
+    return {"policy": "on-failure", "maximum": 0} if policy["policy"] in ("always", "unless-stopped") else policy
+
+
 def mark_stopped(config: Config, container_id: str) -> None:
     """Let a container's end, which is about to come or has come, be followed by no restart.
 

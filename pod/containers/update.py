@@ -7,7 +7,7 @@ the row, and the monitor is told. Source: podman-update(1).
 from __future__ import annotations
 
 from pod import events, state
-from pod.containers import monitor_settings, runtimes, status
+from pod.containers import monitor_settings, restart, runtimes, status
 from pod.containers.resources import cgroup_place, limits
 from pod.errors import ContainerNotFoundError, PodError
 from pod.lock import ContainerLock
@@ -99,7 +99,7 @@ def _changed(container: Container, changes: Changes, resources: Resources) -> di
     if changes.restart is not None:
         if container.auto_remove and changes.restart["policy"] != "no":
             raise PodError('the --rm option conflicts with --restart, when the restartPolicy is not "" and "no"')
-        config["restart"] = changes.restart
+        config["restart"] = restart.of_init(changes.restart) if config["pod"]["init"] else changes.restart
     if any(value not in ("", None, False) for value in changes.health.values()):
         from pod.containers.health import update as update_health
 

@@ -30,6 +30,8 @@ def join(engine: Engine, options: CreateOptions, pod: Pod, *, init: str = "") ->
     if not options.cgroup_parent and options.cgroups in ("", "enabled"):
         options.cgroup_parent = pod.config["cgroup_parent"]
         options.pod["cgroup"] = cgroup.name(pod.id) if pod.config["share_parent"] else ""
+    if init:
+        options.restart = restart.of_init(options.restart)
     if options.restart is restart.DEFAULT and pod.config["restart"] and not (init or options.auto_remove):
         options.restart = pod.config["restart"]
     options.security_options = [*pod.config["security_options"], *options.security_options]

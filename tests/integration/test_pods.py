@@ -267,6 +267,24 @@ def test_what_runs_before_the_others(box: Pod, busybox: str) -> None:
     box.run("volume", "rm", "data")
 
 
+def test_a_restart_policy_of_what_runs_before_the_others(box: Pod, busybox: str) -> None:
+    """It is tried again until it has done its work; what has done it is not started again, whatever the policy."""
+    create = ("create", "--init-ctr", "always", "--pod")
+    box.run("pod", "create", "--name", "one", "--restart", "always")
+    box.run(*create, "one", "--restart", "always", "--name", "good", busybox, "true")
+    script = "echo . >> /runs; [ $(wc -l < /runs) -gt 1 ]"
+    box.run(*create, "one", "--restart", "unless-stopped", "--name", "second", busybox, "sh", "-c", script)
+    box.run(*create, "one", "--name", "plain", busybox, "true")
+    box.run("update", "--restart", "always", "plain")
+    box.run("pod", "start", "one")
+    for name, policy in (("good", "on-failure 0"), ("second", "on-failure 1"), ("plain", "on-failure 0")):
+        fields = "{{.HostConfig.RestartPolicy.Name}} {{.RestartCount}}"
+        assert box.run("inspect", "--format", fields, name).out == policy
+        assert box.run("inspect", "--format", "{{.State.Status}} {{.State.ExitCode}}", name).out == "exited 0"
+    assert word(box, "one") == "Running"
+    box.run("pod", "rm", "-f", "-t", "0", "one")
+
+
 def test_what_goes_with_an_infra_container(box: Pod, busybox: str) -> None:
     """Where containers are removed because something else goes, their pods go, too."""
     box.run("pod", "create", "--name", "one", "--volume", "data:/data")
