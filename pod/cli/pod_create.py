@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pod.cli import flags as groups
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Annotated, Any
@@ -9,17 +11,9 @@ if TYPE_CHECKING:
     from typer import Argument, Option
 
 SHARED = (
-    "pod.cli.flags.general:label,label_file",
     "pod.cli.flags.network:dns,dns_option,dns_search,ip,ip6,mac_address,network,network_alias,publish",
     "pod.cli.flags.identity:add_host,hostname,hosts_file,no_hostname,no_hosts",
-    "pod.cli.flags.storage:shm_size,shm_size_systemd,volume,volumes_from",
-    "pod.cli.flags.namespaces:gidmap,pid,subgidname,subuidname,uidmap,userns,uts",
-    "pod.cli.flags.resources:blkio_weight,blkio_weight_device,cpu_shares,cpus,cpuset_cpus,cpuset_mems,"
-    "device_read_bps,device_write_bps,memory,memory_swap",
-    "pod.cli.flags.cgroups:cgroup_parent",
-    "pod.cli.flags.devices:device,gpus",
-    "pod.cli.flags.security:security_opt,sysctl",
-    "pod.cli.flags.lifecycle:restart",
+    *groups.POD,
 )
 
 
@@ -34,20 +28,8 @@ def main(
     infra: Annotated[
         bool, Option("--infra", help="Create an infra container associated with the pod to share namespaces with")
     ] = True,
-    infra_command: Annotated[
-        str, Option("--infra-command", metavar="string", help="The program of the infra container")
-    ] = "",
-    infra_conmon_pidfile: Annotated[
-        str,
-        Option(
-            "--infra-conmon-pidfile", metavar="string", help="Path to the file that will receive the PID of the monitor"
-        ),
-    ] = "",
     infra_image: Annotated[
         str, Option("--infra-image", metavar="string", help="Image of the infra container, which has none by default")
-    ] = "",
-    infra_name: Annotated[
-        str, Option("--infra-name", metavar="string", help="Assign a name to the infra container")
     ] = "",
     name_: Annotated[str, Option("--name", "-n", metavar="string", help="Assign a name to the pod")] = "",
     pod_id_file: Annotated[str, Option("--pod-id-file", metavar="string", help="Write the pod ID to the file")] = "",
@@ -73,7 +55,7 @@ def main(
     request.replace, request.id_file = replace, pod_id_file
     request.options.share_parent = share_parent
     request.take_share(share, has_infra=infra)
-    request.take_infra(infra_command, infra_conmon_pidfile, infra_image, infra_name, wanted=infra)
+    request.take_infra(infra_image, wanted=infra)
     engine = open_engine(write=True)
     request.take_exit_policy(exit_policy, engine)
     print(pod_creating.create(engine, request).id)

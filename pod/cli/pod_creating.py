@@ -11,7 +11,6 @@ from pod.errors import NoSuchPodError, PodError, PodNameInUseError
 from pod.pods import create as pods
 from pod.pods import rows
 from pod.pods.remove import remove
-from runtime import paths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +37,8 @@ class PodRequest:
     def apply(self, groups: Sequence[str], said: dict[str, Any]) -> None:
         """Take the flags that the pod has in common with containers. Raises PodError for what makes no sense."""
         infra, options = self.infra, self.options
-        flags.apply(groups, said, infra)
+        flags.apply([group for group in groups if group != flags.INFRA], said, infra)
+        flags.apply((flags.INFRA,), said, self)  # the last: its name is not that of a group before
         asked = infra.network
         if asked is not None and any(word.partition(":")[0] in ("container", "ns") for word in asked.words):
             raise PodError(f"pods presently do not support network mode {asked.words[0].partition(':')[0]}")
@@ -49,16 +49,12 @@ class PodRequest:
         if infra.restart is not restart.DEFAULT:
             options.restart, infra.restart = infra.restart, restart.DEFAULT
 
-    def take_infra(self, command: str, monitor_pidfile: str, image: str, name: str, *, wanted: bool) -> None:
-        """Take what is said of the infra container itself. Raises PodError for a pod without that needs one."""
-        infra = self.infra
-        self.options.infra = infra if wanted else None
+    def take_infra(self, image: str, *, wanted: bool) -> None:
+        """Take what the infra container is of, if there is one. Raises PodError for a pod without that needs one."""
+        self.options.infra = self.infra if wanted else None
         if not wanted:
             self._check_without()
-        infra.reference, infra.name = image, name
-        infra.entrypoint = command.split() or None
-        if monitor_pidfile:
-            infra.identity["conmon_pidfile"] = paths.absolute(monitor_pidfile)
+        self.infra.reference = image
 
     def _check_without(self) -> None:
         asked = self.infra.network

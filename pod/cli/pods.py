@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import sys
 
+from pod.pods.chooser import Choice
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pod.pods.rows import Pod
+
+
+class Ending(Choice):
+    """Which pods are to be stopped or removed, and how."""
+
+    __slots__ = ("ignore", "timeout")
+
+    def __init__(self, names: Sequence[str] | None = None, *, all: bool = False) -> None:
+        super().__init__(names, all=all)
+        self.ignore = False  # those that are not there
+        self.timeout: int | None = None  # seconds; None for each container's own
 
 
 def act(pods: Sequence[Pod], action: Callable[[Pod], Sequence[tuple[str, BaseException]] | None]) -> int:

@@ -55,6 +55,21 @@ STEPS = (
     "pod.cli.flags.storage:shm_size,volume",
 )
 
+INFRA = "pod.cli.flags.infra"
+# Those of `pod create` and `pod clone` on all of a pod's containers, by what its infra container is to be.
+POD = (
+    "pod.cli.flags.general:label,label_file",
+    "pod.cli.flags.storage:shm_size,shm_size_systemd,volume,volumes_from",
+    "pod.cli.flags.namespaces:gidmap,pid,subgidname,subuidname,uidmap,userns,uts",
+    "pod.cli.flags.resources:blkio_weight,blkio_weight_device,cpu_shares,cpus,cpuset_cpus,cpuset_mems,"
+    "device_read_bps,device_write_bps,memory,memory_swap",
+    "pod.cli.flags.cgroups:cgroup_parent",
+    "pod.cli.flags.devices:device,gpus",
+    "pod.cli.flags.security:security_opt,sysctl",
+    "pod.cli.flags.lifecycle:restart",
+    INFRA,
+)
+
 
 def declaration(group: str) -> Callable[..., None]:
     """Return the function of a group, whose parameters declare its flags."""

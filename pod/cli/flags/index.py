@@ -56,6 +56,8 @@ FLAGS = {
     "ties": (" --attach -a --requires "),
     "pod_member": (" --pod --pod-id-file "),
     "pod_choice": (" --latest -l --pod-id-file "),
+    "pod_ending": (" --ignore -i --time -t --timeout "),
+    "infra": (" --infra-command --infra-conmon-pidfile --infra-name "),
     "logging": (" --log-driver --log-opt "),
     "registry": (
         " --arch --override-arch --decryption-key --disable-content-trust --os --override-os --platform --quiet -q"
