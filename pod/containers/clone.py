@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from pod import names, state
-from pod.containers import create, dependencies, update
+from pod.containers import create, dependencies, inserting, update
 from pod.containers.remove import remove_container
 from pod.containers.resources import cgroup_place, limits
 from pod.errors import PodError
@@ -60,7 +60,7 @@ def clone(engine: Engine, original: Container, changes: Changes) -> Container:
         remove_container(engine, original, force=changes.force)
     row = (container_id, name, config["image"], time.time(), int(original.auto_remove), "", jsontext.dumps(config))
     with ContainerLock(engine.config, container_id):
-        return create.insert(
+        return inserting.insert(
             engine,
             state.Container(row),
             needs=needs,

@@ -1,12 +1,12 @@
-"""Creating a container: what the user asks for and what the image says become one configuration and one row."""
+"""Creating a container: what the user asks for and what the image says become one configuration."""
 
 from __future__ import annotations
 
 import posix
 import time
 
-from pod import events, names, state, values, volumes
-from pod.containers import restart, runtimes
+from pod import names, state, values
+from pod.containers import inserting, restart, runtimes
 from pod.containers.configuration import DEFAULTS, labels
 from pod.containers.inside import environment
 from pod.containers.logs import options as log_options
@@ -14,8 +14,8 @@ from pod.containers.resources import cgroup_place
 from pod.containers.security import options as security_options
 from pod.errors import PodError
 from pod.lock import ContainerLock
-from runtime import jsontext, paths, process
-from storage import database, images, reserve, rootfs
+from runtime import jsontext, process
+from storage import reserve, rootfs
 from storage.store import boot_id
 
 TYPE_CHECKING = False
@@ -130,7 +130,7 @@ def create(engine: Engine, options: CreateOptions) -> state.Container:
     creator = f"{posix.getpid()} {process.start_time(posix.getpid())} {boot_id()}" if options.owned_by_command else ""
     row = (container_id, name, config["image"], time.time(), int(options.auto_remove), creator, jsontext.dumps(config))
     with ContainerLock(engine.config, container_id):
-        return insert(
+        return inserting.insert(
             engine,
             state.Container(row),
             needs=options.needs,
@@ -138,96 +138,6 @@ def create(engine: Engine, options: CreateOptions) -> state.Container:
             networks=options.networks,
             record=options.record,
         )
-
-
-def insert(
-    engine: Engine,
-    container: state.Container,
-    *,
-    needs: list[str],
-    auto_ids: AutoRequest | None = None,
-    networks: list[tuple[str, Place]] | None = None,
-    record: Callable[[sqlite3.Connection, state.Container], None] | None = None,
-) -> state.Container:
-    """Make a container that is settled but for its IDs with --userns=auto: rows in one commit, then its files.
-
-    The caller has its lock: who sees the rows and removes them must not be at work on the files while we are.
-    One without a name gets a free one in the same commit: of many at once two may well hit on the same.
-    """
-    config = container.config
-    with database.transaction(engine.connection):
-        container.name = container.name or _free_name(engine)
-        new_volumes = _insert_rows(engine, container, auto_ids)
-        if config["namespaces"]["network"] == "bridge":
-            from pod.networks import leases
-
-            leases.attach(engine, container.id, networks or [])
-        if needs:
-            from pod.containers import dependencies
-
-            dependencies.record(engine.connection, container.id, needs)
-        if record is not None:
-            record(engine.connection, container)
-        for volume in new_volumes:
-            volumes.prepare(engine, volume)
-    try:
-        make_directories(engine, container.id)
-        if config["secrets"]:
-            from pod import secrets
-
-            secrets.keep_copies(engine, container.id, config["secrets"])
-    except BaseException:
-        from pod.containers import remove
-
-        remove.forget(engine, container, volumes=True)
-        raise
-    for volume in new_volumes:
-        events.record(engine.config, "volume", "create", name=volume)
-    events.of_container(engine.config, container, "create")
-    return container
-
-
-def _insert_rows(engine: Engine, container: state.Container, auto_ids: AutoRequest | None) -> list[str]:
-    """Insert the container with its IDs, volumes and images; return the volumes that there were not."""
-    config, connection = container.config, engine.connection
-    mounted = [mount for mount in config["mounts"] if mount["type"] == "volume"]
-    new_volumes = []
-    for mount in mounted:
-        anonymous = mount["anonymous"]
-        if state.insert_volume(connection, mount["source"], anonymous=anonymous, labels={}, options={}):
-            new_volumes.append(mount["source"])
-    if auto_ids is not None:
-        from pod.containers.namespaces import userns
-
-        userns.choose(connection, auto_ids, config)
-    state.insert_container(connection, container, [mount["source"] for mount in mounted])
-    if config["id_map"] is not None:
-        from pod.containers.namespaces import id_ranges
-
-        id_ranges.record(connection, container)
-    if config["image"]:
-        images.pin(connection, config["image"], container.id)
-    for mount in config["mounts"]:
-        if mount["type"] == "image" and mount["more"]["image"] != config["image"]:
-            images.pin(connection, mount["more"]["image"], container.id)
-    return new_volumes
-
-
-def make_directories(engine: Engine, container_id: str) -> None:
-    """Make the persistent directories of a container, as far as they are missing."""
-    directory = engine.config.container_dir(container_id)
-    if paths.is_directory(f"{directory}/files"):  # the last one made
-        return
-    _make_directory(directory, 0o700)
-    for name in ("upper", "work", "rootfs", "files"):
-        _make_directory(f"{directory}/{name}", 0o755)
-
-
-def _make_directory(path: str, mode: int) -> None:
-    try:
-        posix.mkdir(path, mode)
-    except FileExistsError:
-        pass
 
 
 def configure(engine: Engine, options: CreateOptions, container_id: str) -> ContainerConfig:
@@ -459,10 +369,6 @@ def _health(options: CreateOptions, image_config: dict[str, Any]) -> HealthConfi
     if options.sdnotify == "healthy" and (health is None or health["check"]["test"] == ["NONE"]):
         raise PodError("invalid config provided: sdnotify policy healthy requires a healthcheck to be set")
     return health
-
-
-def _free_name(engine: Engine) -> str:
-    return names.new_name(lambda name: state.is_name_taken(engine.connection, name))
 
 
 def _program(options: CreateOptions, image_config: dict[str, Any]) -> tuple[list[str], list[str]]:

@@ -6,7 +6,7 @@ import posix
 import time
 
 from pod import events, rootless, state
-from pod.containers import create, monitor_settings, runtimes, status
+from pod.containers import inserting, monitor_settings, runtimes, status
 from pod.containers.inside.files import write_file
 from pod.containers.launched import Launched
 from pod.containers.plan import Plan
@@ -225,7 +225,7 @@ def _create(
     prepare: Callable[[Plan], None] | None = None,
     make_plan: MakePlan = Plan,
 ) -> MonitorLink:
-    create.make_directories(engine, container.id)
+    inserting.make_directories(engine, container.id)
     clear(engine, container.id)
     if container.config["namespaces"]["network"] == "bridge":
         from pod.networks import leases

@@ -6,13 +6,14 @@ here what it means there.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from pod import names, state
+from pod import events, names, state
 from pod.containers import clone as containers
-from pod.containers import create, dependencies, update
+from pod.containers import create, dependencies, inserting, update
 from pod.containers.create import CreateOptions
 from pod.errors import PodError
 from pod.lock import ContainerLock
@@ -24,15 +25,10 @@ from runtime import jsontext
 from storage import database
 
 if TYPE_CHECKING:
-    import sqlite3
-    from collections.abc import Callable
-
     from pod.engine import Engine
     from pod.pods.create import PodOptions
     from pod.pods.rows import Pod
     from pod.state import Container
-
-    Record = Callable[[sqlite3.Connection, Container], None]
 
 # Those parts of a container that it has from the infra container's flags as well.
 _COMMON = ("mounts", "devices", "security", "confinement")
@@ -41,12 +37,20 @@ _COMMON = ("mounts", "devices", "security", "confinement")
 def clone(engine: Engine, original: Pod, asked: PodOptions) -> Pod:
     """Make the copy, otherwise than the original in what is asked for; nothing is left behind if that fails."""
     copying = _Copying(engine, original, asked)
-    try:
-        copying.copy_all()
-    except BaseException:
-        if rows.has(engine.connection, copying.pod.id):
+    with contextlib.ExitStack() as locks:
+        for identity in copying.ids.values():
+            locks.enter_context(ContainerLock(engine.config, identity))
+        # All rows in one commit: of a clone that is killed there is the whole pod, or nothing.
+        with database.transaction(engine.connection):
+            made = copying.insert_all()
+        try:
+            for container, new_volumes in made:
+                inserting.furnish(engine, container, new_volumes)
+        except BaseException:
+            locks.close()
             remove(engine, copying.pod, force=True)
-        raise
+            raise
+    events.of_pod(engine.config, copying.pod, "create")
     return copying.pod
 
 
@@ -94,18 +98,18 @@ class _Copying:
             raise PodError("cannot change namespaces, mounts or devices of a pod that has no infra container")
         return plain, fresh
 
-    def copy_all(self) -> None:
-        """Copy the containers, those first that others need."""
-        if not self.pod.infra:
-            with database.transaction(self.engine.connection):
-                rows.insert(self.engine.connection, self.pod)
+    def insert_all(self) -> list[tuple[Container, list[str]]]:
+        """Insert the pod and its containers, within a transaction; return these with the volumes that are new."""
+        rows.insert(self.engine.connection, self.pod)
+        made = []
         for one in sorted(self.originals, key=lambda one: self.ids[one.id] != self.pod.infra):
             config = containers.configuration(self.engine, one, containers.Changes(), self.ids[one.id])
             if self.ids[one.id] == self.pod.infra:
-                self._insert(one, self._infra(one, config), self._infra_name(), self._record)
+                made.append(self._insert(one, self._infra(one, config), self._infra_name()))
             else:
                 name = containers.free_name(self.engine, one.name)
-                self._insert(one, self._member(one, config), name, joining.record)
+                made.append(self._insert(one, self._member(one, config), name))
+        return made
 
     def _infra_name(self) -> str:
         asked = self.asked.infra.name if self.asked.infra is not None else ""
@@ -128,10 +132,6 @@ class _Copying:
             before, after = original.config["namespaces"][kind], config["namespaces"][kind]
             self.modes[kind] = joined(original.id, before), joined(self.pod.infra, after)
         return config
-
-    def _record(self, connection: sqlite3.Connection, container: Container) -> None:
-        rows.insert(connection, self.pod)
-        rows.add_member(connection, self.pod.id, container.id)
 
     def _member(self, original: Container, config: dict[str, Any]) -> dict[str, Any]:
         old_pod = rows.find(self.engine.connection, original.config["pod"]["id"])
@@ -162,21 +162,22 @@ class _Copying:
         word, _, other = mode.partition(":")
         return f"container:{self.ids[other]}" if word == "container" and other in self.ids else mode
 
-    def _insert(self, original: Container, config: dict[str, Any], name: str, record: Record) -> None:
+    def _insert(self, original: Container, config: dict[str, Any], name: str) -> tuple[Container, list[str]]:
         engine, identity = self.engine, self.ids[original.id]
         needs = [self.ids.get(one, one) for one in dependencies.needs_of(engine.connection, original.id)]
         stored = jsontext.dumps(config)
-        row = (identity, name, config["image"], time.time(), int(original.auto_remove), "", stored)
-        networks = leases.networks_of(engine.connection, original.id)
-        with ContainerLock(engine.config, identity):
-            create.insert(
-                engine,
-                state.Container(row),
-                needs=needs,
-                auto_ids=containers.auto_ids(engine, config),
-                networks=networks,
-                record=record,
-            )
+        container = state.Container(
+            (identity, name, config["image"], time.time(), int(original.auto_remove), "", stored)
+        )
+        new_volumes = inserting.insert_rows(
+            engine,
+            container,
+            needs=needs,
+            auto_ids=containers.auto_ids(engine, config),
+            networks=leases.networks_of(engine.connection, original.id),
+            record=joining.record,
+        )
+        return container, new_volumes
 
 
 def joined(infra: str, mode: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import time
 
@@ -81,12 +82,36 @@ def test_killed_creations(box: Pod, busybox: str) -> None:
         box.run("run", "-d", "--replace", "--pod", "p", "--name", "c", busybox, *SERVE)
         assert word(box, "p") == "Running"
         killer.strike("clone", "pod", "clone", "p", f"q{number}")
+        assert box.run("pod", "ps", "--filter", f"name=q{number}", "--format", "{{.NumberOfContainers}}").out in (
+            "",
+            "2",
+        )
         if number % 3 == 2:
             remove_all(box)
         else:
             box.run("pod", "rm", "-f", "-t", "0", "p")
     remove_all(box)
     assert killer.hits
+    assert check(box) == []
+
+
+def test_a_clone_is_there_whole_or_not_at_all(box: Pod, busybox: str) -> None:
+    """It is killed as soon as anything of the copy is to be seen."""
+    box.run("pod", "create", "--name", "p", "--network", "none")
+    for name in "abcdef":
+        box.run("create", "--pod", "p", "--name", name, busybox, *SERVE)
+    database = sqlite3.connect(f"file:{box.root}/pod.db?mode=ro", uri=True)
+    for name in ("q", "r", "s"):
+        process = box.start("pod", "clone", "p", name, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while not database.execute("SELECT 1 FROM pod WHERE name = ?", (name,)).fetchall() and process.poll() is None:
+            pass
+        process.kill()
+        process.wait()
+        assert box.run("pod", "ps", "--filter", f"name={name}", "--format", "{{.NumberOfContainers}}").out == "7"
+    database.close()
+    box.run("pod", "start", "s")
+    assert word(box, "s") == "Running"
+    remove_all(box)
     assert check(box) == []
 
 

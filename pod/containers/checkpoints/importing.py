@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from pod import names, state, volumes
-from pod.containers import create, remove
+from pod.containers import inserting, remove
 from pod.containers.checkpoints import checkpoint as checkpoints
 from pod.containers.checkpoints.archive import CHANGES, DUMP, VOLUMES
 from pod.containers.checkpoints.checkpointed import IMAGES, PREVIOUS, RECORD
@@ -208,7 +208,7 @@ def _make(engine: Engine, container: Container, directory: str, *, rootfs: bool)
     """Put the container's files in place, then add its row; the caller holds its lock."""
     target = engine.config.container_dir(container.id)
     try:
-        create.make_directories(engine, container.id)
+        inserting.make_directories(engine, container.id)
         if rootfs and os.path.exists(f"{directory}/{CHANGES}"):
             _unpack_tar(f"{directory}/{CHANGES}", f"{directory}/changes")
             os.rmdir(f"{target}/upper")
@@ -217,7 +217,7 @@ def _make(engine: Engine, container: Container, directory: str, *, rootfs: bool)
             if os.listdir(f"{directory}/{name}"):
                 os.rename(f"{directory}/{name}", f"{target}/{name}")
         write_file(f"{target}/{RECORD}", jsontext.dumps({"checkpointed": time.time()}))
-        create.insert(engine, container, needs=[])
+        inserting.insert(engine, container, needs=[])
     except BaseException:
         gc.remove_tree(target)
         raise
