@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator
 from tests.system.machine import Machine
 from tests.system.project import IMAGE
 
-# Appends a line to a file of its volume, serves that, and fills its memory when it is told to.
-_PROGRAM = """#!/bin/sh
+# Appends a line to a file of its volume, says so, serves that, and fills its memory when it is told to.
+PROGRAM = """#!/bin/sh
 echo started >>/data/starts
+echo "version $(cat /version) serves"
 fill() { text=0123456789abcdef; while :; do text=$text$text; done; }
 trap fill USR1
 trap exit TERM
@@ -29,6 +30,13 @@ done
 # Users' services wait for it, and nothing in this machine wants it.
 systemctl add-wants multi-user.target network-online.target
 systemctl start network-online.target
+"""
+# Then each user has a journal of his own, which he may read: this machine's is in memory.
+_JOURNAL = "/etc/systemd/journald.conf.d/services.conf"
+_KEEP_JOURNAL = f"""
+mkdir -p /var/log/journal
+printf '[Journal]\\nStorage=persistent\\n' >{_JOURNAL}
+systemctl restart systemd-journald
 """
 
 
@@ -49,6 +57,14 @@ def our_generator(machine: Machine) -> Iterator[None]:
     machine.shell("root", f"rm -f /etc/systemd/*-generators/pod*-generator {wanted}")
 
 
+@contextlib.contextmanager
+def kept_journal(machine: Machine) -> Iterator[None]:
+    """Keep the journal on the disk, as most machines do."""
+    machine.shell("root", _KEEP_JOURNAL)
+    yield
+    machine.shell("root", f"rm {_JOURNAL}; systemctl restart systemd-journald; rm -r /var/log/journal")
+
+
 class Services:
     """The quadlet files of one user."""
 
@@ -67,7 +83,7 @@ class Services:
     def write(self, name: str, text: str) -> None:
         self.machine.shell(self.user, f"mkdir -p {self.directory}; cat >{self.directory}/{name}", input=text)
 
-    def make_image(self, version: str, *, program: str = _PROGRAM, name: str = "web") -> None:
+    def make_image(self, version: str, *, program: str = PROGRAM, name: str = "web") -> None:
         """Give the user's store another image of this name."""
         script = f"cat >/program; chmod 755 /program; echo {version} >/version"
         self.machine.shell(
@@ -81,37 +97,35 @@ class Services:
     def property(self, unit: str, name: str) -> str:
         return self.shell(f"manager show {unit} --property={name} --value")
 
-    def served(self, path: str = "starts") -> list[str]:
-        """Return what the service at the published port has for everybody; empty if it does not answer."""
-        url = f"http://127.0.0.1:{self.port}/{path}"
+    def served(self, path: str = "starts", *, port: int = 0) -> list[str]:
+        """Return what the service at a published port has for everybody; empty if it does not answer."""
+        url = f"http://127.0.0.1:{port or self.port}/{path}"
         return self.shell(f"busybox wget -q -T 5 -O - {url}", check=False).split()
 
-    def is_up(self, unit: str = "web") -> bool:
-        return self.shell(f"manager is-active {unit}", check=False) == "active" and "started" in self.served()
-
-    def await_up(self, what: str, unit: str = "web") -> None:
-        """Wait for the service to answer, and look that nothing of an earlier run of it is there besides."""
-        eventually(lambda: self.is_up(unit), f"{unit} is up after {what}", 240)
+    def await_answer(self, what: str, *, port: int = 0) -> None:
+        """Wait for the service at a published port to answer."""
+        eventually(lambda: "started" in self.served(port=port), f"an answer after {what}", 240)
 
     def await_active(self, *units: str) -> None:
         """Wait for units to be active."""
         expected = ["active"] * len(units)
         asked = f"manager is-active {' '.join(units)}"
-        eventually(lambda: self.shell(asked, check=False).split() == expected, f"{units} are active")
+        eventually(lambda: self.shell(asked, check=False).split() == expected, f"{units} are active", 240)
 
-    def check_truth(self, unit: str, containers: list[str]) -> None:
-        """See that systemd, `pod ps` and the processes tell of the same containers, of these and no more."""
-        told = self.shell("pod ps --all --format '{{.Names}} {{.State}}'").splitlines()
-        assert sorted(told) == sorted(f"{name} running" for name in containers)
-        monitors = self.shell(f"pgrep -u {self.user} -c -x pod-monitor", check=False)
+    def check_truth(self, containers: dict[str, str]) -> None:
+        """See that systemd, `pod ps` and the processes tell of the same containers of these units, and no more."""
+        told = self.shell("pod ps --all --format '{{.Names}} {{.State}}'; pgrep -u $(id -u) -c -x pod-monitor")
+        *lines, monitors = told.splitlines()
+        assert sorted(lines) == sorted(f"{name} running" for name in containers.values())
         assert monitors == str(len(containers)), monitors
-        main = self.property(unit, "MainPID")
-        assert self.shell(f"cat /proc/{main}/comm") == "pod-monitor"
-        name = shlex.quote("{{.State.ConmonPid}}")
-        assert self.shell(f"pod inspect --format {name} {containers[0]}") == main
-        status = self.shell(f"manager status {unit}")
-        assert "Active: active (running)" in status
-        assert f"Main PID: {main} (pod-monitor)" in status
+        for unit, container in containers.items():
+            main, comm, monitor, *status = self.shell(
+                f"main=$(manager show {unit} --property=MainPID --value); echo $main; cat /proc/$main/comm\n"
+                f"pod inspect --format '{{{{.State.ConmonPid}}}}' {container}; manager status --lines=0 {unit}"
+            ).splitlines()
+            assert (comm, monitor) == ("pod-monitor", main)
+            assert any("Active: active (running)" in line for line in status), status
+            assert any(f"Main PID: {main} (pod-monitor)" in line for line in status), status
 
     def remove(self) -> None:
         """Stop the services of all files, and take the files and what they made away."""

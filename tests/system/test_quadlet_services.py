@@ -3,210 +3,98 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.system import units
+from tests.system.census import census
 from tests.system.machine import Machine
-from tests.system.services import Services, eventually, our_generator
+from tests.system.services import Services, kept_journal, our_generator
+from tests.system.site import Site
 
-TRANSCRIPT = os.environ.get("POD_TEST_TRANSCRIPT", "")
-WEB = """[Unit]
-Description=A web service
-StartLimitIntervalSec=0
-
-[Container]
-Image=localhost/web:latest
-ContainerName=web
-Network=site.network
-PublishPort={port}:80
-Volume=data.volume:/data
-Memory=48m
-StopTimeout=5
-AutoUpdate=local
-Notify=healthy
-HealthCmd=wget -q -O /dev/null http://127.0.0.1/starts
-HealthInterval=20s
-HealthTimeout=20s
-HealthStartPeriod=60s
-LogDriver=journald
-
-[Service]
-Restart=always
-RestartSec=1
-TimeoutStartSec=180
-
-[Install]
-WantedBy=default.target
-"""
-FILES = {
-    "site.network": "[Network]\nNetworkName=site\n",
-    "data.volume": "[Volume]\nVolumeName=data\n",
-    "both.pod": "[Pod]\nPodName=both\n\n[Install]\nWantedBy=default.target\n",
-    "front.container": "[Container]\nImage=localhost/web:latest\nContainerName=front\nPod=both.pod\nTmpfs=/data\n"
-    "StopTimeout=5\n[Service]\nRestart=always\nTimeoutStartSec=180\n",
-    "back.container": "[Container]\nImage=localhost/busybox:latest\nContainerName=back\nPod=both.pod\nStopTimeout=0\n"
-    "Exec=sleep 100000\n[Service]\nRestart=always\nTimeoutStartSec=180\n",
-}
-
-
-class Site:
-    """The web service of one user, and what its volume must never lose."""
-
-    def __init__(self, services: Services) -> None:
-        self.services = services
-        self.tokens: list[str] = []
-
-    def install(self, *names: str) -> None:
-        self.services.make_image("1")
-        for name in names:
-            self.services.write(name, FILES[name])
-        self.services.write("web.container", WEB.format(port=self.services.port))
-        self.services.shell("manager daemon-reload; manager start web")
-        self.services.await_up("the start")
-        self.check("the start")
-
-    def await_pod(self) -> None:
-        """Wait for the pod of two, and for an answer of the one to the other."""
-        self.services.await_active("both-pod", "front", "back")
-        served = "pod exec back wget -q -O - http://127.0.0.1/starts || true"
-        eventually(lambda: self.services.shell(served) == "started", "an answer within the pod")
-
-    def save(self, what: str) -> None:
-        """Write to the volume what is to outlive what comes."""
-        self.tokens.append(what.replace(" ", "-"))
-        self.services.shell(f"pod exec web sh -c 'echo {self.tokens[-1]} >>/data/tokens; sync'")
-
-    def check(self, what: str, *others: str) -> None:
-        self.services.await_up(what)
-        if self.tokens:
-            assert self.services.served("tokens") == self.tokens
-        if not others:
-            self.services.check_truth("web", ["web"])
-
-    def crash(self) -> None:
-        self.save("crash")
-        before = self.services.property("web", "InvocationID")
-        self.services.shell("kill -9 $(pod inspect --format '{{.State.Pid}}' web)")
-        eventually(lambda: self.services.property("web", "InvocationID") != before, "a new start after a crash")
-        self.check("a crash")
-
-    def kill_monitor(self) -> None:
-        self.save("killed monitor")
-        before = self.services.property("web", "InvocationID")
-        self.services.shell("kill -9 $(manager show web --property=MainPID --value)")
-        eventually(lambda: self.services.property("web", "InvocationID") != before, "a new start without the monitor")
-        self.check("a kill of its monitor")
-
-    def fill_memory(self) -> None:
-        self.save("full memory")
-        before = self.services.property("web", "InvocationID")
-        self.services.shell("pod kill --signal USR1 web")
-        eventually(lambda: self.services.property("web", "InvocationID") != before, "a new start after full memory")
-        self.check("full memory")
-
-    def restart(self, times: int) -> None:
-        self.save("restarts")
-        for _ in range(times):
-            self.services.shell("manager restart web")
-        self.check("restarts")
-
-    def update(self) -> None:
-        self.save("update")
-        self.services.make_image("2")
-        told = self.services.shell("pod auto-update --format '{{.Unit}} {{.Updated}}'")
-        assert told.splitlines()[-1] == "web.service true"
-        assert self.services.shell("pod exec web cat /version") == "2"
-        self.check("an update")
-
-    def roll_back(self) -> None:
-        self.save("broken update")
-        self.services.make_image("3", program="#!/bin/sh\nexit 3\n")
-        told = self.services.shell("pod auto-update --format '{{.Unit}} {{.Updated}}'")
-        assert told.splitlines()[-1] == "web.service rolled back"
-        self.check("a broken update")
-        assert self.services.shell("pod exec web cat /version") == "2"
+RESTARTS = int(os.environ.get("POD_TEST_RESTARTS", "50"))
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _generator(machine: Machine) -> Iterator[None]:
-    with our_generator(machine):
+    with our_generator(machine), kept_journal(machine):
         yield
 
 
-def site_of(machine: Machine, user: str) -> Iterator[Site]:
-    services = Services(machine, user)
-    try:
-        yield Site(services)
-    finally:
-        services.remove()
-        services.shell("pod rmi --force web >/dev/null || true; pod image prune --force >/dev/null")
-
-
 @pytest.fixture
-def site(machine: Machine, user: str) -> Iterator[Site]:
-    yield from site_of(machine, user)
+def sites(machine: Machine) -> Iterator[Callable[[str], Site]]:
+    """Return what makes a user's site; all are taken away at the end, and then nothing is there that was not before."""
+    made: list[Site] = []
+    before = census(machine)
+
+    def make(user: str) -> Site:
+        made.append(Site(Services(machine, user)))
+        return made[-1]
+
+    yield make
+    for site in made:
+        site.remove()
+    units.eventually(lambda: sorted((census(machine) - before).elements()), [])
 
 
-@pytest.fixture
-def alices(machine: Machine) -> Iterator[Site]:
-    yield from site_of(machine, "alice")
+def installed(site: Site) -> Site:
+    site.install()
+    site.settle()
+    return site
 
 
-def test_a_web_service_comes_back(alices: Site) -> None:
-    alices.install("site.network", "data.volume")
-    alices.kill_monitor()
-    alices.update()
+def test_a_web_service_comes_back(sites: Callable[[str], Site]) -> None:
+    site = sites("alice")
+    site.install(pod=False)
+    site.kill_monitor()
+    site.update()
 
 
 @pytest.mark.slow
-def test_everything_happens_to_a_service(site: Site) -> None:
-    site.install("site.network", "data.volume")
+def test_what_fails_is_started_again(sites: Callable[[str], Site], user: str) -> None:
+    site = installed(sites(user))
     site.crash()
     site.kill_monitor()
     site.fill_memory()
-    site.restart(int(os.environ.get("POD_TEST_RESTARTS", "50")))
+    assert site.services.property("web", "NRestarts") == "3"
+    site.crash("front")
+    site.kill_monitor("back")
+    site.kill_monitor("both-pod")
+
+
+@pytest.mark.slow
+def test_restarts_leave_nothing(sites: Callable[[str], Site], user: str) -> None:
+    site = installed(sites(user))
+    site.restart("web", RESTARTS)
+    site.restart("both-pod", 3)
+    site.restart("front", 3)
+
+
+@pytest.mark.slow
+def test_updates_are_taken_or_taken_back(sites: Callable[[str], Site], user: str) -> None:
+    site = installed(sites(user))
     site.update()
     site.roll_back()
 
 
 @pytest.mark.slow
-def test_services_are_there_after_boots(machine: Machine) -> None:
-    sites = [Site(Services(machine, user)) for user in ("root", "alice")]
-    try:
-        for site in sites:
-            site.install("site.network", "data.volume")
-            for name in ("both.pod", "front.container", "back.container"):
-                site.services.write(name, FILES[name])
-            site.services.shell("manager daemon-reload; manager start both-pod")
-            site.await_pod()
-        for event, happen in (("a reboot", machine.reboot), ("a power cut", machine.cut_power)):
-            for site in sites:
-                site.save(event)
-            machine.run("root", "sync")  # what the kernel has not written is lost, whoever wrote it
-            happen()
-            for site in sites:
-                site.check(event, "front", "back")
-                site.services.await_active("both-pod", "front", "back")
-                names = site.services.shell("pod ps --all --format '{{.Names}}'").split()
-                assert {"web", "front", "back"} <= set(names)
-                assert len(names) == 4  # and the pod's infra container
-    finally:
-        for site in sites:
-            if TRANSCRIPT:
-                record(site)
-            site.services.remove()
-            site.services.shell("pod rmi --force web >/dev/null || true; pod image prune --force >/dev/null")
-
-
-def record(site: Site) -> None:
-    """Append what the user would see to a file, for people."""
-    services = site.services
-    status = f"{services.manager} status web front both-pod --no-pager --lines=5"
-    told = [f"$ {one}\n{services.shell(one, check=False)}\n\n" for one in ("pod pod ps", "pod ps", status)]
-    # Of a journal that is not kept a user may read nothing.
-    field = "_SYSTEMD_UNIT" if services.user == "root" else "_SYSTEMD_USER_UNIT"
-    journal = f"journalctl --no-pager --lines=40 {field}=web.service"
-    told.append(f"# {journal}\n{services.machine.run('root', *journal.split()).stdout}\n\n")
-    with open(TRANSCRIPT, "a") as file:
-        file.writelines([f"=== {services.user}\n", *told])
+def test_services_are_there_after_boots(sites: Callable[[str], Site], machine: Machine) -> None:
+    both = [sites("root"), sites("alice")]
+    for site in both:
+        site.install()
+    for site in both:
+        site.settle()
+    for event, happen in (("reboot", machine.reboot), ("power cut", machine.cut_power)):
+        for site in both:
+            site.save(event)
+        happen()
+        for site in both:
+            site.check(event)
+    for site in both:
+        manager = site.services.manager
+        journal = "journalctl -u web" if site.services.user == "root" else "journalctl --user -u web"
+        told = site.ask(f"{journal} --no-pager --lines=30")
+        assert "version 1 serves" in told[1]
+        status = site.ask(f"{manager} status --no-pager --lines=5 web front both-pod")
+        site.show("after the boots", site.ask("pod pod ps"), site.ask("pod ps"), status, told)
