@@ -30,16 +30,10 @@ def main(list: Annotated[str, Argument(metavar="LIST")], **flags: Any) -> None:
     from pod import registries
     from pod.cli import output
     from pod.engine import open_engine
-    from pod.images.lists import remote
-    from storage import lists
-    from storage.errors import ImageNotFoundError
+    from pod.images.lists import contents
 
     asked = Asked()
     groups.apply(SHARED, flags, asked)
     engine = open_engine(write=False)
-    document: Any
-    try:
-        document = lists.find(engine.store, list).document
-    except ImageNotFoundError:
-        document = remote(registries.options(engine.config, **asked.registry), list)
+    document = contents(engine, list, registries.options(engine.config, **asked.registry))
     output.write(output.to_json(document, indent="    ") + "\n")

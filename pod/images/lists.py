@@ -99,6 +99,22 @@ def take_out(engine: Engine, list_id: str, name: str, digest: str) -> None:
     lists.change(engine.store, list_id, change)
 
 
+def contents(engine: Engine, text: str, options: RegistryOptions) -> dict[str, Any]:
+    """Return a list of the store, else what a registry has under this name: an image that was pulled may be of a list.
+
+    Raises NotListError for the ID of an image.
+    """
+    try:
+        return lists.find(engine.store, text).document
+    except ImageNotFoundError:
+        return remote(options, text)
+    except lists.NotListError:
+        name = images.find(engine.store, text)[1]
+        if name is None:
+            raise
+        return remote(options, name)
+
+
 def remote(options: RegistryOptions, text: str) -> dict[str, Any]:
     """Return the manifest or index that a registry has under a name."""
     origin = RegistryOrigin(Clients(options), reference.normalize(text.removeprefix(_DOCKER)))

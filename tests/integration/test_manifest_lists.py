@@ -6,7 +6,9 @@ import json
 
 import pytest
 
+from tests.fixtures import images
 from tests.fixtures.command import Pod
+from tests.fixtures.registry import Registry
 
 
 @pytest.fixture
@@ -49,6 +51,16 @@ def test_a_list_without_one(many: Pod) -> None:
     refused = many.run("run", "--pull=never", "foreign", check=False)
     assert refused.code == 125
     assert "no image found in image index for architecture" in refused.stderr
+
+
+def test_the_list_that_an_image_was_pulled_from_is_shown(pod: Pod, registry: Registry) -> None:
+    found = {"linux/amd64": images.busybox(), "linux/arm64": images.busybox(Cmd=["other"])}
+    name = registry.push_index("of-many", "1", found)
+    image = pod.run("pull", "-q", "--arch", "arm64", name).out
+    assert len(json.loads(pod.run("manifest", "inspect", name).out)["manifests"]) == 2
+    refused = pod.run("manifest", "inspect", image, check=False)
+    assert (refused.code, refused.stdout) == (125, "")
+    assert "image is not a manifest list" in refused.stderr
 
 
 def test_filters(many: Pod, busybox: str) -> None:
