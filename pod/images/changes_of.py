@@ -11,6 +11,8 @@ from storage.layers.erofs.mounting import Opened
 from storage.rootfs import lowers
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pod.engine import Engine
     from storage.images import Image
 
@@ -54,7 +56,16 @@ def _between(engine: Engine, directories: list[str], others: list[str]) -> list[
             found.append(Change(ADDED, path))
         elif entry != other[path]:
             found.append(Change(CHANGED, path))
+    # As in the layers of one image, a directory in which something changed has changed.
+    told = {change.path for change in found}
+    above = {parent for path in told for parent in _parents(path)} - told
+    found += [Change(CHANGED, path) for path in above]
     return sorted(found, key=lambda change: change.path)
+
+
+def _parents(path: str) -> Iterator[str]:
+    while path := path.rpartition("/")[0]:
+        yield path
 
 
 def _listed(root: int) -> dict[str, tuple[int, int, int, int, int]]:

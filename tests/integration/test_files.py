@@ -65,6 +65,9 @@ def test_diff_of_a_directory_made_anew(box: Pod, busybox: str) -> None:
 def test_image_diff(box: Pod, busybox: str) -> None:
     assert "A /bin/busybox" in box.run("image", "diff", busybox).stdout.splitlines()
     assert box.run("image", "diff", busybox, busybox).out == ""
+    box.run("run", "--name", "changer", busybox, "touch", "/usr/bin/new")
+    box.run("commit", "-q", "changer", "changed")
+    assert box.run("image", "diff", "changed", busybox).stdout.endswith("C /usr\nC /usr/bin\nA /usr/bin/new\n")
     assert "/bin/busybox" in json.loads(box.run("image", "diff", "--format", "json", busybox).out)["added"]
     failed = box.run("image", "diff", "none", check=False)
     assert failed.code == 125
