@@ -104,15 +104,18 @@ def chunks_of(descriptor: int) -> Iterator[bytes]:
 
 
 def fetched(url: str) -> Iterator[bytes]:
-    """Yield what an address gives; the connection is made by whoever reads. Raises PodError for what cannot be had."""
+    """Yield what an address gives; the connection is made by whoever reads, a worker of storage's.
+
+    Raises StorageError for what cannot be had: only those come out of a worker as they are.
+    """
     import requests
 
-    from pod.errors import PodError
+    from storage.errors import StorageError
 
     try:
         with requests.get(url, stream=True, timeout=TIMEOUT) as answer:
             if answer.status_code != requests.codes.ok:
-                raise PodError(f"downloading {url}: {answer.status_code} {answer.reason}")
+                raise StorageError(f"downloading {url}: {answer.status_code} {answer.reason}")
             yield from answer.iter_content(CHUNK)
     except requests.RequestException as error:
-        raise PodError(f"downloading {url}: {error}") from error
+        raise StorageError(f"downloading {url}: {error}") from error
