@@ -118,7 +118,7 @@ def row(store: Store, image: Image, name: str, *, no_trunc: bool) -> Row:
         "CreatedAt": lambda: moment(image.created),
         "CreatedTime": lambda: moment(image.created),
         "Size": output.size(image.size),
-        "VirtualSize": output.size(image.size),
+        "VirtualSize": image.size,
         "SharedSize": 0,
         "ParentId": "",
         "Labels": lambda: labels(image),

@@ -87,6 +87,10 @@ def print_rows(
         return
     from pod.template.rendering import Template
 
+    if format.startswith("{{range"):  # the template goes over the rows itself
+        template = Template(line(format), name=entity, type=go_type(entity))
+        write(template.render(list(rows)))
+        return
     if not format.startswith("table"):
         template = Template(line(format), name=entity, offset=len("{{range .}}"), type=go_type(entity))
         write("".join([template.render(row) for row in rows]))

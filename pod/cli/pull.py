@@ -6,9 +6,12 @@ from pod.cli import flags as groups
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Annotated, Any
 
     from typer import Argument, Option
+
+    from storage.images import Image
 
 SHARED = (
     "pod.cli.flags.registry",
@@ -37,7 +40,7 @@ def main(
         Option("--policy", metavar="string", help='Pull image policy ("always"|"missing"|"never"|"newer")'),
     ] = "always",
     **flags: Any,
-) -> None:
+) -> int:
     """Pull an image from a registry and store it locally."""
     from pod import registries
     from pod.cli.progress import display
@@ -66,14 +69,37 @@ def main(
         signature_policy=asked.signature_policy,
         choose=chooser(),
     )
-    for image in images:
+
+    def fetch(image: str) -> list[Image]:
         if image in places:
-            print(pull_place(engine, places[image], pull.trust(), platform=wanted, quiet=asked.quiet).id, flush=True)
-            continue
+            return [pull_place(engine, places[image], pull.trust(), platform=wanted, quiet=asked.quiet)]
         if not all_tags:
-            print(pull_shown(pull, image, quiet=asked.quiet).id, flush=True)
-            continue
+            return [pull_shown(pull, image, quiet=asked.quiet)]
         with display(quiet=asked.quiet) as shown:
-            pulled = pull.all_tags(image, shown)
-        for one in dict.fromkeys(found.id for found in pulled):
-            print(one, flush=True)
+            return pull.all_tags(image, shown.progress)
+
+    return pull_each(images, fetch)
+
+
+def pull_each(names: list[str], fetch: Callable[[str], list[Image]]) -> int:
+    """Get what each name stands for and print its IDs; report what cannot be had and go on, but not after a signal.
+
+    Returns the exit status.
+    """
+    from pod.__main__ import failed
+    from pod.errors import PodError
+    from storage.errors import StorageError
+    from storage.interrupts import InterruptedByError
+
+    code = 0
+    for name in names:
+        try:
+            pulled = fetch(name)
+        except InterruptedByError:
+            raise
+        except (PodError, StorageError) as error:
+            code = failed(error)
+        else:
+            for one in dict.fromkeys(image.id for image in pulled):
+                print(one, flush=True)
+    return code

@@ -73,6 +73,9 @@ class Pull:
         if resolved.description:
             shown.note(resolved.description)
         name, image = self._first(text, resolved.candidates, shown)
+        # A registry may have no index but one image, of whatever platform.
+        if self.platform is not None:
+            _warn_of_other(image, self.platform, shown)
         events.record(self.engine.config, "image", "pull", id=image.id, name=str(name))
         if resolved.record:
             self._remember(resolved.record, name, shown)
@@ -196,6 +199,13 @@ class Pull:
             except (RegistryError, ImageNotFoundError):
                 continue
         return True
+
+
+def _warn_of_other(image: Image, wanted: Platform, shown: Shown) -> None:
+    """Tell that an image is not of the platform that was asked for; it comes nevertheless, as with podman."""
+    there, asked = f"{image.os}/{image.architecture}", f"{wanted.os}/{wanted.architecture}"
+    if there != asked:
+        shown.note(f"WARNING: image platform ({there}) does not match the expected platform ({asked})")
 
 
 def source(text: str) -> Reference:

@@ -77,6 +77,18 @@ def test_pull_several(pod: Pod, registry: Registry, busybox: str) -> None:
     assert len(lines(pod, "pull", "-q", busybox, other)) == 2
 
 
+def test_pull_goes_on_after_an_image_that_there_is_not(pod: Pod, registry: Registry, busybox: str) -> None:
+    result = pod.run("pull", "-q", f"{registry.address}/none:1", busybox, f"{registry.address}/none:2", check=False)
+    assert (result.code, len(result.stdout.splitlines())) == (125, 1)
+    assert [line.count("manifest unknown") for line in result.stderr.splitlines()] == [1, 1]
+
+
+def test_pull_warns_of_an_image_of_another_platform(pod: Pod, busybox: str) -> None:
+    warned = pod.run("pull", "--platform", "linux/mips64", busybox).stderr
+    assert f"(linux/{images.ARCHITECTURE}) does not match the expected platform (linux/mips64)" in warned
+    assert "WARNING" not in pod.run("pull", "--platform", f"linux/{images.ARCHITECTURE}", busybox).stderr
+
+
 def test_pull_of_another_platform(pod: Pod, busybox: str) -> None:
     result = pod.run("pull", "--platform", "linux/amd64", "--arch", "arm64", busybox, check=False)
     assert (result.code, result.stdout) == (125, "")
@@ -111,6 +123,8 @@ def test_images_formats(box: Pod) -> None:
     header, row = lines(box, "images", "--format", "table {{.ID}} {{.Size}}")
     assert header.split() == ["IMAGE", "ID", "SIZE"]
     assert row.split()[0] == objects[0]["Id"][:12]
+    assert box.run("images", "--format", "{{range .}}<{{.Tag}}>{{end}}").stdout == "<latest>\n"
+    assert box.run("images", "--format", "{{.VirtualSize}}").out == str(objects[0]["VirtualSize"])
     wrong = box.run("images", "--format", "{{.Nonsense}}", check=False)
     assert wrong.code == 125
     assert "can't evaluate field Nonsense" in wrong.stderr
@@ -194,7 +208,7 @@ def test_inspect(box: Pod, busybox: str) -> None:
     assert len(json.loads(result.stdout)) == 1
 
 
-def test_import(pod: Pod) -> None:
+def test_import(pod: Pod, registry: Registry) -> None:
     archive = os.path.join(pod.directory, "root.tar")
     with open(archive, "wb") as file:
         file.write(images.tar(images.entry("hello", b"world")))
@@ -207,6 +221,11 @@ def test_import(pod: Pod) -> None:
     assert told["Comment"] == "said"
     with open(archive, "rb") as file:
         assert pod.run("import", "-q", "-", input=images.gzip(file.read())).stderr == ""
+    missing = pod.run("import", "-q", f"http://{registry.address}/nothing", check=False)
+    assert (missing.code, missing.stderr) == (
+        125,
+        f"Error: downloading http://{registry.address}/nothing: 404 Not Found\n",
+    )
 
 
 @pytest.mark.parametrize(
