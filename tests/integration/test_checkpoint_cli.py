@@ -59,7 +59,7 @@ def test_states_and_flags_that_do_not_fit(box: Pod, busybox: str) -> None:
     box.run("pause", "r")
     assert refused(box, "container checkpoint r") == f'"paused" is not running, cannot checkpoint: {improper}'
     assert box.run("container", "checkpoint", "--all").out == box.run("container", "restore", "--all").out == ""
-    box.run("rm", "-f", "r")
+    box.run("rm", "-f", "-t", "0", "r")
     box.run("run", "--detach", "--name", "p", busybox, "sleep", "600")
     without = refused(box, "container checkpoint --with-previous p")
     assert without.endswith("has no previous checkpoint"), without

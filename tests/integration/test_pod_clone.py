@@ -29,9 +29,10 @@ def original(box: Pod, busybox: str) -> str:
     """A pod of two containers, of which one needs the other, and one that runs before them."""
     box.run("pod", "create", "--name", "one", "--label", "a=b", "--exit-policy", "stop", "--volume", "data:/data")
     box.run("create", "--pod", "one", "--init-ctr", "always", "--name", "i", busybox, "touch", "/data/made")
-    box.run("create", "--pod", "one", "--name", "web", "--env", "X=1", busybox, "sleep", "1000")
+    deaf = ("--stop-timeout", "0")
+    box.run("create", "--pod", "one", "--name", "web", "--env", "X=1", *deaf, busybox, "sleep", "1000")
     needs = ["--requires", "web", "--pid", "container:web"]
-    box.run("create", "--pod", "one", "--name", "side", *needs, busybox, "sleep", "1001")
+    box.run("create", "--pod", "one", "--name", "side", *needs, *deaf, busybox, "sleep", "1001")
     return "one"
 
 

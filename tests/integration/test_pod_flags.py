@@ -161,19 +161,19 @@ LIMITS = (
 @pytest.mark.skipif(not os.path.isdir(f"{CGROUPS}/memory"), reason="reads the files of cgroup v1")
 def test_limits_are_of_the_pods_control_group(root_box: Pod, busybox: str) -> None:
     box = root_box
-    create(box, *(word for _, _, flags, _ in LIMITS for word in flags), "--cgroup-parent", "/podtest/pods")
+    create(box, *(word for _, _, flags, _ in LIMITS for word in flags), "--cgroup-parent", "/mine/pods")
     identity = inspected(box, "one")["Id"]
     place = inside(box, busybox, "grep :memory: /proc/self/cgroup", "--cgroupns", "host").split(":")[2]
-    assert place.startswith(f"/podtest/pods/pod_{identity}/pod-")
+    assert place.startswith(f"/mine/pods/pod_{identity}/pod-")
     for controller, name, _, value in LIMITS:
-        with open(f"{CGROUPS}/{controller}/podtest/pods/pod_{identity}/{name}") as file:
+        with open(f"{CGROUPS}/{controller}/mine/pods/pod_{identity}/{name}") as file:
             assert file.read().strip() == value, name
     found = inspected(box, "one")
     assert (found["memory_limit"], found["memory_swap"], found["cpu_quota"]) == (64 << 20, 128 << 20, 50000)
     box.run("pod", "stop", "one")
-    assert os.path.isdir(f"{CGROUPS}/memory/podtest/pods/pod_{identity}")
+    assert os.path.isdir(f"{CGROUPS}/memory/mine/pods/pod_{identity}")
     box.run("pod", "rm", "one")
-    assert not os.path.exists(f"{CGROUPS}/memory/podtest")
+    assert not os.path.exists(f"{CGROUPS}/memory/mine")
     assert os.listdir(f"{box.runroot}/pods") == []
     script = "grep :memory: /proc/self/cgroup"
     create(box, "--share-parent=false")
@@ -200,7 +200,7 @@ def test_limits_that_make_no_sense(box: Pod) -> None:
 def test_the_end_of_one_leaves_the_others_of_its_new_parent(root_box: Pod, busybox: str) -> None:
     box = root_box
     for name in ("a", "b"):
-        box.run("run", "-d", "--name", name, "--cgroup-parent", "/podtest/both", busybox, "sleep", "1000")
+        box.run("run", "-d", "--name", name, "--cgroup-parent", "/mine/both", busybox, "sleep", "1000")
     box.run("stop", "-t", "0", "a")
     assert box.run("inspect", "--format", "{{.State.Status}}", "b").out == "running"
     box.run("rm", "-f", "-t", "0", "b")
