@@ -36,7 +36,7 @@ _JOURNAL = "/etc/systemd/journald.conf.d/services.conf"
 _KEEP_JOURNAL = f"""
 mkdir -p /var/log/journal
 printf '[Journal]\\nStorage=persistent\\n' >{_JOURNAL}
-systemctl restart systemd-journald
+systemctl restart systemd-journald; journalctl --flush
 """
 
 
