@@ -15,7 +15,11 @@ SUITE = os.environ.get(validation.VARIABLE, "")
 NAMES = list(validation.programs(SUITE)) if SUITE else ["suite"]
 EXPECTATIONS = os.path.join(os.path.dirname(__file__), "expected_failures.txt")
 
-pytestmark = pytest.mark.root
+pytestmark = [
+    pytest.mark.root,
+    # Not by the tests themselves: what they need takes seconds to make.
+    pytest.mark.skipif(not SUITE, reason=f"OCI runtime-tools: {validation.VARIABLE} does not name a built suite"),
+]
 
 
 def expectations() -> dict[str, str]:
@@ -40,8 +44,6 @@ def runtime(scratch: str) -> validation.Runtime:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_validation(name: str, runtime: validation.Runtime, scratch: str) -> None:
-    if not SUITE:
-        pytest.skip(f"OCI runtime-tools' validation suite: {validation.VARIABLE} does not name a built one")
     outcome = validation.run(SUITE, name, runtime, os.path.join(scratch, name))
     expected = expectations().get(name, "passes")
     if expected == "fails":
@@ -51,6 +53,5 @@ def test_validation(name: str, runtime: validation.Runtime, scratch: str) -> Non
         assert outcome.verdict != "fail", "\n".join(failures) or outcome.report[-2000:]
 
 
-@pytest.mark.skipif(not SUITE, reason=f"{validation.VARIABLE} does not name a built validation suite")
 def test_expected_failures_name_programs() -> None:
     assert set(expectations()) <= set(NAMES)
