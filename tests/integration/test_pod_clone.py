@@ -190,3 +190,18 @@ def test_users(box: Pod, busybox: str) -> None:
         done = box.run("pod", "clone", flag, "nobody-has-this", "one", check=False)
         assert (done.code, "nobody-has-this" in done.stderr) == (125, True)
     box.run("pod", "rm", "--all", "--force")
+
+
+@pytest.mark.parametrize("mode", ["rootless"], indirect=True)
+def test_users_of_its_own(box: Pod, busybox: str) -> None:
+    """--userns auto without a size: the infra container's root file system is not there yet, and has no users."""
+    box.run("pod", "create", "--name", "one", "--network", "none", "--userns", "auto")
+    box.run("pod", "clone", "one", "two")
+    box.run("pod", "clone", "--userns", "auto:size=2000", "one", "three")
+    maps = [
+        box.run("run", "--rm", "--pod", name, busybox, "cat", "/proc/self/uid_map").out.split()
+        for name in ("one", "two", "three")
+    ]
+    assert [one[2] for one in maps] == ["1024", "1024", "2000"]
+    assert len({one[1] for one in maps}) == 3
+    box.run("pod", "rm", "--all", "--force", "-t", "0")
