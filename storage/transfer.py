@@ -160,6 +160,14 @@ def remote_digest(reference: Reference, *, options: RegistryOptions) -> str:
     return _origin(reference, options).manifest()[2]
 
 
+def remote_id(reference: Reference, *, options: RegistryOptions, trust: Trust) -> str:
+    """Ask the registry for the ID of the image that a reference has now for this machine; none of it is kept.
+
+    Raises RejectedError for one that is not trusted.
+    """
+    return _new_image(locate(_origin(reference, options), None, trust), ()).id
+
+
 def _origin(reference: Reference, options: RegistryOptions) -> Origin:
     from storage.registry.origin import Clients, RegistryOrigin
 

@@ -132,8 +132,12 @@ class Updater:
         if task.image_name in self._fetched:
             return self._fetched[task.image_name] != task.image
         name = pulls.source(task.image_name)
-        digest = transfer.remote_digest(name, options=self._options(task))
-        return digest not in images.load(self.engine.store, task.image).digests
+        options = self._options(task)
+        if transfer.remote_digest(name, options=options) in images.load(self.engine.store, task.image).digests:
+            return False
+        # It may be no more than another index of the same image: without a dry run, fetching it tells.
+        trust = pulls.Pull(self.engine, options=options).trust()
+        return not self.dry_run or transfer.remote_id(name, options=options, trust=trust) != task.image
 
     def _pulled(self, task: Task) -> str:
         """Return the ID of the image that has the name now, for the registry's policy once it has been fetched."""

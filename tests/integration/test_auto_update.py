@@ -110,6 +110,7 @@ def test_an_index_of_the_same_image_is_no_update(site: Site) -> None:
     layer = images.layer(images.entry("version", b"1"))
     platform = f"linux/{images.ARCHITECTURE}"
     site.registry.push_index(site.repository, "latest", {platform: images.busybox(layer)})
+    assert site.updated("--dry-run") == ["false"]
     assert site.updated() == ["false"]
     assert site.services.jobs_done == []
 
