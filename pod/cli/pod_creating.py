@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from pod import names
 from pod.cli import creating, flags
 from pod.cli.flags.request import Request
 from pod.containers import restart
@@ -43,7 +44,7 @@ class PodRequest:
         if asked is not None and any(word.partition(":")[0] in ("container", "ns") for word in asked.words):
             raise PodError(f"pods presently do not support network mode {asked.words[0].partition(':')[0]}")
         options.labels, infra.labels = infra.labels, creating.unit_label()
-        options.hostname = infra.hostname
+        options.hostname = infra.hostname and names.check_name(infra.hostname)
         options.cgroup_parent, options.resources = infra.cgroup_parent, infra.resources
         options.security_options = infra.security_options
         if infra.restart is not restart.DEFAULT:

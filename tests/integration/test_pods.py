@@ -140,6 +140,7 @@ BAD = (
         "pod create --share foo",
         "invalid kernel namespace to share: foo. Options are: cgroup, ipc, net, pid, uts or none",
     ),
+    ("pod create --hostname a_b/c", 'invalid name "a_b/c": names must match [a-zA-Z0-9][a-zA-Z0-9_.-]*'),
     ("pod create --share cgroup", "cannot define the pod as the cgroup parent at the same time as joining the infra"),
     ("pod create --exit-policy foo", 'running pod create option: invalid pod exit policy: "foo"'),
     ("pod create --replace", "cannot replace pod without --name being set"),
