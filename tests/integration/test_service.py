@@ -154,6 +154,22 @@ def test_socket_activation(box: Pod, busybox: str) -> None:
     os.close(reader)
 
 
+def test_socket_activation_of_a_pod(box: Pod, busybox: str) -> None:
+    """As podman has it, every container that the command starts has the sockets: who answers is the user's affair."""
+    box.run("pod", "create", "--name", "p", "--network", "none")
+    for name in "ab":
+        box.run(
+            "create", "--pod", "p", "--name", name, busybox, "sh", "-c", "echo kept >&3; echo $LISTEN_FDS; sleep 100"
+        )
+    path = os.path.join(box.home, "activated")
+    start = shlex.join(box.argv("pod", "start", "p"))
+    box.execute(["bash", "-c", f"exec 3>>{path}; export LISTEN_FDS=1 LISTEN_PID=$$; exec {start}"])
+    eventually(lambda: [box.run("logs", name).out for name in "ab"] == ["1", "1"])
+    with open(path) as file:
+        assert file.read() == "kept\nkept\n"
+    box.run("pod", "rm", "-f", "-t", "0", "p")
+
+
 def test_systemd_mode_is_found_out(box: Pod, busybox: str) -> None:
     template = "{{.Config.SystemdMode}} {{.Config.StopSignal}}"
     for words, expected in (
