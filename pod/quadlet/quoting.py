@@ -12,17 +12,18 @@ _ESCAPED = {"\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t
 _DIGITS = {"x": 2, "u": 4, "U": 8}
 
 
-def split_words(text: str) -> list[str]:
+def split_words(text: str, *, strict: bool = False) -> list[str]:
     """Split a command line: quotes taken off, escapes undone.
 
-    A quote that is not closed reaches to the end. Raises ValueError for an escape that there is not.
+    A quote that is not closed reaches to the end. Raises ValueError for an escape that there is not, and if `strict`
+    for such a quote.
     """
-    return _split(text, escapes=True)
+    return _split(text, escapes=True, strict=strict)
 
 
 def split_items(text: str) -> list[str]:
     """Split a list, whose backslashes mean nothing. Raises ValueError for a quote that is not closed."""
-    return _split(text, escapes=False)
+    return _split(text, escapes=False, strict=True)
 
 
 def quote_words(words: list[str]) -> str:
@@ -47,7 +48,7 @@ def _escape(letter: str) -> str:
     return f"\\x{code:02x}" if code < 0x20 or code == 0x7F else letter
 
 
-def _split(text: str, *, escapes: bool) -> list[str]:
+def _split(text: str, *, escapes: bool, strict: bool) -> list[str]:
     if not any(mark in text for mark in "\"'\\"):
         for blank in "\t\n\r":
             text = text.replace(blank, " ")
@@ -71,7 +72,7 @@ def _split(text: str, *, escapes: bool) -> list[str]:
         elif word is not None:
             words.append(word)
             word = None
-    if quote and not escapes:
+    if quote and strict:
         raise ValueError("unbalanced quotes")
     if word is not None:
         words.append(word)

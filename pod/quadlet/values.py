@@ -72,6 +72,7 @@ _ITEMS: dict[str, Check] = {
     "UIDMap": checks.id_map,
 }
 _WORDS: dict[str, Check] = {"Mount": checks.mount, "Secret": checks.secret}
+_QUOTED = frozenset(("Annotation", "Environment", "Exec", "GlobalArgs", "Label", "PodmanArgs"))
 _BOOLEANS = frozenset(
     """AllTags Copy DefaultDependencies DisableDNS EnvironmentHost ForceRM HttpProxy IPv6 Internal KubeDownForce
     NetworkDeleteOnStop NoNewPrivileges Quiet ReadOnly ReadOnlyTmpfs RunInit SecurityLabelDisable SecurityLabelNested
@@ -102,6 +103,8 @@ def check(unit: Unit) -> None:
             _check(unit, entry, _split(split_items, entry.value), _ITEMS[entry.key])
         elif entry.key in _WORDS and unit.kind.module != "build":
             _check(unit, entry, _split(split_words, entry.value), _WORDS[entry.key])
+        elif entry.key in _QUOTED:
+            _check_quotes(unit, entry)
         elif entry.key in _BOOLEANS:
             _check(unit, entry, [entry.value], checks.boolean)
 
@@ -115,6 +118,15 @@ def _check(unit: Unit, entry: Entry, values: list[str], check: Check) -> None:
             check(value)
         except (PodError, StorageError) as error:
             unit.error(f"{entry.key}: {error}", entry=entry, hint=error.hint)
+
+
+def _check_quotes(unit: Unit, entry: Entry) -> None:
+    try:
+        split_words(entry.value, strict=True)
+    except ValueError as error:
+        if _split(split_words, entry.value):
+            hint = "what begins with the last quote is one word to the end"
+            unit.warn(f"{entry.key}: {error}", entry=entry, hint=hint)
 
 
 def _split(split: Callable[[str], list[str]], value: str) -> list[str]:

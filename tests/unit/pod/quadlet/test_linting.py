@@ -101,6 +101,17 @@ def test_values(kind: str, line: str, message: str, good: str) -> None:
     assert not unit.failed, [str(one) for one in unit.problems]
 
 
+@pytest.mark.parametrize("key", ["Exec", "Environment", "Label", "PodmanArgs"])
+def test_quotes_that_are_not_closed(key: str) -> None:
+    unit = service("one.container", f"[Container]\nImage=quay.io/x\n{key}=a=b 'c d=e\n")
+    values.check(unit)
+    (problem,) = unit.problems
+    assert (problem.fatal, problem.line, problem.message) == (False, 3, f"{key}: unbalanced quotes")
+    unit = service("one.container", f"""[Container]\nImage=quay.io/x\n{key}="it's=1" 'c="' %n\n""")
+    values.check(unit)
+    assert not unit.problems
+
+
 def test_subnets_with_their_gateways() -> None:
     text = "[Network]\nSubnet=10.0.0.0/24\nGateway=10.0.0\nIPRange=10.0.0.1-10.0.0\n"
     unit = service("one.network", text)
