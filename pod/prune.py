@@ -139,7 +139,7 @@ def leftovers(engine: Engine) -> Pruned:
 def _orphans(engine: Engine) -> list[str]:
     """Return the directories of containers and volumes that the sweep may take."""
     connection, root = engine.connection, engine.config.graphroot
-    containers = state.container_ids(connection) - {identity for identity, _ in state.auto_removed(connection)}
+    containers = state.container_ids(connection) - {identity for identity, _, _ in state.auto_removed(connection)}
     known = {"containers": containers, "volumes": {volume.name for volume in state.volumes(connection)}}
     return [
         f"{root}/{kind}/{name}"

@@ -118,9 +118,9 @@ def containers(connection: sqlite3.Connection, *, builds: bool = False) -> list[
     return [Container(row) for row in rows]
 
 
-def auto_removed(connection: sqlite3.Connection) -> list[tuple[str, str]]:
-    """Return the ID and the creator of each container that is to go at its end."""
-    return connection.execute("SELECT id, creator FROM container WHERE auto_remove").fetchall()
+def auto_removed(connection: sqlite3.Connection) -> list[tuple[str, str, str]]:
+    """Return the ID, the name and the creator of each container that is to go at its end."""
+    return connection.execute("SELECT id, name, creator FROM container WHERE auto_remove").fetchall()
 
 
 def container_ids(connection: sqlite3.Connection) -> set[str]:

@@ -77,8 +77,8 @@ def _sweep_containers(engine: Engine) -> None:
         return
     for name in found - state.container_ids(engine.connection):
         _try(_remove_orphan, engine, name)
-    for identity, creator in state.auto_removed(engine.connection):
-        if _is_abandoned(engine, identity, creator):
+    for identity, name, creator in state.auto_removed(engine.connection):
+        if _is_abandoned(engine, identity, name, creator):
             _try(_remove_abandoned, engine, identity)
 
 
@@ -103,7 +103,12 @@ def _remove_abandoned(engine: Engine, identity: str) -> None:
 
     with ContainerLock(engine.config, identity, wait=False):
         container = state.find_container(engine.connection, identity)
-        if _is_abandoned(engine, identity, container.creator):  # still: nobody started it before we had the lock
+        # Still: nobody started it before we had the lock.
+        if _is_abandoned(engine, identity, container.name, container.creator):
+            if status.observe(engine.config, identity).is_running:
+                from pod.containers.remains import salvage
+
+                salvage.salvage(engine.config, identity)
             remove.end_lost(engine, container)
             remove.forget(engine, container, volumes=True)
 
@@ -164,7 +169,8 @@ def is_locked(directory: str) -> bool:
     return time.time() - posix.stat(directory).st_mtime < _YOUNG_SECONDS
 
 
-def _is_abandoned(engine: Engine, identity: str, creator: str) -> bool:
+def _is_abandoned(engine: Engine, identity: str, name: str, creator: str) -> bool:
+    """Tell whether nobody waits for the end of a container; a program that still runs for a build is of no use."""
     owner = creator.split()
     # With many at once this is asked n times by each of n commands: the answer of most comes first.
     if owner and owner[2] == boot_id() and process.is_alive(int(owner[0]), int(owner[1])):
@@ -172,6 +178,6 @@ def _is_abandoned(engine: Engine, identity: str, creator: str) -> bool:
     from pod.containers.remains import lost
 
     seen = lost.seen(engine.config, identity)
-    if seen.is_running or seen.monitor_pid:
+    if seen.monitor_pid or (seen.is_running and not name.startswith(state.BUILD)):
         return False
     return bool(owner) or seen.state == "exited"

@@ -115,17 +115,14 @@ def signal_name(number: int) -> str:
 
 
 def parse_signal(text: str) -> int:
-    """Return the number of a signal given as 9, KILL, SIGKILL or RTMIN+3."""
+    """Return the number of a signal given as 9, KILL, SIGKILL, RTMIN+3 or RTMAX-3."""
     upper = text.upper()
     if upper.isdigit() and 0 < int(upper) < 65:
         return int(upper)
     name = upper if upper.startswith("SIG") else f"SIG{upper}"
-    base, plus, offset = name.partition("+")
+    sign = {"SIGRTMIN": "+", "SIGRTMAX": "-"}.get(name[:8], "")
+    base, given, offset = name.partition(sign) if sign else (name, "", "")
     number = getattr(_signal, base, None)
-    if (
-        not isinstance(number, int)
-        or base.startswith("SIG_")
-        or (plus and (base != "SIGRTMIN" or not offset.isdigit()))
-    ):
+    if not isinstance(number, int) or base.startswith("SIG_") or (given and not (offset.isdigit() and len(offset) < 3)):
         raise PodError(f"invalid signal: {text}", hint="write a number or a name such as TERM or SIGKILL")
-    return int(number) + (int(offset) if plus else 0)
+    return int(number) + (int(f"{sign}{offset}") if given else 0)

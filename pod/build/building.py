@@ -23,7 +23,7 @@ from pod.build.context.known import KnownDigests
 from pod.build.language.predefined import PROXIES
 from pod.build.results import archiving, committing, exporting, squashing
 from pod.build.results.basis import full_name
-from pod.build.stages import evaluation
+from pod.build.stages import evaluation, graph
 from pod.build.stages.evaluation import State, StepLayer
 from pod.build.stages.scheduling import Needs, Schedule
 from pod.build.stages.stepping import StageBuild, StepError
@@ -132,12 +132,16 @@ class Build(Written):
 
     def run(self) -> State:
         """Take the stages that are needed to their ends; return what the wanted one comes to."""
+        for notice in self.notices():
+            self.warn(notice)
         while True:
             schedule: Schedule[State | Found] = Schedule(self._begin, self.needed, self.options.jobs)
             self._results = schedule.results
             with suppress(LostError):  # what was done is known by now
                 schedule.run(self.interrupts, self.watcher.tick)
                 state = self.state_of(self.wanted)
+                if unused := self.unused_arguments():
+                    self.warn(f"one or more build args were not consumed: [{' '.join(unused)}]")
                 return replace(state, layers=self.registries.present(state.layers))
 
     def _begin(self, task: int | Base) -> Generator[int | Needs, None, State | Found]:
@@ -160,6 +164,8 @@ class Build(Written):
             yield Needs(base, keeps_turn=True)
         found = self._results[base]
         if isinstance(found, Exception):
+            if hint := graph.meant(self.nodes, node, name):
+                raise PodError(str(found), hint=hint) from found
             raise found
         assert not isinstance(found, State)
         return found

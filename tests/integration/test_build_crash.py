@@ -119,3 +119,21 @@ def test_killed_builds(box: Pod, busybox: str) -> None:
     box.run("builder", "prune", "--all", "--force")
     assert os.listdir(os.path.join(box.root, "layers")) == []
     assert check(box) == []
+
+
+def test_a_build_that_is_killed_with_its_monitor(box: Pod, busybox: str) -> None:
+    """`pkill -9 -f "pod build"`: in its first second a monitor still has the command's words."""
+    groups = leaks.control_groups()
+    words = ("build", "--network", "none", context(box, f"FROM {busybox}\nRUN echo it runs; exec sleep 300\n"))
+    with box.start(*words, stderr=subprocess.STDOUT) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.endswith(b"] it runs\n") or line == b"it runs\n":
+                break
+        found = [one for one in leaks.processes() if one.pid != os.getpid() and one.mentions(box.directory)]
+        for one in found:
+            if "sleep 300" not in one.command:
+                os.kill(one.pid, signal.SIGKILL)
+        process.wait(timeout=60)
+    box.run("container", "prune", "--force")
+    assert box.leftovers(groups) == []

@@ -126,3 +126,26 @@ def test_containerfiles_for_cpp(box: Pod, busybox: str) -> None:
     assert failed.code == 5
     shown = ["more:2", "-" * 20, "   1 |", "   2 | >>> RUN exit 5", "-" * 20]
     assert failed.stderr.splitlines()[:-1] == shown
+
+
+def test_what_is_not_wrong_but_better_mended_is_told(box: Pod, busybox: str) -> None:
+    text = f"FROM {busybox}\nARG used\nMAINTAINER me\nCMD ['sh']\n"
+    arguments = ("--build-arg", "used=1", "--build-arg", "lost=1", "--build-arg", "HTTP_PROXY=x")
+    told = box.run("build", *arguments, context(box, text)).stderr
+    assert "Containerfile:3: MAINTAINER is deprecated" in told
+    assert "Containerfile:4: this is no JSON array" in told
+    assert "one or more build args were not consumed: [lost]\n" in told
+
+
+def test_a_checksum_of_what_is_not_fetched_is_refused(box: Pod, busybox: str) -> None:
+    text = f"FROM {busybox}\nADD --checksum={SUM} file /file\n"
+    refused = box.run("build", context(box, text, {"file": "x"}), check=False)
+    assert refused.code == 125
+    assert "checksum flag is not supported for local sources" in refused.stderr
+
+
+def test_a_stage_that_is_misspelt(box: Pod, busybox: str) -> None:
+    text = f"FROM {busybox} AS packages\nFROM {busybox}\nCOPY --from=pakages /a /a\n"
+    refused = box.run("build", "--pull=never", context(box, text), check=False)
+    assert refused.code == 125
+    assert "did you mean the stage packages?" in refused.stderr

@@ -89,11 +89,12 @@ def parse_healthcheck(statement: Statement) -> Healthcheck:
             statement.offset,
             hint="write HEALTHCHECK CMD command, or HEALTHCHECK NONE",
         )
-    if not after:
+    command = _command(statement, offset)
+    if command in (ShellForm(""), ExecForm(())):
         raise statement.error("missing command after HEALTHCHECK CMD", offset)
     return Healthcheck(
         **statement.place(),
-        command=_command(statement, offset),
+        command=command,
         **{name.replace("-", "_"): _duration(statement, flags, name) for name in durations},
         retries=_retries(statement, flags),
     )

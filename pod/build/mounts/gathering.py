@@ -199,7 +199,7 @@ def _tree(build: Build, node: Node, mounts: Mounts, mount: Mount) -> Generator[i
         return lambda path, ids: open_context(place, path, ids)
     if place is None and not mount.from_:
         raise PodError("there is no build context to mount", hint="name a directory: pod build DIRECTORY")
-    index = graph.find([one.stage for one in build.nodes[: node.stage.index]], mount.from_, build.options.contexts)
+    index = graph.origin(build.nodes, node, mount.from_, build.options.contexts)
     if index is not None:
         yield Needs(index)
         layers, identity = build.state_of(index).layers, keys.of_layers(build.state_of(index))

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 
 from pod.build.language.instructions import Copy, Onbuild, Run
 from pod.errors import PodError
+from pod.names import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
     from pod.build.language.instructions import Instruction, Stage
+
+_SHORT_ID = 12
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,29 @@ def find(earlier: Sequence[Stage], name: str, contexts: Collection[str] = ()) ->
     if name.isascii() and name.isdecimal() and int(name) < len(earlier):
         return int(name)
     return _named(earlier, name.lower())
+
+
+def origin(nodes: Sequence[Node], node: Node, name: str, contexts: Collection[str] = ()) -> int | None:
+    """Return the index of the stage that `--from` or `from=` means in a stage, None for something else.
+
+    Raises PodError for a number that no stage before it has: it is no abbreviated ID of an image.
+    """
+    count = node.stage.index
+    index = find([one.stage for one in nodes[:count]], name, contexts)
+    if index is None and name not in contexts and name.isascii() and name.isdecimal() and len(name) < _SHORT_ID:
+        hint = f"stages before this one are 0 to {count - 1}" if count else "this is the first stage"
+        raise PodError(f"no stage before this one has the number {name}", hint=hint)
+    return index
+
+
+def meant(nodes: Sequence[Node], node: Node, name: str) -> str:
+    """Return a hint for a name that is neither a stage's nor an image's: which stage was perhaps meant."""
+    stages = {one.stage.name: one.stage for one in nodes if one.stage.name}
+    later = stages.get(name.lower())
+    if later is not None and later.index >= node.stage.index:
+        return f"the stage {name} is in line {later.base.line}: files come from stages before this one alone"
+    near = nearest(name.lower(), [known for known, stage in stages.items() if stage.index < node.stage.index])
+    return f"did you mean the stage {near}?" if near else ""
 
 
 def _named(stages: Sequence[Stage], name: str) -> int | None:

@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from pod.build.language import expanding, origins
-from pod.build.language.instructions import Instruction
-from pod.build.language.predefined import platform_arguments
+from pod.build.language.instructions import Arg, Instruction
+from pod.build.language.predefined import BUILTIN, PROXIES, platform_arguments
 from pod.build.stages import graph
 from pod.errors import PodError
 from storage.platform import host
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pod.build.asked.options import BuildOptions
-    from pod.build.language.instructions import Arg
     from pod.build.stages.graph import Node
 
 Some = TypeVar("Some", bound=Instruction)
@@ -27,6 +26,7 @@ class Written:
 
     def __init__(self, options: BuildOptions) -> None:
         self.options = options
+        self._declared: set[str] = set()
         self.known = self._global_arguments()  # what ARG without a default finds
         self.nodes = self._graph()
         self.wanted = graph.target(self.nodes, options.target)
@@ -58,8 +58,25 @@ class Written:
         """Return the values that an ARG gives. Raises LanguageError."""
         file = self.options.containerfile
         given, escape = self.options.arguments, file.directives.escape
+        self._declared.update(name for name, _ in argument.pairs)
         with origins.told(file.pieces):
             return expanding.declared(argument, variables, given, known, escape=escape, name=file.name)
+
+    def notices(self) -> list[str]:
+        """Return what is not wrong in the Containerfile, but better mended."""
+        file, told = self.options.containerfile, []
+        for notice in file.warnings:
+            name, line = origins.place(file.pieces, notice.line)
+            told.append(f"{name}:{line}: {notice.message}" + (f": {notice.hint}" if notice.hint else ""))
+        return told
+
+    def unused_arguments(self) -> list[str]:
+        """Return the names of --build-arg that nothing knows, once all stages have ended."""
+        stages = self.options.containerfile.stages
+        written = (one for stage in stages for one in stage.instructions if isinstance(one, Arg))
+        left_out = {name for one in written for name, _ in one.pairs}
+        known = {*self._declared, *left_out, *PROXIES, *BUILTIN, *platform_arguments(host(), host())}
+        return sorted(self.options.arguments.keys() - known)
 
     def _global_arguments(self) -> dict[str, str]:
         """Return the values of the platform's ARGs and of those before the first FROM."""

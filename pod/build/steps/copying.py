@@ -55,7 +55,7 @@ def origin(
             made.close()
             raise
         return made
-    index = graph.find([one.stage for one in build.nodes[: node.stage.index]], name, build.options.contexts)
+    index = graph.origin(build.nodes, node, name, build.options.contexts)
     if index is not None:
         yield Needs(index)
         state = build.state_of(index)
@@ -83,6 +83,8 @@ class ContextOrigin:
                 for source in sources if remote else ():
                     yield from self._add_remote(instruction, source)
                 if not remote:
+                    if instruction.checksum:
+                        raise PodError("checksum flag is not supported for local sources", hint="leave --checksum out")
                     yield from self._add(instruction, self._select(list(sources)))
         elif instruction.sources:
             self._select(instruction.sources)

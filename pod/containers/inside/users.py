@@ -41,12 +41,13 @@ def resolve(root: int, text: str, group_add: list[str]) -> User:
         raise PodError(f"unable to find user {user_text}: no matching entries in passwd file")
     uid = number if number is not None else int(entry[2]) if entry else 0
     gid = int(entry[3]) if entry else 0
-    groups: list[int] = []
+    groups = [_group_id(root, name) for name in group_add]
     if group_text:
         gid = _group_id(root, group_text)
     elif entry:
-        groups = [found for found in _groups_of(root, entry[0]) if found != gid]
-    groups += [_group_id(root, name) for name in group_add]
+        groups += _groups_of(root, entry[0])
+    # Else a program that changes its group would lose the first one, and what that may not read (CVE-2022-2989).
+    groups.append(gid)
     return User(uid, gid, sorted(set(groups)), entry[5] if entry else "/", is_listed=entry is not None)
 
 

@@ -64,13 +64,18 @@ def test_nonsense_ulimit(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "number"),
-    [("9", 9), ("KILL", 9), ("SIGKILL", 9), ("term", 15), ("RTMIN", 34), ("RTMIN+3", 37), ("SIGRTMIN+3", 37)],
+    [
+        *(("9", 9), ("KILL", 9), ("SIGKILL", 9), ("term", 15)),
+        *(("RTMIN", 34), ("RTMIN+3", 37), ("SIGRTMIN+3", 37), ("rtmax-1", 63)),
+    ],
 )
 def test_signal(text: str, number: int) -> None:
     assert values.parse_signal(text) == number
 
 
-@pytest.mark.parametrize("text", ["", "0", "65", "NOSUCH", "SIG_DFL", "KILL+1", "RTMIN+x", "-9"])
+@pytest.mark.parametrize(
+    "text", ["", "0", "65", "NOSUCH", "SIG_DFL", "KILL+1", "RTMIN+x", "RTMIN-1", "RTMAX+1", "RTMIN+999", "-9"]
+)
 def test_nonsense_signal(text: str) -> None:
     with pytest.raises(PodError, match="invalid signal"):
         values.parse_signal(text)

@@ -74,6 +74,7 @@ MISTAKES = [
     ("FROM a\nHEALTHCHECK", "2:12", "HEALTHCHECK requires CMD and a command, or NONE", ""),
     ("FROM a\nHEALTHCHECK curl x", "2:13", 'unknown type "curl" in HEALTHCHECK', "HEALTHCHECK CMD command"),
     ("FROM a\nHEALTHCHECK CMD", "2:16", "missing command after HEALTHCHECK CMD", ""),
+    ("FROM a\nHEALTHCHECK CMD []", "2:17", "missing command after HEALTHCHECK CMD", ""),
     ("FROM a\nHEALTHCHECK NONE x", "2:18", "HEALTHCHECK NONE takes no arguments", ""),
     ("FROM a\nHEALTHCHECK --interval=5 CMD x", "2:13", 'invalid duration "5" for --interval', "30s"),
     ("FROM a\nHEALTHCHECK --timeout=1us CMD x", "2:13", 'invalid duration "1us" for --timeout', "1ms"),

@@ -56,6 +56,24 @@ def test_a_variable_may_mean_any_stage() -> None:
     assert graph.needed(nodes, 2) == (0, 1, 2)
 
 
+def test_a_number_that_no_stage_before_has() -> None:
+    nodes = graph_of()
+    assert graph.origin(nodes, nodes[2], "1") == 1
+    assert graph.origin(nodes, nodes[2], "123456789012") is None  # the ID of an image
+    assert graph.origin(nodes, nodes[2], "7", contexts=("7",)) is None
+    for number in ("2", "7"):
+        with pytest.raises(PodError, match=f"no stage before this one has the number {number}") as caught:
+            graph.origin(nodes, nodes[2], number)
+        assert caught.value.hint == "stages before this one are 0 to 1"
+
+
+def test_the_stage_that_was_meant() -> None:
+    nodes = graph_of()
+    assert graph.meant(nodes, nodes[3], "thre") == "did you mean the stage three?"
+    assert "the stage Three is in line 4" in graph.meant(nodes, nodes[1], "Three")
+    assert graph.meant(nodes, nodes[3], "nginx") == ""
+
+
 def test_a_target_that_is_not_there() -> None:
     with pytest.raises(PodError, match='The target "four" was not found') as caught:
         graph.target(graph_of(), "four")

@@ -37,14 +37,14 @@ def root(rootfs: Path) -> Iterator[int]:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("", (0, 0, [], "/root")),
-        ("0", (0, 0, [], "/root")),
-        ("alice", (1000, 1000, [10, 29], "/home/alice")),
-        ("1000", (1000, 1000, [10, 29], "/home/alice")),
-        ("alice:wheel", (1000, 10, [], "/home/alice")),
-        ("1000:7", (1000, 7, [], "/home/alice")),
-        ("12345", (12345, 0, [], "/")),
-        ("12345:audio", (12345, 29, [], "/")),
+        ("", (0, 0, [0], "/root")),
+        ("0", (0, 0, [0], "/root")),
+        ("alice", (1000, 1000, [10, 29, 1000], "/home/alice")),
+        ("1000", (1000, 1000, [10, 29, 1000], "/home/alice")),
+        ("alice:wheel", (1000, 10, [10], "/home/alice")),
+        ("1000:7", (1000, 7, [7], "/home/alice")),
+        ("12345", (12345, 0, [0], "/")),
+        ("12345:audio", (12345, 29, [29], "/")),
     ],
 )
 def test_resolve(root: int, text: str, expected: tuple[int, int, list[int], str]) -> None:
@@ -59,7 +59,7 @@ def test_refused(root: int, text: str) -> None:
 
 
 def test_added_groups(root: int) -> None:
-    assert users.resolve(root, "0", ["audio", "77"]).additional_gids == [29, 77]
+    assert users.resolve(root, "0", ["audio", "77"]).additional_gids == [0, 29, 77]
 
 
 @pytest.mark.parametrize("trap", ["/dev/zero", "/proc/self/mem", "../../../../../etc/passwd", "/nonexistent"])
