@@ -131,9 +131,10 @@ def test_a_build_that_is_killed_with_its_monitor(box: Pod, busybox: str) -> None
             if line.endswith(b"] it runs\n") or line == b"it runs\n":
                 break
         found = [one for one in leaks.processes() if one.pid != os.getpid() and one.mentions(box.directory)]
-        for one in found:
-            if "sleep 300" not in one.command:
-                os.kill(one.pid, signal.SIGKILL)
+        killed = [one.pid for one in found if "sleep 300" not in one.command]
+        for number in (signal.SIGSTOP, signal.SIGKILL):  # none of them is to see another end
+            for pid in killed:
+                os.kill(pid, number)
         process.wait(timeout=60)
     box.run("container", "prune", "--force")
     assert box.leftovers(groups) == []
