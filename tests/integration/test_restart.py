@@ -84,6 +84,7 @@ def test_sigterm_while_the_monitor_starts_it_again_ends_it(box: Pod, busybox: st
         os.kill(monitor, signal.SIGTERM)
     eventually(lambda: not alive(monitor))
     assert state(box, identity) == "exited"
+    assert os.listdir(f"{box.runroot}/containers/{identity}") == ["lock"]
     assert told(box, identity, "{{.State.ExitCode}} {{.RestartCount}}") == "137 0"
     assert box.run("logs", identity).out == "run"
     os.unlink(holds)
