@@ -41,9 +41,9 @@ class Manager:
 
     __slots__ = ("_bus", "_connection", "_job_seconds")
 
-    def __init__(self, bus: str, job_seconds: float = _JOB_SECONDS) -> None:
+    def __init__(self, bus: str, job_seconds: float | None = None) -> None:
         self._bus = bus
-        self._job_seconds = job_seconds
+        self._job_seconds = _JOB_SECONDS if job_seconds is None else job_seconds
         self._connection: Connection | None = None
 
     def call(self, member: str, signature: str = "", *values: Any) -> tuple[Any, ...]:
