@@ -16,7 +16,7 @@ echo started >>/data/starts
 echo "version $(cat /version) serves"
 fill() { text=0123456789abcdef; while :; do text=$text$text; done; }
 trap fill USR1
-trap exit TERM
+trap 'exit 0' TERM
 httpd -p 80 -h /data
 while :; do sleep 1000 & wait $!; done
 """
@@ -131,10 +131,10 @@ class Services:
         """Stop the services of all files, and take the files and what they made away."""
         self.shell(
             f"cd {self.directory} 2>/dev/null || exit 0\n"
-            "for file in *; do\n"
+            "for file in *.*; do\n"
             '    unit=${file%.*}-${file##*.}; manager stop "${unit%-container}" || true\n'
             "done\n"
-            "rm -f *; manager daemon-reload; manager reset-failed\n"
+            "rm -f *.*; manager daemon-reload; manager reset-failed\n"
             "pod pod rm --all --force --time 0 >/dev/null || true; pod rm --all --force --time 0 >/dev/null\n"
             "pod network rm --force site >/dev/null || true; pod volume rm --all --force >/dev/null || true",
         )

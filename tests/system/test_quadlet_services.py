@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Iterator
 
@@ -25,16 +26,15 @@ def _generator(machine: Machine) -> Iterator[None]:
 @pytest.fixture
 def sites(machine: Machine) -> Iterator[Callable[[str], Site]]:
     """Return what makes a user's site; all are taken away at the end, and then nothing is there that was not before."""
-    made: list[Site] = []
     before = census(machine)
+    with contextlib.ExitStack() as made:
 
-    def make(user: str) -> Site:
-        made.append(Site(Services(machine, user)))
-        return made[-1]
+        def make(user: str) -> Site:
+            site = Site(Services(machine, user))
+            made.callback(site.remove)
+            return site
 
-    yield make
-    for site in made:
-        site.remove()
+        yield make
     units.eventually(lambda: sorted((census(machine) - before).elements()), [])
 
 
