@@ -44,7 +44,7 @@ def _source(name: str, context: Context, cpp_flags: Sequence[str]) -> origins.So
 def _default(context: Context) -> str:
     for name in NAMES:
         with suppress(OSError):
-            os.close(inroot.open_path(context.fd, name, os.O_PATH))
+            os.close(_open(name, context, os.O_PATH))
             return name
     raise PodError(
         f"stat {context.shown.rstrip('/')}/Dockerfile: no such file or directory",
@@ -53,7 +53,7 @@ def _default(context: Context) -> str:
 
 
 def _text(name: str, context: Context) -> str:
-    """Read a Containerfile: one that the user names, else one of the context, whose links do not lead out of it."""
+    """Read a Containerfile: one that the user names, else one of the context."""
     if name == "-":
         return sys.stdin.read()
     if download.is_url(name):
@@ -61,7 +61,7 @@ def _text(name: str, context: Context) -> str:
     if not context.private and name not in NAMES and os.path.exists(name):
         return read_file(name)
     try:
-        descriptor = inroot.open_path(context.fd, name, os.O_RDONLY | os.O_NONBLOCK)
+        descriptor = _open(name, context, os.O_RDONLY | os.O_NONBLOCK)
     except OSError as error:
         if not context.private and os.path.exists(name):
             return read_file(name)
@@ -69,6 +69,13 @@ def _text(name: str, context: Context) -> str:
         raise PodError(f"stat {context.shown.rstrip('/')}/{name}: {reason}") from error
     with open(descriptor, encoding="utf-8", errors="surrogateescape") as file:
         return file.read()
+
+
+def _open(name: str, context: Context, flags: int) -> int:
+    """Open a file of the context; only in a directory of the user's links may lead out of it."""
+    if context.private:
+        return inroot.open_path(context.fd, name, flags)
+    return os.open(name, flags, dir_fd=context.fd)
 
 
 def _fetched(url: str) -> str:

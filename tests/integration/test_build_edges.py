@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import subprocess
+import tarfile
 import threading
 import time
 
@@ -181,3 +182,21 @@ def test_what_is_read_in_a_process_of_its_own_is_known_later(box: Pod, busybox: 
         assert expected in file.read()
     assert "Using cache" in box.run("build", directory).stdout
     assert run(box, "large", "sha256sum", "/large").split()[0] == expected.hex()
+
+
+def test_a_containerfile_that_is_a_link_out_of_the_context(box: Pod, busybox: str) -> None:
+    """Of a directory of the user's it is read, as podman does; an archive's may lead to any file of the host."""
+    directory = context(box, "FROM scratch\n", {"shared": f"FROM {busybox}\nLABEL kind=shared\n"})
+    inside = os.path.join(directory, "inside")
+    os.mkdir(inside)
+    os.symlink("../shared", os.path.join(inside, "Containerfile"))
+    os.chown(inside, box.user.uid, box.user.gid)
+    box.run("build", "-t", "linked", inside)
+    assert box.run("inspect", "--format", "{{.Config.Labels.kind}}", "linked").out == "shared"
+    archive = os.path.join(directory, "context.tar")
+    with tarfile.open(archive, "w") as tar:
+        tar.add(inside, ".")
+    with open(archive, "rb") as file, box.start("build", "-", stdin=file) as refused:
+        _, told = refused.communicate(timeout=60)
+    assert refused.returncode == 125
+    assert b"no such file or directory" in told
