@@ -25,13 +25,15 @@ if TYPE_CHECKING:
 class FolderOutput:
     """Files in a directory: a new one appears whole, in one that is there already each file does, in the end."""
 
-    def __init__(self, path: str, store: Store | None = None, *, replace: bool = False) -> None:
+    def __init__(self, path: str, store: Store | None = None, *, replace: bool = False, shared: bool = False) -> None:
         """Begin; `replace` is to put the new directory in place of one that is there.
 
+        In one that is `shared` what was moved in stays there though the rest fails: others may count on it already.
         All is written into a hidden directory, which the store remembers.
         """
         self.path = os.path.realpath(path)
         self._replace = replace
+        self._shared = shared
         self._into = os.path.isdir(path) and (not replace or is_empty(path))
         self._names: dict[str, None] = {}
         self._moved: list[str] = []
@@ -107,7 +109,7 @@ class FolderOutput:
         finally:
             os.close(source)
             os.close(target)
-        if not existed:
+        if not existed and not self._shared:
             self._moved.append(name)
 
     def _remove(self, name: str, remove: Callable[..., None]) -> None:

@@ -87,7 +87,7 @@ class FolderLayout:
 
     def __init__(self, path: str, store: Store | None = None) -> None:
         """Begin; the store remembers what is not finished."""
-        self._folder = FolderOutput(path, store)
+        self._folder = FolderOutput(path, store, shared=True)
 
     def has(self, name: str, size: int) -> bool:
         """Tell whether there is a file of this size."""

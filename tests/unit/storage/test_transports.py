@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
@@ -302,6 +303,36 @@ def test_a_layout_that_is_there_stays_as_it_was(tmp_path: Path) -> None:
     destination.close()
     assert state() == before
     assert sorted(os.listdir(path / "blobs")) == ["sha256"]
+
+
+def test_a_layout_keeps_the_blobs_that_another_writer_counts_on(
+    tmp_path: Path, opened: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "layout"
+    put(OciDestination(FolderLayout(str(path)), "one"), ONE)
+    failing, other = (OciDestination(FolderLayout(str(path)), name) for name in ("two", "three"))
+    blob = TWO.layers[1].blob
+    descriptor = Descriptor(blob.media_type, blob.digest, blob.size)
+    rename = os.rename
+    told = []
+
+    def full(source: str, target: str, **where: int) -> None:
+        if source == "index.json":
+            told.append(other.has_blob(descriptor))
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        rename(source, target, **where)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "rename", full)
+        with pytest.raises(StorageError, match="no space left"):
+            put(failing, TWO)
+    failing.close()
+    assert told == [True]
+    assert other.has_blob(descriptor)
+    put(other, TWO)
+    files = opened(path)
+    assert [oci.name_of(one) for one in oci.listed(files)] == ["one", "three"]
+    assert contents(layout(files, name="three")) == expected(TWO)
 
 
 def test_a_layout_is_not_written_through_links(tmp_path: Path) -> None:
