@@ -7,6 +7,7 @@ settings from the environment, cookies from answers, bodies of redirects without
 from __future__ import annotations
 
 import http.client
+import time
 import warnings
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -17,6 +18,8 @@ from urllib3.exceptions import HTTPError, InsecureRequestWarning
 from storage.errors import RegistryError
 
 if TYPE_CHECKING:
+    import io
+    import socket
     import ssl
 
     from storage.registry.transport import Body
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 FAILURES = (OSError, HTTPError, http.client.HTTPException, ValueError)
 """What sending a request or reading its answer may raise; ValueError by headers that cannot be sent."""
 _CONNECTIONS = 4
+_MAX_HEAD = 1 << 20
 # No repetitions, and errors as they are.
 _ONCE = urllib3.Retry(0, read=False)
 
@@ -51,6 +55,62 @@ class Answer:
         """End the connection, unless the body was read to its end: then it can be used again."""
         self._response.close()
         self._response.release_conn()
+
+
+class _Head:
+    """What http.client reads an answer's status and headers from: no more than has room, and not without end in time.
+
+    By itself it reads as many answers 100 (Continue) as come, and waits anew for each byte of a line.
+    """
+
+    def __init__(self, file: io.BufferedReader, seconds: float | None) -> None:
+        self._file = file
+        self._deadline = None if seconds is None else time.monotonic() + 2 * seconds
+        self._room = _MAX_HEAD
+
+    def readline(self, limit: int) -> bytes:
+        """Read a line, or as many bytes of it. Raises TimeoutError, or LineTooLong when all is too much."""
+        line = b""
+        while len(line) < limit and not line.endswith(b"\n"):
+            if self._deadline is not None and time.monotonic() > self._deadline:
+                raise TimeoutError
+            ready = self._file.peek()[: limit - len(line)]  # by one receive at most
+            if not ready:
+                break
+            line += self._file.read(ready.find(b"\n") + 1 or len(ready))
+        self._room -= len(line)
+        if self._room < 0:
+            raise http.client.LineTooLong("header")
+        return line
+
+    def close(self) -> None:
+        """End the reading."""
+        self._file.close()
+
+
+class _Response(http.client.HTTPResponse):
+    """An answer whose head is bounded."""
+
+    def __init__(self, sock: socket.socket, *arguments: Any, **settings: Any) -> None:
+        super().__init__(sock, *arguments, **settings)
+        self._seconds = sock.gettimeout()
+
+    def begin(self) -> None:
+        """Read status and headers."""
+        file = self.fp
+        head: Any = _Head(file, self._seconds)
+        self.fp = head
+        try:
+            super().begin()
+        finally:
+            if self.fp is head:
+                self.fp = file
+
+
+def _bounded(pool: type[urllib3.HTTPConnectionPool]) -> type[urllib3.HTTPConnectionPool]:
+    """Give connections such answers."""
+    connection = type("Connection", (pool.ConnectionCls,), {"response_class": _Response})
+    return type("Pool", (pool,), {"ConnectionCls": connection})
 
 
 class Connections:
@@ -96,7 +156,10 @@ class Connections:
 
     def _manager(self, proxy: str | None) -> urllib3.PoolManager:
         if proxy not in self._managers:
-            self._managers[proxy] = _through(proxy, self._settings) if proxy else urllib3.PoolManager(**self._settings)
+            manager = _through(proxy, self._settings) if proxy else urllib3.PoolManager(**self._settings)
+            pools = manager.pool_classes_by_scheme
+            manager.pool_classes_by_scheme = {scheme: _bounded(pool) for scheme, pool in pools.items()}
+            self._managers[proxy] = manager
         return self._managers[proxy]
 
 

@@ -70,6 +70,8 @@ def _classify(chain: list[BaseException]) -> tuple[str, str, str]:
     for error in chain:
         if isinstance(error, ssl.SSLError):
             return _classify_tls(error, proxied)
+    if names & {"LineTooLong", "HTTPException"}:  # the latter itself: more headers than http.client takes
+        return "other", f"{proxied}the header of the answer is too long", ""
     if "ConnectTimeoutError" in names:
         return "unreachable", f"{proxied}connection timed out", ""
     if names & {"ReadTimeoutError", "TimeoutError"}:

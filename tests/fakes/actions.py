@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from tests.fakes.registry import Action, Answer, Exchange, FakeRegistry, error, normally
@@ -136,6 +137,21 @@ def trickling(piece: int, pause: float) -> Action:
             exchange.handler.wfile.write(body[start : start + piece])
             exchange.handler.wfile.flush()
             exchange.wait(pause)
+
+    return act
+
+
+def endless_head(start: bytes, piece: bytes, pause: float) -> Action:
+    """Send the beginning of an answer's head, and pieces of it until the client hangs up."""
+
+    def act(exchange: Exchange) -> None:
+        with contextlib.suppress(OSError):
+            exchange.handler.wfile.write(start)
+            while True:
+                exchange.handler.wfile.write(piece)
+                exchange.handler.wfile.flush()
+                exchange.wait(pause)
+        exchange.hang_up()
 
     return act
 

@@ -227,6 +227,25 @@ def test_a_manifest_that_trickles(registry: FakeRegistry, client: RegistryClient
         client.manifest("a/b", "latest")
 
 
+@pytest.mark.parametrize(
+    ("start", "piece", "message"),
+    [
+        (b"HTTP/1.1 200 OK\r\n", b"X-A: b\r\n" * 1000, "header of the answer is too long"),
+        (b"HTTP/1.1 200 OK\r\nX-A: ", b"b" * 1000, "header of the answer is too long"),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 1000, "header of the answer is too long"),
+        (b"HTTP/1.1 200 OK\r\nX-A: ", b"b", "no answer in time"),
+    ],
+    ids=["many", "long", "continue", "trickling"],
+)
+def test_a_header_without_end(
+    registry: FakeRegistry, client: RegistryClient, start: bytes, piece: bytes, message: str
+) -> None:
+    registry.script("/manifests/", *[actions.endless_head(start, piece, pause=0.1 if len(piece) == 1 else 0)] * 2)
+    with pytest.raises(RegistryError, match=message):
+        client.manifest("a/b", "latest")
+    assert len(registry.seen("/manifests/")) == 1
+
+
 def test_redirect_to_another_host_drops_authorization(registry: FakeRegistry) -> None:
     digest = registry.add_blob(b"data")
     with FakeRegistry() as elsewhere:
