@@ -18,7 +18,7 @@ from storage.publish import LayerGoneError, NewImage, publish_images
 from storage.source import Source, created, locate
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from storage.documents import Platform
     from storage.fetch import Fetcher
@@ -142,8 +142,10 @@ def pull_all_tags(
     rootless: bool = False,
     single_id: bool = False,
     progress: Progress | None = None,
+    begun: Callable[[Reference], None] | None = None,
+    ended: Callable[[Image], None] | None = None,
 ) -> list[Image]:
-    """Pull every tag of a repository, in the registry's order."""
+    """Pull every tag of a repository, in the registry's order; tell of each when it is begun and when it is there."""
     from storage.registry.origin import Clients, RegistryOrigin
 
     clients = Clients(options)
@@ -151,8 +153,14 @@ def pull_all_tags(
         with interrupts.waiting():
             tags = RegistryOrigin(clients, reference).tags()
         puller = _Puller(store, trust, platform, progress or NoProgress(), interrupts, rootless, single_id)
-        tagged = [reference.with_tag(tag) for tag in tags]
-        return [image for one in tagged for image in puller.pull([(RegistryOrigin(clients, one), [_name(one)])])]
+        pulled: list[Image] = []
+        for one in [reference.with_tag(tag) for tag in tags]:
+            if begun is not None:
+                begun(one)
+            pulled += puller.pull([(RegistryOrigin(clients, one), [_name(one)])])
+            if ended is not None:
+                ended(pulled[-1])
+        return pulled
 
 
 def remote_digest(reference: Reference, *, options: RegistryOptions) -> str:

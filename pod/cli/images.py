@@ -56,7 +56,7 @@ def main(
     if image:
         rows = wanted_rows(store, rows, image)
     rows.sort(key=sort_key(sort))
-    if quiet:
+    if quiet and not output.is_json(format):
         output.write("".join(f"{line}\n" for line in dict.fromkeys(row["ID"] for row in rows)))
     elif format:
         output.print_rows(
@@ -175,10 +175,11 @@ def moment(seconds: float) -> str:
 
 def labels(image: Image) -> dict[str, Any]:
     """Return the labels of an image."""
-    from pod.template.values import Map
+    from pod.template.values import Map, NilMap
     from runtime.jsontext import loads
 
-    return Map((loads(image.config).get("config") or {}).get("Labels") or {})
+    found = (loads(image.config).get("config") or {}).get("Labels")
+    return Map(found) if found else NilMap()
 
 
 def used(store: Store, image: Image) -> int:

@@ -76,7 +76,7 @@ def main(
         if not all_tags:
             return [pull_shown(pull, image, quiet=asked.quiet)]
         with display(quiet=asked.quiet) as shown:
-            return pull.all_tags(image, shown.progress)
+            return pull.all_tags(image, shown)
 
     return pull_each(images, fetch)
 

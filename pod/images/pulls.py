@@ -145,7 +145,7 @@ class Pull:
         except (PodError, StorageError) as error:
             shown.note(f"Warning: {error}")  # the image is there
 
-    def all_tags(self, text: str, progress: Progress | None) -> list[Image]:
+    def all_tags(self, text: str, shown: Shown) -> list[Image]:
         """Fetch every tag of a repository."""
         name = reference.parse(text.removeprefix("docker://"))
         if name.tag is not None or name.digest is not None:
@@ -158,7 +158,9 @@ class Pull:
             platform=self.platform,
             rootless=self.engine.config.rootless,
             single_id=self.engine.single_id,
-            progress=progress,
+            progress=shown.progress,
+            begun=lambda one: shown.begin(str(one)),
+            ended=lambda image: shown.end(image.id),
         )
         for image in pulled:
             events.record(self.engine.config, "image", "pull", id=image.id, name=str(name))

@@ -68,7 +68,13 @@ def test_newer_gets_what_changed(pod: Pod, registry: Registry) -> None:
 def test_pull_all_tags(pod: Pod, registry: Registry) -> None:
     registry.push("many", "one", images.busybox(Cmd=["one"]))
     registry.push("many", "two", images.busybox(Cmd=["two"]))
-    assert len(lines(pod, "pull", "--all-tags", "-q", f"{registry.address}/many")) == 2
+    repository = f"{registry.address}/many"
+    assert len(lines(pod, "pull", "--all-tags", "-q", repository)) == 2
+    told = pod.run("pull", "-a", repository).stderr.splitlines()
+    for tag in ("one", "two"):
+        start = told.index(f"Trying to pull {repository}:{tag}...")
+        assert told[start + 1] == "Getting image source signatures"
+    assert told.count("Writing manifest to image destination") == 2
     assert sorted(lines(pod, "images", "--format", "{{.Tag}}")) == ["one", "two"]
 
 
@@ -124,6 +130,8 @@ def test_images_formats(box: Pod) -> None:
     assert header.split() == ["IMAGE", "ID", "SIZE"]
     assert row.split()[0] == objects[0]["Id"][:12]
     assert box.run("images", "--format", "{{range .}}<{{.Tag}}>{{end}}").stdout == "<latest>\n"
+    assert json.loads(box.run("images", "-q", "--format", "json").stdout) == objects
+    assert box.run("images", "--format", "{{json .Labels}} {{.Labels}}").out == "null map[]"
     assert box.run("images", "--format", "{{.VirtualSize}}").out == str(objects[0]["VirtualSize"])
     wrong = box.run("images", "--format", "{{.Nonsense}}", check=False)
     assert wrong.code == 125
