@@ -129,6 +129,10 @@ def test_without_subordinate_ids(single: Pod, busybox: str) -> None:
     result = single.run("run", "--rm", "-q", busybox, "sh", "-c", SCRIPT)
     assert result.out.split() == ["0", "1"]
     assert single.run("run", "--rm", busybox, "sh", "-c", "touch /x && stat -c %u /x").out == "0"
+    # Groups that the image gives root are not to be had, and not asked for.
+    single.run("run", "--name", "more", busybox, "sh", "-c", "echo more:x:7:root >>/etc/group")
+    single.run("commit", "-q", "more", "localhost/more")
+    assert single.run("run", "--rm", "localhost/more", "id", "-g").out == "0"
 
 
 def test_without_subordinate_ids_what_is_missing_is_said(single: Pod, busybox: str) -> None:

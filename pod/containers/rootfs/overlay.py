@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import posix
 
+from pod import rootless
 from pod.containers.inside import files as container_files
 from pod.containers.inside import users
 from pod.containers.security import privileges as security
@@ -248,7 +249,8 @@ def _outside(document: dict[str, Any], user: users.User) -> users.User:
 def set_user(process: dict[str, Any], user: users.User, config: ContainerConfig) -> None:
     """Put a resolved user into a process section, with the capabilities and the home that it has."""
     process["user"] = {"uid": user.uid, "gid": user.gid, "umask": int(config["identity"]["umask"], 8)}
-    if user.additional_gids:
+    # Where only one ID is mapped, setgroups(2) has been given up: what is not asked for by name is not missed.
+    if config["group_add"] or not rootless.has_single_id():
         process["user"]["additionalGids"] = user.additional_gids
     if user.uid != 0:
         added = config["security"]["cap_add"]
