@@ -106,12 +106,11 @@ def _on_network() -> Iterator[str]:
     for _, name in socket.if_nameindex():
         yield f"link {name}"
     rules = subprocess.run(["nft", "-j", "list", "ruleset"], capture_output=True, check=True).stdout
+    # Chains and rules are the same whatever there is, and stay; what is of one container or network is an element.
     for item in json.loads(rules)["nftables"]:
-        ((kind, value),) = item.items()
+        ((_, value),) = item.items()
         for _ in value.get("elem", ()):
             yield f"nft element of {value['name']}"
-        if kind in ("rule", "chain"):
-            yield f"nft {kind} of {value.get('chain') or value['name']}"
 
 
 def _state() -> Iterator[str]:
