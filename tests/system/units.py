@@ -77,7 +77,7 @@ class Units:
     def clean(self) -> None:
         """Stop and remove all units."""
         names, paths = " ".join(self._names), " ".join(f"{self.directory}/{name}" for name in self._names)
-        script = f"ctl disable --now {names}; ctl stop {names}; ctl reset-failed {names}; rm -f {paths}"
+        script = f"set +e; ctl disable --now {names}; ctl stop {names}; ctl reset-failed {names}; rm -f {paths}"
         self.shell(f"{script}; ctl daemon-reload; pod rm -fa -t 0", check=False)
 
 
