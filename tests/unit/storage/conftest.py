@@ -8,8 +8,25 @@ from pathlib import Path
 import pytest
 
 from storage.layers.erofs import mounting
+from storage.store import Store, open_store
 from storage.trees import remove_tree
+from tests.fakes.registry import FakeRegistry
 from tests.fixtures import unpacked
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """A store of the test's own."""
+    opened = open_store(str(tmp_path / "store"))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def registry() -> Iterator[FakeRegistry]:
+    """A registry of the test's own, which has nothing yet."""
+    with FakeRegistry() as running:
+        yield running
 
 
 @pytest.fixture(params=["staging", unpacked.KEPT])

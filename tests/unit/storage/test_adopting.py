@@ -7,7 +7,6 @@ import io
 import os
 import socket
 import tarfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,14 +17,7 @@ from storage.errors import StorageError
 from storage.layers.rebuild import rebuild_tar
 from storage.layers.verify import tree_damage
 from storage.layers.write import WriteOptions, tar_of
-from storage.store import Store, open_store
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_store(str(tmp_path / "root"))
-    yield opened
-    opened.close()
+from storage.store import Store
 
 
 def filled(store: Store, name: bytes = b"long") -> adopting.Adoption:

@@ -7,7 +7,6 @@ import json
 import os
 import tarfile
 import tracemalloc
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,7 +20,7 @@ from storage.documents import Descriptor
 from storage.errors import CorruptError, StorageError
 from storage.layers import producing
 from storage.layers.erofs import mounting
-from storage.store import Store, open_store
+from storage.store import Store
 from tests.fakes.registry import FakeRegistry
 from tests.fixtures.chunked import BIG, Registry, pull, ranges, serve, written
 from tests.fixtures.images import entry, link, tar
@@ -245,19 +244,6 @@ def test_what_the_format_cannot_hold() -> None:
 
 
 # In the store.
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_store(str(tmp_path / "store"))
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def registry() -> Iterator[FakeRegistry]:
-    with FakeRegistry() as running:
-        yield running
 
 
 def test_a_rebuilt_image_costs_what_changed(store: Store, registry: FakeRegistry) -> None:

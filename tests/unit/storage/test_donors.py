@@ -27,19 +27,6 @@ from tests.fixtures.images import entry, link, tar
 from tests.fixtures.trusting import accept_anything
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_store(str(tmp_path / "store"))
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def registry() -> Iterator[FakeRegistry]:
-    with FakeRegistry() as running:
-        yield running
-
-
 def inodes(store: Store, image: images.Image) -> dict[str, int]:
     """Give the inode of each regular file of an image of one layer, by its name."""
     root = Path(store.layer_path(image.layers[0]), "diff")

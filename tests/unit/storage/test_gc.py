@@ -5,22 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from storage import gc, ingest
 from storage.publish import Layer, LayerGoneError, NewImage, find_layer, publish_image, publish_layer
-from storage.store import Store, open_store
+from storage.store import Store
 from storage.trees import remove_tree
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_store(str(tmp_path / "store"))
-    yield opened
-    opened.close()
 
 
 def put_layer(store: Store, name: str, boot: str | None = None) -> str:

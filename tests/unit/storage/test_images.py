@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,13 +15,6 @@ from storage.rootfs import lowers
 from storage.store import Store, boot_id, open_store
 
 DIGEST = "sha256:" + "d" * 64
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_store(str(tmp_path / "store"))
-    yield opened
-    opened.close()
 
 
 def add_layer(store: Store, name: str, durable: int = 0, boot: str | None = None) -> str:

@@ -9,9 +9,7 @@ import pytest
 from storage import images, lists, platform
 from storage.errors import ImageInUseError, ImageNotFoundError
 from storage.store import Store
-from tests.unit.storage.test_images import DIGEST, add_image, store
-
-__all__ = ["store"]
+from tests.unit.storage.test_images import DIGEST, add_image
 
 OTHER = "sha256:" + "e" * 64
 

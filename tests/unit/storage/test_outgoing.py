@@ -23,7 +23,7 @@ from storage.outgoing.image import Request, copy_out
 from storage.reference import normalize
 from storage.registry.options import RegistryOptions
 from storage.registry.origin import Clients, RegistryOrigin
-from storage.store import Store, open_store
+from storage.store import Store
 from tests.fakes.registry import FakeRegistry
 from tests.fixtures.tars import archive, directory, file
 from tests.fixtures.trusting import accept_anything
@@ -69,13 +69,6 @@ class Memory:
         """Media types and blobs of the image that was written."""
         assert self.named is not None
         return [(one["mediaType"], self.blobs[one["digest"]]) for one in json.loads(self.named[0])["layers"]]
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_store(str(tmp_path / "store"))
-    yield opened
-    opened.close()
 
 
 def pulled(store: Store, *, layers: list[bytes], kind: str = "gzip", oci: bool = True) -> images.Image:

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
 
 from storage import documents, images, transfer
 from storage.outgoing.push import push
 from storage.reference import normalize
 from storage.registry.options import RegistryOptions
-from storage.store import Store, open_store
+from storage.store import Store
 from tests.fakes.registry import Basic, Bearer, FakeRegistry
 from tests.fixtures.tars import archive, directory, file
 from tests.fixtures.trusting import accept_anything
@@ -21,13 +17,6 @@ from tests.fixtures.unpacked import IS_ROOT
 TARS = [archive(directory(b"d"), file(b"d/a", b"data" * 400_000)), archive(file(b"b", b"second"))]
 OPTIONS = RegistryOptions(retries=0, connect_timeout=2)
 TRUST = accept_anything(OPTIONS)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_store(str(tmp_path / "store"))
-    yield opened
-    opened.close()
 
 
 def pulled(store: Store, registry: FakeRegistry) -> images.Image:

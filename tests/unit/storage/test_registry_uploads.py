@@ -50,12 +50,6 @@ def sent(registry: FakeRegistry) -> list[str]:
     return [one.method for one in registry.seen("/uploads/")]
 
 
-@pytest.fixture
-def registry() -> Iterator[FakeRegistry]:
-    with FakeRegistry() as fake:
-        yield fake
-
-
 @pytest.mark.parametrize("located", ["{path}?_state=a%2Fb", "{url}{path}?_state=a%2Fb", "{path}"])
 def test_wherever_the_upload_is(registry: FakeRegistry, located: str) -> None:
     registry.located = located

@@ -21,17 +21,10 @@ from storage.layers.unpacking import UnpackOptions, unpack
 from storage.publish import Layer, LayerGoneError, NewImage, find_layer, publish_image, publish_layer
 from storage.rootfs import lowers
 from storage.source import seconds
-from storage.store import INDEX, TAR, Store, open_store
+from storage.store import INDEX, TAR, Store
 from tests.fixtures import images as fixtures
 
 OPTIONS = UnpackOptions(rootless=os.getuid() != 0, ignore_chown_errors=os.getuid() != 0, defer_links=True)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_store(str(tmp_path / "store"))
-    yield opened
-    opened.close()
 
 
 @pytest.fixture(params=["directories", "erofs"])
