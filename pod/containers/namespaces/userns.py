@@ -247,10 +247,10 @@ def _auto_request(engine: Engine, options: CreateOptions, config: ContainerConfi
     ]
     if not size:
         image = options.image
-        own_root = (
-            [] if config["pod"]["infra"] else [config["rootfs"]]
-        )  # that of a pod is yet to be made, without users
-        layers = rootfs.lowers(engine.store, image) if image is not None else own_root
+        if image is not None:
+            layers = rootfs.lowers(engine.store, image)
+        else:  # that of a pod is yet to be made, and has no users
+            layers = [] if config["pod"]["infra"] else [config["rootfs"]]
         size = estimated_size(layers, config["user"])
     request = AutoRequest(size)
     request.forced_uids, request.forced_gids = forced
