@@ -62,11 +62,15 @@ def open_engine(*, write: bool, sweep: bool = True) -> Engine:
         from pod import rootless
 
         rootless.enter(config)
-    _make_directories(config)
-    engine = Engine(config, store.open_store(config.graphroot))
+    engine = Engine(config, store.open_store(config.graphroot, mode=0o700 if config.rootless else 0o711))
     engine.store.keeps = config.layers == "erofs"
     engine.store.layer_limit = config.layer_limit
-    state.migrate(engine.connection)
+    try:
+        _make_directories(config)
+        state.migrate(engine.connection)
+    except BaseException:
+        engine.store.close()
+        raise
     if sweep:
         sweeping.sweep(engine)
     return engine
@@ -88,8 +92,7 @@ def _make_directories(config: Config) -> None:
         return
     from os import makedirs
 
-    for path in (config.graphroot, config.runroot):
-        makedirs(path, mode=0o711 if not config.rootless else 0o700, exist_ok=True)
+    makedirs(config.runroot, mode=0o700 if config.rootless else 0o711, exist_ok=True)
     for path in (
         f"{config.graphroot}/containers",
         f"{config.graphroot}/volumes",

@@ -1,22 +1,34 @@
-"""Wiping a store: what `system reset` does. Only what is ours goes: a --root that holds other things keeps them."""
+"""Wiping a store: what `system reset` does. Only what is ours goes: a --root that holds other things keeps them.
+
+Nothing but containers goes before all others who may write to the store are done (storage/presence.py), and whoever
+comes meanwhile waits: of a store without its database, or with half its layers, nobody could make anything.
+"""
 
 from __future__ import annotations
 
 import os
+import time
 from typing import TYPE_CHECKING
 
 from pod import state
 from pod.containers import runtimes
 from pod.containers.remains.salvage import salvage
 from pod.containers.remove import remove_tree
+from pod.errors import PodError
 from pod.images import mounts
 from pod.networks import firewall
 from pod.pods.remove import remove_container
 from runtime.errors import OCIRuntimeError
+from storage import store
 
 if TYPE_CHECKING:
     from pod.config import Config
     from pod.engine import Engine
+    from storage.presence import Presence
+
+# How long others may take to be done, in seconds, and how often we look.
+PATIENCE = 60.0
+_INTERVAL = 0.05
 
 _GRAPHROOT = (
     "containers",
@@ -24,7 +36,6 @@ _GRAPHROOT = (
     "secrets",
     "events",
     "build",
-    "layers",
     "ingest",
     "staging",
     "trash",
@@ -45,8 +56,6 @@ _RUNROOT = (
     "volumes",
     "runtime",
     "runtimes",
-    "userns",
-    "userns.lock",
     "containers.conf.json",
     "storage.conf.json",
 )
@@ -58,6 +67,56 @@ def wipe(config: Config) -> None:
         from pod import rootless
 
         rootless.enter(config)
+    presence = store.enter(config.graphroot)
+    _salvage_all(config)
+    deadline = time.monotonic() + PATIENCE
+    while not presence.be_alone():
+        _wait_for_others(config, presence, deadline)
+    if not presence.is_over():
+        _delete_all(config)
+
+
+def reset(engine: Engine) -> None:
+    """Stop and remove all containers, and delete everything that pod keeps below its two roots.
+
+    Killed half way, it leaves a store that a further reset, or any command, takes up.
+    """
+    presence = engine.store.presence
+    assert presence is not None
+    deadline = time.monotonic() + PATIENCE
+    while not presence.is_over():
+        _remove_containers(engine)
+        if not presence.be_alone():
+            _wait_for_others(engine.config, presence, deadline)
+        elif not state.containers(engine.connection, builds=True):
+            engine.connection.close()
+            _delete_all(engine.config)
+            return
+        else:
+            presence.be_together()  # what ends a container may have to come in
+
+
+def _remove_containers(engine: Engine) -> None:
+    left = state.containers(engine.connection, builds=True)
+    while left:
+        # Those that others need can go only after them; the newest needs older ones only.
+        # An infra container goes with its pod, the others in that before it.
+        remove_container(engine, left.pop(), force=True, volumes=True, timeout=0)
+
+
+def _wait_for_others(config: Config, presence: Presence, deadline: float) -> None:
+    """Give those who use the store a moment; we have no part in it meanwhile, for they may want to be alone, too."""
+    if time.monotonic() > deadline:
+        others = ", ".join(map(str, presence.others()))
+        raise PodError(
+            f"{config.graphroot} is still in use by other commands (processes {others})",
+            hint="let them come to their end, or end them, and reset again; images and volumes are all there",
+        )
+    time.sleep(_INTERVAL)
+    presence.be_together()
+
+
+def _salvage_all(config: Config) -> None:
     known: set[str] = set()
     for root in (config.graphroot, config.runroot):
         if os.path.isdir(f"{root}/containers"):
@@ -68,35 +127,33 @@ def wipe(config: Config) -> None:
             runtimes.delete(config, container_id)
         except (OSError, ValueError, LookupError, TypeError, OCIRuntimeError):
             pass  # what it is made of goes with the rest
-    _delete_all(config)
-
-
-def reset(engine: Engine) -> None:
-    """Stop and remove all containers, and delete everything that pod keeps below its two roots.
-
-    Killed half way, it leaves a store that a further reset, or any command, takes up.
-    """
-    left = state.containers(engine.connection, builds=True)
-    while left:
-        # Those that others need can go only after them; the newest needs older ones only.
-        # An infra container goes with its pod, the others in that before it.
-        remove_container(engine, left.pop(), force=True, volumes=True, timeout=0)
-    engine.store.close()
-    _delete_all(engine.config)
 
 
 def _delete_all(config: Config) -> None:
     for image_id in mounts.mounted(config):
         mounts.unmount(config, image_id, force=True)
+    layers = f"{config.graphroot}/layers"
+    for name in os.listdir(layers):
+        _delete(f"{layers}/{name}")
     for root, names in ((config.graphroot, _GRAPHROOT), (config.runroot, _RUNROOT)):
         for name in names:
             _delete(f"{root}/{name}")
-        try:
-            os.rmdir(root)
-        except OSError:
-            pass  # it holds what is not ours, or is a mount point
-    if not config.rootless:
+    if config.rootless:
+        from pod import rootless
+
+        rootless.forget(config)
+    else:
         firewall.remove_unused()
+    _remove_empty(config.runroot)
+    _delete(layers)  # others may come in again
+    _remove_empty(config.graphroot)
+
+
+def _remove_empty(root: str) -> None:
+    try:
+        os.rmdir(root)
+    except OSError:
+        pass  # it holds what is not ours, or is a mount point
 
 
 def _delete(path: str) -> None:

@@ -13,7 +13,7 @@ import posix
 
 from pod.containers.status import parse_record, read_record
 from pod.errors import PodError
-from runtime import kernel, paths, process, syscalls
+from runtime import kernel, process, syscalls
 from runtime.errors import CommandNotFoundError, IdNotMappedError, NotExecutableError
 
 TYPE_CHECKING = False
@@ -54,14 +54,9 @@ def enter(config: Config) -> None:
     """Put this process into the namespace of its user, as root of it."""
     if in_user_namespace():
         return
-    if not paths.is_directory(config.runroot):
-        from os import makedirs
-
-        makedirs(config.runroot, mode=0o700, exist_ok=True)
-    lock = posix.open(f"{config.runroot}/userns.lock", posix.O_RDWR | posix.O_CREAT | posix.O_CLOEXEC, 0o600)
+    lock = _lock(config)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        holders = [known for known in _commands(config) if process.is_alive(*known)]
+        holders = _living(config)
         if not _join_existing(config, holders):
             holders = []
             _create(config)
@@ -70,6 +65,20 @@ def enter(config: Config) -> None:
         posix.close(lock)
     posix.setresgid(0, 0, 0)
     posix.setresuid(0, 0, 0)
+
+
+def forget(config: Config) -> None:
+    """Remove the record of who is in the namespace, unless others are: who comes next must find them."""
+    lock = _lock(config)
+    try:
+        if all(pid == posix.getpid() for pid, _ in _living(config)):
+            for name in ("userns", "userns.lock"):
+                try:
+                    posix.unlink(f"{config.runroot}/{name}")
+                except FileNotFoundError:
+                    pass
+    finally:
+        posix.close(lock)
 
 
 def join(pid: int) -> None:
@@ -116,6 +125,32 @@ def explain_single_id(config: Config, error: OCIRuntimeError) -> None:
     missing = missing_pieces(config) if config.rootless and has_single_id() else None
     if missing is not None:
         error.hint = f"only one ID is mapped, because {missing[0]}; {missing[1]}"
+
+
+def _lock(config: Config) -> int:
+    """Take the lock of the record; that it may be removed by its holder, who waited has to look whether it is there."""
+    path = f"{config.runroot}/userns.lock"
+    while True:
+        try:
+            descriptor = posix.open(path, posix.O_RDWR | posix.O_CREAT | posix.O_CLOEXEC, 0o600)
+        except FileNotFoundError:
+            from os import makedirs
+
+            makedirs(config.runroot, mode=0o700, exist_ok=True)
+            continue
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        try:
+            named, held = posix.stat(path), posix.fstat(descriptor)
+            if (named.st_dev, named.st_ino) == (held.st_dev, held.st_ino):
+                return descriptor
+        except FileNotFoundError:
+            pass
+        posix.close(descriptor)
+
+
+def _living(config: Config) -> list[tuple[int, int]]:
+    """Return the commands that are in the namespace; the caller holds the lock."""
+    return [known for known in _commands(config) if process.is_alive(*known)]
 
 
 def _commands(config: Config) -> list[tuple[int, int]]:

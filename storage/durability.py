@@ -12,6 +12,7 @@ import sys
 
 from storage import database
 from storage.errors import StorageError
+from storage.presence import Presence
 from storage.store import SCHEMA, Store, boot_id
 
 PACKAGE_PARENT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -34,12 +35,18 @@ def begin(store: Store) -> None:
 
 def main(root: str) -> None:
     """Sync and mark, one process at a time; what was unpacked while another one synced is done by the next in line."""
+    try:
+        presence = Presence(root)
+    except FileNotFoundError:
+        return  # it was taken away; nothing is to be made there now
     lock = os.open(f"{root}/sync.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     fcntl.flock(lock, fcntl.LOCK_EX)
     connection = database.connect(f"{root}/pod.db", readonly=False)
     if database.version(connection, "storage") == len(SCHEMA):
         make_durable(Store(root, connection))
     connection.close()
+    os.close(lock)
+    presence.close()
 
 
 def make_durable(store: Store) -> None:

@@ -2,6 +2,8 @@
 
     pod.db                the database; the tables here are storage's own
     lock                  flocked shared by whoever publishes layers, exclusive by the collector of unreferenced ones
+    layers/               flocked shared by whoever may write to the store, exclusive by who takes it away
+                          (storage/presence.py)
     layers/<key>/         diff/, headers.zst, of zstd:chunked layers files.zst (storage/chunked/known.py); or layer.tar,
                           layer.erofs (storage/layers/erofs). The key is the hex of the diffID, or of the chain ID
                           where a layer's tree depends on its parents (its tar has no entry for a directory that they
@@ -26,6 +28,7 @@ from _stat import S_ISDIR
 
 from storage import database
 from storage.errors import CorruptError, NoSpaceError, StorageError
+from storage.presence import Presence
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -168,12 +171,25 @@ class Store:
     store alone cannot tell.
     """
 
-    __slots__ = ("additional", "connection", "keeps", "layer_limit", "opened", "readonly", "root", "short_names")
+    __slots__ = (
+        "additional",
+        "connection",
+        "keeps",
+        "layer_limit",
+        "opened",
+        "presence",
+        "readonly",
+        "root",
+        "short_names",
+    )
 
-    def __init__(self, root: str, connection: Connection, *, readonly: bool = False) -> None:
+    def __init__(
+        self, root: str, connection: Connection, *, readonly: bool = False, presence: Presence | None = None
+    ) -> None:
         self.root = root
         self.connection = connection
         self.readonly = readonly
+        self.presence = presence  # of a writer
         self.additional: Sequence[str] = ()  # roots of further stores to read, and these once they are open
         self.opened: list[Store] | None = None
         self.keeps = False  # new layers are not to be unpacked, where the kernel can do without (storage/keeping.py)
@@ -233,16 +249,25 @@ class Store:
     def close(self) -> None:
         """Close the database; the last one to do so writes the log back."""
         self.connection.close()
+        if self.presence is not None:
+            self.presence.close()
+            self.presence = None
 
 
-def open_store(root: str, *, readonly: bool = False) -> Store:
-    """Open the store below `root`; a writer makes what is missing.
+def open_store(root: str, *, readonly: bool = False, mode: int = 0o700) -> Store:
+    """Open the store below `root`; a writer makes what is missing, `root` itself with `mode`.
 
-    A reader of a store that does not exist gets an empty one, and writes nothing.
+    A reader of a store that does not exist gets an empty one, and writes nothing. A writer waits for who is about to
+    take the store away.
     """
     path = f"{root}/pod.db"
     if not readonly:
-        return create(root, _connect(root))
+        presence = enter(root, mode)
+        try:
+            return create(root, database.connect(path, readonly=False), presence)
+        except BaseException:
+            presence.close()
+            raise
     try:
         connection = database.connect(path, readonly=True)
     except FileNotFoundError:
@@ -258,9 +283,21 @@ def open_store(root: str, *, readonly: bool = False) -> Store:
     return Store(root, database.connect(path, readonly=True), readonly=True)
 
 
-def create(root: str, connection: Connection) -> Store:
+def enter(root: str, mode: int = 0o700) -> Presence:
+    """Take part in a store, of which no more than its directories need to be there."""
+    try:
+        while True:
+            try:
+                return Presence(root)
+            except FileNotFoundError:
+                _make_root(root, mode)
+    except OSError as error:
+        raise translated(error, f"open store {root}") from error
+
+
+def create(root: str, connection: Connection, presence: Presence | None = None) -> Store:
     """Make the directories and tables that are missing; the connection must be one for writing."""
-    store = Store(root, connection)
+    store = Store(root, connection, presence=presence)
     if database.version(connection, PACKAGE) == 0:
         _check_new(root)
     database.migrate(connection, PACKAGE, SCHEMA)
@@ -403,10 +440,17 @@ class Staging:
         self.discard()
 
 
-def _connect(root: str) -> Connection:
-    if not is_directory(root):
-        _make_directory(root, root)
-    return database.connect(f"{root}/pod.db", readonly=False)
+def _make_root(root: str, mode: int) -> None:
+    from os import makedirs
+
+    makedirs(root, mode, exist_ok=True)
+    try:
+        posix.mkdir(f"{root}/layers", 0o700)
+    except FileNotFoundError:
+        pass  # who takes the store away was faster: once more
+    except FileExistsError:
+        if not is_directory(f"{root}/layers"):
+            raise
 
 
 def _make_directory(root: str, path: str) -> None:

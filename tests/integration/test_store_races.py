@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import random
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 
 import pytest
 
-from tests.fakes.registry import FakeRegistry
+from tests.fakes.registry import Exchange, FakeRegistry
 from tests.fixtures import images
 from tests.fixtures.command import Pod
 from tests.fixtures.registry import Registry
@@ -43,7 +45,9 @@ def together(pod: Pod, *commands: list[str], apart: float = 0.0) -> list[tuple[i
     for words, (told, process) in zip(commands, ended, strict=True):
         assert "Traceback" not in told, (words, told)
         assert "this is a bug" not in told, (words, told)
-        assert (process.returncode == 0) == ("Error: " not in told), (words, process.returncode, told)
+        # A program that `system reset` ended is no error of `run`.
+        ended_it = words[0] == "run" and process.returncode == 137
+        assert (process.returncode == 0 or ended_it) == ("Error: " not in told), (words, process.returncode, told)
     return [(process.returncode, told) for told, process in ended]
 
 
@@ -69,6 +73,49 @@ def test_reset_while_others_pull_and_run(pod: Pod, image: str) -> None:
         (reset,) = together(pod, ["system", "reset", "--force"])
         assert reset[0] == 0, reset
         assert not os.path.exists(pod.root) or os.listdir(pod.root) == []
+        assert not os.path.exists(pod.runroot)
+
+
+def test_reset_waits_for_a_pull(pod: Pod) -> None:
+    asked, held = threading.Event(), threading.Event()
+
+    def hold(exchange: Exchange) -> None:
+        asked.set()
+        held.wait(60)
+        exchange.send(exchange.answer)
+
+    layers = [images.tar(images.entry(name, b"x")) for name in ("one", "two")]
+    with FakeRegistry() as registry:
+        registry.add_image("slow", "1", layers)
+        registry.script(f"/blobs/sha256:{hashlib.sha256(layers[1]).hexdigest()}", hold)
+        pull = pod.start("pull", "--quiet", "--tls-verify=false", f"{registry.domain}/slow:1")
+        assert asked.wait(30)
+        reset = pod.start("system", "reset", "--force")
+        with pytest.raises(subprocess.TimeoutExpired):
+            reset.wait(2)
+        held.set()
+        for process in (pull, reset):
+            assert (process.wait(30), process.communicate()[1]) == (0, b"")
+    assert not os.path.exists(pod.root)
+
+
+def test_resets_at_once(box: Pod) -> None:
+    ended = together(box, *[["system", "reset", "--force"] for _ in range(4)])
+    assert [code for code, _ in ended] == [0] * 4, ended
+    assert not os.path.exists(box.root) or os.listdir(box.root) == []
+
+
+def test_reset_keeps_who_is_in_the_user_namespace(rootless_box: Pod) -> None:
+    """Commands of one user in two namespaces could not end each other's containers."""
+    show = "readlink /proc/self/ns/user"
+    inside = rootless_box.start("unshare", "sh", "-c", f"{show}; exec cat", stdin=subprocess.PIPE)
+    assert inside.stdout is not None
+    namespace = inside.stdout.readline().decode().strip()
+    rootless_box.run("system", "reset", "--force")
+    assert rootless_box.run("unshare", "sh", "-c", show).out == namespace
+    inside.communicate(b"")
+    rootless_box.run("system", "reset", "--force")
+    assert not os.path.exists(rootless_box.runroot)
 
 
 def test_two_prunes_and_a_pull(pod: Pod, image: str) -> None:
