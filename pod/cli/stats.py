@@ -48,12 +48,11 @@ def main(
     no_trunc: Annotated[bool, Option("--no-trunc", help="Do not truncate output")] = False,
 ) -> None:
     """Display a live stream of container resource usage statistics."""
-    import os
     import sys
     import time
 
     from pod.containers.resources import usage
-    from pod.engine import open_engine
+    from pod.engine import open_for_inspection
     from pod.errors import PodError
 
     names = containers or []
@@ -62,7 +61,7 @@ def main(
     if interval < 1:
         raise PodError("invalid interval, must be a positive number greater zero")
     # Whose container has no cgroup looks at the processes, which takes being in the user's namespace.
-    engine = open_engine(write=os.geteuid() != 0)
+    engine = open_for_inspection()
     before: dict[str, Usage] = {}
     while True:
         measured = [usage.measure(engine, one) for one in _chosen(engine, names, all=all, latest=latest)]

@@ -105,6 +105,16 @@ def test_resets_at_once(box: Pod) -> None:
     assert not os.path.exists(box.root) or os.listdir(box.root) == []
 
 
+def test_reset_does_not_wait_for_who_only_looks(box: Pod, busybox: str) -> None:
+    box.run("run", "--detach", "--name", "seen", busybox, "sleep", "600")
+    live = box.spawn("stats", "--interval", "1")
+    live.expect("seen")
+    box.run("system", "reset", "--force", timeout=20)
+    live.sendintr()
+    live.wait()
+    live.close()
+
+
 def test_reset_keeps_who_is_in_the_user_namespace(rootless_box: Pod) -> None:
     """Commands of one user in two namespaces could not end each other's containers."""
     show = "readlink /proc/self/ns/user"
