@@ -49,7 +49,8 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     def give_up(number: int, frame: FrameType | None) -> None:
         pytest.fail(f"no end after {seconds} s")
 
-    seconds = SECONDS_IF_SLOW if item.get_closest_marker("slow") else SECONDS
+    limit = item.get_closest_marker("limit")
+    seconds: int = limit.args[0] if limit else SECONDS_IF_SLOW if item.get_closest_marker("slow") else SECONDS
     previous = signal.signal(signal.SIGALRM, give_up)
     signal.alarm(seconds)
     try:

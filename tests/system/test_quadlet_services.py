@@ -44,6 +44,8 @@ def installed(site: Site, *, pod: bool = True) -> Site:
     return site
 
 
+# Continuous integration has this one of them; beside its other sessions it takes up to two minutes.
+@pytest.mark.limit(300)
 def test_a_web_service_comes_back(sites: Callable[[str], Site]) -> None:
     site = sites("alice")
     site.install(pod=False)
