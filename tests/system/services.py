@@ -7,6 +7,7 @@ import shlex
 import time
 from collections.abc import Callable, Iterator
 
+from tests.system import units
 from tests.system.machine import Machine
 from tests.system.project import IMAGE
 
@@ -106,26 +107,29 @@ class Services:
         """Wait for the service at a published port to answer."""
         eventually(lambda: "started" in self.served(port=port), f"an answer after {what}", 240)
 
-    def await_active(self, *units: str) -> None:
+    def await_active(self, *names: str) -> None:
         """Wait for units to be active."""
-        expected = ["active"] * len(units)
-        asked = f"manager is-active {' '.join(units)}"
-        eventually(lambda: self.shell(asked, check=False).split() == expected, f"{units} are active", 240)
+        expected = ["active"] * len(names)
+        asked = f"manager is-active {' '.join(names)}"
+        eventually(lambda: self.shell(asked, check=False).split() == expected, f"{names} are active", 240)
 
     def check_truth(self, containers: dict[str, str]) -> None:
         """See that systemd, `pod ps` and the processes tell of the same containers of these units, and no more."""
-        told = self.shell("pod ps --all --format '{{.Names}} {{.State}}'; pgrep -u $(id -u) -c -x pod-monitor")
-        *lines, monitors = told.splitlines()
-        assert sorted(lines) == sorted(f"{name} running" for name in containers.values())
-        assert monitors == str(len(containers)), monitors
-        for unit, container in containers.items():
-            main, comm, monitor, *status = self.shell(
-                f"main=$(manager show {unit} --property=MainPID --value); echo $main; cat /proc/$main/comm\n"
-                f"pod inspect --format '{{{{.State.ConmonPid}}}}' {container}; manager status --lines=0 {unit}"
-            ).splitlines()
-            assert (comm, monitor) == ("pod-monitor", main)
-            assert any("Active: active (running)" in line for line in status), status
-            assert any(f"Main PID: {main} (pod-monitor)" in line for line in status), status
+        # A monitor that begins or wakes is called as its interpreter for a moment, which is a long one in this machine.
+        said = "pod ps --all --format '{{.Names}} {{.State}}'; pgrep -u $(id -u) -c -x pod-monitor || true"
+        expected = [str(len(containers)), *sorted(f"{name} running" for name in containers.values())]
+        units.eventually(lambda: sorted(self.shell(said).splitlines()), expected)
+        truths = dict.fromkeys(containers, ("pod-monitor", True, True, True))
+        units.eventually(lambda: {unit: self._process_of(unit, name) for unit, name in containers.items()}, truths)
+
+    def _process_of(self, unit: str, container: str) -> tuple[str, bool, bool, bool]:
+        """Return a unit's main process, whether it is the container's monitor, and whether `status` says both."""
+        main, comm, monitor, *status = self.shell(
+            f"main=$(manager show {unit} --property=MainPID --value); echo $main; cat /proc/$main/comm\n"
+            f"pod inspect --format '{{{{.State.ConmonPid}}}}' {container}; manager status --lines=0 {unit}"
+        ).splitlines()
+        is_running = any("Active: active (running)" in line for line in status)
+        return comm, monitor == main, is_running, any(f"Main PID: {main} (pod-monitor)" in line for line in status)
 
     def remove(self) -> None:
         """Stop the services of all files, and take the files and what they made away."""
