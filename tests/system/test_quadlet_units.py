@@ -87,11 +87,16 @@ class Site:
         )
         return found.returncode == 0
 
+    def files(self) -> list[str]:
+        """Return what is in the directory of files, but for a directory of Debian's podman package."""
+        return [name for name in self.shell(f"ls -A {self.directory}").splitlines() if name != "users"]
+
     def remove(self) -> None:
         """Stop all, and take away what the services made."""
         self.shell(
             f"rm -rf {self.source}; pod quadlet rm --force --all >/dev/null || true\n"
-            f"rm -rf {self.directory}; manager daemon-reload; manager reset-failed\n"
+            f"find {self.directory} -mindepth 1 -maxdepth 1 ! -name users -exec rm -rf '{{}}' + || true\n"
+            "manager daemon-reload; manager reset-failed\n"
             "pod pod rm --all --force --time 0 >/dev/null || true; pod rm --all --force --time 0 >/dev/null\n"
             "pod volume rm --all --force >/dev/null; pod network rm --force systemd-front >/dev/null || true\n"
             "pod rmi --force localhost/own >/dev/null || true",
@@ -132,7 +137,7 @@ def test_units_of_all_kinds(site: Site) -> None:
     refused = site.quadlet("rm", "app", check=False)
     assert "is running and force is not set, refusing to remove" in refused
     assert sorted(site.quadlet("rm", "--force", "app").splitlines()) == sorted(SERVICES)
-    assert site.shell(f"ls -A {site.directory}") == ""
+    assert site.files() == []
     assert site.shell("pod ps -aq; pod pod ps -q; pod network ls -q --filter name=systemd-front") == ""
     assert site.shell("manager show --property=LoadState --value web.service") == "not-found"
 
