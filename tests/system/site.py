@@ -163,9 +163,15 @@ class Site:
         asked = self.ask("pod auto-update")
         assert asked[1].splitlines()[-1].split()[0] == "web.service"
         assert asked[1].endswith(outcome)
-        assert self.services.shell("pod exec web cat /version") == runs
+        version_now = self.ask("pod exec web cat /version")
+        assert version_now[1] == runs
         self.check(what)
-        self.show(what, asked)
+        self.show(what, asked, version_now, self.told(lines=20))
+
+    def told(self, *, lines: int) -> tuple[str, str]:
+        """Return what the journal tells of the web service, as `ask` does."""
+        journal = "journalctl -u web" if self.services.user == "root" else "journalctl --user -u web"
+        return self.ask(f"{journal} --no-pager --lines={lines}")
 
     def ask(self, command: str) -> tuple[str, str]:
         """Return a command and what it prints, for `show`."""

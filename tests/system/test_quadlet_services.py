@@ -100,8 +100,7 @@ def test_services_are_there_after_boots(sites: Callable[[str], Site], machine: M
             site.check(event)
     for site in both:
         manager = site.services.manager
-        journal = "journalctl -u web" if site.services.user == "root" else "journalctl --user -u web"
-        told = site.ask(f"{journal} --no-pager --lines=30")
+        told = site.told(lines=30)
         assert "version 1 serves" in told[1]
         status = site.ask(f"{manager} status --no-pager --lines=5 web front both-pod")
         site.show("after the boots", site.ask("pod pod ps"), site.ask("pod ps"), status, told)
