@@ -79,6 +79,7 @@ def engine(running_engine: Engine) -> Iterator[Engine]:
     """An engine without containers."""
     yield running_engine
     running_engine.remove_containers()
+    engines.assert_no_shims(running_engine)
 
 
 @pytest.fixture(scope="session")
