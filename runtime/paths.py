@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posix
-from _stat import S_ISDIR, S_ISREG
+from _stat import S_ISDIR, S_ISLNK, S_ISREG
 
 
 def absolute(path: str) -> str:
@@ -33,6 +33,14 @@ def lexists(path: str) -> bool:
     except (OSError, ValueError):
         return False
     return True
+
+
+def is_link(path: str) -> bool:
+    """Tell whether a path is a symbolic link."""
+    try:
+        return S_ISLNK(posix.lstat(path).st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 def is_file(path: str) -> bool:

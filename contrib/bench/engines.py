@@ -295,10 +295,11 @@ def report(rows: list[Row], *, as_json: bool) -> None:
         return
     for row in rows:
         print(row.title)
+        width = max(8, *map(len, row.medians))
         for name in row.medians:
             word = "takes" if row.unit.startswith("s") else "has"
             note = f"   pod {word} {row.ratio(name):.2f} of it" if name != "pod" else ""
             aim = f" (aim: {row.aims[name]:.2f})" if name in row.aims else ""
             spread = " ({:.2f} to {:.2f})".format(*row.ranges[name]) if name in row.ranges else ""
-            print(f"  {name:8} {row.shown(name):>10}{spread}{note}{aim}")
+            print(f"  {name:{width}} {row.shown(name):>10}{spread}{note}{aim}")
     print(f"load {os.getloadavg()[0]:.2f} on {os.cpu_count()} processors, Linux {os.uname().release}")

@@ -79,6 +79,12 @@ def test_reading_a_line_is_cheap(line: str, budget: int) -> None:
     assert len(modules) <= budget, sorted(modules)
 
 
+def test_quadlets_line_does_without_os() -> None:
+    line = "run --name x --replace --rm --cgroups=split --stop-timeout 1 --network none --sdnotify=conmon -d -m 1g"
+    modules = loaded(*line.split(), "-v", "/a:/b", "--env", "K=v", "--label", "a=b", "IMAGE", "true")
+    assert "os" not in modules
+
+
 def test_list_of_commands_imports_none() -> None:
     program = f"""
 import sys

@@ -121,7 +121,7 @@ def _host_users(names: list[str]) -> list[str]:
 
 def descriptors(count: int, others: list[str] | None) -> tuple[int, ...]:
     """Return the numbers that --preserve-fds and --preserve-fd name. Raises PodError for those that are not open."""
-    import os
+    import posix
 
     listed = [text for item in others or [] for text in item.split(",")]
     for text in listed:
@@ -130,7 +130,7 @@ def descriptors(count: int, others: list[str] | None) -> tuple[int, ...]:
     found = sorted({*range(3, 3 + count), *map(int, listed)})
     for number in found:
         try:
-            os.fstat(number)
+            posix.fstat(number)
         except OSError:
             raise PodError(
                 f"file descriptor {number} is not available - the preserve-fds option requires that file descriptors"

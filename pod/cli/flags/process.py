@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-
-from pod import values
+from pod import environ, values
 from pod.errors import PodError
 
 TYPE_CHECKING = False
@@ -74,9 +72,10 @@ def _entrypoint(text: str | None) -> list[str] | None:
 
 def _environment(items: list[str], files: list[str]) -> dict[str, str]:
     result: dict[str, str] = {}
+    own = environ.variables()
     for path in files:
-        result |= values.read_env_file(path, os.environ)
-    return result | values.parse_env(items, os.environ)
+        result |= values.read_env_file(path, own)
+    return result | values.parse_env(items, own)
 
 
 def _groups(options: CreateOptions, items: list[str]) -> list[str]:

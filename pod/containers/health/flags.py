@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-
 from pod.containers.health.checks import NONE
 from pod.errors import PodError
+from runtime import paths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -145,7 +144,7 @@ def _number(value: int | None, default: int) -> int:
 def _destination(text: str) -> str:
     if text in ("local", "events_logger"):
         return text
-    directory = os.path.abspath(text)
-    if not os.path.isdir(directory):
+    directory = paths.absolute(text)
+    if not paths.is_directory(directory):
         raise PodError(f"HealthCheck Log '{text}' destination error: stat {text}: no such file or directory")
     return directory

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from pod.containers.health.checks import LOCAL, is_checked, path
 
 TYPE_CHECKING = False
@@ -38,7 +36,7 @@ def settings(engine: Engine, container: Container, pid: int) -> dict[str, Any] |
         startup = _check(engine, container, health["startup"]) | {"success": health["startup_success"]}
     return {
         "pid": pid,
-        "file": os.fsencode(path(engine.config, container)),
+        "file": path(engine.config, container).encode("utf-8", "surrogateescape"),
         "normal": _check(engine, container, health["check"]),
         "startup": startup,
         "start_period": health["start_period"] / _SECOND,

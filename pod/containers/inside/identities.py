@@ -5,9 +5,10 @@ Sources: podman-run(1), containers.conf(5).
 
 from __future__ import annotations
 
-import os
+import posix
 
 from pod.errors import PodError
+from runtime import paths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def umask(text: str) -> str:
 def timezone(text: str) -> str:
     """Return the name of a time zone that the host knows, or "local"; empty for a host that has no local one."""
     if text == "local":
-        return text if os.path.isfile("/etc/localtime") else ""
+        return text if paths.is_file("/etc/localtime") else ""
     if text:
         zone_file(text)
     return text
@@ -51,11 +52,11 @@ def zone_file(name: str) -> str:
     """Return the host's file of a time zone. Raises PodError if there is none; never leaves the host's directory."""
     if name == "local":
         return "/etc/localtime"
-    path = os.path.normpath(f"{ZONES}/{name}")
-    if not path.startswith(f"{ZONES}/") or not os.path.isfile(path):
+    path = paths.absolute(f"{ZONES}/{name}")
+    if not path.startswith(f"{ZONES}/") or not paths.is_file(path):
         raise PodError(
             f"running container create option: finding timezone {name}: stat {path}: no such file or directory",
-            hint=f"see {ZONES} for the names" if os.path.isdir(ZONES) else "as root: apt install tzdata",
+            hint=f"see {ZONES} for the names" if paths.is_directory(ZONES) else "as root: apt install tzdata",
         )
     return path
 
@@ -67,7 +68,7 @@ def hosts_file(text: str) -> str:
     """
     if text in ("", "none", "image"):
         return text
-    if not os.path.isabs(text) or not os.path.isfile(text):
+    if not text.startswith("/") or not paths.is_file(text):
         raise PodError(f"hosts file path must be absolute and of a file: {text}", hint="or write none or image")
     return text
 
@@ -123,8 +124,8 @@ def find_init(path: str) -> str:
     """
     candidates = [path] if path else _INITS
     for candidate in candidates:
-        if os.access(candidate, os.X_OK):
-            return os.path.abspath(candidate)
+        if posix.access(candidate, posix.X_OK):
+            return paths.absolute(candidate)
     raise PodError(
         f"container-init binary not found on the host: stat {candidates[0]}: no such file or directory",
         hint="as root: apt install catatonit",

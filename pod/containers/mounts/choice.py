@@ -5,11 +5,12 @@ Of two for one place the first of these wins; two that were asked for are an err
 
 from __future__ import annotations
 
-import os
+import posix
 
 from pod import names, state
 from pod.containers.mounts.mount import Mount, parse_volume
 from pod.errors import ContainerNotFoundError, NoSuchVolumeError, PodError
+from runtime import paths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -85,8 +86,8 @@ def _of_configuration(config: Config) -> list[Mount]:
 def _of_image(image_config: dict[str, Any], mode: str) -> list[Mount]:
     found: dict[str, Mount] = {}
     for target in () if mode == "ignore" else image_config.get("Volumes") or ():
-        path = os.path.normpath(target)
-        if path.startswith("/") and path.strip("/"):
+        path = paths.absolute(target) if target.startswith("/") else "/"
+        if path != "/":
             if mode == "tmpfs":
                 options = ["rprivate", "rw", "nodev", "exec", "tmpcopyup"]
                 found[path] = Mount("tmpfs", "", path, options)
@@ -98,9 +99,9 @@ def _of_image(image_config: dict[str, Any], mode: str) -> list[Mount]:
 def _check(engine: Engine, mount: Mount) -> None:
     if mount.type == "bind":
         try:
-            os.stat(mount.source)
+            posix.stat(mount.source)
         except OSError as error:
-            if "copy-symlink" in mount.options and os.path.islink(mount.source):
+            if "copy-symlink" in mount.options and paths.is_link(mount.source):
                 return
             raise PodError(
                 f"statfs {mount.source}: {(error.strerror or '').lower()}",
@@ -123,8 +124,8 @@ def _check_overlay(mount: Mount) -> None:
     overlay = mount.more.get("overlay")
     if overlay is None:
         return
-    if mount.type == "bind" and not os.path.isdir(mount.source):
+    if mount.type == "bind" and not paths.is_directory(mount.source):
         raise PodError(f'mounting overlay failed "{mount.source}": not a directory')
     for path in overlay.values():
-        if not os.path.isdir(path):
+        if not paths.is_directory(path):
             raise PodError(f'mounting overlay failed "{mount.source}": chmod {path}: no such file or directory')

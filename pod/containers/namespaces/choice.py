@@ -7,7 +7,7 @@ Sources: podman-run(1), containers.conf(5).
 
 from __future__ import annotations
 
-import os
+import posix
 
 from pod.errors import ContainerNotFoundError, PodError
 
@@ -86,7 +86,7 @@ def join(engine: Engine, options: CreateOptions, kind: str, mode: str) -> str:
         return f"container:{other.id}"
     if word == "ns":
         try:
-            os.stat(value)
+            posix.stat(value)
         except OSError as error:
             raise PodError(
                 f"cannot find specified {_PATH_NAMES.get(kind, kind)} namespace path: stat {value}:"

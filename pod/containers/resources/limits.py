@@ -5,11 +5,12 @@ Sources: podman-run(1) for words and messages, runtime-spec's config-linux.md fo
 
 from __future__ import annotations
 
-import os
-import stat
+import posix
+from _stat import S_ISBLK, S_ISCHR
 
 from pod import values
 from pod.errors import PodError
+from runtime import paths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def weight_devices(items: list[str]) -> list[Resources]:
         if not (text.isdigit() and (10 <= int(text) <= 1000 or int(text) == 0)):
             raise PodError(f"invalid weight for device: {item}", hint="the weight is between 10 and 1000")
         number = _device_number(path, f"failed to inspect '{path}' in --blkio-weight-device")
-        found.append({"major": os.major(number), "minor": os.minor(number), "weight": int(text)})
+        found.append({"major": posix.major(number), "minor": posix.minor(number), "weight": int(text)})
     return found
 
 
@@ -118,16 +119,16 @@ def throttles(flag: str, items: list[str]) -> tuple[str, list[Resources]]:
         if not 0 <= rate <= _MOST:
             raise PodError(f"invalid rate for device: {item}. The correct format is {form}")
         number = _device_number(path, f"could not parse throttle device at {path}")
-        found.append({"major": os.major(number), "minor": os.minor(number), "rate": rate})
+        found.append({"major": posix.major(number), "minor": posix.minor(number), "rate": rate})
     return _THROTTLES[flag], found
 
 
 def _device_number(path: str, attempt: str) -> int:
     try:
-        status = os.stat(path)
+        status = posix.stat(path)
     except OSError as error:
         raise PodError(f"{attempt}: {(error.strerror or '').lower()}") from None
-    if not (stat.S_ISBLK(status.st_mode) or stat.S_ISCHR(status.st_mode)):
+    if not (S_ISBLK(status.st_mode) or S_ISCHR(status.st_mode)):
         raise PodError(f"{attempt}: not a device node")
     return status.st_rdev
 
@@ -238,7 +239,7 @@ def discard_unsupported(resources: Resources, *, unified: bool) -> list[str]:
     for key, name in (("weight", "weight"), ("weightDevice", "weight_device")):
         # The root has no weight of its own: that BFQ is there shows that its other cgroups do.
         files = ("/sys/fs/cgroup/blkio/blkio.bfq.io_service_bytes", f"/sys/fs/cgroup/blkio/blkio.{name}")
-        if key in weights and not any(map(os.path.exists, files)):
+        if key in weights and not any(map(paths.exists, files)):
             del block_io[key]
             warnings.append(
                 f"Your kernel does not support Block I/O {name} or the cgroup is not mounted."
@@ -286,7 +287,7 @@ def _oom_score(wanted: int, warnings: list[str], *, rootless: bool) -> int:
 
 def is_unified() -> bool:
     """Tell whether this machine has cgroup v2 alone."""
-    return os.path.exists("/sys/fs/cgroup/cgroup.controllers")
+    return paths.exists("/sys/fs/cgroup/cgroup.controllers")
 
 
 def _read(path: str) -> str:
