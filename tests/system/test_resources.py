@@ -97,7 +97,7 @@ def test_the_cgroup_of_a_unit_split(machine: Machine, user: str) -> None:
     assert done.stdout.split() == [str(64 * MIB)]
     done = machine.shell(user, f"{run} '{script}'", check=False)
     if user == "alice":  # the cgroup of a login session is not the user's
-        assert (done.returncode, "cannot split the cgroup" in done.stderr) == (125, True)
+        assert (done.returncode, "cannot split the cgroup" in done.stderr) == (126, True)
 
 
 def test_devices(machine: Machine, user: str) -> None:
