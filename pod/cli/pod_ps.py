@@ -85,7 +85,7 @@ def _row(item: Listed, *, no_trunc: bool) -> dict[str, Any]:
     length = None if no_trunc else 12
     labels = pod.config["labels"]
     return {
-        "Cgroup": pod.config["cgroup_parent"],
+        "Cgroup": item.cgroup,
         "ContainerIds": ",".join(one.container.id[:length] for one in members),
         "ContainerNames": ",".join(one.container.name for one in members),
         "ContainerStatuses": ",".join(one.status.state for one in members),
@@ -111,7 +111,7 @@ def _json(item: Listed) -> dict[str, Any]:
 
     pod = item.pod
     return {
-        "Cgroup": pod.config["cgroup_parent"],
+        "Cgroup": item.cgroup,
         "Containers": [
             {"Id": one.container.id, "Names": one.container.name, "Status": one.status.state, "RestartCount": 0}
             for one in item.status.members

@@ -56,6 +56,16 @@ def of(config: Config, pod: Pod) -> str:
     return cgroup_place.pod_place(config, name(pod.id), pod.config["cgroup_parent"])
 
 
+def parent(config: Config, pod: Pod) -> str:
+    """Return what a pod's control group is below: the one that was asked for, else the default; empty for none."""
+    if pod.config["cgroup_parent"]:
+        return str(pod.config["cgroup_parent"])
+    place = of(config, pod)
+    if place.endswith(".slice"):
+        return f"{place.rpartition(f'-{name(pod.id)}')[0]}.slice"
+    return place and (place.rpartition("/")[0] or "/")
+
+
 def make(engine: Engine, pod: Pod) -> None:
     """Make the control group of a pod that has limits, before a container is started in it. Idempotent.
 

@@ -6,6 +6,7 @@ from pod import state
 from pod.containers import restart
 from pod.containers.inspect.document import moment
 from pod.containers.inspect.fields import bindings
+from pod.pods import cgroup
 from pod.pods.status import observe
 
 TYPE_CHECKING = False
@@ -30,7 +31,8 @@ def inspect_pod(engine: Engine, pod: Pod) -> dict[str, Any]:
         "Hostname": config["hostname"],
         "Labels": config["labels"],
         "CreateCgroup": config["share_parent"],
-        "CgroupParent": config["cgroup_parent"],
+        "CgroupParent": cgroup.parent(engine.config, pod),
+        "CgroupPath": cgroup.of(engine.config, pod),
         "CreateInfra": infra is not None,
         "InfraContainerID": pod.infra,
         "InfraConfig": None if infra is None else _infra(engine, infra),

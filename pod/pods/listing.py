@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pod import filters
 from pod.errors import PodError
-from pod.pods import rows
+from pod.pods import cgroup, rows
 from pod.pods.inspect import networks_of
 from pod.pods.status import WORDS, observe
 
@@ -28,12 +28,13 @@ _CONTAINER_STATUSES = ("created", "running", "paused", "stopped", "exited", "unk
 class Listed:
     """A pod and what it does at this moment."""
 
-    __slots__ = ("networks", "pod", "status")
+    __slots__ = ("cgroup", "networks", "pod", "status")
 
-    def __init__(self, pod: Pod, status: PodStatus, networks: list[str]) -> None:
+    def __init__(self, pod: Pod, status: PodStatus, networks: list[str], cgroup: str) -> None:
         self.pod = pod
         self.status = status
         self.networks = networks
+        self.cgroup = cgroup  # the parent of its own
 
     @property
     def infra(self) -> Container | None:
@@ -45,7 +46,7 @@ def listed(engine: Engine) -> list[Listed]:
     """Return all pods, the newest first."""
     found = []
     for pod in reversed(rows.everything(engine.connection)):
-        one = Listed(pod, observe(engine, pod), [])
+        one = Listed(pod, observe(engine, pod), [], cgroup.parent(engine.config, pod))
         if one.infra is not None:
             one.networks = networks_of(engine, one.infra)
         found.append(one)

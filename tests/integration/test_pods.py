@@ -239,6 +239,9 @@ def test_lists(box: Pod, busybox: str) -> None:
     told = json.loads(box.run("pod", "ls", "--format", "json", "--filter", "name=one").stdout)
     assert told[0]["Labels"] == {"a": "b"}
     assert told[0]["Containers"][0]["Names"] == f"{first[:12]}-infra"
+    path = inspected(box, "one").get("CgroupPath", "")  # none where a user may make none
+    assert path == "" or first in path
+    assert told[0]["Cgroup"] == (path and (os.path.dirname(path) if "/" in path else "user.slice"))
     assert box.run("pod", "inspect", "--format", "{{.State}} {{.Labels.a}}", "one").out == "Created b"
     assert inspected(box, "--latest")["Name"] == "two"
     assert json.loads(box.run("inspect", "--type", "pod", "one").stdout)[0]["Id"] == first
