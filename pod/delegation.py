@@ -19,7 +19,7 @@ def rootless_cgroup() -> str:
 
 
 def _own_path() -> str:
-    with open("/proc/self/cgroup", encoding="ascii") as file:
+    with open("/proc/self/cgroup", encoding="utf-8") as file:
         for line in file:
             if line.startswith("0::"):
                 return line[3:].strip()

@@ -40,13 +40,13 @@ def in_user_namespace() -> bool:
     """Tell whether this process has already been mapped: ID 0 inside a namespace that is not the host's."""
     if posix.geteuid() != 0:
         return False
-    with open("/proc/self/uid_map", encoding="ascii") as file:
+    with open("/proc/self/uid_map", encoding="utf-8") as file:
         return file.read().split() != ["0", "0", "4294967295"]
 
 
 def has_single_id() -> bool:
     """Tell whether the namespace that this process is in maps no more than one user ID."""
-    with open("/proc/self/uid_map", encoding="ascii") as file:
+    with open("/proc/self/uid_map", encoding="utf-8") as file:
         return sum(int(line.split()[2]) for line in file) == 1
 
 
@@ -156,7 +156,7 @@ def _living(config: Config) -> list[tuple[int, int]]:
 def _commands(config: Config) -> list[tuple[int, int]]:
     """Return the commands that entered the namespace, living or not."""
     try:
-        with open(f"{config.runroot}/userns", encoding="ascii", errors="replace") as file:
+        with open(f"{config.runroot}/userns", encoding="utf-8", errors="replace") as file:
             return [known for line in file if (known := parse_record(line)) is not None]
     except OSError:
         return []
@@ -166,7 +166,7 @@ def _record(config: Config, holders: list[tuple[int, int]]) -> None:
     """Write down who is in the namespace; the caller holds the lock."""
     path = f"{config.runroot}/userns"
     try:
-        with open(f"{path}.new", "w", encoding="ascii") as file:
+        with open(f"{path}.new", "w", encoding="utf-8") as file:
             file.write("".join(f"{pid} {start_time}\n" for pid, start_time in holders))
         posix.rename(f"{path}.new", path)
     except OSError:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 _READING = ("pod.__main__", "pod.cli.fastargs", "pod.cli.global_options", "pod.cli.table")
 _READER = ("pod.engine", "pod.errors")
-_WRITER = (*_READER, "pod.sweep")
+_WRITER = (*_READER, "pod.sweep", "storage.presence")
 _MONITOR = (*_READING, *_WRITER, "runtime.monitor.spawn")
 _CREATING = ("pod.cli.flags.general", "pod.cli.creating")
 _STARTING = (*_WRITER, *_CREATING, "pod.cli.terminal", "pod.containers.launch")

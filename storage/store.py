@@ -28,13 +28,14 @@ from _stat import S_ISDIR
 
 from storage import database
 from storage.errors import CorruptError, NoSpaceError, StorageError
-from storage.presence import Presence
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from sqlite3 import Connection
     from types import TracebackType
+
+    from storage.presence import Presence
 
 PACKAGE = "storage"
 
@@ -285,6 +286,8 @@ def open_store(root: str, *, readonly: bool = False, mode: int = 0o700) -> Store
 
 def enter(root: str, mode: int = 0o700) -> Presence:
     """Take part in a store, of which no more than its directories need to be there."""
+    from storage.presence import Presence  # readers need none
+
     try:
         while True:
             try:

@@ -273,7 +273,7 @@ def _write_pid_files(engine: Engine, container: Container, link: MonitorLink) ->
         monitor_pidfile = f"{engine.config.monitor_dir(container.id)}/conmon.pid"
     for path, pid in ((identity["pidfile"], link.pid), (monitor_pidfile, link.monitor_pid)):
         if path:
-            with open(path, "w", encoding="ascii") as file:
+            with open(path, "w", encoding="utf-8") as file:
                 file.write(str(pid))
 
 

@@ -133,7 +133,7 @@ def is_awaited(config: Config, container_id: str) -> bool:
 def count(config: Config, container_id: str) -> int:
     """Return how often the policy has started the container again since a user did."""
     try:
-        with open(f"{config.container_dir(container_id)}/restarts", encoding="ascii") as file:
+        with open(f"{config.container_dir(container_id)}/restarts", encoding="utf-8") as file:
             return int(file.read() or 0)
     except (FileNotFoundError, ValueError):
         return 0

@@ -89,7 +89,7 @@ def note(config: Config, container: Container, cgroups_path: str) -> None:
         "cgroups_path": cgroups_path,
     }
     path = _note_path(config, container.id)
-    with open(f"{path}.tmp", "w", encoding="ascii") as file:
+    with open(f"{path}.tmp", "w", encoding="utf-8") as file:
         file.write(jsontext.dumps(document))
     posix.rename(f"{path}.tmp", path)
 
@@ -366,7 +366,7 @@ def _note_path(config: Config, container_id: str) -> str:
 
 def _noted(config: Config, container_id: str) -> dict[str, Any] | None:
     try:
-        with open(_note_path(config, container_id), encoding="ascii") as file:
+        with open(_note_path(config, container_id), encoding="utf-8") as file:
             text = file.read()
     except FileNotFoundError:
         return None

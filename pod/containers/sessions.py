@@ -42,7 +42,7 @@ class ExecSession:
 def record(directory: str, container_id: str, process: dict[str, Any], *, stdin: bool, detached: bool) -> None:
     """Write down what a session that is about to begin runs."""
     document = {"container": container_id, "process": process, "stdin": stdin, "detached": detached}
-    with open(f"{directory}/{_SESSION}", "w", encoding="ascii") as file:
+    with open(f"{directory}/{_SESSION}", "w", encoding="utf-8") as file:
         file.write(jsontext.dumps(document))
 
 
@@ -88,7 +88,7 @@ def _names(config: Config) -> list[str]:
 
 def _read(directory: str) -> dict[str, Any] | None:
     try:
-        with open(f"{directory}/{_SESSION}", encoding="ascii") as file:
+        with open(f"{directory}/{_SESSION}", encoding="utf-8") as file:
             document: dict[str, Any] = jsontext.loads(file.read())
     except (OSError, ValueError):
         return None  # it was removed meanwhile, or begins just now
@@ -97,7 +97,7 @@ def _read(directory: str) -> dict[str, Any] | None:
 
 def _exit_code(directory: str) -> int | None:
     try:
-        with open(f"{directory}/exit", encoding="ascii") as file:
+        with open(f"{directory}/exit", encoding="utf-8") as file:
             return int(jsontext.loads(file.read())["code"])
     except (OSError, ValueError):
         return None

@@ -98,7 +98,7 @@ def own_cgroup() -> str:
     """Return the cgroup that --cgroups=split divides: the caller's in cgroup v2; empty without v2, or in hybrid."""
     if not paths.exists(f"{_UNIFIED}/cgroup.controllers"):
         return ""
-    with open("/proc/self/cgroup", encoding="ascii") as file:
+    with open("/proc/self/cgroup", encoding="utf-8") as file:
         own = next((line[3:].strip() for line in file if line.startswith("0::")), "/")
     return own.removesuffix(f"/{_SUPERVISOR}") or "/"
 
@@ -130,13 +130,13 @@ def make_room() -> None:
 
 
 def _processes(directory: str) -> list[str]:
-    with open(f"{directory}/cgroup.procs", encoding="ascii") as file:
+    with open(f"{directory}/cgroup.procs", encoding="utf-8") as file:
         return [pid for pid in file.read().split() if pid != "0"]
 
 
 def _move(pid: str, directory: str) -> None:
     try:
-        with open(f"{directory}/cgroup.procs", "w", encoding="ascii") as file:
+        with open(f"{directory}/cgroup.procs", "w", encoding="utf-8") as file:
             file.write(pid)
     except ProcessLookupError:
         pass  # it has ended meanwhile
