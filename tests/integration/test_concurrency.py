@@ -34,7 +34,8 @@ def test_twenty_detached_then_removed_at_once(box: Pod, busybox: str) -> None:
     started = finish([box.start("run", "-d", busybox, "sleep", "1000") for _ in range(AT_ONCE)])
     assert [(code, error) for code, _, error in started] == [(0, b"")] * AT_ONCE
     names = [out.decode().strip() for _, out, _ in started]
-    assert sorted(box.run("ps", "-q", "--no-trunc").stdout.split()) == sorted(names)
+    running = sorted(box.run("ps", "-q", "--no-trunc").stdout.split())
+    assert running == sorted(names), box.run("ps", "-a", "--no-trunc", "--format", "{{.ID}} {{.Status}}").out
     removed = finish([box.start("rm", "-f", "-t", "0", name) for name in names])
     assert [code for code, _, _ in removed] == [0] * AT_ONCE
     assert box.run("ps", "-aq").out == ""
