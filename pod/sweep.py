@@ -86,7 +86,8 @@ def _remove_orphan(engine: Engine, name: str) -> None:
     from pod.containers import remove
 
     with ContainerLock(engine.config, name, wait=False):
-        if not _is_foreign(engine, name):
+        # The lock is there before the row: who had it when we looked may have made and started the container since.
+        if not (state.has_container(engine.connection, name) or _is_foreign(engine, name)):
             remove.delete_files(engine, name)
 
 

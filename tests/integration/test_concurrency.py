@@ -41,6 +41,21 @@ def test_twenty_detached_then_removed_at_once(box: Pod, busybox: str) -> None:
     assert box.run("ps", "-aq").out == ""
 
 
+def test_what_was_made_since_a_look_for_leftovers_stays(box: Pod, busybox: str) -> None:
+    """A command lists files and rows; the lock of a container that is being made is there before its row."""
+    path = f"{box.home}/pod-that-looked-too-early"
+    early = "from pod import state; state.container_ids = lambda connection: set()\n"
+    program = Path(box.command).read_text().replace("from pod.__main__", f"{early}from pod.__main__")
+    assert early in program
+    Path(path).write_text(program)
+    os.chmod(path, 0o755)
+    running, made = box.run("run", "-d", busybox, "sleep", "1000").out, box.run("create", busybox).out
+    replace(box, command=path).run("volume", "create")
+    assert box.run("ps", "-q", "--no-trunc").out == running
+    assert os.path.isdir(f"{box.root}/containers/{made}")
+    box.run("rm", "-f", "-t", "0", running, made)
+
+
 def test_one_name_is_given_once(box: Pod, busybox: str) -> None:
     results = finish([box.start("run", "-d", "--name", "c", busybox, "sleep", "1000") for _ in range(8)])
     assert sorted(code for code, _, _ in results) == [0, *[125] * 7]
