@@ -10,11 +10,30 @@ if TYPE_CHECKING:
     from pod.config import Config
 
 
-class ContainerLock:
-    """Held while a container is started or removed; a context manager.
+def take(path: str, operation: int = fcntl.LOCK_EX) -> int:
+    """Lock a file by flock(2), made if it is missing; return the descriptor that holds the lock.
 
-    The file is unlinked by whoever holds it at the end, so whoever waited for it looks whether it is still the one.
+    The file may be unlinked by whoever holds it, so whoever waited for it looks whether it is still the one. Raises
+    FileNotFoundError without its directory, BlockingIOError as flock does.
     """
+    while True:
+        descriptor = posix.open(path, posix.O_RDWR | posix.O_CREAT | posix.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, operation)
+        except BaseException:
+            posix.close(descriptor)
+            raise
+        try:
+            named, held = posix.stat(path), posix.fstat(descriptor)
+            if (named.st_dev, named.st_ino) == (held.st_dev, held.st_ino):
+                return descriptor
+        except FileNotFoundError:
+            pass
+        posix.close(descriptor)
+
+
+class ContainerLock:
+    """Held while a container is started or removed, and unlinked at the end; a context manager."""
 
     __slots__ = ("_descriptor", "_operation", "_path")
 
@@ -29,20 +48,8 @@ class ContainerLock:
         return self._descriptor
 
     def __enter__(self) -> ContainerLock:
-        while True:
-            self._descriptor = posix.open(self._path, posix.O_RDWR | posix.O_CREAT | posix.O_CLOEXEC, 0o600)
-            try:
-                fcntl.flock(self._descriptor, self._operation)
-            except BaseException:
-                posix.close(self._descriptor)
-                raise
-            try:
-                named, held = posix.stat(self._path), posix.fstat(self._descriptor)
-                if (named.st_dev, named.st_ino) == (held.st_dev, held.st_ino):
-                    return self
-            except FileNotFoundError:
-                pass
-            posix.close(self._descriptor)
+        self._descriptor = take(self._path, self._operation)
+        return self
 
     def __exit__(self, *exception: object) -> None:
         try:

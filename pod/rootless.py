@@ -13,6 +13,7 @@ import posix
 
 from pod.containers.status import parse_record, read_record
 from pod.errors import PodError
+from pod.lock import take
 from runtime import kernel, process, syscalls
 from runtime.errors import CommandNotFoundError, IdNotMappedError, NotExecutableError
 
@@ -128,24 +129,14 @@ def explain_single_id(config: Config, error: OCIRuntimeError) -> None:
 
 
 def _lock(config: Config) -> int:
-    """Take the lock of the record; that it may be removed by its holder, who waited has to look whether it is there."""
-    path = f"{config.runroot}/userns.lock"
+    """Take the lock of the record."""
     while True:
         try:
-            descriptor = posix.open(path, posix.O_RDWR | posix.O_CREAT | posix.O_CLOEXEC, 0o600)
+            return take(f"{config.runroot}/userns.lock")
         except FileNotFoundError:
             from os import makedirs
 
             makedirs(config.runroot, mode=0o700, exist_ok=True)
-            continue
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        try:
-            named, held = posix.stat(path), posix.fstat(descriptor)
-            if (named.st_dev, named.st_ino) == (held.st_dev, held.st_ino):
-                return descriptor
-        except FileNotFoundError:
-            pass
-        posix.close(descriptor)
 
 
 def _living(config: Config) -> list[tuple[int, int]]:

@@ -23,6 +23,16 @@ def finish(processes: list[subprocess.Popen[bytes]]) -> list[tuple[int, bytes, b
     return results
 
 
+def altered(box: Pod, line: str) -> Pod:
+    """Return a `pod` at the same store that executes a line of Python first."""
+    path = f"{box.home}/pod-altered"
+    program = Path(box.command).read_text().replace("from pod.__main__", f"{line}\nfrom pod.__main__")
+    assert line in program
+    Path(path).write_text(program)
+    os.chmod(path, 0o755)
+    return replace(box, command=path)
+
+
 def test_twenty_runs_at_once(box: Pod, busybox: str) -> None:
     """The fixture then looks for processes, mounts, control groups, locks and files that remain."""
     running = [box.start("run", "--rm", busybox, "echo", str(number)) for number in range(AT_ONCE)]
@@ -43,14 +53,9 @@ def test_twenty_detached_then_removed_at_once(box: Pod, busybox: str) -> None:
 
 def test_what_was_made_since_a_look_for_leftovers_stays(box: Pod, busybox: str) -> None:
     """A command lists files and rows; the lock of a container that is being made is there before its row."""
-    path = f"{box.home}/pod-that-looked-too-early"
-    early = "from pod import state; state.container_ids = lambda connection: set()\n"
-    program = Path(box.command).read_text().replace("from pod.__main__", f"{early}from pod.__main__")
-    assert early in program
-    Path(path).write_text(program)
-    os.chmod(path, 0o755)
+    early = altered(box, "from pod import state; state.container_ids = lambda connection: set()")
     running, made = box.run("run", "-d", busybox, "sleep", "1000").out, box.run("create", busybox).out
-    replace(box, command=path).run("volume", "create")
+    early.run("volume", "create")
     assert box.run("ps", "-q", "--no-trunc").out == running
     assert os.path.isdir(f"{box.root}/containers/{made}")
     box.run("rm", "-f", "-t", "0", running, made)
@@ -64,13 +69,7 @@ def test_one_name_is_given_once(box: Pod, busybox: str) -> None:
 
 def test_names_that_pod_chooses_are_given_once(box: Pod, busybox: str) -> None:
     """Of eleven thousand names, two of 32 at once hit on the same every twenty times; here there are twenty."""
-    path = f"{box.home}/pod-of-few-words"
-    few = "from pod import names; names._MOODS, names._ANIMALS = ['calm'], names._ANIMALS[:20]\n"
-    program = Path(box.command).read_text().replace("from pod.__main__", f"{few}from pod.__main__")
-    assert few in program
-    Path(path).write_text(program)
-    os.chmod(path, 0o755)
-    narrow = replace(box, command=path)
+    narrow = altered(box, "from pod import names; names._MOODS, names._ANIMALS = ['calm'], names._ANIMALS[:20]")
     created = finish([narrow.start("create", busybox) for _ in range(AT_ONCE)])
     assert [(code, error) for code, _, error in created] == [(0, b"")] * AT_ONCE
     assert len(set(box.run("ps", "--all", "--format", "{{.Names}}").out.split())) == AT_ONCE
