@@ -63,10 +63,14 @@ def nearest(typed: str, names: list[str]) -> str:
 
 
 def distance(one: str, other: str) -> int:
-    """Return the Levenshtein distance of two words."""
+    """Return how many letters must be put in, left out, changed, or swapped with the next to make one word another."""
+    before: list[int] = []
     row = list(range(len(other) + 1))
     for i, a in enumerate(one, 1):
-        previous, row[0] = row[0], i
+        above, row = row, [i]
         for j, b in enumerate(other, 1):
-            previous, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, previous + (a != b))
+            row.append(min(above[j] + 1, row[j - 1] + 1, above[j - 1] + (a != b)))
+            if i > 1 and j > 1 and a == other[j - 2] and b == one[i - 2]:
+                row[j] = min(row[j], before[j - 2] + 1)
+        before = above
     return row[-1]

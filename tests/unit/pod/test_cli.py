@@ -192,6 +192,10 @@ def test_find(words: list[str], found: tuple[str, int] | None) -> None:
 
 def test_distance() -> None:
     assert names.distance("kitten", "sitting") == 3
+    assert names.distance("", "ab") == names.distance("ab", "") == 2
+    # Letters that were typed in the wrong order are one mistake.
+    assert names.distance("ab", "ba") == names.distance("teh", "the") == 1
+    assert names.distance("abcd", "badc") == 2
     assert words.suggestions("pul", ["pull", "ps", "version"]) == ["pull", "ps"]
 
 

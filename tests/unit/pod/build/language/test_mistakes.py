@@ -17,6 +17,9 @@ MISTAKES = [
     ("FROM a\nRUN <<EOF\n# \udcff\nEOF", "3:3", "the byte 0xff is not valid UTF-8", "save the file as UTF-8"),
     ("RUN x\nFROM a", "1:1", "RUN before the first FROM", "ARG alone may stand before it"),
     ("FROM a\n  RUNN x", "2:3", 'unknown instruction "RUNN"', "did you mean RUN?"),
+    ("FROM a\nRNU x", "2:1", 'unknown instruction "RNU"', "did you mean RUN?"),
+    ("FROM a\ncoyp b c", "2:1", 'unknown instruction "coyp"', "did you mean COPY?"),
+    ("FORM a", "1:1", 'unknown instruction "FORM"', "did you mean FROM?"),
     ("FROM a\nENV\u00a0b=c", "2:1", "unknown instruction", "perhaps a space"),
     ("FROM a\n]", "2:1", 'unknown instruction "]"', "known are ADD, ARG,"),
     # Directives
