@@ -202,7 +202,7 @@ def containerfile(data: bytes) -> None:
         for instruction in (stage.base, *stage.instructions):
             assert len(instruction.text) <= len(data)
             with contextlib.suppress(PodError):
-                expanded(instruction, {"a": "x y", "b": ""}, read.directives.escape)
+                expanded(instruction, {"a": "x y", "b": ""}, read.directives.escape, rows=read.rows)
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {

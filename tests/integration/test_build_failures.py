@@ -86,7 +86,9 @@ def test_failures_tell_of_file_and_line(box: Pod, busybox: str, web: str, step: 
 def test_variables_that_are_missing(box: Pod, busybox: str) -> None:
     failed = build(box, f"FROM {busybox}\nRUN true\nENV a=${{X:?missing}}\n", check=False)
     assert failed.code == 125
-    assert 'Error: building at STEP "ENV a=${X:?missing}": Containerfile:3:' in failed.stderr
+    assert 'Error: building at STEP "ENV a=${X:?missing}": Containerfile:3:7: X: missing' in failed.stderr
+    failed = build(box, "ARG a\nFROM $nope\n", check=False)
+    assert "Error: Containerfile:2:6: base name ($nope) should not be blank" in failed.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -64,3 +64,7 @@ def test_triggers_that_fail(box: Pod, busybox: str) -> None:
     failed = build(box, "FROM localhost/below\nRUN true\n", "--pull=never", check=False)
     assert failed.code == 125
     assert 'building at STEP "COPY --from=files /a /a"' in failed.stderr
+    build(box, f"FROM {busybox}\nONBUILD USER ${{who:?whose}}\n", *DOCKER, "-t", "below")
+    failed = build(box, "FROM localhost/below\nRUN true\n", "--pull=never", check=False)
+    # The trigger is in no file of this build.
+    assert 'Error: building at STEP "USER ${who:?whose}": ONBUILD:1:6: who: whose' in failed.stderr

@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
+from pod.build.language import places
 from pod.build.language.errors import LanguageError
-from pod.build.language.expansion import expand, expand_words
+from pod.build.language.expansion import ExpansionError, expand, expand_words
 from pod.build.language.files import is_mode
 from pod.build.language.instructions import (
     Add,
@@ -23,6 +24,7 @@ from pod.build.language.instructions import (
     Heredoc,
     Instruction,
     Label,
+    Mount,
     Run,
     Stopsignal,
     User,
@@ -36,36 +38,38 @@ from pod.build.language.stage_names import stage_name
 from pod.errors import PodError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     _Fields = Mapping[str, object]
 
 _T = TypeVar("_T", bound=Instruction)
 
 
-def expanded(instruction: _T, environment: Mapping[str, str], escape: str = "\\", name: str = "Containerfile") -> _T:
+def expanded(
+    instruction: _T,
+    environment: Mapping[str, str],
+    escape: str = "\\",
+    name: str = "Containerfile",
+    rows: Sequence[str] = (),
+) -> _T:
     """Return the instruction with the values of variables in it, without quotes.
 
     All fields see the same environment, that before the instruction; see `declared` for ARG, which this leaves alone.
-    COPY --from is replaced too, which podman does and BuildKit does not. Raises LanguageError.
+    COPY --from is replaced too, which podman does and BuildKit does not. Raises LanguageError, with a column if `rows`
+    are the lines that the instruction is in.
     """
-
-    def change(text: str) -> str:
-        return expand(text, environment, escape)
-
+    reader = _Reader(instruction, environment, escape)
     try:
         if isinstance(instruction, Expose):
-            words = [word for port in instruction.ports for word in expand_words(port, environment, escape)]
-            fields: _Fields = {"ports": tuple(dict.fromkeys(port for word in words for port in exposed_ports(word)))}
+            ports = (port for text in instruction.ports for word in reader.words(text) for port in exposed_ports(word))
+            fields: _Fields = {"ports": tuple(dict.fromkeys(ports))}
         elif isinstance(instruction, FileInstruction):
-            fields = _files(instruction, change, environment)
+            fields = _files(instruction, reader)
         else:
-            fields = _fields(instruction, change)
+            fields = _fields(instruction, reader)
         return replace(instruction, **fields)  # type: ignore[arg-type]
-    except LanguageError:
-        raise
     except PodError as error:
-        raise LanguageError(str(error), name=name, line=instruction.line, hint=error.hint) from None
+        raise reader.located(error, name, rows) from None
 
 
 def declared(
@@ -76,28 +80,77 @@ def declared(
     *,
     escape: str = "\\",
     name: str = "Containerfile",
+    rows: Sequence[str] = (),
 ) -> dict[str, str]:
     """Return the variables that an ARG sets; one without a value stays unset.
 
     The value is the given one (--build-arg), else the default, which sees the variables before it in the same ARG (as
     BuildKit has it, not podman), else the inherited one: that of the ARG before the first FROM, or of the platform.
-    Raises LanguageError.
+    Raises LanguageError, as `expanded` does.
     """
     values: dict[str, str] = {}
     for key, default in argument.pairs:
         if key in given:
             values[key] = given[key]
         elif default is not None:
+            reader = _Reader(argument, {**environment, **values}, escape)
             try:
-                values[key] = expand(default, {**environment, **values}, escape)
+                values[key] = reader.change(default)
             except PodError as error:
-                raise LanguageError(str(error), name=name, line=argument.line, hint=error.hint) from None
+                raise reader.located(error, name, rows) from None
         elif key in (inherited or {}):
             values[key] = (inherited or {})[key]
     return values
 
 
-def _fields(instruction: Instruction, change: Callable[[str], str]) -> _Fields:
+class _Reader:
+    """Replaces variables in the fields of one instruction: what goes wrong then is of the field that was the last."""
+
+    def __init__(self, instruction: Instruction, environment: Mapping[str, str], escape: str) -> None:
+        self._instruction = instruction
+        self._environment = environment
+        self._escape = escape
+        self._text = ""
+        self._document = -1
+
+    def change(self, text: str) -> str:
+        """Return a field with the values of variables."""
+        self._text = text
+        return expand(text, self._environment, self._escape)
+
+    def words(self, text: str) -> list[str]:
+        """Return the words of a field with the values of variables."""
+        self._text = text
+        return expand_words(text, self._environment, self._escape)
+
+    def mount(self, text: str) -> Mount:
+        """Return a mount with the values of variables in its options."""
+        self._text = text
+        return parse_mount(text, self.change)
+
+    def documents(self, heredocs: Sequence[Heredoc]) -> Iterator[Heredoc]:
+        """Yield the documents of a COPY with the values of variables."""
+        for number, heredoc in enumerate(heredocs):
+            self._document = number
+            if heredoc.expand:
+                # The escape character is a backslash here, whatever the directive says, and quotes are letters.
+                yield Heredoc(heredoc.name, expand(heredoc.body, self._environment, quotes=False), expand=False)
+            else:
+                yield heredoc
+
+    def located(self, error: PodError, name: str, rows: Sequence[str]) -> LanguageError:
+        """Return an error with its place."""
+        offset = error.offset if isinstance(error, ExpansionError) else 0
+        instruction = self._instruction
+        if self._document >= 0 and isinstance(instruction, FileInstruction):
+            line, column = places.in_document(instruction, self._document, offset)
+        else:
+            line, column = places.of_word(rows, self._escape, instruction, self._text, offset)
+        return LanguageError(str(error), name=name, line=line, column=column, hint=error.hint)
+
+
+def _fields(instruction: Instruction, reader: _Reader) -> _Fields:
+    change = reader.change
     match instruction:
         case From(image=image, platform=platform, name=name):
             changed = change(image)
@@ -109,10 +162,7 @@ def _fields(instruction: Instruction, change: Callable[[str], str]) -> _Fields:
             named = stage_name(change(name)) if "$" in name else name
             return {"image": changed, "platform": change(platform), "name": named}
         case Env(pairs=pairs) | Label(pairs=pairs):
-            both = tuple((change(key), change(value)) for key, value in pairs)
-            if any(not key for key, _ in both):
-                raise PodError(f"{instruction.keyword} names can not be blank")
-            return {"pairs": both}
+            return {"pairs": tuple((_named(instruction, change(key)), change(value)) for key, value in pairs)}
         case User(user=user):
             return {"user": change(user)}
         case Workdir(path=path):
@@ -122,16 +172,26 @@ def _fields(instruction: Instruction, change: Callable[[str], str]) -> _Fields:
             check_signal(changed)
             return {"signal": changed}
         case Volume(paths=paths):
-            changed_paths = tuple(map(change, paths))
-            if "" in changed_paths:
-                raise PodError("VOLUME specified can not be an empty string")
-            return {"paths": changed_paths}
+            return {"paths": tuple(_there(change(path)) for path in paths)}
         case Run(mounts=mounts):
-            return {"mounts": tuple(parse_mount(mount.text, change) for mount in mounts)}
+            return {"mounts": tuple(reader.mount(mount.text) for mount in mounts)}
     return {}
 
 
-def _files(instruction: FileInstruction, change: Callable[[str], str], environment: Mapping[str, str]) -> _Fields:
+def _named(instruction: Instruction, key: str) -> str:
+    if not key:
+        raise PodError(f"{instruction.keyword} names can not be blank")
+    return key
+
+
+def _there(path: str) -> str:
+    if not path:
+        raise PodError("VOLUME specified can not be an empty string")
+    return path
+
+
+def _files(instruction: FileInstruction, reader: _Reader) -> _Fields:
+    change = reader.change
     chmod = change(instruction.chmod)
     if chmod and not is_mode(chmod):
         raise PodError(f'invalid mode "{chmod}" for --chmod', hint="write 755 or u=rwX,go=rX")
@@ -140,18 +200,10 @@ def _files(instruction: FileInstruction, change: Callable[[str], str], environme
         "destination": change(instruction.destination),
         "chown": change(instruction.chown),
         "chmod": chmod,
-        "heredocs": tuple(_document(heredoc, environment) for heredoc in instruction.heredocs),
     }
     if isinstance(instruction, Copy):
         fields["from_"] = change(instruction.from_)
     if isinstance(instruction, Add):
         fields["checksum"] = change(instruction.checksum)
+    fields["heredocs"] = tuple(reader.documents(instruction.heredocs))
     return fields
-
-
-def _document(heredoc: Heredoc, environment: Mapping[str, str]) -> Heredoc:
-    if not heredoc.expand:
-        return heredoc
-    # The escape character is a backslash here, whatever the directive says, and quotes are letters.
-    content = expand(heredoc.body, environment, quotes=False)
-    return Heredoc(heredoc.name, content, expand=False)

@@ -20,6 +20,8 @@ from pod.build.language.words import Word, spaced
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+# What errors call an ONBUILD trigger, which an image has, and no file.
+TRIGGER = "ONBUILD"
 _STAGE_NAME = re.compile(r"[a-z][a-z0-9\-_.]*")
 _UNDECODED = re.compile("[\udc80-\udcff]")
 _WITH_HEREDOCS = ("RUN", "COPY", "ADD")
@@ -56,7 +58,7 @@ def parse_source(source: Source) -> Containerfile:
         return replace(parse(source.text, source.pieces[0].name), pieces=source.pieces)
 
 
-def parse_trigger(text: str, name: str = "ONBUILD") -> Instruction:
+def parse_trigger(text: str, name: str = TRIGGER) -> Instruction:
     """Return the instruction of an ONBUILD trigger as an image's configuration keeps it. Raises LanguageError."""
     statements = _statements(Lines(_rows(text, name), "\\"), name)
     statement = next(statements, None)

@@ -70,6 +70,7 @@ class StageBuild:
         self._place = StepPlace(0, 0, 0, 0, "", 0, 0)
         self._instructions = node.stage.instructions
         self._triggers = 0  # how many of them are the image's
+        self._is_trigger = False  # this step is one
         self._open: Snapshot | None = None  # where all steps are to be one layer
         self._cached = False  # nothing had to be done for this step
         self._last = 0  # the place in the history of the last step in it
@@ -100,15 +101,15 @@ class StageBuild:
 
     def _begin(self, number: int, instruction: Instruction) -> None:
         build, stage = self.build, self.node.stage
-        written = not 2 <= number < 2 + self._triggers
+        self._is_trigger = 2 <= number < 2 + self._triggers
         self._place = StepPlace(
             stage.index + 1,
             len(build.nodes),
             number,
             len(self._instructions) + 1,
             instruction.text,
-            instruction.line if written else 0,
-            instruction.end_line if written else 0,
+            0 if self._is_trigger else instruction.line,
+            0 if self._is_trigger else instruction.end_line,
             stage.index == build.wanted and number == len(self._instructions) + 1,
             build.options.shown_platform,
             build.is_parallel,
@@ -188,7 +189,7 @@ class StageBuild:
         build = self.build
         if isinstance(written, language.Arg):
             return self._declare(state, written)
-        instruction = build.expanded(written, state.variables)
+        instruction = build.expanded(written, state.variables, trigger=self._is_trigger)
         match instruction:
             case language.Run():
                 return (yield from self._run(state, instruction))
@@ -198,7 +199,8 @@ class StageBuild:
 
     def _declare(self, state: State, argument: language.Arg) -> State:
         """Take an ARG: of the image only its history tells of it, and of what follows only the key of RUN."""
-        values = self.build.declared(argument, state.variables, self.build.known)
+        known, trigger = self.build.known, self._is_trigger
+        values = self.build.declared(argument, state.variables, known, trigger=trigger)
         step = self._setting(state, keys.of_setting(state, argument, format=self.build.options.format))
         after = replace(state, arguments={**state.arguments, **values})
         names = " ".join(sorted(after.arguments))  # of all that have a value, as podman tells them

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pod.build.language import expanding, origins
 from pod.build.language.instructions import Arg, Instruction
+from pod.build.language.parser import TRIGGER
 from pod.build.language.predefined import BUILTIN, PROXIES, platform_arguments
 from pod.build.stages import graph
 from pod.errors import PodError
@@ -48,19 +49,27 @@ class Written:
             raise PodError(f"the context {name} is a directory, no image")
         return self.options.policy.image(place)
 
-    def expanded(self, instruction: Some, variables: Mapping[str, str]) -> Some:
-        """Return an instruction with its variables replaced. Raises LanguageError."""
+    def expanded(self, instruction: Some, variables: Mapping[str, str], *, trigger: bool = False) -> Some:
+        """Return an instruction with its variables replaced; a `trigger` is in no file. Raises LanguageError."""
         file = self.options.containerfile
+        escape = file.directives.escape
+        if trigger:
+            return expanding.expanded(instruction, variables, escape, TRIGGER, (instruction.text,))
         with origins.told(file.pieces):
-            return expanding.expanded(instruction, variables, file.directives.escape, file.name)
+            return expanding.expanded(instruction, variables, escape, file.name, file.rows)
 
-    def declared(self, argument: Arg, variables: Mapping[str, str], known: Mapping[str, str]) -> dict[str, str]:
-        """Return the values that an ARG gives. Raises LanguageError."""
+    def declared(
+        self, argument: Arg, variables: Mapping[str, str], known: Mapping[str, str], *, trigger: bool = False
+    ) -> dict[str, str]:
+        """Return the values that an ARG gives; a `trigger` is in no file. Raises LanguageError."""
         file = self.options.containerfile
         given, escape = self.options.arguments, file.directives.escape
         self._declared.update(name for name, _ in argument.pairs)
+        if trigger:
+            row = (argument.text,)
+            return expanding.declared(argument, variables, given, known, escape=escape, name=TRIGGER, rows=row)
         with origins.told(file.pieces):
-            return expanding.declared(argument, variables, given, known, escape=escape, name=file.name)
+            return expanding.declared(argument, variables, given, known, escape=escape, name=file.name, rows=file.rows)
 
     def notices(self) -> list[str]:
         """Return what is not wrong in the Containerfile, but better mended."""

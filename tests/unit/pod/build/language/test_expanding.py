@@ -7,6 +7,7 @@ from pod.build.language.expanding import declared, expanded
 from pod.build.language.instructions import (
     Add,
     Arg,
+    Containerfile,
     Copy,
     Env,
     Expose,
@@ -149,3 +150,43 @@ def test_the_escape_character_of_the_file() -> None:
     (env,) = parse("# escape=`\nFROM a\nENV p=C:\\x`$a").stages[0].instructions
     assert isinstance(env, Env)
     assert expanded(env, ENVIRONMENT, "`").pairs == (("p", "C:\\x$a"),)
+
+
+def take_all(file: Containerfile) -> None:
+    for stage in file.stages:
+        for instruction in (stage.base, *stage.instructions):
+            expanded(instruction, {**ENVIRONMENT, "one": "1"}, rows=file.rows)
+            if isinstance(instruction, Arg):
+                declared(instruction, ENVIRONMENT, {}, rows=file.rows)
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("\nFROM $nope", "2:6"),
+        ("FROM --platform=$nope $nope AS x", "1:23"),
+        ("FROM a AS \\\n# more\n  $one", "3:3"),
+        ("FROM a\nUSER ab${n:?who}", "2:8"),
+        ("FROM a\nENV a=1 \\\n    $n=x", "3:5"),
+        ("FROM a\nLABEL a=$a b=c${x?}", "2:15"),
+        ("FROM a\nVOLUME /a $n", "2:11"),
+        ("FROM a\nEXPOSE 80 $a 90", "2:11"),
+        ("FROM a\nSTOPSIGNAL SIG$b", "2:12"),
+        ("FROM a\nWORKDIR /w ${x:?no}", "2:12"),
+        ("FROM a\nCOPY --chmod=$b$b a b", "2:14"),
+        ("FROM a\nCOPY --chown=a:$b x \\\n  y/${x?}", "3:5"),
+        ('FROM a\nCOPY ["b", "${x?}"]', "2:13"),
+        ("FROM a\nADD --checksum=sha256:${x?} a b", "2:23"),
+        ("FROM a\nRUN --mount=type=cache,target=/c --mount=type=cache,target=/d,mode=$b x", "2:68"),
+        ("FROM a\nARG c=1 \\\n  d=${x:?set}", "3:5"),
+        ("FROM a\nCOPY <<A <<-B /\nc\n\nA\n1\n\t\td ${x?}\nB\nUSER x", "7:5"),
+        ("FROM a\nCOPY <<A /\n${x?}\nA", "3:1"),
+        # What is written otherwise than it was read is not found: the line alone is told.
+        ('FROM a\nCOPY --chown=${x?"a b"} a b', "2"),
+    ],
+)
+def test_places_of_what_values_make_wrong(text: str, place: str) -> None:
+    file = parse(text)
+    with pytest.raises(LanguageError) as caught:
+        take_all(file)
+    assert str(caught.value).startswith(f"Containerfile:{place}: ")

@@ -43,8 +43,10 @@ def test_total(text: str) -> None:
             last = instruction.end_line
             if isinstance(instruction, Run):
                 assert isinstance(instruction.shell_text, str)
-            found = told(partial(expanded, instruction, {"a": "x y"}, read.directives.escape))
-            assert found.line == instruction.line
+            found = told(partial(expanded, instruction, {"a": "x y"}, read.directives.escape, rows=read.rows))
+            assert instruction.line <= found.line <= instruction.end_line
+            if isinstance(found, LanguageError):
+                assert 0 <= found.column <= len(read.rows[found.line - 1]) + 1
 
 
 def told(act: Callable[[], T]) -> T | LanguageError:
