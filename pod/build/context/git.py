@@ -15,16 +15,27 @@ import stat
 import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
 
 from pod.build.context import resolution
 from pod.errors import PodError
 from storage.syscalls import set_parent_death_signal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 _SCP = re.compile(r"[A-Za-z0-9._-]+@[A-Za-z0-9._-]+:[^#]+")
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
+# What the keys of a query say, and how that begins; a branch is no tag of the same name.
+_QUERIES = {
+    "ref": ("reference", ""),
+    "branch": ("reference", "refs/heads/"),
+    "tag": ("reference", "refs/tags/"),
+    "subdir": ("directory", ""),
+    "checksum": ("checksum", ""),
+    "commit": ("checksum", ""),
+}
+_OTHER_QUERIES = ("keep-git-dir", "submodules")  # of BuildKit's, which are not known here
 # Of the user's environment; the rest may point git elsewhere, or have it run something.
 _KEPT = (
     *("PATH", "HOME", "USER", "LOGNAME", "LANG", "XDG_CONFIG_HOME", "SSH_AUTH_SOCK", "SSL_CERT_FILE", "SSL_CERT_DIR"),
@@ -54,17 +65,22 @@ _ALLOWED = "https:http:ssh:git"
 
 @dataclass(frozen=True)
 class Repository:
-    """A repository by its address, what of it is wanted, and the directory in it."""
+    """A repository by its address, what of it is wanted, and the directory in it.
+
+    `checksum` is what the name of the commit that this is must begin with, if that is said.
+    """
 
     url: str
     reference: str = ""
     directory: str = ""
+    checksum: str = ""
 
 
 def parse(text: str) -> Repository | None:
-    """Return the repository that a word names, `ADDRESS[#REFERENCE[:DIRECTORY]]`; None if it names none.
+    """Return the repository that a word names; None if it names none.
 
-    Raises PodError for a reference that cannot be one.
+    That is `ADDRESS[?KEY=VALUE&...][#REFERENCE[:DIRECTORY]]`, as podman and BuildKit have it; a query that has none of
+    BuildKit's keys is the server's. Raises PodError for what cannot be one, and for what contradicts itself.
     """
     address, _, fragment = text.partition("#")
     if address.startswith("github.com/"):
@@ -76,9 +92,37 @@ def parse(text: str) -> Repository | None:
     elif not address.startswith(("git://", "ssh://")) and not _SCP.fullmatch(address):
         return None
     reference, _, directory = fragment.partition(":")
+    plain, _, query = address.partition("?")
+    said = parse_qsl(query, keep_blank_values=True)
+    if not any(key in _QUERIES or key in _OTHER_QUERIES for key, _ in said):
+        return Repository(address, _checked(reference, text), directory)
+    return _queried(Repository(plain, reference, directory), said, text)
+
+
+def _checked(reference: str, text: str) -> str:
     if reference.startswith("-") or any(letter.isspace() or letter in "\0~^:?*[\\" for letter in reference):
         raise PodError(f'invalid git reference "{reference}" in {text}', hint="write #BRANCH, #TAG or #COMMIT")
-    return Repository(address, reference, directory)
+    return reference
+
+
+def _queried(repository: Repository, said: Sequence[tuple[str, str]], text: str) -> Repository:
+    """Return a repository with what the query of its address says of it."""
+    fields = {"reference": repository.reference, "directory": repository.directory, "checksum": ""}
+    for key, value in said:
+        if key not in _QUERIES:
+            raise PodError(f'unexpected "{key}" in the query of {text}', hint=f"known are {', '.join(_QUERIES)}")
+        if not value:
+            raise PodError(f'"{key}" has no value in the query of {text}')
+        field, begin = _QUERIES[key]
+        found = begin + value.removeprefix(begin)
+        if fields[field] not in ("", found):
+            raise PodError(f'{text} names two: {field} "{fields[field]}" and "{found}"', hint="name one of them")
+        fields[field] = found
+    checksum = fields["checksum"]
+    if checksum and not _COMMIT.fullmatch(checksum):
+        raise PodError(f'invalid checksum "{checksum}" in {text}', hint="write seven digits of the commit or more")
+    reference = _checked(fields["reference"], text) or checksum
+    return Repository(repository.url, reference, fields["directory"], checksum)
 
 
 def fetch(repository: Repository, place: str, environment: Mapping[str, str], *, keep_git_dir: bool = False) -> None:
@@ -170,6 +214,21 @@ class _Git:
             self._fetch(repository.url, "+refs/heads/*:refs/remotes/origin/*" if is_commit else wanted)
             commit = wanted if is_commit else "FETCH_HEAD"
         self.run("checkout", "--quiet", "--detach", "--force", f"{commit}^{{commit}}", "--")
+        if repository.checksum:
+            self._verify(repository)
+
+    def _verify(self, repository: Repository) -> None:
+        """Refuse another commit than the one that is promised; a tag may be promised by its own name, too."""
+        names = [self._first_word("HEAD"), self._first_word("FETCH_HEAD")]
+        if not any(name.startswith(repository.checksum) for name in names):
+            raise PodError(
+                f"{repository.url}: {repository.reference} is the commit {names[0]}, not {repository.checksum}",
+                hint="it has changed, or the checksum is of another",
+            )
+
+    def _first_word(self, name: str) -> str:
+        with open(f"{self._place}/.git/{name}", encoding="utf-8", errors="replace") as file:
+            return file.read().partition("\n")[0].split()[0]
 
     def _fetch(self, url: str, wanted: str, *more: str) -> None:
         options = ("--quiet", "--no-recurse-submodules", "--no-write-commit-graph", *more)

@@ -7,6 +7,7 @@ import gzip
 import io
 import lzma
 import os
+import re
 import tarfile
 import tempfile
 from collections.abc import Callable
@@ -152,6 +153,16 @@ def test_directories(tmp_path: Path, workshop: Workshop) -> None:
         ("git://h/a", Repository("git://h/a")),
         ("ssh://git@h/a", Repository("ssh://git@h/a")),
         ("github.com/a/b", Repository("https://github.com/a/b")),
+        # A query as BuildKit has it; one that has nothing of that is the server's.
+        ("https://h/a.git?ref=pull/1/head", Repository("https://h/a.git", "pull/1/head")),
+        ("https://h/a.git?branch=b&subdir=s%2Ft", Repository("https://h/a.git", "refs/heads/b", "s/t")),
+        ("git@h:a/b.git?tag=v1#:s", Repository("git@h:a/b.git", "refs/tags/v1", "s")),
+        ("ssh://git@h/a?tag=refs/tags/v1", Repository("ssh://git@h/a", "refs/tags/v1")),
+        ("github.com/a/b?ref=x#x", Repository("https://github.com/a/b", "x")),
+        ("git://h/a?ref=x&commit=01234567", Repository("git://h/a", "x", "", "01234567")),
+        ("git://h/a?checksum=01234567", Repository("git://h/a", "01234567", "", "01234567")),
+        ("https://h/a.git?token=x#v1", Repository("https://h/a.git?token=x", "v1")),
+        ("https://h/a.tar.gz?ref=x", None),
         ("https://h/a.tar.gz", None),
         ("https://h/a.git.tar#x", None),
         ("./git", None),
@@ -162,6 +173,27 @@ def test_directories(tmp_path: Path, workshop: Workshop) -> None:
 )
 def test_which_words_are_repositories(text: str, expected: Repository | None) -> None:
     assert git.parse(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("suffix", "message"),
+    [
+        ("?ref=x#y", 'names two: reference "y" and "x"'),
+        ("?branch=x&tag=x", 'names two: reference "refs/heads/x" and "refs/tags/x"'),
+        ("?ref=x&ref=y", 'names two: reference "x" and "y"'),
+        ("?subdir=x#y:z", 'names two: directory "z" and "x"'),
+        ("?commit=01234567&checksum=01234568", 'names two: checksum "01234567" and "01234568"'),
+        ("?commit=master", 'invalid checksum "master"'),
+        ("?ref=x&brnach=y", 'unexpected "brnach"'),
+        ("?submodules=0", 'unexpected "submodules"'),
+        ("?tag=", '"tag" has no value'),
+        ("?ref=--upload-pack%3Dx", 'invalid git reference "--upload-pack=x"'),
+        ("?branch=a%20b", 'invalid git reference "refs/heads/a b"'),
+    ],
+)
+def test_queries_that_contradict_themselves(suffix: str, message: str) -> None:
+    with pytest.raises(PodError, match=re.escape(message)):
+        git.parse(f"https://h/a.git{suffix}")
 
 
 @pytest.mark.parametrize("reference", ["--upload-pack=touch /tmp/x", "-x", "a b", "a:b:c^", "a^{}", "a..b\\"])
@@ -187,6 +219,11 @@ def test_a_repository(workshop: Workshop, repositories: Callable[[str], Served])
         ("#other:/sub/", ["f"], "new"),
         (f"#{first}:sub", ["f"], "old"),
         (f"#{first[:10]}:sub", ["f"], "old"),
+        ("?subdir=sub", ["f"], "old"),
+        ("?tag=v1&subdir=sub", ["f"], "old"),
+        ("?branch=other&subdir=sub", ["f"], "new"),
+        (f"?ref=v1&subdir=sub&commit={first[:7]}", ["f"], "old"),
+        (f"?checksum={first}#:sub", ["f"], "old"),
     ):
         with open_context(served.url + suffix, workshop) as context:
             assert sorted(os.listdir(context.fd)) == names
@@ -196,6 +233,8 @@ def test_a_repository(workshop: Workshop, repositories: Callable[[str], Served])
     for suffix, message in (
         ("#none", "git fetch: fatal: couldn't find remote ref none"),
         ("#:none", "no directory none"),
+        ("?tag=other", "git fetch: fatal: couldn't find remote ref refs/tags/other"),
+        (f"?ref=other&commit={first}", f"other is the commit [0-9a-f]*, not {first}"),
     ):
         with pytest.raises(PodError, match=message):
             open_context(served.url + suffix, workshop)
