@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from pod.build.context import archives, download, git, resolution
 from pod.build.context.selection import Entry, Selection, Tree, Wanted, select
-from pod.errors import PodError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,7 +71,7 @@ def fetch(source: str, place: str, workshop: Workshop, *, checksum: str = "", ke
     repository = git.parse(source)
     if repository is not None:
         if checksum:
-            raise PodError(f"checksum is not supported for git source {source}", hint="name a commit: #COMMIT")
+            repository = git.promised(repository, checksum)
         git.fetch(repository, place, workshop.environment, keep_git_dir=keep_git_dir)
         return ""
     os.mkdir(place, 0o700)

@@ -13,7 +13,7 @@ import shutil
 import signal
 import stat
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
@@ -118,11 +118,22 @@ def _queried(repository: Repository, said: Sequence[tuple[str, str]], text: str)
         if fields[field] not in ("", found):
             raise PodError(f'{text} names two: {field} "{fields[field]}" and "{found}"', hint="name one of them")
         fields[field] = found
-    checksum = fields["checksum"]
-    if checksum and not _COMMIT.fullmatch(checksum):
-        raise PodError(f'invalid checksum "{checksum}" in {text}', hint="write seven digits of the commit or more")
-    reference = _checked(fields["reference"], text) or checksum
-    return Repository(repository.url, reference, fields["directory"], checksum)
+    checked = Repository(repository.url, _checked(fields["reference"], text), fields["directory"])
+    return promised(checked, fields["checksum"]) if fields["checksum"] else checked
+
+
+def promised(repository: Repository, checksum: str) -> Repository:
+    """Return a repository that must be the commit whose name begins so: that commit, if no other reference is named.
+
+    Raises PodError for what is no such name, or not that which the address has.
+    """
+    if not _COMMIT.fullmatch(checksum):
+        raise PodError(
+            f'invalid checksum "{checksum}" for {repository.url}', hint="write seven digits of the commit or more"
+        )
+    if repository.checksum not in ("", checksum):
+        raise PodError(f"{repository.url}: it cannot be both {repository.checksum} and {checksum}")
+    return replace(repository, checksum=checksum, reference=repository.reference or checksum)
 
 
 def fetch(repository: Repository, place: str, environment: Mapping[str, str], *, keep_git_dir: bool = False) -> None:
@@ -215,11 +226,11 @@ class _Git:
             commit = wanted if is_commit else "FETCH_HEAD"
         self.run("checkout", "--quiet", "--detach", "--force", f"{commit}^{{commit}}", "--")
         if repository.checksum:
-            self._verify(repository)
+            self._verify(repository, ("HEAD",) if commit == wanted else ("HEAD", commit))
 
-    def _verify(self, repository: Repository) -> None:
-        """Refuse another commit than the one that is promised; a tag may be promised by its own name, too."""
-        names = [self._first_word("HEAD"), self._first_word("FETCH_HEAD")]
+    def _verify(self, repository: Repository, files: Sequence[str]) -> None:
+        """Refuse another commit than the one that is promised; a tag that was fetched has a name of its own, too."""
+        names = [self._first_word(name) for name in files]
         if not any(name.startswith(repository.checksum) for name in names):
             raise PodError(
                 f"{repository.url}: {repository.reference} is the commit {names[0]}, not {repository.checksum}",

@@ -149,5 +149,24 @@ def test_a_repository(top: Path, workshop: Workshop, repositories: Callable[[str
     assert put(fetched(f"{served.url}#main:sub", workshop), top, "/x") == ["x", "x/f"]
     kept = put(fetched(served.url, workshop, keep_git_dir=True), top, "/y")
     assert "y/.git/HEAD" in kept
-    with pytest.raises(PodError, match="checksum is not supported"):
-        fetched(served.url, workshop, checksum="sha256:0")
+
+
+def test_checksums_of_repositories(top: Path, workshop: Workshop, repositories: Callable[[str], Repository]) -> None:
+    served = repositories("a")
+    commit = served.commit(f="1")
+    served.git("tag", "-a", "-m", "message", "v1")
+    for suffix, checksum in (
+        ("", commit),
+        ("#main", commit[:7]),
+        ("#v1", commit),
+        ("#v1", served.git("rev-parse", "v1")),
+    ):
+        assert put(fetched(served.url + suffix, workshop, checksum=checksum), top, "/x/") == ["x", "x/f"]
+    served.commit(f="2")
+    for suffix, checksum, message in (
+        ("#main", commit, f"main is the commit [0-9a-f]*, not {commit}"),
+        ("", "sha256:0", 'invalid checksum "sha256:0"'),
+        (f"?commit={commit}", "0123456", "it cannot be both"),
+    ):
+        with pytest.raises(PodError, match=message):
+            fetched(served.url + suffix, workshop, checksum=checksum)
