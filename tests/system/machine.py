@@ -64,7 +64,7 @@ class Machine:
         self._port = 0
 
     def run(
-        self, user: str, *command: str, input: str | bytes | None = None, check: bool = True, timeout: float = 60
+        self, user: str, *command: str, input: str | bytes | None = None, check: bool = True, timeout: float = 180
     ) -> subprocess.CompletedProcess[str]:
         """Run a command as `user` in its home; with `check`, a code other than 0 fails the test."""
         __tracebackhide__ = True
@@ -82,14 +82,14 @@ class Machine:
         return done
 
     def shell(
-        self, user: str, script: str, *, input: str | bytes | None = None, check: bool = True, timeout: float = 60
+        self, user: str, script: str, *, input: str | bytes | None = None, check: bool = True, timeout: float = 180
     ) -> subprocess.CompletedProcess[str]:
         """Run a script of the shell, which ends at the first command that fails."""
         __tracebackhide__ = True
         return self.run(user, "sh", "-ec", script, input=input, check=check, timeout=timeout)
 
     def user_unit(
-        self, user: str, *command: str, check: bool = True, timeout: float = 60
+        self, user: str, *command: str, check: bool = True, timeout: float = 180
     ) -> subprocess.CompletedProcess[str]:
         """Run a command in a scope of the user's service manager: there systemd delegates control groups."""
         __tracebackhide__ = True

@@ -15,7 +15,7 @@ from tests.fixtures.trusting import accept_anything
 from tests.fixtures.unpacked import IS_ROOT
 
 TARS = [archive(directory(b"d"), file(b"d/a", b"data" * 400_000)), archive(file(b"b", b"second"))]
-OPTIONS = RegistryOptions(retries=0, connect_timeout=2)
+OPTIONS = RegistryOptions(retries=0, connect_timeout=30)
 TRUST = accept_anything(OPTIONS)
 
 

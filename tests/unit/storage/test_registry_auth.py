@@ -19,7 +19,7 @@ from storage.registry.options import RegistryOptions
 from tests.fakes import actions
 from tests.fakes.registry import Action, Basic, Bearer, FakeRegistry, basic
 
-QUICK = RegistryOptions(retry_delay=0.01, connect_timeout=2, read_timeout=1)
+QUICK = RegistryOptions(retry_delay=0.01, connect_timeout=5, read_timeout=5)
 SECRET = "topsecret"
 
 

@@ -24,7 +24,8 @@ from storage.registry.options import RegistryOptions
 from tests.fakes import actions
 from tests.fakes.registry import Action, Basic, FakeRegistry, basic, normally
 
-QUICK = RegistryOptions(retry_delay=0.01, connect_timeout=2, read_timeout=0.5)
+QUICK = RegistryOptions(retry_delay=0.01, connect_timeout=30, read_timeout=30)
+HASTY = replace(QUICK, connect_timeout=2, read_timeout=0.5)  # for what never comes
 LAYERS = (b"first layer", b"second layer")
 
 
@@ -38,8 +39,16 @@ def registry() -> Iterator[FakeRegistry]:
 
 @pytest.fixture
 def client(registry: FakeRegistry) -> Iterator[RegistryClient]:
-    """A client that is quick to lose patience."""
+    """A client that waits for its answers."""
     made = RegistryClient(registry.domain, QUICK)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def hasty(registry: FakeRegistry) -> Iterator[RegistryClient]:
+    """A client that is quick to lose patience."""
+    made = RegistryClient(registry.domain, HASTY)
     yield made
     made.close()
 
@@ -213,36 +222,40 @@ def test_retry_after_is_waited_for(registry: FakeRegistry, client: RegistryClien
 
 
 @pytest.mark.parametrize("text", ["/v2/", "/manifests/"])
-def test_a_registry_that_hangs(registry: FakeRegistry, client: RegistryClient, text: str) -> None:
+def test_a_registry_that_hangs(registry: FakeRegistry, hasty: RegistryClient, text: str) -> None:
     registry.script(text, *[actions.silent()] * 10)
     start = time.monotonic()
     with pytest.raises(RegistryError, match="no answer in time"):
-        client.manifest("a/b", "latest")
-    assert time.monotonic() - start < 20
+        hasty.manifest("a/b", "latest")
+    assert time.monotonic() - start < 30
 
 
-def test_a_manifest_that_trickles(registry: FakeRegistry, client: RegistryClient) -> None:
+def test_a_manifest_that_trickles(registry: FakeRegistry, hasty: RegistryClient) -> None:
     registry.script("/manifests/", actions.trickling(1, 0.1))
     with pytest.raises(RegistryError, match="comes too slowly"):
-        client.manifest("a/b", "latest")
+        hasty.manifest("a/b", "latest")
 
 
 @pytest.mark.parametrize(
-    ("start", "piece", "message"),
+    ("start", "piece"),
     [
-        (b"HTTP/1.1 200 OK\r\n", b"X-A: b\r\n" * 1000, "header of the answer is too long"),
-        (b"HTTP/1.1 200 OK\r\nX-A: ", b"b" * 1000, "header of the answer is too long"),
-        (b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 1000, "header of the answer is too long"),
-        (b"HTTP/1.1 200 OK\r\nX-A: ", b"b", "no answer in time"),
+        (b"HTTP/1.1 200 OK\r\n", b"X-A: b\r\n" * 1000),
+        (b"HTTP/1.1 200 OK\r\nX-A: ", b"b" * 1000),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 1000),
     ],
-    ids=["many", "long", "continue", "trickling"],
+    ids=["many", "long", "continue"],
 )
-def test_a_header_without_end(
-    registry: FakeRegistry, client: RegistryClient, start: bytes, piece: bytes, message: str
-) -> None:
-    registry.script("/manifests/", *[actions.endless_head(start, piece, pause=0.1 if len(piece) == 1 else 0)] * 2)
-    with pytest.raises(RegistryError, match=message):
+def test_a_header_without_end(registry: FakeRegistry, client: RegistryClient, start: bytes, piece: bytes) -> None:
+    registry.script("/manifests/", *[actions.endless_head(start, piece, pause=0)] * 2)
+    with pytest.raises(RegistryError, match="header of the answer is too long"):
         client.manifest("a/b", "latest")
+    assert len(registry.seen("/manifests/")) == 1
+
+
+def test_a_header_that_trickles(registry: FakeRegistry, hasty: RegistryClient) -> None:
+    registry.script("/manifests/", *[actions.endless_head(b"HTTP/1.1 200 OK\r\nX-A: ", b"b", pause=0.1)] * 2)
+    with pytest.raises(RegistryError, match="no answer in time"):
+        hasty.manifest("a/b", "latest")
     assert len(registry.seen("/manifests/")) == 1
 
 

@@ -20,7 +20,7 @@ from tests.fakes import actions
 from tests.fakes.registry import Action, Exchange, FakeRegistry
 
 DATA = os.urandom(1 << 20)
-OPTIONS = RegistryOptions(retry_delay=0.001, connect_timeout=2, read_timeout=2)
+OPTIONS = RegistryOptions(retry_delay=0.001, connect_timeout=30, read_timeout=2)
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,7 @@ from tests.fakes import actions
 from tests.fakes.certificates import Authority
 from tests.fakes.registry import Basic, FakeRegistry
 
-QUICK = RegistryOptions(retry_delay=0.01, connect_timeout=2, read_timeout=1)
+QUICK = RegistryOptions(retry_delay=0.01, connect_timeout=30, read_timeout=30)
 STRICT = replace(QUICK, tls_verify=True)
 
 
