@@ -52,13 +52,14 @@ def main(root: str) -> None:
 def make_durable(store: Store) -> None:
     """Sync the store's file system and mark the layers that this covers."""
     current = boot_id()
-    query = "SELECT key FROM layer WHERE durable = 0 AND boot_id = ?"
-    keys = store.connection.execute(query, (current,)).fetchall()
-    if not keys:
+    query = "SELECT key, created FROM layer WHERE durable = 0 AND boot_id = ?"
+    layers = store.connection.execute(query, (current,)).fetchall()
+    if not layers:
         return
     sync(store.root)
     with database.transaction(store.connection) as connection:
-        connection.executemany("UPDATE layer SET durable = 1 WHERE key = ?", keys)
+        # Not one that was removed and came anew during the sync: it was not there to be synced.
+        connection.executemany("UPDATE layer SET durable = 1 WHERE key = ? AND created = ?", layers)
 
 
 def sync(path: str) -> None:

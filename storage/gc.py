@@ -12,6 +12,7 @@ import time
 
 from storage import database, reserve
 from storage.errors import StorageError
+from storage.store import is_at
 from storage.trees import OutOfTimeError, remove_tree
 
 TYPE_CHECKING = False
@@ -156,7 +157,10 @@ def _unowned(directory: str, flags: int) -> Iterator[tuple[str, int]]:
         except BlockingIOError:
             posix.close(fd)
             continue
-        yield path, fd
+        if is_at(path, fd):
+            yield path, fd
+        else:
+            posix.close(fd)  # its owner was done with it, and what is there now may have another one
 
 
 def _sweep_layers(store: Store) -> None:

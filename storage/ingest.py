@@ -13,7 +13,7 @@ import time
 
 from storage import reserve
 from storage.gc import WORTHWHILE
-from storage.store import Store, translated
+from storage.store import Store, is_at, translated
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -111,11 +111,9 @@ def claim(store: Store, digest: str) -> Ingest | None:
             raise translated(error, f"create {path}") from error
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.path.samestat(os.fstat(fd), os.stat(path)):
-                return Ingest(path, fd)
         except BlockingIOError:
             os.close(fd)
             return None
-        except FileNotFoundError:
-            pass
+        if is_at(path, fd):
+            return Ingest(path, fd)
         os.close(fd)  # Its holder has just unlinked it.

@@ -67,7 +67,8 @@ class LayerGoneError(StorageError):
 def find_layer(store: Store, key: str) -> Layer | None:
     """Find a layer that can be used as it is; one that the machine may have lost is verified, and forgotten if bad."""
     row = store.connection.execute(
-        "SELECT diff_id, size, entries, implied, pending_links, durable, boot_id FROM layer WHERE key = ?", (key,)
+        "SELECT diff_id, size, entries, implied, pending_links, durable, boot_id, created FROM layer WHERE key = ?",
+        (key,),
     ).fetchone()
     if row is None and store.additional:
         from storage import additional
@@ -81,17 +82,21 @@ def find_layer(store: Store, key: str) -> Layer | None:
 
         whole = durability.confirm(store, key)
     if not whole:
-        forget_layer(store, key)
-        return None
+        return None if _forget_layer(store, key, row[7]) else find_layer(store, key)
     links = _unpacked(row[4])
     return Layer(key, row[0], row[1], row[2], _unpacked(row[3]), tuple(zip(links[::2], links[1::2], strict=True)))
 
 
-def forget_layer(store: Store, key: str) -> None:
-    """Drop a damaged layer; images that have it are broken until it is pulled again."""
+def _forget_layer(store: Store, key: str, created: float) -> bool:
+    """Drop a damaged layer; images that have it are broken until it is pulled again.
+
+    False if another process, which found the damage too, was faster: what it made anew since is no damage.
+    """
     with database.transaction(store.connection) as connection:
-        connection.execute("DELETE FROM layer WHERE key = ?", (key,))
-    release_layers(store, [key])
+        gone = connection.execute("DELETE FROM layer WHERE key = ? AND created = ?", (key, created)).rowcount
+    if gone:
+        release_layers(store, [key])
+    return bool(gone)
 
 
 def publish_layer(store: Store, staging: Staging, layer: Layer, blob: Descriptor | None = None) -> None:

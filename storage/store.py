@@ -276,9 +276,10 @@ def open_store(root: str, *, readonly: bool = False, mode: int = 0o700) -> Store
     present = database.version(connection, PACKAGE)
     if present == len(SCHEMA):
         return Store(root, connection, readonly=True)
+    if present == 0:
+        _check_new(root, connection)
     connection.close()
     if present == 0:
-        _check_new(root)
         return empty(root)
     open_store(root).close()
     return Store(root, database.connect(path, readonly=True), readonly=True)
@@ -301,8 +302,7 @@ def enter(root: str, mode: int = 0o700) -> Presence:
 def create(root: str, connection: Connection, presence: Presence | None = None) -> Store:
     """Make the directories and tables that are missing; the connection must be one for writing."""
     store = Store(root, connection, presence=presence)
-    if database.version(connection, PACKAGE) == 0:
-        _check_new(root)
+    _check_new(root, connection)
     database.migrate(connection, PACKAGE, SCHEMA)
     if not is_directory(store.trash):  # the last one made
         for name in _DIRECTORIES:
@@ -316,6 +316,16 @@ def is_directory(path: str) -> bool:
         return S_ISDIR(posix.stat(path).st_mode)
     except OSError:
         return False
+
+
+def is_at(path: str, fd: int) -> bool:
+    """Tell whether an open file is the one at a path: what was locked may have been unlinked before, or moved."""
+    try:
+        named = posix.stat(path, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    held = posix.fstat(fd)
+    return (held.st_dev, held.st_ino) == (named.st_dev, named.st_ino)
 
 
 def is_opaque(path: bytes | str, *, follow_symlinks: bool = True) -> bool:
@@ -404,11 +414,10 @@ class Staging:
             return False
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            held, named = posix.fstat(fd), posix.stat(self.path)
-            if (held.st_dev, held.st_ino) == (named.st_dev, named.st_ino):
+            if is_at(self.path, fd):
                 self._fd = fd
                 return True
-        except (BlockingIOError, FileNotFoundError):
+        except BlockingIOError:
             pass
         posix.close(fd)
         return False
@@ -465,13 +474,16 @@ def _make_directory(root: str, path: str) -> None:
         raise translated(error, f"create store {root}") from error
 
 
-def _check_new(root: str) -> None:
+def _check_new(root: str, connection: Connection) -> None:
     """Refuse a database without tables beside layers: it is no new store, and the collector would empty it."""
+    if database.version(connection, PACKAGE):
+        return
     try:
         layers = posix.listdir(f"{root}/layers")
     except FileNotFoundError:
         return
-    if layers:
+    # Still: in a new store another process may have made the tables, and layers, since we looked for those.
+    if layers and not database.version(connection, PACKAGE):
         raise CorruptError(
             f"store {root}: pod.db is empty or new, but there are layers: its content was lost",
             hint="bring pod.db back from a copy, or give all of the store up with `pod system reset`",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import posix
 import time
 from pathlib import Path
 
 import pytest
 
-from storage import gc, ingest
+from storage import durability, gc, ingest
 from storage.publish import Layer, LayerGoneError, NewImage, find_layer, publish_image, publish_layer
 from storage.store import Store
 from storage.trees import remove_tree
@@ -124,6 +125,56 @@ def test_a_layer_whose_directory_is_lost_is_forgotten(store: Store) -> None:
     os.rename(store.layer_path(key), f"{store.trash}/x")
     assert find_layer(store, key) is None
     assert store.connection.execute("SELECT count(*) FROM layer").fetchone() == (0,)
+
+
+def test_a_layer_that_came_anew_is_not_forgotten(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two pulls find the same damage after a power cut: the slower one is not to drop what the faster one has made."""
+    key = put_layer(store, "suspect")
+    store.connection.execute("UPDATE layer SET boot_id = 'another'")
+
+    def faster(store: Store, key: str) -> bool:
+        monkeypatch.undo()
+        gc.release_layers(store, [key] if store.connection.execute("DELETE FROM layer").rowcount else [])
+        put_image(store, put_layer(store, "suspect"))
+        return False
+
+    monkeypatch.setattr(durability, "confirm", faster)
+    found = find_layer(store, key)
+    assert found is not None
+    assert found.key == key
+    assert contents(store)["layers"] == [key]
+
+
+def test_a_layer_that_came_anew_is_not_synced_yet(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    put_layer(store, "again")
+
+    def sync(path: str) -> None:
+        store.connection.execute("DELETE FROM layer")
+        put_layer(store, "again")
+
+    monkeypatch.setattr(durability, "sync", sync)
+    durability.make_durable(store)
+    assert store.connection.execute("SELECT durable FROM layer").fetchall() == [(0,)]
+
+
+def test_a_blob_of_another_owner_is_left(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The collector had opened what the last owner was just done with."""
+    owners = [ingest.claim(store, "sha256:ab")]
+
+    def open_and_lose(path: str, *arguments: int) -> int:
+        fd = os.open(path, *arguments)
+        if path.endswith("/ab"):
+            assert owners[0] is not None
+            owners[0].done()
+            owners[:] = [ingest.claim(store, "sha256:ab")]
+        return fd
+
+    monkeypatch.setattr(posix, "open", open_and_lose)
+    gc._sweep_ingest(store)
+    monkeypatch.undo()
+    assert owners[0] is not None
+    assert ingest.claim(store, "sha256:ab") is None
+    owners[0].done()
 
 
 def test_what_takes_long_is_deleted_behind_the_back(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

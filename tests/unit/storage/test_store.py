@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import posix
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,7 +22,7 @@ from storage.layers.unpacking import UnpackOptions, unpack
 from storage.publish import Layer, LayerGoneError, NewImage, find_layer, publish_image, publish_layer
 from storage.rootfs import lowers
 from storage.source import seconds
-from storage.store import INDEX, TAR, Store
+from storage.store import INDEX, TAR, Store, open_store
 from tests.fixtures import images as fixtures
 
 OPTIONS = UnpackOptions(rootless=os.getuid() != 0, ignore_chown_errors=os.getuid() != 0, defer_links=True)
@@ -81,6 +82,24 @@ def test_staging_is_discarded_unless_published(store: Store) -> None:
     with store.staging() as staging:
         staging.publish(f"{store.layers}/x")
     assert os.listdir(store.layers) == ["x"]
+
+
+def test_first_commands_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One has made the tables and put a layer in, while another looks for tables and layers."""
+    root = str(tmp_path / "new")
+    listdir = os.listdir
+
+    def faster(path: str) -> list[str]:
+        monkeypatch.undo()
+        other = open_store(root)
+        add_image(other, BASE)
+        other.close()
+        return listdir(path)
+
+    monkeypatch.setattr(posix, "listdir", faster)
+    store = open_store(root)
+    assert check(store) == []
+    store.close()
 
 
 # -- the lock on a blob ----------------------------------------------------------------------------------------
