@@ -20,7 +20,7 @@ from pod.errors import PodError
 from pod.images import removal
 from storage import check, database, documents, images, places, reference
 from storage.check import Damage
-from storage.errors import StorageError
+from storage.errors import ImageNotFoundError, StorageError
 from storage.registry.known import KnownImageOrigin
 from storage.registry.origin import Clients, RegistryOrigin
 from storage.repair import Repairer
@@ -65,7 +65,7 @@ def repair(engine: Engine, damage: Sequence[Damage], *, quick: bool, unused_seco
         engine.store,
         lambda image, digest: _origins(engine, image, digest),
         lambda: trust.load(engine.config, registries.options(engine.config)),
-        _running(engine),
+        lambda: _running(engine),
         rootless=engine.config.rootless,
         single_id=engine.single_id,
     )
@@ -126,7 +126,10 @@ def _origins(engine: Engine, image_id: str, digest: str) -> Iterator[RegistryOri
     """Give every repository that an image has a name in, then those that its layers were seen in."""
     options = registries.options(engine.config)
     seen = set()
-    image = images.load(engine.store, image_id)
+    try:
+        image = images.load(engine.store, image_id)
+    except ImageNotFoundError:
+        return  # somebody has removed it meanwhile
     for name in image.names:
         try:
             found = reference.parse(name)
@@ -144,6 +147,8 @@ def _origins(engine: Engine, image_id: str, digest: str) -> Iterator[RegistryOri
 
 def _remove(engine: Engine, damage: Sequence[Damage], keep: set[str], *, force: bool) -> tuple[list[str], list[str]]:
     """Remove damaged images and, with `force`, containers; return the IDs of both."""
+    # The search for damage takes its time, in which others may have pulled anew what it found first.
+    damage = [one for one in damage if check.persists(engine.store, one)]
     removed_images: list[str] = []
     removed_containers: list[str] = []
     for image_id in sorted(_damaged_images(engine, damage) - keep):

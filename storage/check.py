@@ -63,6 +63,15 @@ def find(store: Store, *, deep: bool = False, unused_seconds: float | None = Non
     return found
 
 
+def persists(store: Store, damage: Damage) -> bool:
+    """Tell whether damage is still there; always of what is neither an image nor a layer, for that is not looked at."""
+    if damage.kind == IMAGE:
+        return any(True for _ in _images(store, damage.subject))
+    if damage.kind == LAYER:
+        return any(True for _ in _layers(store, deep=True, only=damage.subject))
+    return True
+
+
 def layer_is_whole(store: Store, key: str) -> bool:
     """Tell whether a layer's tree still gives the tar that its diffID is the digest of."""
     row = store.connection.execute("SELECT diff_id FROM layer WHERE key = ?", (key,)).fetchone()
@@ -102,9 +111,10 @@ def _database(store: Store) -> Iterator[Damage]:
         yield Damage(DATABASE, "", f"a row of table {row[0]} refers to a row of {row[2]} that is missing")
 
 
-def _images(store: Store) -> Iterator[Damage]:
+def _images(store: Store, only: str = "") -> Iterator[Damage]:
     connection = store.connection
-    rows = connection.execute("SELECT id, digest, config, manifest FROM image").fetchall()
+    query = "SELECT id, digest, config, manifest FROM image WHERE ? IN (id, '')"
+    rows = connection.execute(query, (only,)).fetchall()
     for image, digest, config, manifest in rows:
         if digest_of(config) != f"sha256:{image}":
             yield Damage(IMAGE, image, "its config has another digest")
@@ -117,9 +127,8 @@ def _images(store: Store) -> Iterator[Damage]:
         known = "SELECT 1 FROM image_digest WHERE image = ? AND digest = ?"
         if connection.execute(known, (image, digest)).fetchone() is None:
             yield Damage(IMAGE, image, f"it is not known by its digest {digest}")
-    for image, position, key in connection.execute(
-        "SELECT image, position, layer FROM image_layer WHERE layer NOT IN (SELECT key FROM layer)"
-    ).fetchall():
+    missing = "SELECT image, position, layer FROM image_layer WHERE layer NOT IN (SELECT key FROM layer)"
+    for image, position, key in connection.execute(f"{missing} AND ? IN (image, '')", (only,)).fetchall():
         yield Damage(IMAGE, image, f"layer {position} ({key}) is missing")
 
 
@@ -145,9 +154,10 @@ def _names(store: Store) -> Iterator[Damage]:
             yield Damage(NAME, name, "it is no name of an image")
 
 
-def _layers(store: Store, *, deep: bool) -> Iterator[Damage]:
+def _layers(store: Store, *, deep: bool, only: str = "") -> Iterator[Damage]:
     connection = store.connection
-    rows = connection.execute("SELECT key, diff_id, pending_links, created FROM layer").fetchall()
+    query = "SELECT key, diff_id, pending_links, created FROM layer WHERE ? IN (key, '')"
+    rows = connection.execute(query, (only,)).fetchall()
     for key, diff_id, pending_links, created in rows:
         damage = _layer(store, key, diff_id, incomplete=bool(pending_links), deep=deep)
         # If somebody removed it meanwhile, its row went before its files; one that was pulled anew has another moment.

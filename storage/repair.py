@@ -49,13 +49,13 @@ class Repairer:
     """Mends a store; `origins` gives the places where an image (by ID and digest of its manifest) may be had again.
 
     `trust` says whether they may be had from there; it is asked for when that is needed, for it may fail.
-    `busy` are the IDs of images that running containers stand on, with a word on who they are: those are left alone.
+    `busy` gives the IDs of images that running containers stand on, with a word on who they are: those are left alone.
     """
 
     store: Store
     origins: Callable[[str, str], Iterable[Origin]]
     trust: Callable[[], Trust]
-    busy: dict[str, str]
+    busy: Callable[[], dict[str, str]]
     rootless: bool = False
     single_id: bool = False
 
@@ -96,19 +96,25 @@ class Repairer:
 
     def _image(self, image: str, report: Report) -> None:
         """Mend the rows of an image: from its own documents if they are whole, else from an origin."""
-        row = self.store.connection.execute("SELECT digest FROM image WHERE id = ?", (image,)).fetchone()
-        if row is None:
-            return
         if self._rows(image):
-            report.mended.append(f"image {image}: its rows were written anew")
-        elif found := self._fetch(image, report):
-            report.mended.append(f"image {image}: fetched from {found}")
+            how = "its rows were written anew"
+        else:
+            found = self._fetch(image, report)
+            how = f"fetched from {found}" if found else ""
+        if how and self._is_known(image):
+            report.mended.append(f"image {image}: {how}")
 
     def _rows(self, image: str) -> bool:
-        """Write anew what follows from an image's documents; False if these are damaged, or layers are missing."""
+        """Write anew what follows from an image's documents; False if these are damaged, or layers are missing.
+
+        Of an image that somebody removed meanwhile nothing is wrong.
+        """
         connection = self.store.connection
         query = "SELECT config, manifest, digest, media_type FROM image WHERE id = ?"
-        config, manifest, digest, media_type = connection.execute(query, (image,)).fetchone()
+        row = connection.execute(query, (image,)).fetchone()
+        if row is None:
+            return True
+        config, manifest, digest, media_type = row
         try:
             documents.check_digest(config, f"sha256:{image}", "config")
             documents.check_digest(manifest, digest, "manifest")
@@ -121,6 +127,8 @@ class Repairer:
             with self.store.publishing():
                 keys = chain.keys(self.store, diff_ids)
                 with database.transaction(connection):
+                    if not self._is_known(image):
+                        return True
                     connection.execute("INSERT OR IGNORE INTO image_digest VALUES (?, ?)", (image, digest))
                     connection.execute("DELETE FROM image_layer WHERE image = ?", (image,))
                     connection.executemany(
@@ -130,6 +138,9 @@ class Repairer:
         except StorageError:
             return False
         return True
+
+    def _is_known(self, image: str) -> bool:
+        return self.store.connection.execute("SELECT 1 FROM image WHERE id = ?", (image,)).fetchone() is not None
 
     def _is_present(self, diff_id: str) -> bool:
         key = diff_id.removeprefix("sha256:")
@@ -147,6 +158,8 @@ class Repairer:
                     if found != f"sha256:{image}":
                         causes.append(f"{origin.scope} is another image")
                         continue
+                    if not self._is_known(image):
+                        return ""  # lest it came back
                     copy_in(self.store, origin, trust=trust, rootless=self.rootless, single_id=self.single_id)
                 except (StorageError, OSError) as error:
                     causes.append(str(error))
@@ -154,9 +167,9 @@ class Repairer:
                     return origin.scope
                 finally:
                     origin.close()
-        report.failed += [f"image {image}: {cause}" for cause in dict.fromkeys(causes)]
-        if not causes:
-            report.failed.append(f"image {image}: no registry is known to have it")
+        if self._is_known(image):
+            causes = causes or ["no registry is known to have it"]
+            report.failed += [f"image {image}: {cause}" for cause in dict.fromkeys(causes)]
         return ""
 
     def _diff_ids(self, damage: Sequence[Damage]) -> Iterator[str]:
@@ -170,9 +183,10 @@ class Repairer:
         """Mend a layer and the copies that were made of it (storage/chain.py, storage/remap.py)."""
         query = "SELECT DISTINCT image FROM image_layer WHERE diff_id = ? ORDER BY image"
         images = [row[0] for row in self.store.connection.execute(query, (diff_id,))]
-        busy = [self.busy[image] for image in images if image in self.busy]
-        if busy:
-            report.failed.append(f"layer {_hex(diff_id)}: {busy[0]} is running on it: stop it first")
+        busy = self.busy()  # each time: what is mended before takes as long as a registry does
+        running = [busy[image] for image in images if image in busy]
+        if running:
+            report.failed.append(f"layer {_hex(diff_id)}: {running[0]} is running on it: stop it first")
             report.postponed.update(images)
         elif images:
             with self.store.publishing(), _aside(self.store, diff_id) as kept:

@@ -154,7 +154,7 @@ def test_damage_of_a_shared_file_is_mended_in_each_layer(store: Store, registry:
     def origins(found: str, _digest: str) -> list[RegistryOrigin]:
         return [RegistryOrigin(Clients(options), normalize(f"{registry.domain}/a:{tags[found]}"))]
 
-    report = Repairer(store, origins, lambda: accept_anything(options), {}, rootless=os.getuid() != 0).repair(damage)
+    report = Repairer(store, origins, lambda: accept_anything(options), dict, rootless=os.getuid() != 0).repair(damage)
     assert len(report.mended) == 2, report
     assert find(store, deep=True) == []
 
