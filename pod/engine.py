@@ -87,17 +87,20 @@ def open_for_inspection() -> Engine:
 
 
 def _make_directories(config: Config) -> None:
-    # Image content may hold setuid programs: nobody else gets to them through our directories.
-    if paths.is_directory(f"{config.runroot}/containers") and paths.is_directory(f"{config.graphroot}/volumes"):
-        return
-    from os import makedirs
-
-    makedirs(config.runroot, mode=0o700 if config.rootless else 0o711, exist_ok=True)
-    for path in (
+    needed = (
         f"{config.graphroot}/containers",
         f"{config.graphroot}/volumes",
         f"{config.runroot}/containers",
         f"{config.runroot}/exec",
         config.runtime_root,
-    ):
+    )
+    # Each: who made them, or took them away, may have been killed at any of them.
+    missing = [path for path in needed if not paths.is_directory(path)]
+    if not missing:
+        return
+    from os import makedirs
+
+    # Image content may hold setuid programs: nobody else gets to them through our directories.
+    makedirs(config.runroot, mode=0o700 if config.rootless else 0o711, exist_ok=True)
+    for path in missing:
         makedirs(path, mode=0o700, exist_ok=True)

@@ -19,7 +19,8 @@ from pod.images import mounts
 from pod.networks import firewall
 from pod.pods.remove import remove_container
 from runtime.errors import OCIRuntimeError
-from storage import store
+from storage import database, reserve, store
+from storage.errors import StorageError
 
 if TYPE_CHECKING:
     from pod.config import Config
@@ -89,11 +90,20 @@ def reset(engine: Engine) -> None:
         if not presence.be_alone():
             _wait_for_others(engine.config, presence, deadline)
         elif not state.containers(engine.connection, builds=True):
+            _forget_all(engine)
             engine.connection.close()
             _delete_all(engine.config)
             return
         else:
             presence.be_together()  # what ends a container may have to come in
+
+
+def _forget_all(engine: Engine) -> None:
+    """Have nothing known any more, at once: who sees half of it gone, or takes up what is left, is told of nothing."""
+    try:
+        reserve.removing(engine.store, lambda: database.forget_all(engine.connection))
+    except (StorageError, database.Error):
+        pass  # the database is damaged, or its disk: it goes all the same
 
 
 def _remove_containers(engine: Engine) -> None:

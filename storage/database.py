@@ -65,6 +65,15 @@ def migrate(connection: Connection, package: str, steps: tuple[str, ...]) -> Non
         connection.execute("INSERT OR REPLACE INTO schema VALUES (?, ?)", (package, len(steps)))
 
 
+def forget_all(connection: Connection) -> None:
+    """Delete all rows of all packages at once, but for what `version` reads."""
+    tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND name <> 'schema'"
+    with transaction(connection):
+        connection.execute("PRAGMA defer_foreign_keys = ON")
+        for (name,) in connection.execute(tables).fetchall():
+            connection.execute(f"DELETE FROM {name}")
+
+
 def version(connection: Connection, package: str) -> int:
     """Tell how many migration steps of a package were done; 0 in a new file."""
     try:

@@ -304,8 +304,8 @@ def create(root: str, connection: Connection, presence: Presence | None = None) 
     store = Store(root, connection, presence=presence)
     _check_new(root, connection)
     database.migrate(connection, PACKAGE, SCHEMA)
-    if not is_directory(store.trash):  # the last one made
-        for name in _DIRECTORIES:
+    for name in _DIRECTORIES:
+        if not is_directory(f"{root}/{name}"):
             _make_directory(root, f"{root}/{name}")
     return store
 

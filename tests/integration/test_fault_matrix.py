@@ -56,6 +56,7 @@ ENDS: dict[str, list[tuple[list[str], int]]] = {
     "mend": [(PRISTINE, 2)],
     "sync": [(PRISTINE, 2)],
     "sweep": [(PRISTINE, 2)],
+    "wipe": [(PRISTINE, 2), ([], 0)],
 }
 
 pytestmark = [

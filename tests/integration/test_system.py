@@ -100,6 +100,16 @@ def test_reset(box: Pod, busybox: str) -> None:
     assert box.run("ps", "--all", "--quiet").out == box.run("images", "--quiet").out == ""
 
 
+def test_directories_that_a_killed_reset_took_are_made_again(box: Pod, busybox: str) -> None:
+    for path in (f"{box.root}/containers", f"{box.root}/ingest", f"{box.runroot}/exec", f"{box.runroot}/runtime"):
+        box.run("run", "--rm", busybox, "true")
+        box.execute(["rm", "-r", path])
+        box.run("run", "--detach", "--name", "one", busybox, "sleep", "600")
+        box.run("exec", "one", "true")
+        box.run("rm", "--force", "--time=0", "one")
+        assert os.path.isdir(path)
+
+
 def test_what_podman_needs_and_we_do_not(box: Pod) -> None:
     for line in (("system", "renumber"), ("system", "migrate")):
         assert box.run(*line).out.startswith("nothing to do")
