@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 
 from pod import state
 from pod.containers import runtimes
+from pod.containers.dependencies import DependencyError
 from pod.containers.remains.salvage import salvage
 from pod.containers.remove import remove_tree
-from pod.errors import PodError
+from pod.errors import NoSuchPodError, PodError
 from pod.images import mounts
 from pod.networks import firewall
-from pod.pods.remove import remove_container
+from pod.pods import remove as pods
+from pod.pods import rows
 from runtime.errors import OCIRuntimeError
 from storage import database, reserve, store
 from storage.errors import StorageError
@@ -78,7 +80,7 @@ def wipe(config: Config) -> None:
 
 
 def reset(engine: Engine) -> None:
-    """Stop and remove all containers, and delete everything that pod keeps below its two roots.
+    """Stop and remove all containers and pods, and delete everything that pod keeps below its two roots.
 
     Killed half way, it leaves a store that a further reset, or any command, takes up.
     """
@@ -87,9 +89,10 @@ def reset(engine: Engine) -> None:
     deadline = time.monotonic() + PATIENCE
     while not presence.is_over():
         _remove_containers(engine)
+        _remove_pods(engine)
         if not presence.be_alone():
             _wait_for_others(engine.config, presence, deadline)
-        elif not state.containers(engine.connection, builds=True):
+        elif not (state.containers(engine.connection, builds=True) or rows.everything(engine.connection)):
             _forget_all(engine)
             engine.connection.close()
             _delete_all(engine.config)
@@ -111,7 +114,19 @@ def _remove_containers(engine: Engine) -> None:
     while left:
         # Those that others need can go only after them; the newest needs older ones only.
         # An infra container goes with its pod, the others in that before it.
-        remove_container(engine, left.pop(), force=True, volumes=True, timeout=0)
+        try:
+            pods.remove_container(engine, left.pop(), force=True, volumes=True, timeout=0)
+        except DependencyError:
+            continue  # somebody has made one that needs it since: the next round takes that first
+
+
+def _remove_pods(engine: Engine) -> None:
+    """Remove the pods that have no infra container: they may have a control group."""
+    for pod in rows.everything(engine.connection):
+        try:
+            pods.remove(engine, pod, force=True, timeout=0)
+        except NoSuchPodError:
+            continue  # somebody was faster
 
 
 def _wait_for_others(config: Config, presence: Presence, deadline: float) -> None:

@@ -100,6 +100,14 @@ def test_reset(box: Pod, busybox: str) -> None:
     assert box.run("ps", "--all", "--quiet").out == box.run("images", "--quiet").out == ""
 
 
+def test_reset_takes_pods_along_that_nothing_is_in(box: Pod, busybox: str) -> None:
+    """Nor is anything left of their control groups, which stay as long as the pod if it has limits: `box` looks."""
+    box.run("pod", "create", "--infra=false", "--memory", "100m", "--name", "limited")
+    box.run("run", "--rm", "--pod", "limited", busybox, "true")
+    box.run("system", "reset", "--force")
+    assert not os.path.exists(box.runroot)
+
+
 def test_directories_that_a_killed_reset_took_are_made_again(box: Pod, busybox: str) -> None:
     for path in (f"{box.root}/containers", f"{box.root}/ingest", f"{box.runroot}/exec", f"{box.runroot}/runtime"):
         box.run("run", "--rm", busybox, "true")
