@@ -46,12 +46,12 @@ class Engine:
         )
 
 
-def open_engine(*, write: bool, sweep: bool = True) -> Engine:
+def open_engine(*, write: bool, sweep: bool = True, make: bool = True) -> Engine:
     """Open the engine of the invoking user.
 
     For writing, a rootless user's process enters the user's namespace (it must be single-threaded), missing directories
-    are made, and what crashes left behind is swept (but for `sweep`, where that is looked at first). For reading,
-    nothing is locked, written or waited for.
+    are made, and what crashes left behind is swept (but for `sweep`, where that is looked at first). Without `make` it
+    raises NoStoreError where there is no store. For reading, nothing is locked, written or waited for.
     """
     config = configuration.load(settings.current)
     if not write:
@@ -62,7 +62,7 @@ def open_engine(*, write: bool, sweep: bool = True) -> Engine:
         from pod import rootless
 
         rootless.enter(config)
-    engine = Engine(config, store.open_store(config.graphroot, mode=0o700 if config.rootless else 0o711))
+    engine = Engine(config, store.open_store(config.graphroot, mode=0o700 if config.rootless else 0o711, make=make))
     engine.store.keeps = config.layers == "erofs"
     engine.store.layer_limit = config.layer_limit
     try:

@@ -27,6 +27,10 @@ class ReadOnlyImageError(StorageError):
     """The image is in a store that is only read."""
 
 
+class NoStoreError(StorageError):
+    """The store is not there, or was taken away a moment ago."""
+
+
 class CorruptError(StorageError):
     """Bytes differ from what a digest, a size or a specification promises."""
 

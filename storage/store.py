@@ -27,7 +27,7 @@ import posix
 from _stat import S_ISDIR
 
 from storage import database
-from storage.errors import CorruptError, NoSpaceError, StorageError
+from storage.errors import CorruptError, NoSpaceError, NoStoreError, StorageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -255,15 +255,15 @@ class Store:
             self.presence = None
 
 
-def open_store(root: str, *, readonly: bool = False, mode: int = 0o700) -> Store:
-    """Open the store below `root`; a writer makes what is missing, `root` itself with `mode`.
+def open_store(root: str, *, readonly: bool = False, mode: int = 0o700, make: bool = True) -> Store:
+    """Open the store below `root`; a writer makes what is missing, `root` itself with `mode` (or as `enter` says).
 
     A reader of a store that does not exist gets an empty one, and writes nothing. A writer waits for who is about to
     take the store away.
     """
     path = f"{root}/pod.db"
     if not readonly:
-        presence = enter(root, mode)
+        presence = enter(root, mode, make=make)
         try:
             return create(root, database.connect(path, readonly=False), presence)
         except BaseException:
@@ -285,15 +285,17 @@ def open_store(root: str, *, readonly: bool = False, mode: int = 0o700) -> Store
     return Store(root, database.connect(path, readonly=True), readonly=True)
 
 
-def enter(root: str, mode: int = 0o700) -> Presence:
-    """Take part in a store, of which no more than its directories need to be there."""
+def enter(root: str, mode: int = 0o700, *, make: bool = True) -> Presence:
+    """Take part in a store, of which no more than its directories need to be there; unless `make`, NoStoreError."""
     from storage.presence import Presence  # readers need none
 
     try:
         while True:
             try:
                 return Presence(root)
-            except FileNotFoundError:
+            except FileNotFoundError as error:
+                if not make:
+                    raise NoStoreError(f"there is no store at {root}") from error
                 _make_root(root, mode)
     except OSError as error:
         raise translated(error, f"open store {root}") from error

@@ -25,10 +25,14 @@ def main(
     from pod.containers.remains import cleanup
     from pod.engine import open_engine
     from pod.errors import ContainerNotFoundError, PodError
+    from storage.errors import NoStoreError
 
     if exec and (all or latest or rm or rmi or len(containers or []) != 1):
         raise PodError("exec sessions are cleaned up one at a time, by --exec SESSION CONTAINER")
-    engine = open_engine(write=True)
+    try:
+        engine = open_engine(write=True, make=False)
+    except NoStoreError:
+        return 0  # reset, with the container: it is not to come back for that
     names = Choice(containers, all=all, latest=latest).words(engine)
 
     def clean(name: str) -> str:

@@ -26,5 +26,5 @@ def main(
         raise PodError(
             "only the monitor of a container can start it again", hint=f"write: pod start {container[:12]}"
         ) from error
-    engine = open_engine(write=True)
+    engine = open_engine(write=True, make=False)
     relaunch(engine, state.find_container(engine.connection, container), resumed)

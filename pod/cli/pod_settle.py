@@ -19,8 +19,12 @@ def main(
     from pod.engine import open_engine
     from pod.errors import ContainerNotFoundError
     from pod.pods import exit_policy
+    from storage.errors import NoStoreError
 
-    engine = open_engine(write=True)
+    try:
+        engine = open_engine(write=True, make=False)
+    except NoStoreError:
+        return  # reset, with the pod: it is not to come back for that
     try:
         cleanup.clean(engine, state.find_container(engine.connection, container))
     except ContainerNotFoundError:

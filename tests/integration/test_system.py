@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 
+from tests.fixtures import leaks
 from tests.fixtures.command import Pod
 from tests.integration.test_build import build
 
@@ -106,6 +107,16 @@ def test_reset_takes_pods_along_that_nothing_is_in(box: Pod, busybox: str) -> No
     box.run("run", "--rm", "--pod", "limited", busybox, "true")
     box.run("system", "reset", "--force")
     assert not os.path.exists(box.runroot)
+
+
+def test_what_ends_with_a_reset_does_not_bring_the_store_back(box: Pod, busybox: str) -> None:
+    """The monitor of a container that was to be removed at its end sees to that a moment after all is gone."""
+    for _ in range(3):
+        box.run("run", "--detach", "--rm", busybox, "sleep", "600")
+    box.run("system", "reset", "--force")
+    groups = leaks.control_groups()
+    assert leaks.wait_until_clean(lambda: leaks.leftovers(box.directory, groups), timeout=20) == []
+    assert not os.path.exists(box.root)
 
 
 def test_directories_that_a_killed_reset_took_are_made_again(box: Pod, busybox: str) -> None:
