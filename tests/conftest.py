@@ -31,7 +31,7 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-SECONDS, SECONDS_IF_SLOW = 120, 900
+SECONDS, SECONDS_IF_SLOW = 300, 900
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
