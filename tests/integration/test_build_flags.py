@@ -10,6 +10,7 @@ import time
 import pytest
 
 from tests.fixtures.command import Pod, Result
+from tests.fixtures.monitor import eventually
 from tests.integration.test_build import context, run
 
 
@@ -126,7 +127,7 @@ def test_isolation_by_chroot_ends_what_a_step_has_begun(box: Pod, busybox: str) 
         pytest.skip("an ordinary user has a control group only where it is delegated")
     words = ["sleep", f"9{os.getpid()}"]
     build(box, f"FROM {busybox}\nRUN {' '.join(words)} & true\n", "--isolation", "chroot")
-    assert subprocess.run(["pgrep", "-xf", " ".join(words)], check=False).returncode == 1
+    eventually(lambda: subprocess.run(["pgrep", "-xf", " ".join(words)], check=False).returncode == 1)
 
 
 def test_another_runtime(box: Pod, busybox: str) -> None:

@@ -167,10 +167,10 @@ def test_an_interrupted_fetch_leaves_nothing(box: Pod, busybox: str, what: str, 
         with box.start(*build, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
             assert asked.wait(60)
             process.send_signal(number)
-            process.wait(timeout=30)
+            process.wait(timeout=60)
         port = url.rpartition(":")[2]
         assert process.returncode in (128 + number, -number)
-        assert leaks.wait_until_clean(lambda: fetching(port), timeout=5) == []
+        assert leaks.wait_until_clean(lambda: fetching(port), timeout=30) == []
     box.run("build", "--network", "none", context(box, f"FROM {busybox}\nRUN true\n"))
     assert os.listdir(f"{box.root}/staging") == []
 

@@ -67,7 +67,7 @@ def test_the_live_view(box: Pod, busybox: str) -> None:
     )
     directory = context(box, first + second)
     live = box.spawn("build", "--network", "none", directory, columns=70)
-    live.expect(r"\[1/2\] STEP 2/2: RUN [^\r\n]* 0\.\ds\r\n")
+    live.expect(r"\[1/2\] STEP 2/2: RUN [^\r\n]* \d+\.\ds\r\n")
     live.expect("    first")
     live.expect(r"\x1b\[\d+F\x1b\[J")  # drawn again
     live.expect(r"COMMIT\r\n--> [0-9a-f]{12}\r\n[0-9a-f]{64}\r\n")
