@@ -40,7 +40,7 @@ for _ in range(COUNT):
 
 def inject(prefix: list[str], device: str, mac: str, address: str, port: int) -> None:
     command = [*prefix, "python3", "-c", INJECT, device, mac, address, str(port)]
-    subprocess.run(command, check=True, timeout=20)
+    subprocess.run(command, check=True, timeout=60)
 
 
 def address_of(host: TestHost, device: str) -> str:

@@ -18,7 +18,7 @@ pytestmark = [
     pytest.mark.parametrize("mode", ["rootless"], indirect=True),
 ]
 SERVE = ("sh", "-c", "hostname > /tmp/index.html; exec httpd -f -p 80 -h /tmp")
-FETCH = ("timeout", "5", "wget", "-q", "-O", "-")
+FETCH = ("timeout", "20", "wget", "-q", "-O", "-")
 OUT = f"http://{WORLD}:8000/"
 
 
@@ -46,7 +46,7 @@ def test_a_running_container_is_connected_and_disconnected(net: Pod, busybox: st
     assert eventually_equal(lambda: found("www"), "web") == "web"
     assert net.run("exec", "web", "nslookup", "me").code == 0
     net.run("network", "disconnect", "podman", "client")
-    assert found("web") == "web"
+    assert eventually_equal(lambda: found("web"), "web") == "web"
     assert net.run("exec", "client", *FETCH, OUT).out == "world"
     net.run("network", "disconnect", "mine", "client")
     assert "eth" not in net.run("exec", "client", "ip", "link").out

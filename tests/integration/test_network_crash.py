@@ -90,7 +90,7 @@ def test_killed_runs(net: OnHost, host: TestHost, busybox: str, remains: Remains
         hits += process.poll() is None and bool(victims)
         known = {pid: start_time(pid) for pid in pids}
         strike(victims)
-        process.communicate(timeout=30)
+        process.communicate(timeout=60)
         wait_for(known)  # a monitor whose command was killed has to find that out
         if hits % 2:
             net.run("rm", "--force", "--time", "0", "c", check=False)
@@ -113,7 +113,7 @@ def test_killed_stops(net: OnHost, host: TestHost, busybox: str, remains: Remain
         victims = {"command": [process.pid], "monitor": known, "both": [process.pid, *known]}[what]
         hits += process.poll() is None
         strike(victims)
-        process.communicate(timeout=30)
+        process.communicate(timeout=60)
         net.run("rm", "--force", "--time", "0", "c")
         assert not (found := remains.after_next_command()), f"after {hits} kills:\n" + "\n".join(found)
         # Ports and addresses are free.

@@ -66,7 +66,7 @@ def test_two_networks_up_and_down(net: OnHost, host: TestHost, busybox: str) -> 
             net.run("network", "create", *(["--ipv6"] if number % 2 else []), name)
         net.run("run", "--rm", "--network", "one", "--network", "two", "-p", "8080:80", busybox, "true")
         net.run("network", "rm", "one", "two")
-    assert settled(lambda: (links(host), ruleset(host))) == before
+    assert eventually_equal(lambda: (links(host), ruleset(host)), before) == before
 
 
 def test_after_a_wiped_runroot_nothing_is_in_use(net: OnHost, host: TestHost, busybox: str) -> None:
@@ -127,7 +127,7 @@ def test_a_full_runroot_is_told_and_leaves_nothing(net: OnHost, host: TestHost, 
             look = f"find {net.runroot}/networks -type f -not -name .lock 2> /dev/null || true"
             assert eventually_equal(lambda look=look: host.run("sh", "-c", look), "") == ""  # type: ignore[misc]
             assert eventually_equal(lambda: links(host), remains.before["links"]) == remains.before["links"]
-            assert ruleset(host) == remains.before["ruleset"]
+            assert eventually_equal(lambda: ruleset(host), remains.before["ruleset"]) == remains.before["ruleset"]
         net.run("run", "--rm", "-p", "8080:80", busybox, "true")
     finally:
         host.run("umount", net.runroot)

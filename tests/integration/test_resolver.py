@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.root, pytest.mark.skipif(os.geteuid() != 0, reason="en
 ASK = (
     "import socket, sys\n"
     "end = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
-    "end.settimeout(20)\n"
+    "end.settimeout(60)\n"
     "end.sendto(bytes.fromhex(sys.argv[1]), ('127.0.0.11', 53))\n"
     "print(end.recv(512).hex())\n"
 )
@@ -31,7 +31,7 @@ QUERY = bytes.fromhex("000501000001000000000000") + b"\3web\0\0\1\0\1"
 @pytest.fixture
 def holder() -> Iterator[int]:
     """Give a process with a network namespace of its own, and a loopback device that is up."""
-    command = ["unshare", "--net", "sh", "-c", "ip link set lo up && echo up && exec sleep 60"]
+    command = ["unshare", "--net", "sh", "-c", "ip link set lo up && echo up && exec sleep 600"]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as running:
         assert running.stdout is not None
         assert running.stdout.readline() == b"up\n"
@@ -90,7 +90,7 @@ def ask(resolver: Resolver, holder: int) -> bytes:
     """Have a process in the namespace ask for the address of `web`; return what it heard."""
     command = ["nsenter", f"--net=/proc/{holder}/ns/net", sys.executable, "-ISc", ASK, QUERY.hex()]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as asking:
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while asking.poll() is None and time.monotonic() < end:
             for fd in select.select([fd for fd, _ in resolver.waits_for()], [], [], 0.05)[0]:
                 resolver.heard(fd, select.POLLIN)
