@@ -84,7 +84,7 @@ def test_environment_of_the_host_does_not_leak(pod: Pod, hostile: Any) -> None:
 def test_passwd_that_is_a_link_is_not_read_on_the_host(pod: Pod, hostile: Any, target: str) -> None:
     """CVE-2024-9676: /etc/passwd of the image, a link or a device, was read on the host."""
     image = hostile(layer(entry(".wh..wh..opq", b""), symlink("etc/passwd", target), symlink("etc/group", target)))
-    result = pod.run("run", "--rm", "--user", "sshd", image, "id", check=False, timeout=20)
+    result = pod.run("run", "--rm", "--user", "sshd", image, "id", check=False)
     assert result.code == 126, result
     assert "unable to find user sshd" in result.stderr
 
@@ -93,13 +93,13 @@ def test_passwd_that_is_a_fifo_does_not_hang(pod: Pod, hostile: Any) -> None:
     fifo = tarfile.TarInfo("etc/passwd")
     fifo.type = tarfile.FIFOTYPE
     image = hostile(layer((fifo, b"")))
-    assert pod.run("run", "--rm", "--user", "guest", image, "id", check=False, timeout=20).code == 126
+    assert pod.run("run", "--rm", "--user", "guest", image, "id", check=False).code == 126
 
 
 def test_huge_group_file(pod: Pod, hostile: Any) -> None:
     """CVE-2026-47262: a huge /etc/group used up the engine's memory."""
     image = hostile(layer(entry("etc/group", b"root:x:0:\n" * (2 << 20))))
-    assert pod.run("run", "--rm", "--user", "guest", image, "true", timeout=30).code == 0
+    assert pod.run("run", "--rm", "--user", "guest", image, "true").code == 0
 
 
 def test_volume_paths_do_not_leave_the_image(pod: Pod, hostile: Any, victim: Path) -> None:

@@ -142,7 +142,7 @@ def test_no_file_of_the_image_is_opened(runtime: Runtime) -> None:
 
 def test_no_file_of_the_image_is_opened_by_exec(as_root: Runtime) -> None:
     set_traps(as_root)
-    as_root.start("box", configuration("sleep", "60", env=HOSTILE))
+    as_root.start("box", configuration("sleep", "600", env=HOSTILE))
     watch = Watch(as_root.rootfs)
     try:
         for words in (["true"], ["missing"], ["/etc/passwd"], ["true", "x" * 130_000], ["tr\u00fc\u20ac"]):

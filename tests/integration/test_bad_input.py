@@ -13,7 +13,7 @@ import pytest
 from tests.fixtures import images, leaks
 from tests.fixtures.command import Pod, Result
 from tests.fixtures.images import Image, Layer
-from tests.fixtures.registry import ScriptedRegistry, free_port, serve_script
+from tests.fixtures.registry import ScriptedRegistry, refusing_port, serve_script
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def refuse(pod: Pod, *arguments: str, code: int = 125, says: str = "", timeout: 
     assert lines[0].startswith("Error: "), result
     assert says.lower() in lines[0].lower(), result
     assert "Traceback" not in result.stderr
-    left = leaks.wait_until_clean(lambda: sorted(_traces(pod) - before), timeout=5)
+    left = leaks.wait_until_clean(lambda: sorted(_traces(pod) - before), timeout=30)
     assert not left
     return result
 
@@ -83,12 +83,12 @@ def test_nonsense_names(pod: Pod, name: str) -> None:
 
 
 def test_unreachable_registry(pod: Pod) -> None:
-    port = free_port()
-    reference = f"127.0.0.1:{port}/busybox:latest"
-    refuse(pod, "pull", reference, says=f"127.0.0.1:{port}", timeout=90)
-    with serve_script(port) as running:
-        running.add("busybox", "latest", images.busybox())
-        pod.run("pull", "-q", reference)
+    with refusing_port() as port:
+        reference = f"127.0.0.1:{port}/busybox:latest"
+        refuse(pod, "pull", reference, says=f"127.0.0.1:{port}", timeout=90)
+        with serve_script(port) as running:
+            running.add("busybox", "latest", images.busybox())
+            pod.run("pull", "-q", reference)
 
 
 def test_wrong_credentials(pod: Pod, script: ScriptedRegistry) -> None:
@@ -258,7 +258,7 @@ def _small_disk(pod: Pod, size: str) -> Iterator[None]:
     finally:
         # A process that makes the layers durable may still hold the disk for a moment.
         unmount = ["umount", pod.root]
-        assert leaks.wait_until_clean(lambda: ["busy"] if subprocess.run(unmount).returncode else [], timeout=10) == []
+        assert leaks.wait_until_clean(lambda: ["busy"] if subprocess.run(unmount).returncode else [], timeout=60) == []
 
 
 def test_unknown_command_in_the_image(box: Pod, busybox: str) -> None:

@@ -199,11 +199,12 @@ def test_containers_conf(box: Pod, busybox: str) -> None:
 def assert_nothing_noted(other: External) -> None:
     """Nothing may say that the runtime has anything of a container, once it has deleted that."""
     containers = os.path.join(other.pod.runroot, "containers")
-    assert not [name for name in os.listdir(containers) if os.path.exists(os.path.join(containers, name, "runtime"))]
+    noted = [name for name in os.listdir(containers) if os.path.exists(os.path.join(containers, name, "runtime"))]
+    assert not noted
     assert not [name for name in os.listdir(other.state()) if name != ".cache"]
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 20) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not come to pass"

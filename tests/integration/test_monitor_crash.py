@@ -24,6 +24,7 @@ from tests.fixtures.monitor import (
     as_command,
     eventually,
     fake_container,  # noqa: F401
+    has_settled,
     kill_command,
     packets,
     take,
@@ -100,16 +101,14 @@ def _locked(place: Fake) -> bool:
 
 @pytest.mark.parametrize("delay", [0.1, LATER])
 def test_monitor_killed(fake: Fake, delay: float) -> None:
-    link = fake.run("sleep 30")
+    link = fake.run("sleep 600")
     fd = take(link)
     client = attach.connect(str(fake.directory))
     time.sleep(delay)
     os.kill(link.monitor_pid, signal.SIGKILL)
-    before = time.monotonic()
     assert list(packets(fd)) == list(packets(client)) == []
     with pytest.raises(errors.OCIRuntimeError, match="without telling an exit code"):
         link.wait()
-    assert time.monotonic() - before < 20
     assert alive(link.pid)
     for each in (fd, client):
         os.close(each)
@@ -128,7 +127,8 @@ def test_a_wiped_runroot_leaves_no_container_that_nobody_can_end(box: Pod, busyb
     box.run("run", "--detach", "--restart", "always", "--name", "lost", busybox, "sleep", "1234")
     pid = int(box.run("inspect", "--format", "{{.State.Pid}}", "lost").stdout)
     descriptor = os.pidfd_open(pid)
-    time.sleep(1.5)  # its monitor is what it will be until the end
+    monitor = int(box.run("inspect", "--format", "{{.State.ConmonPid}}", "lost").stdout)
+    eventually(lambda: has_settled(monitor))
     directory = os.path.join(box.runroot, "containers")
     subprocess.run(["find", directory, os.path.join(box.runroot, "runtime"), "-mindepth", "1", "-delete"], check=False)
     assert box.run("ps", "--format", "{{.Names}} {{.State}} {{.Pid}}").stdout == f"lost running {pid}\n"
@@ -138,7 +138,7 @@ def test_a_wiped_runroot_leaves_no_container_that_nobody_can_end(box: Pod, busyb
     assert "`pod stop` ends what still runs of it" in box.run("kill", "lost", check=False).stderr
     assert not select.select([descriptor], [], [], 0)[0]
     box.run(*line.split(), "lost")
-    assert select.select([descriptor], [], [], 5)[0], "the first process lives on"
+    assert select.select([descriptor], [], [], 60)[0], "the first process lives on"
     os.close(descriptor)
     if line == "start":
         assert box.run("exec", "lost", "echo", "back").stdout == "back\n"
@@ -149,7 +149,8 @@ def test_a_passing_container_outlives_its_records(box: Pod, busybox: str) -> Non
     """What was run with --rm goes when it has ended, not when nothing tells of it."""
     box.run("run", "--detach", "--rm", "--name", "passing", busybox, "sleep", "1234")
     descriptor = os.pidfd_open(int(box.run("inspect", "--format", "{{.State.Pid}}", "passing").stdout))
-    time.sleep(1.5)  # its monitor is what it will be until the end
+    monitor = int(box.run("inspect", "--format", "{{.State.ConmonPid}}", "passing").stdout)
+    eventually(lambda: has_settled(monitor))
     directory = os.path.join(box.runroot, "containers")
     subprocess.run(["find", directory, os.path.join(box.runroot, "runtime"), "-mindepth", "1", "-delete"], check=False)
     box.run("rm", box.run("create", busybox, "true").out)  # which sweep

@@ -204,9 +204,18 @@ def test_terminal_output_at_the_very_end_is_not_lost(fake: Fake) -> None:
 
 
 def test_terminal_without_any_open_end_for_a_while(fake: Fake) -> None:
-    link = fake.run('T=$(tty); exec <&- >&- 2>&-; sleep 1.3; exec >"$T"; echo back', terminal=True)
+    go = fake.directory / "go"
+    waits = f"until [ -e {go} ]; do sleep 0.05; done"
+    link = fake.run(f'T=$(tty); exec <&- >&- 2>&-; {waits}; exec >"$T"; echo back', terminal=True)
+
+    def used() -> int:
+        return int(Path(f"/proc/{link.monitor_pid}/stat").read_text().split()[13])
+
     eventually(lambda: is_bare(link.monitor_pid))
-    used = Path(f"/proc/{link.monitor_pid}/stat").read_text().split()[13]
-    assert int(used) < 20  # It did not spin.
+    eventually(lambda: rests(link.monitor_pid))
+    before = used()
+    time.sleep(1)
+    assert used() - before < 20  # It does not spin.
+    go.touch()
     assert link.wait() == 0
     assert fake.logged() == b"back\r\n"

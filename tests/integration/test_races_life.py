@@ -8,6 +8,7 @@ import os
 import pytest
 
 from tests.fixtures.command import Pod
+from tests.fixtures.monitor import eventually
 
 ROUNDS = int(os.environ.get("POD_TEST_ROUNDS", "1"))
 COMMANDS = {
@@ -65,9 +66,8 @@ def race(box: Pod, busybox: str, first: str, second: str, *, running: bool) -> N
 def check(box: Pod, identity: str, *, removed: bool, renamed: bool) -> None:
     """Look whether what `ps` says is true, and remove what is left."""
     # A container that was killed may end between the look of `ps` and ours; a lie stays one.
-    if not is_true(listed := listing(box)):
-        listed = listing(box)
-        assert is_true(listed), listed
+    eventually(lambda: is_true(listing(box)))
+    listed = listing(box)
     if removed and not renamed:
         assert listed == [], listed
     if listed:

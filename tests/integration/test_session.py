@@ -113,7 +113,7 @@ def test_signals_are_forwarded(fake: Fake) -> None:
             command.send_signal(getattr(signal, f"SIG{name}"))
             assert command.stdout.readline() == name.encode() + b"\n"
         command.send_signal(signal.SIGUSR2)
-        assert command.wait(30) == 11
+        assert command.wait(60) == 11
 
 
 class Terminal:
@@ -204,7 +204,7 @@ def test_killing_signal_restores_the_terminal(fake: Fake) -> None:
             output += os.read(master, 4096)
         assert mode() != before
         command.send_signal(signal.SIGTERM)
-        assert command.wait(30) == -signal.SIGTERM
+        assert command.wait(60) == -signal.SIGTERM
     assert mode() == before
     pid, monitor = (int((fake.directory / name).read_text().split()[0]) for name in ("pid", "monitor"))
     assert alive(pid)

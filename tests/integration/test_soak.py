@@ -22,7 +22,7 @@ from tests.fixtures.registry import Registry
 SECONDS = float(os.environ.get("POD_TEST_SOAK_SECONDS", "4" if os.environ.get("POD_TEST_QUICK") else "10"))
 AT_ONCE = 20
 # No command may take longer: whoever waits so long waits for a lock that nobody will free.
-STUCK_SECONDS = 90.0
+STUCK_SECONDS = 240.0
 MOST_FAILURES = 10
 
 # Others remove what a command is about to use, or use what it is about to remove. That is what errors may say.

@@ -141,7 +141,7 @@ def duration(subject: Subject, word: bytes) -> float:
 
 def remains(store: Store) -> dict[str, list[str]]:
     """Tell what is unfinished or has no row, though nobody works on it: the kernel ends orphaned workers soon."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while True:
         gc.sweep(store)
         found = {name: os.listdir(f"{store.root}/{name}") for name in ("staging", "ingest")}
