@@ -171,7 +171,7 @@ def test_the_working_directory_is_in_the_container(runtime: Runtime, number: int
 
 
 def test_the_working_directory_of_exec_is_in_the_container(as_root: Runtime) -> None:
-    as_root.start("box", configuration("sleep", "60"))
+    as_root.start("box", configuration("sleep", "600"))
     try:
         for number in range(3, 16):
             done = as_root("exec", "--cwd", f"/proc/self/fd/{number}", "box", "pwd")
@@ -228,7 +228,7 @@ def test_links_in_dev_pts_are_not_taken_for_a_terminal(runtime: Runtime) -> None
 
 @pytest.mark.parametrize("words", [[], ["--cap", "CAP_NET_RAW"]])
 def test_exec_gives_no_inheritable_capabilities(as_root: Runtime, words: list[str]) -> None:
-    as_root.start("box", configuration("sleep", "60"))
+    as_root.start("box", configuration("sleep", "600"))
     try:
         seen = as_root("exec", *words, "box", "grep", "-E", "CapInh|CapAmb", "/proc/self/status").stdout
         assert {line.split()[1] for line in seen.splitlines()} == {"0" * 16}
@@ -240,7 +240,7 @@ def test_exec_gives_no_inheritable_capabilities(as_root: Runtime, words: list[st
 
 
 def test_users_of_exec_are_numbers(as_root: Runtime) -> None:
-    as_root.start("box", configuration("sleep", "60"))
+    as_root.start("box", configuration("sleep", "600"))
     try:
         for text in (
             "1x",

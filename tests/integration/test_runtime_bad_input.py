@@ -144,7 +144,7 @@ LATE: list[tuple[tuple[str | int, ...], Any, str]] = [
 
 
 def late_model(runtime: Runtime) -> dict[str, Any]:
-    spec = configuration("sleep", "60")
+    spec = configuration("sleep", "600")
     spec["linux"]["cgroupsPath"] = f"/{cgroup(runtime)}/box"
     return spec
 
@@ -180,7 +180,7 @@ def test_limits_that_the_kernel_refuses_leave_nothing(runtime: Runtime) -> None:
 def test_a_process_that_is_executed_is_checked_as_well(runtime: Runtime) -> None:
     if runtime.user.uid:
         pytest.skip("each command has a user namespace of its own here")
-    runtime.start("box", configuration("sleep", "60"))
+    runtime.start("box", configuration("sleep", "600"))
     try:
         for document, message in (
             ({}, "process.args is missing or empty"),

@@ -49,14 +49,14 @@ def execute(runtime: Runtime, document: dict[str, Any]) -> subprocess.CompletedP
 
 @pytest.mark.parametrize(("policy", "number"), [("SCHED_BATCH", os.SCHED_BATCH), ("SCHED_OTHER", os.SCHED_OTHER)])
 def test_the_scheduler_and_nice(runtime: Runtime, policy: str, number: int) -> None:
-    spec = configuration("sleep", "60", scheduler={"policy": policy, "nice": 7})
+    spec = configuration("sleep", "600", scheduler={"policy": policy, "nice": 7})
     with running(runtime, "box", spec) as pid:
         assert os.sched_getscheduler(pid) == number
         assert os.getpriority(os.PRIO_PROCESS, pid) == 7
 
 
 def test_the_scheduler_of_an_executed_process(as_root: Runtime) -> None:
-    with running(as_root, "box", configuration("sleep", "60")):
+    with running(as_root, "box", configuration("sleep", "600")):
         done = execute(as_root, {"args": ["cat", "/proc/self/sched"], "scheduler": {"policy": "SCHED_IDLE"}})
         assert [line.split()[-1] for line in done.stdout.splitlines() if line.startswith("policy")] == ["5"]
 
@@ -99,11 +99,11 @@ def test_what_cannot_be_scheduled(runtime: Runtime, process: dict[str, Any], mes
 
 def test_the_priority_of_input_and_output(runtime: Runtime) -> None:
     io_priority = {"class": "IOPRIO_CLASS_BE", "priority": 6}
-    with running(runtime, "box", configuration("sleep", "60", ioPriority=io_priority)) as pid:
+    with running(runtime, "box", configuration("sleep", "600", ioPriority=io_priority)) as pid:
         seen = subprocess.run(["ionice", "-p", str(pid)], capture_output=True, text=True, check=True).stdout
         assert seen.strip() == "best-effort: prio 6"
     idle = {"class": "IOPRIO_CLASS_IDLE", "priority": 0}
-    with running(runtime, "box", configuration("sleep", "60", ioPriority=idle)) as pid:
+    with running(runtime, "box", configuration("sleep", "600", ioPriority=idle)) as pid:
         seen = subprocess.run(["ionice", "-p", str(pid)], capture_output=True, text=True, check=True).stdout
         assert seen.strip() == "idle"
 
@@ -114,7 +114,7 @@ def test_the_cpus_of_an_executed_process(as_root: Runtime) -> None:
         pytest.skip("needs two CPUs")
     first, second = str(cpus[0]), str(cpus[1])
     show = {"args": ["grep", "Cpus_allowed_list", "/proc/self/status"]}
-    with running(as_root, "box", configuration("sleep", "60")):
+    with running(as_root, "box", configuration("sleep", "600")):
         for affinity, expected in (
             ({"initial": first, "final": second}, second),
             ({"final": f"{second}"}, second),
@@ -138,7 +138,7 @@ def test_the_execution_domain(runtime: Runtime) -> None:
 
 
 def test_an_executed_process_has_what_the_first_one_has(as_root: Runtime) -> None:
-    spec = configuration("sleep", "60")
+    spec = configuration("sleep", "600")
     spec["linux"]["personality"] = {"domain": "LINUX32"}
     spec["linux"]["memoryPolicy"] = {"mode": "MPOL_BIND", "nodes": "0"}
     with running(as_root, "box", spec):
@@ -251,7 +251,7 @@ def test_the_session_keyring(runtime: Runtime) -> None:
 @pytest.mark.parametrize("option", [[], ["--no-new-keyring"]], ids=["new", "none"])
 def test_an_executed_process_has_the_containers_keyring(as_root: Runtime, option: list[str]) -> None:
     show = ["/usr/bin/python3", "-I", "-S", "-c", KEYRING]
-    as_root.configure(with_python(as_root, configuration("sh", "-c", f"{shlex.join(show)}; sleep 60")))
+    as_root.configure(with_python(as_root, configuration("sh", "-c", f"{shlex.join(show)}; sleep 600")))
     log = f"{as_root.directory}/log"
     with open(log, "w") as file:
         as_root("run", "-d", *option, "box", stdout=file, stderr=file)
@@ -295,7 +295,7 @@ NAMES = {"pid": "pid", "network": "net", "ipc": "ipc", "uts": "uts", "user": "us
 def test_some_namespaces_are_joined_and_others_made(as_root: Runtime, joined: list[str], with_user: bool) -> None:
     if "user" in joined and not with_user:
         pytest.skip("there is none to join")
-    first = configuration("sleep", "60")
+    first = configuration("sleep", "600")
     first["linux"]["namespaces"] += [{"type": "cgroup"}, {"type": "time"}]
     if with_user:
         with_user_namespace(first)
@@ -325,7 +325,7 @@ def test_some_namespaces_are_joined_and_others_made(as_root: Runtime, joined: li
 
 def test_a_mount_namespace_is_joined(as_root: Runtime) -> None:
     reading, writing = os.pipe()
-    holder = subprocess.Popen(["unshare", "--mount", "sh", "-c", "echo; exec sleep 60"], stdout=writing)
+    holder = subprocess.Popen(["unshare", "--mount", "sh", "-c", "echo; exec sleep 600"], stdout=writing)
     try:
         os.read(reading, 1)
         spec = configuration("readlink", "/proc/self/ns/mnt")

@@ -220,7 +220,7 @@ def test_ids_are_mapped_as_the_mount_says(as_root: Runtime) -> None:
     mount = {**bind(outer, "/data", "rbind", "ridmap"), "uidMappings": own, "gidMappings": own}
     assert as_root.output(spec=with_mounts(configuration(*show), mount)).strip() == "7000"
     # A user namespace that is joined has mappings of its own.
-    holder = as_root.start("holder", with_user_namespace(configuration("sleep", "60")))
+    holder = as_root.start("holder", with_user_namespace(configuration("sleep", "600")))
     try:
         spec = with_mounts(configuration(*show), bind(outer, "/data", "bind", "idmap"))
         spec["linux"]["namespaces"].append({"type": "user", "path": f"/proc/{holder}/ns/user"})

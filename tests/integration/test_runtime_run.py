@@ -230,7 +230,7 @@ def test_a_time_namespace(as_root: Runtime) -> None:
 
 
 def test_namespaces_joined_by_path(as_root: Runtime) -> None:
-    pid = as_root.start("first", with_user_namespace(configuration("sleep", "60")))
+    pid = as_root.start("first", with_user_namespace(configuration("sleep", "600")))
     try:
         kinds = {"pid": "pid", "network": "net", "ipc": "ipc", "uts": "uts", "user": "user"}
         spec = configuration(
@@ -243,7 +243,7 @@ def test_namespaces_joined_by_path(as_root: Runtime) -> None:
         ]
         seen = as_root.output(spec=spec).splitlines()
         assert seen[: len(kinds)] == [os.readlink(f"/proc/{pid}/ns/{name}") for name in kinds.values()]
-        assert any("sleep 60" in line for line in seen)
+        assert any("sleep 600" in line for line in seen)
     finally:
         as_root("delete", "--force", "first")
 

@@ -44,7 +44,7 @@ def test_notifications_reach_the_service_manager(as_root: Runtime, with_user: bo
     path = f"@podruntime{os.getpid()}" if abstract else f"{as_root.directory}/notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(path.replace("@", "\0"))
-        manager.settimeout(20)
+        manager.settimeout(60)
         os.mkdir(f"{as_root.rootfs}/run", 0o755)
         os.makedirs(f"{as_root.rootfs}/run/notify")
         os.makedirs(f"{as_root.rootfs}/usr")

@@ -38,7 +38,7 @@ def shared(*arguments: str) -> dict[str, Any]:
 
 
 def test_the_mounts_are_seen_by_the_host_until_delete(runtime: Runtime) -> None:
-    pid = runtime.start("box", shared("sleep", "60"))
+    pid = runtime.start("box", shared("sleep", "600"))
     assert os.readlink(f"/proc/{pid}/ns/mnt") == os.readlink("/proc/self/ns/mnt")
     assert os.readlink(f"/proc/{pid}/root") == runtime.rootfs
     assert any(f" {runtime.rootfs}/proc " in line for line in mounts(runtime))

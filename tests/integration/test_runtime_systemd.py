@@ -6,21 +6,28 @@ import itertools
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.fixtures.bundle import SOURCE, Runtime, configuration
+from tests.fixtures.monitor import eventually
 from tests.fixtures.user import current_user
 
 _numbers = itertools.count()
 _BUS = """<busconfig><type>custom</type><listen>unix:path={path}</listen><auth>EXTERNAL</auth>
 <policy context="default"><allow send_destination="*"/><allow receive_sender="*"/><allow own="*"/><allow user="*"/>
 </policy></busconfig>"""
+
+
+def is_heard(path: str) -> bool:
+    """Tell whether somebody listens at a socket: it is there before."""
+    with socket.socket(socket.AF_UNIX) as end:
+        return end.connect_ex(path) == 0
 
 
 class Systemd:
@@ -33,8 +40,7 @@ class Systemd:
         with open(f"{directory}/bus.conf", "w") as file:
             file.write(_BUS.format(path=f"{directory}/bus"))
         self.daemon = subprocess.Popen(["dbus-daemon", f"--config-file={directory}/bus.conf", "--nofork"])
-        while not os.path.exists(f"{directory}/bus"):
-            time.sleep(0.01)
+        eventually(lambda: is_heard(f"{directory}/bus"))
         command = [sys.executable, "-m", "tests.fakes.systemd", self.address, self.top, self.notes]
         self.service = subprocess.Popen(command, cwd=SOURCE, stdout=subprocess.PIPE)
         assert self.service.stdout is not None
@@ -47,7 +53,7 @@ class Systemd:
     def close(self) -> None:
         for process in (self.service, self.daemon):
             process.terminate()
-            process.wait(10)
+            process.wait(60)
         assert self.service.stdout is not None
         self.service.stdout.close()
 
@@ -158,7 +164,7 @@ def test_the_name_of_a_living_unit_is_refused_and_the_unit_lives(runtime: Runtim
 def test_systemd_has_gone_when_the_container_is_deleted(runtime: Runtime, systemd: Systemd) -> None:
     assert create(runtime, configuration("sleep", "1000"), "run", "--detach").returncode == 0
     systemd.service.terminate()
-    systemd.service.wait(10)
+    systemd.service.wait(60)
     assert runtime("delete", "--force", "box").returncode == 0
     # Nobody removes slices for systemd but systemd.
     for name in ("/system.slice", ""):

@@ -10,6 +10,7 @@ import os
 import socket
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -78,7 +79,7 @@ EVERYTHING = sorted(NUMBERS.keys() - {"write", "exit", "exit_group", "restart_sy
 )
 def test_no_call_makes_it_hang(runtime: Runtime, agent: Agent, names: list[str], no_new_privileges: bool) -> None:
     spec = notifying(agent, *names, args=["id", "-u"], noNewPrivileges=no_new_privileges)
-    done = runtime.run(spec, timeout=30)
+    done = runtime.run(spec)
     assert (done.returncode, done.stdout) == (0, "0\n"), done.stderr
     wait_for(lambda: len(agent.documents) == 1)
     if "execve" in names:
@@ -86,7 +87,7 @@ def test_no_call_makes_it_hang(runtime: Runtime, agent: Agent, names: list[str],
 
 
 def test_the_process_that_is_told_is_the_container(as_root: Runtime, agent: Agent, no_new_privileges: bool) -> None:
-    spec = notifying(agent, "chdir", args=["sh", "-c", "cd /tmp; exec sleep 60"], noNewPrivileges=no_new_privileges)
+    spec = notifying(agent, "chdir", args=["sh", "-c", "cd /tmp; exec sleep 600"], noNewPrivileges=no_new_privileges)
     as_root.configure(spec)
     assert as_root("create", "box", stdout=-3, stderr=-3).returncode == 0
     assert as_root("start", "box").returncode == 0
@@ -94,6 +95,7 @@ def test_the_process_that_is_told_is_the_container(as_root: Runtime, agent: Agen
         state = json.loads(as_root("state", "box").stdout)
         wait_for(lambda: agent.calls)
         assert agent.documents[0]["pid"] == agent.pids[0] == state["pid"]
+        wait_for(lambda: Path(f"/proc/{state['pid']}/comm").read_text() == "sleep\n")
         # Neither the listener nor the connection is left to the container.
         links = [os.readlink(f"/proc/{state['pid']}/fd/{name}") for name in os.listdir(f"/proc/{state['pid']}/fd")]
         assert not [link for link in links if "seccomp" in link or "socket" in link], links
@@ -105,7 +107,7 @@ def test_namespaces_that_are_new_or_joined(as_root: Runtime, agent: Agent, no_ne
     spec = notifying(agent, "mkdir", args=["mkdir", "/tmp/made"], noNewPrivileges=no_new_privileges)
     agent.answers = {"mkdir": (0, errno.EDOM)}
     assert "Numerical argument" in as_root.run(with_user_namespace(copy.deepcopy(spec))).stderr
-    pid = as_root.start("other", configuration("sleep", "60"))
+    pid = as_root.start("other", configuration("sleep", "600"))
     try:
         for namespace in spec["linux"]["namespaces"]:
             if namespace["type"] in ("pid", "network", "ipc"):
@@ -117,7 +119,7 @@ def test_namespaces_that_are_new_or_joined(as_root: Runtime, agent: Agent, no_ne
     assert [document["pid"] for document in agent.documents] == agent.pids
 
 
-def wait_for(condition: Any, seconds: float = 10) -> None:
+def wait_for(condition: Any, seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
@@ -150,7 +152,7 @@ def processes_of(runtime: Runtime) -> list[str]:
 
 
 def test_exec_has_a_listener_of_its_own(as_root: Runtime, agent: Agent, no_new_privileges: bool) -> None:
-    spec = notifying(agent, "mkdir", "execve", args=["sleep", "60"], noNewPrivileges=no_new_privileges)
+    spec = notifying(agent, "mkdir", "execve", args=["sleep", "600"], noNewPrivileges=no_new_privileges)
     as_root.start("box", spec)
     try:
         agent.answers = {"mkdir": (0, errno.EDOM)}
@@ -190,7 +192,7 @@ def test_an_agent_that_hangs_up_ends_the_container(runtime: Runtime, no_new_priv
         runtime.configure(spec)
         started = runtime.begin("run", "box")
         server.accept()[0].close()
-        _output, errors = started.communicate(timeout=20)
+        _output, errors = started.communicate(timeout=60)
     assert started.returncode == 1
     assert "send the seccomp listener to its agent: Broken pipe" in errors
     assert not os.path.exists(f"{runtime.rootfs}/ran")
