@@ -160,14 +160,14 @@ def test_stream_ends_when_nobody_reads_it(pod: Pod) -> None:
     assert process.stdout is not None
     assert process.stdout.readline().endswith(b" volume create v\n")
     process.stdout.close()
-    process.wait(10)
+    process.wait(60)
 
 
 def test_until_ends_the_stream(pod: Pod) -> None:
     begun = time.monotonic()
     pod.run("volume", "create", "v")
     assert pod.run("events", "--until", "1s", "--format", "{{.Name}}").out == "v"
-    assert 0.9 < time.monotonic() - begun < 15
+    assert time.monotonic() - begun > 0.9
 
 
 def test_history_is_bounded_by_containers_conf(pod: Pod) -> None:

@@ -10,6 +10,7 @@ import tarfile
 import time
 
 from tests.fixtures.command import Pod
+from tests.fixtures.monitor import eventually
 
 CHANGE = """
 mkdir -p /data/inner; echo 12345 >/data/inner/file; ln /data/inner/file /data/hard; ln -s inner /data/link
@@ -42,7 +43,7 @@ def test_diff(box: Pod, busybox: str) -> None:
 
 def test_diff_of_a_running_container(box: Pod, busybox: str) -> None:
     box.run("run", "--detach", "--name", "one", busybox, "sh", "-c", "touch /new; sleep 600")
-    box.run("exec", "one", "sh", "-c", "rm /bin/vi && mkdir /bin/vi")
+    box.run("exec", "one", "sh", "-c", "until test -e /new; do sleep 0.05; done; rm /bin/vi && mkdir /bin/vi")
     lines = box.run("diff", "one").stdout.splitlines()
     assert "A /new" in lines
     assert "C /bin/vi" in lines
@@ -103,9 +104,7 @@ def test_export(box: Pod, busybox: str) -> None:
 def test_export_of_a_running_container_has_no_mounts(box: Pod, busybox: str) -> None:
     box.run("run", "--detach", "--name", "one", "--volume", "data:/volume", "--tmpfs", "/memory", busybox, "sh", "-c",
             "touch /volume/a /memory/b /own; sleep 600")  # fmt: skip
-    for _ in range(50):
-        if box.run("exec", "one", "ls", "/own", check=False).code == 0:
-            break
+    eventually(lambda: box.run("exec", "one", "ls", "/own", check=False).code == 0)
     members = exported(box, "one")
     assert "own" in members
     assert "volume" in members
@@ -202,9 +201,7 @@ def test_commit_squashed(box: Pod, busybox: str) -> None:
 
 def test_commit_of_a_running_container(box: Pod, busybox: str) -> None:
     box.run("run", "--detach", "--name", "one", busybox, "sh", "-c", "mkdir /d; echo 1 >/d/a; rm -r /etc/x; sleep 600")
-    for _ in range(50):
-        if box.run("exec", "one", "ls", "/d/a", check=False).code == 0:
-            break
+    eventually(lambda: box.run("exec", "one", "ls", "/d/a", check=False).code == 0)
     pause = () if box.rootless else ("--pause",)  # which wants a cgroup
     image = box.run("commit", *pause, "one").out.splitlines()[-1]
     assert box.run("run", "--rm", image, "cat", "/d/a").out == "1"
@@ -408,6 +405,6 @@ def test_export_of_a_container_that_is_removed_meanwhile(box: Pod, busybox: str)
         assert process.stdout is not None
         assert process.stdout.read(10000)
         box.run("rm", "-f", "-t", "0", "c")
-        _, told = process.communicate(timeout=30)
+        _, told = process.communicate(timeout=60)
     assert process.returncode == 125
     assert told.decode() == f'Error: no container with name or ID "{identity}" found: no such container\n'

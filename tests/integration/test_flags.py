@@ -8,6 +8,7 @@ import os
 import pytest
 
 from tests.fixtures.command import Pod
+from tests.fixtures.monitor import eventually, rests
 
 
 def state(box: Pod, name: str) -> str:
@@ -30,10 +31,13 @@ def sleeper(box: Pod, image: str, name: str) -> None:
 
 
 def test_attach(box: Pod, busybox: str) -> None:
-    script = "sleep 1; echo bye; exit 3"
+    script = "until test -e /go; do sleep 0.05; done; echo bye; exit 3"
     box.run("run", "-d", "--name", "c", busybox, "sh", "-c", script)
-    result = box.run("attach", "--latest", "--no-stdin", "--sig-proxy=false", "--detach-keys", "ctrl-a", check=False)
-    assert (result.code, result.stdout) == (3, "bye\n")
+    attached = box.start("attach", "--latest", "--no-stdin", "--sig-proxy=false", "--detach-keys", "ctrl-a")
+    eventually(lambda: rests(attached.pid))
+    box.run("exec", "c", "touch", "/go")
+    assert attached.communicate(timeout=60)[0] == b"bye\n"
+    assert attached.returncode == 3
     result = box.run("start", "--attach", "--sig-proxy=false", "--detach-keys", "ctrl-a,b", "c", check=False)
     assert (result.code, result.stdout) == (3, "bye\n")
     refused = box.run("attach", "--detach-keys", "odd-key", "c", check=False)
@@ -53,7 +57,7 @@ def test_exec(box: Pod, busybox: str) -> None:
     assert unseen.stdout is not None
     assert unseen.stdout.readline() == b"ready\n"
     assert json.loads(box.run("inspect", "--format", "{{json .ExecIDs}}", "c").out) in ([], None)
-    unseen.communicate(timeout=10)
+    unseen.communicate(timeout=60)
     box.run("exec", "-d", "c", "sleep", "30")
     assert len(json.loads(box.run("inspect", "--format", "{{json .ExecIDs}}", "c").out)) == 1
     missing = box.run("exec", "--cidfile", "/nowhere", "true", check=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -15,7 +16,7 @@ import pytest
 
 from runtime import steps
 from tests.fixtures.command import Pod
-from tests.fixtures.monitor import eventually
+from tests.fixtures.monitor import eventually, has_settled
 
 
 def health(box: Pod, container: str) -> dict[str, Any]:
@@ -43,8 +44,8 @@ def test_transitions(box: Pod, busybox: str) -> None:
     eventually(lambda: status(box, "c") == "healthy")
     assert health(box, "c")["FailingStreak"] == 0
     assert "(healthy)" in box.run("ps").out
-    events = box.run("events", "--stream=false", "--filter", "event=health_status", "--format", "{{.HealthStatus}}").out
-    assert events.split() == ["unhealthy", "healthy"]
+    events = ("events", "--stream=false", "--filter", "event=health_status", "--format", "{{.HealthStatus}}")
+    eventually(lambda: box.run(*events).out.split() == ["unhealthy", "healthy"])
 
 
 def test_run_by_hand(box: Pod, busybox: str) -> None:
@@ -100,8 +101,7 @@ def test_program_that_probes_is_not_among_the_containers_processes(box: Pod, bus
     box.run(*"run -d --name c --health-interval 200ms --health-cmd true".split(), busybox, "sleep", "100")
     eventually(lambda: status(box, "c") == "healthy")
     monitor = told(box, "c", "{{.State.ConmonPid}}")
-    children = Path(f"/proc/{monitor}/task/{monitor}/children").read_text().split()
-    [prober] = [pid for pid in children if Path(f"/proc/{pid}/comm").read_text() == "pod-health\n"]
+    prober = prober_of(monitor)
     first = told(box, "c", "{{.State.Pid}}")
     mine, its = ({*Path(f"/proc/{pid}/cgroup").read_text().splitlines()} for pid in (prober, first))
     shared = {line.split(":")[1] for line in mine & its}
@@ -187,7 +187,7 @@ def test_paused_container_is_not_probed(box: Pod, busybox: str) -> None:
     box.run(*"run -d --name c --health-interval 200ms --health-cmd true".split(), busybox, "sleep", "100")
     eventually(lambda: status(box, "c") == "healthy")
     box.run("pause", "c")
-    time.sleep(0.3)
+    time.sleep(1)  # what was under way may still be written down
     before = health(box, "c")["Log"][-1]["Start"]
     time.sleep(0.8)
     assert health(box, "c")["Log"][-1]["Start"] == before
@@ -225,9 +225,11 @@ def test_monitor_sleeps_over_good_news_that_is_told_all_the_same(box: Pod, busyb
     box.run("run", "-d", "--name", "c", *options, "--health-cmd", probe, busybox, "sleep", "100")
     eventually(lambda: len(health(box, "c")["Log"]) >= 4)
     monitor = told(box, "c", "{{.State.ConmonPid}}")
+    eventually(lambda: has_settled(int(monitor)))
     before, woken = health(box, "c")["Log"], _wakings(monitor)
     eventually(lambda: len(_newer(health(box, "c")["Log"], before)) >= 12)
-    assert _wakings(monitor) - woken <= 4  # at the 32nd, if that was among them, and by a clock that says so
+    # At the 32nd, if that was among them, and by a clock that says so.
+    assert _wakings(monitor) - woken <= len(_newer(health(box, "c")["Log"], before)) // 3
     for change, code, said, state in (
         ("echo hello > /said", 0, "hello\n", "healthy"),
         ("rm /said", 0, "", "healthy"),
@@ -242,9 +244,25 @@ def test_monitor_sleeps_over_good_news_that_is_told_all_the_same(box: Pod, busyb
     before = health(box, "c")["Log"]
     box.run("stop", "--time", "0", "c")
     after = health(box, "c")["Log"]
-    assert after[-len(_newer(after, before)) - 1 :][0] == before[-1]
+    newer = _newer(after, before)
+    assert len(newer) == len(after) or after[-len(newer) - 1] == before[-1]  # the log holds no more than it is to
     assert after == sorted(after, key=lambda entry: str(entry["Start"]))
     assert len({entry["Start"] for entry in after}) == len(after) == 20
+
+
+def prober_of(monitor: str) -> str:
+    """Return the process that a monitor has to look after health, as soon as it bears its name."""
+    found: list[str] = []
+
+    def look() -> list[str]:
+        for pid in Path(f"/proc/{monitor}/task/{monitor}/children").read_text().split():
+            with contextlib.suppress(OSError):  # a probe that has ended
+                if Path(f"/proc/{pid}/comm").read_text() == "pod-health\n":
+                    found.append(pid)
+        return found
+
+    eventually(look)
+    return found[0]
 
 
 def _newer(log: list[dict[str, Any]], before: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -264,10 +282,9 @@ def _wakings(pid: str) -> int:
 def test_killed_monitor_leaves_no_prober(box: Pod, busybox: str) -> None:
     box.run(*"run -d --name c --health-interval 200ms --health-cmd true".split(), busybox, "sleep", "100")
     eventually(lambda: status(box, "c") == "healthy")
-    monitor = int(told(box, "c", "{{.State.ConmonPid}}"))
-    [prober] = Path(f"/proc/{monitor}/task/{monitor}/children").read_text().split()[-1:]
-    assert Path(f"/proc/{prober}/comm").read_text() != "pod-monitor\n"
-    os.kill(monitor, signal.SIGKILL)
+    monitor = told(box, "c", "{{.State.ConmonPid}}")
+    prober = prober_of(monitor)
+    os.kill(int(monitor), signal.SIGKILL)
     eventually(lambda: not Path(f"/proc/{prober}").exists())
 
 

@@ -96,7 +96,7 @@ def wrong(found: dict[str, Any], wanted: dict[str, str]) -> list[str]:
 
 def test_inspect_has_the_fields_of_podman(box: Pod, busybox: str) -> None:
     options = ["--label", "x=1", "-v", "data:/data:ro", "--tmpfs", "/run"]
-    box.run("run", "-d", "--name", "c", *options, busybox, "sleep", "60")
+    box.run("run", "-d", "--name", "c", *options, busybox, "sleep", "600")
     found = json.loads(box.run("inspect", "c").stdout)
     assert len(found) == 1
     assert wrong(found[0], FIELDS) == []
@@ -155,7 +155,7 @@ def test_inspect_of_what_is_not_there(pod: Pod, words: str, stdout: str, message
 
 
 def test_what_ps_shows(box: Pod, busybox: str) -> None:
-    box.run("run", "-d", "--name", "b", "--label", "x=1", busybox, "sh", "-c", "echo 12345 >/file; sleep 60")
+    box.run("run", "-d", "--name", "b", "--label", "x=1", busybox, "sh", "-c", "echo 12345 >/file; sleep 600")
     box.run("create", "--name", "a", busybox, "true")
 
     def ps(*words: str) -> str:
@@ -221,5 +221,5 @@ def test_ps_is_shown_again_and_again(box: Pod, busybox: str) -> None:
     first = process.stdout.readline()
     second = process.stdout.readline()
     process.terminate()
-    process.communicate(timeout=10)
+    process.communicate(timeout=60)
     assert first == second == b"\x1b[2J\x1b[Hc\n"

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.fixtures.command import Pod, Result
-from tests.fixtures.monitor import eventually
+from tests.fixtures.monitor import eventually, rests
 
 # Long tests write this many lines.
 LINES = int(os.environ.get("POD_TEST_LOG_LINES", "60000"))
@@ -117,7 +117,7 @@ def test_passthrough_gives_away_the_commands_streams_but_no_terminal(box: Pod, b
             "/proc/self/fd/1",
             stdout=file,
             stderr=subprocess.DEVNULL,
-        ).wait(30)
+        ).wait(60)
     eventually(lambda: path in Path(path).read_text())
     assert "cannot attach" in box.run("attach", "c", check=False).stderr or not box.run("ps", "-q").out
     refused = box.run("run", "-t", "--log-driver", "passthrough-tty", busybox, "true", check=False)
@@ -182,9 +182,10 @@ def test_several_logs_are_one_by_time(box: Pod, busybox: str) -> None:
 
 def test_until_is_ahead_and_ends_the_following(box: Pod, busybox: str) -> None:
     box.run("run", "-d", "--name", "c", busybox, "sh", "-c", "echo one; sleep 1000")
+    eventually(lambda: box.run("logs", "c").stdout == "one\n")
     begun = time.monotonic()
     assert box.run("logs", "-f", "--until", "1s", "c").stdout == "one\n"
-    assert 0.9 < time.monotonic() - begun < 10
+    assert time.monotonic() - begun > 0.9
 
 
 def test_follower_of_a_container_that_is_removed_gets_all_and_ends(box: Pod, busybox: str) -> None:
@@ -193,7 +194,7 @@ def test_follower_of_a_container_that_is_removed_gets_all_and_ends(box: Pod, bus
     follower = follow_to_file(box, path, "c")
     eventually(lambda: Path(path).read_text() == "one\n")
     box.run("rm", "-f", "-t", "0", "c")
-    assert follower.wait(10) == 0
+    assert follower.wait(60) == 0
 
 
 def test_killed_monitor_leaves_a_readable_log(box: Pod, busybox: str) -> None:
@@ -217,7 +218,7 @@ def small_disk(box: Pod) -> Iterator[str]:
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size=1m,mode=755,uid={box.user.uid}", "tmpfs", path], check=True)
     yield path
     box.run("rm", "-f", "-t", "0", "c", check=False)
-    subprocess.run(["umount", path], check=True)
+    eventually(lambda: subprocess.run(["umount", path], check=False).returncode == 0)
 
 
 def test_a_full_disk_stops_the_log_not_the_container(box: Pod, busybox: str, small_disk: str) -> None:
@@ -228,8 +229,9 @@ def test_a_full_disk_stops_the_log_not_the_container(box: Pod, busybox: str, sma
     options = ["--log-opt", f"path={path}", "--log-opt", "max-size=-1"]
     box.run("run", "-d", "--name", "c", "--tmpfs", "/tmp", *options, busybox, "sh", "-c", script)
     eventually(lambda: box.run("exec", "c", "test", "-e", "/tmp/over", check=False).code == 0)
-    time.sleep(0.3)  # for the monitor to take what is still in the pipe
     eventually(lambda: "disk full" in box.run("inspect", "--format", "{{.State.Error}}", "c").out)
+    monitor = int(box.run("inspect", "--format", "{{.State.ConmonPid}}", "c").out)
+    eventually(lambda: rests(monitor))  # it has taken what was still in the pipe
     assert box.run("inspect", "--format", "{{.State.Status}}", "c").out == "running"
     logs = box.run("logs", "c")
     kept = logs.stdout.splitlines()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import pwd
+from pathlib import Path
 
 import pytest
 
 from tests.fixtures.command import Pod
+from tests.fixtures.monitor import eventually, rests
 
 
 def rows(box: Pod, *words: str) -> list[list[str]]:
@@ -17,6 +19,7 @@ def rows(box: Pod, *words: str) -> list[list[str]]:
 
 def test_default_columns(box: Pod, busybox: str) -> None:
     box.run("run", "-d", "--name", "c", "--user", "7:8", busybox, "sh", "-c", "sleep 100 & sleep 101 & wait")
+    eventually(lambda: len(rows(box, "c", "args")) == 4 and "sh" not in [row[0] for row in rows(box, "c", "args")[2:]])
     titles, *found = rows(box, "c")
     assert titles == ["USER", "PID", "PPID", "%CPU", "ELAPSED", "TTY", "TIME", "COMMAND"]
     assert found[0][:3] == ["7", "1", "0"]
@@ -32,6 +35,7 @@ def test_descriptors(box: Pod, busybox: str) -> None:
     options = ["--cap-drop", "ALL", "--cap-add", "CHOWN,KILL", "--group-add", "9"]
     box.run("run", "-d", "-t", "--name", "c", *options, busybox, "sleep", "100")
     pid = json.loads(box.run("inspect", "c").out)[0]["State"]["Pid"]
+    eventually(lambda: Path(f"/proc/{pid}/comm").read_text() == "sleep\n" and rests(pid))
     with open(f"/proc/{pid}/status") as file:
         status = dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
     told = dict(
@@ -81,6 +85,7 @@ def test_a_hostile_container_moves_no_cursor(box: Pod, busybox: str) -> None:
     """Neither by its passwd nor by what a process calls itself."""
     script = "printf 'ev\\033[2Jil:x:0:0::/:/bin/sh\\n' >/etc/passwd; ln -sf /etc/shadow /etc/group; exec sleep 100"
     box.run("run", "-d", "--name", "c", busybox, "sh", "-c", script)
+    eventually(lambda: "sleep" in box.run("top", "c", "comm").out)
     shown = box.run("top", "c", "user", "group", "args").stdout
     assert "\033" not in shown
     box.run("exec", "-d", "c", "sh", "-c", "printf 'x\\033[2J' >/proc/self/comm; sleep 50; :")
