@@ -26,7 +26,7 @@ def shared(box: Pod, registry: Registry) -> Iterator[Pod]:
     """`pod` with an empty store of its own and a further one, `shared`, on a medium that nobody can write to."""
     name = registry.push("chained", "1", images.busybox(CHAIN, UPPER, Labels={"a": "b"}))
     box.run("pull", "--quiet", name)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while os.path.exists(f"{box.root}/pod.db-wal"):  # What makes layers durable in the background still writes.
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 
 import pytest
 
 from tests.fixtures.command import Pod, Result
+from tests.fixtures.monitor import eventually
 
 
 def refused(pod: Pod, line: str) -> str:
@@ -88,10 +88,7 @@ def test_a_checkpoint_that_fails_changes_nothing(box: Pod, busybox: str) -> None
     assert sorted(os.listdir(f"{box.root}/containers/{box.run('ps', '-q', '--no-trunc').out}")) == before
     # It is not taken for one that was stopped: its policy still holds.
     os.kill(int(box.run("inspect", "--format", "{{.State.Pid}}", "c").out), signal.SIGKILL)
-    deadline = time.monotonic() + 20
-    while box.run("inspect", "--format", "{{.RestartCount}}", "c").out == "0":
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    eventually(lambda: box.run("inspect", "--format", "{{.RestartCount}} {{.State.Status}}", "c").out == "1 running")
     box.run("kill", "c")
 
 

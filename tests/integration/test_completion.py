@@ -49,7 +49,7 @@ def shell_of(store: Pod, name: str) -> pexpect.spawn[str]:
     path = os.path.join(store.home, f"pod.{name}")
     with open(path, "w") as file:
         file.write(script)
-    process = store.on_terminal([found, *bare], environment, rows=50, columns=200, timeout=20)
+    process = store.on_terminal([found, *bare], environment, rows=50, columns=200, timeout=60)
     setup = {
         "bash": f"bind 'set bell-style none' 'set show-all-if-ambiguous on'; PS1='{PROMPT}'; . {path}",
         "zsh": f"PS1='{PROMPT}'; autoload -Uz compinit; compinit -u -D; . {path}",

@@ -190,7 +190,7 @@ def test_a_preserved_pipe_ends_with_its_writer(box: Pod, busybox: str) -> None:
     words = shlex.join(
         box.argv("run", "--rm", "--preserve-fds", "1", busybox, "sh", "-c", "echo x >&3; exec 3>&-; sleep 1")
     )
-    result = box.execute(["bash", "-c", f"{{ {words} 3>&1 >/dev/null; }} | cat"], timeout=30)
+    result = box.execute(["bash", "-c", f"{{ {words} 3>&1 >/dev/null; }} | cat"])
     assert result.out == "x"
 
 

@@ -20,7 +20,7 @@ SSH = """#!/bin/sh
 printf '%s\\n' "$@" >>"$HOME/ssh.called"
 while [ "$1" != -- ]; do shift; done
 [ "$2" != unreachable ] || { echo "ssh: connect to host unreachable port 22: No route to host" >&2; exit 255; }
-[ "$2" != slow ] || sleep 1
+[ "$2" != slow ] || sleep 2
 cd / && PATH="$HOME/far/bin:/usr/bin:/bin" exec sh -c "$3"
 """
 FAR = """#!/bin/sh
@@ -104,7 +104,7 @@ def test_what_fails_leaves_nothing(box: Pod, far: Pod, busybox: str) -> None:
 def test_ended_in_the_middle_it_goes_again(box: Pod, far: Pod, busybox: str, end: signal.Signals) -> None:
     process = box.start("image", "scp", busybox, "slow::")
     called_at = Path(box.home, "ssh.called")
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not called_at.exists():
         assert time.monotonic() < deadline
         time.sleep(0.02)

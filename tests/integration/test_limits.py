@@ -143,10 +143,10 @@ def test_unlimited(box: Pod, busybox: str) -> None:
         "-1",
         busybox,
         "sleep",
-        "9",
+        "1000",
     )
-    box.run("run", "-d", "--name", "d", "--pids-limit", "0", "--cpus", "0", busybox, "sleep", "9")
-    box.run("run", "-d", "--name", "e", "--cpus", "0.25", busybox, "sleep", "9")
+    box.run("run", "-d", "--name", "d", "--pids-limit", "0", "--cpus", "0", busybox, "sleep", "1000")
+    box.run("run", "-d", "--name", "e", "--cpus", "0.25", busybox, "sleep", "1000")
     assert Kernel(box, "c").value("pids.max") == "max"
     assert Kernel(box, "c").value("memory.memsw.limit_in_bytes") == str(2**63 - 4096)
     assert Kernel(box, "d").value("pids.max") == "max"
@@ -159,7 +159,9 @@ def test_unlimited(box: Pod, busybox: str) -> None:
 @legacy
 @as_root
 def test_realtime_budget(box: Pod, busybox: str) -> None:
-    box.run("run", "-d", "--name", "c", "--cpu-rt-period", "500000", "--cpu-rt-runtime", "1000", busybox, "sleep", "9")
+    box.run(
+        "run", "-d", "--name", "c", "--cpu-rt-period", "500000", "--cpu-rt-runtime", "1000", busybox, "sleep", "1000"
+    )
     kernel = Kernel(box, "c")
     assert (kernel.value("cpu.rt_period_us"), kernel.value("cpu.rt_runtime_us")) == ("500000", "1000")
     host = inspected(box, "c")["HostConfig"]
@@ -230,14 +232,15 @@ def test_without_a_cgroup_limits_are_ignored_with_a_warning_and_a_parent_is_refu
 @legacy
 @as_root
 def test_parent_of_the_cgroup(box: Pod, busybox: str) -> None:
-    box.run("run", "-d", "--name", "c", "--cgroup-parent", "pod-test/one", busybox, "sleep", "100")
+    name = f"pod-test-parent-{os.getpid()}"
+    box.run("run", "-d", "--name", "c", "--cgroup-parent", f"{name}/one", busybox, "sleep", "100")
     found = inspected(box, "c")
-    expected = f"/pod-test/one/pod-{found['Id']}"
+    expected = f"/{name}/one/pod-{found['Id']}"
     assert found["State"]["CgroupPath"] == expected
-    assert found["HostConfig"]["CgroupParent"] == "pod-test/one"
+    assert found["HostConfig"]["CgroupParent"] == f"{name}/one"
     assert cgroups_of(found["State"]["Pid"])["memory"] == expected
     box.run("rm", "-f", "-t", "0", "c")
-    assert not os.path.exists("/sys/fs/cgroup/memory/pod-test")
+    assert not os.path.exists(f"/sys/fs/cgroup/memory/{name}")
     for parent, message in (
         ("x.slice", "systemd slice received as cgroup parent when using cgroupfs: invalid argument"),
         ("../x", 'invalid cgroup parent "../x"'),
@@ -286,7 +289,7 @@ def test_the_own_cgroup_split(box: Pod, busybox: str) -> None:
 
 def _remove(cgroup: str) -> None:
     """Remove a cgroup as soon as the last process, a monitor or what syncs in the background, has left it."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while True:
         try:
             os.rmdir(cgroup)

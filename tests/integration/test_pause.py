@@ -114,15 +114,13 @@ def test_without_a_cgroup_of_its_own(box: Pod, busybox: str) -> None:
 @as_root
 @pytest.mark.parametrize("line", ["kill c", "stop -t 1 c", "stop -t 0 c", "rm -f -t 0 c"])
 def test_a_paused_container_can_be_ended(box: Pod, busybox: str, line: str) -> None:
-    box.run("run", "-d", "--name", "c", busybox, "sleep", "100")
+    box.run("run", "-d", "--name", "c", "--stop-timeout", "600", busybox, "sleep", "1000")
     box.run("pause", "c")
-    begun = time.monotonic()
     box.run(*line.split())
     if line.startswith("rm"):
         assert box.run("ps", "-aq").out == ""
         return
     assert box.run("wait", "c").out == "137"
-    assert time.monotonic() - begun < 9
     assert state(box)["Status"] == "exited"
     box.run("start", "c")
     assert state(box)["Status"] == "running"
@@ -149,12 +147,12 @@ def test_pausing_at_once(box: Pod, busybox: str) -> None:
     for _ in range(3):
         commands = [box.start(verb, "c") for verb in ("pause", "unpause", "pause", "unpause")]
         for command in commands:
-            _, stderr = command.communicate(timeout=30)
+            _, stderr = command.communicate(timeout=60)
             assert command.returncode == 0 or b"container state improper" in stderr, stderr
         assert state(box)["Status"] in ("running", "paused")
     command = box.start("pause", "c", stderr=subprocess.PIPE)
     box.run("rm", "-f", "-t", "0", "c")
-    command.communicate(timeout=30)
+    command.communicate(timeout=60)
 
 
 @as_root
@@ -171,7 +169,7 @@ def test_a_container_killed_while_it_is_paused_ends(box: Pod, busybox: str) -> N
     os.kill(pid, 9)
     done = box.run("pause", "c", check=False)
     assert (done.code, "has just ended, can't pause" in done.stderr) == (125, True)
-    assert box.run("wait", "c", timeout=10).out == "137"
+    assert box.run("wait", "c").out == "137"
 
 
 @as_root

@@ -137,7 +137,7 @@ def test_logs_are_followed_until_all_have_ended(box: Pod, busybox: str) -> None:
         assert {following.stdout.readline(), following.stdout.readline()} == {b"a a\n", b"b b\n"}
         box.run("exec", "a", "touch", "/dev/shm/go")  # which they share
         assert sorted(following.stdout.read().splitlines()) == [b"a end of a", b"b end of b"]
-        assert following.wait(30) == 0
+        assert following.wait(60) == 0
     box.run("pod", "rm", "-f", "-t", "0", "one")
 
 

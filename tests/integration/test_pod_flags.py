@@ -12,6 +12,7 @@ from tests.fixtures.command import Pod
 from tests.fixtures.nethost import HOST, OnHost, TestHost, eventually_equal
 
 CGROUPS = "/sys/fs/cgroup"
+MINE = f"/mine-{os.getpid()}"
 SERVE = ("sh", "-c", "hostname > /tmp/index.html; exec httpd -f -p 80 -h /tmp")
 
 
@@ -161,19 +162,19 @@ LIMITS = (
 @pytest.mark.skipif(not os.path.isdir(f"{CGROUPS}/memory"), reason="reads the files of cgroup v1")
 def test_limits_are_of_the_pods_control_group(root_box: Pod, busybox: str) -> None:
     box = root_box
-    create(box, *(word for _, _, flags, _ in LIMITS for word in flags), "--cgroup-parent", "/mine/pods")
+    create(box, *(word for _, _, flags, _ in LIMITS for word in flags), "--cgroup-parent", f"{MINE}/pods")
     identity = inspected(box, "one")["Id"]
     place = inside(box, busybox, "grep :memory: /proc/self/cgroup", "--cgroupns", "host").split(":")[2]
-    assert place.startswith(f"/mine/pods/pod_{identity}/pod-")
+    assert place.startswith(f"{MINE}/pods/pod_{identity}/pod-")
     for controller, name, _, value in LIMITS:
-        with open(f"{CGROUPS}/{controller}/mine/pods/pod_{identity}/{name}") as file:
+        with open(f"{CGROUPS}/{controller}{MINE}/pods/pod_{identity}/{name}") as file:
             assert file.read().strip() == value, name
     found = inspected(box, "one")
     assert (found["memory_limit"], found["memory_swap"], found["cpu_quota"]) == (64 << 20, 128 << 20, 50000)
     box.run("pod", "stop", "one")
-    assert os.path.isdir(f"{CGROUPS}/memory/mine/pods/pod_{identity}")
+    assert os.path.isdir(f"{CGROUPS}/memory{MINE}/pods/pod_{identity}")
     box.run("pod", "rm", "one")
-    assert not os.path.exists(f"{CGROUPS}/memory/mine")
+    assert not os.path.exists(f"{CGROUPS}/memory{MINE}")
     assert os.listdir(f"{box.runroot}/pods") == []
     script = "grep :memory: /proc/self/cgroup"
     create(box, "--share-parent=false")
@@ -200,7 +201,7 @@ def test_limits_that_make_no_sense(box: Pod) -> None:
 def test_the_end_of_one_leaves_the_others_of_its_new_parent(root_box: Pod, busybox: str) -> None:
     box = root_box
     for name in ("a", "b"):
-        box.run("run", "-d", "--name", name, "--cgroup-parent", "/mine/both", busybox, "sleep", "1000")
+        box.run("run", "-d", "--name", name, "--cgroup-parent", f"{MINE}/both", busybox, "sleep", "1000")
     box.run("stop", "-t", "0", "a")
     assert box.run("inspect", "--format", "{{.State.Status}}", "b").out == "running"
     box.run("rm", "-f", "-t", "0", "b")

@@ -78,9 +78,9 @@ def test_a_filter_that_makes_no_sense(pod: Pod, text: str, message: str) -> None
 def test_health_is_told_and_filtered(box: Pod, busybox: str) -> None:
     for name, command in (("well", "true"), ("ill", "false")):
         flags = ["--health-cmd", command, "--health-interval", "disable", "--health-retries", "1"]
-        box.run("run", "-d", "--name", name, *flags, busybox, "sleep", "60")
+        box.run("run", "-d", "--name", name, *flags, busybox, "sleep", "600")
         box.run("healthcheck", "run", name, check=False)
-    box.run("run", "-d", "--name", "unknown", busybox, "sleep", "60")
+    box.run("run", "-d", "--name", "unknown", busybox, "sleep", "600")
     assert names(box, "--filter", "health=healthy") == {"well"}
     assert names(box, "--filter", "health=unhealthy") == {"ill"}
     assert names(box, "--filter", "health=healthy", "--filter", "health=unhealthy") == {"ill", "well"}

@@ -104,7 +104,7 @@ def finished(process: subprocess.Popen[str]) -> str:
 
 
 def wait_for(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline, "it does not happen"
         time.sleep(0.005)
@@ -345,7 +345,7 @@ def test_signals_end_it_cleanly(store: Store, registry: FakeRegistry, number: si
     process = start(store, registry)
     wait_for(lambda: os.listdir(store.layers) and registry.seen(digest_of(stuck)))
     process.send_signal(number)
-    _, error = process.communicate(timeout=10)
+    _, error = process.communicate(timeout=60)
     assert (process.returncode, error) == (1, f"Error: interrupted by {number.name}\n")
     assert left(store) == {}
     assert finished(start(store, registry)) == images.list_images(store)[0].id
@@ -357,7 +357,7 @@ def test_a_signal_while_the_manifest_is_awaited(store: Store, registry: FakeRegi
     process = start(store, registry)
     wait_for(lambda: registry.seen("manifests"))
     process.send_signal(signal.SIGINT)
-    _, error = process.communicate(timeout=10)
+    _, error = process.communicate(timeout=60)
     assert error == "Error: interrupted by SIGINT\n"
 
 

@@ -119,9 +119,9 @@ def test_an_interrupt_is_for_all_that_would_be_tried(pod: Pod, mirror: Registry)
         slow.script("/v2/", silent())
         configure(pod, f'unqualified-search-registries = ["{slow.domain}", "{mirror.address}"]\n')
         pulling = pod.start("pull", "podslow")
-        assert leaks.wait_until_clean(lambda: [] if slow.requests else ["not asked"], timeout=10) == []
+        assert leaks.wait_until_clean(lambda: [] if slow.requests else ["not asked"], timeout=60) == []
         pulling.send_signal(signal.SIGINT)
-        _, told = pulling.communicate(timeout=20)
+        _, told = pulling.communicate(timeout=60)
     assert pulling.returncode == 130
     assert told.count(b"Trying to pull") == 1
     assert pod.run("images", "-q").out == ""

@@ -25,7 +25,7 @@ from storage.registry.options import RegistryOptions
 from tests.fakes.certificates import Authority
 from tests.fixtures.registry import free_port
 
-QUICK = RegistryOptions(retry_delay=0.01, connect_timeout=5, read_timeout=10)
+QUICK = RegistryOptions(retry_delay=0.01, connect_timeout=5, read_timeout=30)
 LAYER = os.urandom(3 << 20)
 # The bcrypt hash of "topsecret", as `htpasswd -B` writes it.
 HTPASSWD = "user:$2y$05$/rrhRLKOqALviXnYiHj.Susk2IQUQd5nacLgtO2XaeF3dzIjXDKlq\n"
@@ -55,7 +55,7 @@ def serve(directory: Path, settings: str = "") -> Iterator[str]:
 
 def _wait(domain: str, process: subprocess.Popen[bytes]) -> None:
     host, _, port = domain.partition(":")
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
         try:
             socket.create_connection((host, int(port)), 1).close()

@@ -25,9 +25,9 @@ def restarts(box: Pod, container: str) -> int:
     return int(told(box, container, "{{.RestartCount}}"))
 
 
-def waiting(box: Pod, image: str, *options: str) -> str:
+def waiting(box: Pod, image: str, *options: str, script: str = "exit 4") -> str:
     """Return a container that waits for its next start, some time from now."""
-    identity = box.run("run", "-d", *options, image, "sh", "-c", "exit 4").out
+    identity = box.run("run", "-d", *options, image, "sh", "-c", script).out
     eventually(lambda: state(box, identity) == "restarting" and restarts(box, identity) >= 2)
     return identity
 
@@ -55,12 +55,11 @@ def test_last_run_decides_the_exit_code(box: Pod, busybox: str) -> None:
 
 
 def test_stopping_between_two_runs_ends_it(box: Pod, busybox: str) -> None:
-    identity = waiting(box, busybox, "--restart", "unless-stopped")
+    # A stop that waited for somebody to end would take so long that the command runs into its own time.
+    identity = waiting(box, busybox, "--restart", "unless-stopped", "--stop-timeout", "600")
     assert told(box, identity, "{{.State.Restarting}} {{.State.ExitCode}}") == "true 4"
     assert "Restarting (4)" in box.run("ps").out
-    begin = time.monotonic()
     box.run("stop", identity)
-    assert time.monotonic() - begin < 8
     count = restarts(box, identity)
     time.sleep(0.6)
     assert (state(box, identity), restarts(box, identity)) == ("exited", count)
@@ -78,6 +77,7 @@ def test_sigterm_while_the_monitor_starts_it_again_ends_it(box: Pod, busybox: st
     program = ["sh", "-c", "echo run; read line"]
     identity = box.run("--hooks-dir", hooks, "run", "-di", "--restart", "always", busybox, *program).out
     monitor = int(told(box, identity, "{{.State.ConmonPid}}"))
+    eventually(lambda: box.run("logs", identity).out == "run")
     open(holds, "w").close()
     os.kill(int(told(box, identity, "{{.State.Pid}}")), signal.SIGKILL)
     with open(door, "w"):  # the hook has come to read
@@ -104,9 +104,10 @@ def test_stopping_a_running_one_ends_it(box: Pod, busybox: str) -> None:
 
 
 def test_kill_and_forced_removal_between_two_runs(box: Pod, busybox: str) -> None:
-    killed, removed = (waiting(box, busybox, "--restart", "always") for _ in range(2))
+    killed = waiting(box, busybox, "--restart", "always")
     box.run("kill", killed)
     assert state(box, killed) == "exited"
+    removed = waiting(box, busybox, "--restart", "always")
     assert box.run("rm", removed, check=False).code == 2
     box.run("rm", "-f", removed)
     assert removed[:12] not in box.run("ps", "-aq").out
@@ -117,7 +118,7 @@ def test_wait_and_logs_follow_through_restarts(box: Pod, busybox: str) -> None:
     identity = box.run("run", "-d", "--restart", "on-failure:2", busybox, "sh", "-c", script).out
     follower = box.start("logs", "-f", identity)
     assert box.run("wait", identity).out == "5"
-    assert follower.communicate(timeout=20)[0].split() == [b"run"] * 3
+    assert follower.communicate(timeout=60)[0].split() == [b"run"] * 3
 
 
 def test_attached_client_stays(box: Pod, busybox: str) -> None:
@@ -126,17 +127,19 @@ def test_attached_client_stays(box: Pod, busybox: str) -> None:
         assert process.stdout is not None
         assert [process.stdout.readline() for _ in range(3)] == [b"run\n"] * 3
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
         assert process.returncode in (1, 130)
     assert box.run("ps", "-q").out == ""
 
 
 def test_killed_monitor_loses_the_restart_only(box: Pod, busybox: str) -> None:
-    identity = waiting(box, busybox, "--restart", "always")
+    script = "mv /v/once /v/again && exit 4; [ -e /v/again ] || exit 4; exec sleep 1000"
+    identity = waiting(box, busybox, "--restart", "always", "--volume", "v:/v", script=script)
     monitor = int(told(box, identity, "{{.State.ConmonPid}}"))
     os.kill(monitor, signal.SIGKILL)
     eventually(lambda: state(box, identity) == "exited")
     assert told(box, identity, "{{.State.ExitCode}}") == "4"
+    box.run("run", "--rm", "--volume", "v:/v", busybox, "touch", "/v/once")
     box.run("start", identity)
     eventually(lambda: restarts(box, identity) == 1)
 
@@ -156,7 +159,7 @@ def test_stop_and_start_at_the_same_time(box: Pod, busybox: str) -> None:
     for _ in range(int(os.environ.get("POD_TEST_RESTART_RACES", "2"))):
         identity = box.run("run", "-d", "--restart", "always", busybox, "false").out
         stops = [box.start("stop", identity) for _ in range(3)]
-        assert [stop.communicate(timeout=20)[1] for stop in stops] == [b""] * 3
+        assert [stop.communicate(timeout=60)[1] for stop in stops] == [b""] * 3
         count = restarts(box, identity)
         time.sleep(0.3)
         assert (state(box, identity), restarts(box, identity)) == ("exited", count)
@@ -187,11 +190,11 @@ def test_what_the_monitor_mounts_does_not_pile_up(box: Pod, busybox: str) -> Non
         with open(f"/proc/{monitor}/mountinfo") as file:
             return sum(box.directory in line for line in file)
 
-    eventually(lambda: restarts(box, identity) >= 1)
-    few = {count() for _ in range(20)}
-    eventually(lambda: restarts(box, identity) >= 4)
-    assert max(few) >= 3  # its root, the tmpfs, the overlay
-    assert count() <= max(few)
+    few = [count()]
+    while max(few) < 3 or restarts(box, identity) < 2:  # its root, the tmpfs, the overlay
+        few.append(count())
+    eventually(lambda: restarts(box, identity) >= 6)
+    eventually(lambda: count() <= max(few))
     box.run("rm", "-f", "-t0", identity)
 
 

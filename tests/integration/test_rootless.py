@@ -34,7 +34,7 @@ def own(command: str, ordinary_user: User, request: pytest.FixtureRequest) -> It
     pod.run("rm", "--all", "--force", "--time", "0")
     places = [f"{ordinary_user.home}/.local/share/pod", f"/tmp/pod-run-{ordinary_user.uid}", f"{runtime}/pod"]
     found = leaks.wait_until_clean(
-        lambda: [one for place in places for one in leaks.leftovers(place, groups)], timeout=5
+        lambda: [one for place in places for one in leaks.leftovers(place, groups)], timeout=30
     )
     for path in [*places, runtime]:
         shutil.rmtree(path, ignore_errors=True)

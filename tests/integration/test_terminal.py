@@ -9,6 +9,7 @@ import pexpect
 import pytest
 
 from tests.fixtures.command import Pod
+from tests.fixtures.monitor import eventually
 
 PROMPT = "# "
 
@@ -34,7 +35,7 @@ def test_size_and_resize(box: Pod, busybox: str) -> None:
     shell.sendline("stty size")
     shell.expect(r"33 111\r\n")
     shell.setwinsize(20, 70)
-    for _ in range(20):
+    for _ in range(600):
         shell.sendline("stty size")
         if shell.expect([r"20 70\r\n", r"33 111\r\n"]) == 0:
             break
@@ -46,10 +47,10 @@ def test_size_and_resize(box: Pod, busybox: str) -> None:
 
 
 def test_interrupt_goes_to_the_program(box: Pod, busybox: str) -> None:
-    shell = box.spawn("run", "--rm", "-it", busybox, "sh")
+    shell = box.spawn("run", "--rm", "-it", "--name", "c", busybox, "sh")
     shell.expect(PROMPT)
     shell.sendline("sleep 1000")
-    time.sleep(0.5)
+    eventually(lambda: "sleep 1000" in box.run("exec", "c", "ps").out)
     shell.sendintr()
     shell.expect(PROMPT)
     shell.sendline("echo code $?")
@@ -104,7 +105,7 @@ def test_the_terminal_is_restored(box: Pod, busybox: str) -> None:
         f"setpriv --reuid={box.user.uid} --regid={box.user.gid} --clear-groups" if box.user.uid != os.getuid() else ""
     )
     script = f"stty -g; {identity} {command}; stty -g"
-    shell = pexpect.spawn("sh", ["-c", script], env=box.environment, cwd=box.home, encoding="utf-8", timeout=30)
+    shell = pexpect.spawn("sh", ["-c", script], env=box.environment, cwd=box.home, encoding="utf-8", timeout=60)
     shell.expect(pexpect.EOF)
     lines = (shell.before or "").split()
     assert lines[0] == lines[-1]

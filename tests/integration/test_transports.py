@@ -43,7 +43,7 @@ def other(command: str, workplace: str, box: Pod) -> Iterator[Pod]:
     made = make_pod(command, f"{box.directory}-other", current_user())
     yield made
     made.remove_containers()
-    assert made.leftovers(control_groups(), timeout=20) == []
+    assert made.leftovers(control_groups(), timeout=60) == []
     subprocess.run(["rm", "-rf", made.directory], check=True)
 
 
@@ -225,7 +225,7 @@ def test_what_was_interrupted_leaves_nothing(box: Pod, busybox: str, there: Path
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(0.7)
         process.terminate()
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
         assert process.returncode != 0
     assert os.listdir(there) == ["fifo"]
     before = box.run("images", "-q").out

@@ -12,6 +12,7 @@ import pexpect
 import pytest
 
 from tests.fixtures.command import Pod
+from tests.fixtures.monitor import eventually
 
 
 def inside(box: Pod, image: str, script: str, *options: str) -> str:
@@ -83,7 +84,7 @@ def test_reader_that_leaves_early(box: Pod, busybox: str) -> None:
         assert command.stdout is not None
         command.stdout.readline()
         command.stdout.close()
-        assert command.wait(timeout=30) == 141
+        assert command.wait(timeout=60) == 141
 
 
 def test_signals_reach_a_container_with_a_terminal(box: Pod, busybox: str) -> None:
@@ -92,7 +93,7 @@ def test_signals_reach_a_container_with_a_terminal(box: Pod, busybox: str) -> No
         assert command.stdout is not None
         command.stdout.readline()
         command.send_signal(signal.SIGTERM)
-        assert command.wait(timeout=30) == 3
+        assert command.wait(timeout=60) == 3
     console = box.spawn("run", "--rm", "--interactive", "--tty", busybox, "sh", "-c", script)
     console.expect("ready")
     console.kill(signal.SIGTERM)
@@ -128,17 +129,18 @@ def test_several_stop_together(box: Pod, busybox: str) -> None:
 
 
 def test_endless_timeout(box: Pod, busybox: str) -> None:
-    name = box.run(
-        "run", "--detach", "--stop-timeout", "9" * 15, busybox, "sh", "-c", "trap 'exit 3' TERM; sleep 99 & wait"
-    ).out
+    script = "trap 'exit 3' TERM; echo ready; sleep 999 & wait"
+    name = box.run("run", "--detach", "--stop-timeout", "9" * 15, busybox, "sh", "-c", script).out
+    eventually(lambda: box.run("logs", name).out.split() == ["ready"])
     box.run("stop", name)
     box.run("start", name)
+    eventually(lambda: box.run("logs", name).out.split() == ["ready"] * 2)
     box.run("stop", "--time", "9" * 15, name)
     assert box.run("wait", name).out == "3"
 
 
 def test_exec_that_ends_at_once(box: Pod, busybox: str) -> None:
-    name = box.run("run", "--detach", busybox, "sleep", "100").out
+    name = box.run("run", "--detach", busybox, "sleep", "1000").out
     assert [box.run("exec", name, "sh", "-c", "exit 4", check=False).code for _ in range(40)] == [4] * 40
     box.run("rm", "--force", "--time", "0", name)
 
@@ -150,13 +152,13 @@ def test_a_reader_that_leaves_takes_a_container_that_is_to_go_with_it(box: Pod, 
             assert command.stdout is not None
             command.stdout.readline()
             command.stdout.close()
-            assert command.wait(timeout=30) == 141
+            assert command.wait(timeout=60) == 141
         assert box.run("ps", "--all", "--quiet").stdout == ""
     with box.start("run", "--name", "kept", busybox, "yes", stderr=subprocess.DEVNULL) as command:
         assert command.stdout is not None
         command.stdout.readline()
         command.stdout.close()
-        assert command.wait(timeout=30) == 141
+        assert command.wait(timeout=60) == 141
     assert box.run("ps", "--format", "{{.Names}}").stdout == "kept\n"
     box.run("rm", "--force", "--time", "0", "kept")
 

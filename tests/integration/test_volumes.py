@@ -199,7 +199,7 @@ def test_tmpfs_volume_is_one_for_all_its_users(box: Pod, busybox: str) -> None:
     script = (
         "until cat /y/file 2>/dev/null; do :; done; grep ' /y ' /proc/mounts; stat -c %u:%a /y; echo back > /y/back"
     )
-    shown = box.run("run", "--rm", "-v", "t:/y", busybox, "timeout", "10", "sh", "-c", script).out
+    shown = box.run("run", "--rm", "-v", "t:/y", busybox, "timeout", "60", "sh", "-c", script).out
     assert shown.startswith("shared")
     assert "size=1024k" in shown
     assert shown.endswith("5:700")
@@ -317,7 +317,7 @@ def test_a_monitor_that_lives_for_its_reader_only_uses_no_volume(box: Pod, busyb
         assert process.poll() is None
         assert box.run("volume", "inspect", "--format", "{{.MountCount}}", "t").out == "0"
         assert box.run("run", "--rm", "-v", "t:/x", busybox, "ls", "/x").out == ""
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
 
 
 def test_an_export_has_of_attributes_those_of_users(pod: Pod) -> None:
