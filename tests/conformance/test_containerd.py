@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from tests.fixtures.engines import Containerd
 
 pytestmark = pytest.mark.root
 
-STAY = "trap 'exit 5' TERM; while :; do sleep 0.05; done"
+STAY = "trap 'exit 5' TERM; touch /ready; while :; do sleep 0.05; done"
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def daemon(running_containerd: Containerd) -> Iterator[Containerd]:
         running_containerd.run("container", "rm", name, check=False)
 
 
-def await_(condition: Callable[[], bool], seconds: float = 20) -> None:
+def await_(condition: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "not in time"
@@ -39,6 +40,9 @@ def start(daemon: Containerd, image: str, name: str, *options: str) -> None:
     # Its standard streams are the client's, which must not wait for them.
     command = run(daemon, image, name, "sh", "-c", STAY, options=("--detach", *options))
     subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True, timeout=60)
+    looks = itertools.count()
+    look = ["task", "exec", "--exec-id"]
+    await_(lambda: daemon.run(*look, f"look{next(looks)}", name, "test", "-e", "/ready", check=False).returncode == 0)
 
 
 @pytest.mark.parametrize(("script", "code"), [("true", 0), ("exit 7", 7), ("sh -c 'kill -9 $$'; exit $?", 137)])
@@ -76,7 +80,7 @@ def test_terminals(daemon: Containerd, busybox: str) -> None:
         [*daemon.prefix, "task", "exec", "--exec-id", "t", "--tty", "box", "sh"],
     ):
         start(daemon, busybox, "box")
-        typed = pexpect.spawn(command[0], command[1:], timeout=30, encoding="utf-8")
+        typed = pexpect.spawn(command[0], command[1:], timeout=60, encoding="utf-8")
         typed.expect("#")
         typed.sendline("tty; exit 4")
         typed.expect("/dev/pts/")
@@ -127,7 +131,7 @@ def test_fifty_at_once(daemon: Containerd, busybox: str) -> None:
     assert daemon.tasks() == dict.fromkeys(names, "RUNNING")
     for name in names:
         daemon.run("task", "kill", "--signal", "KILL", name)
-    await_(lambda: set(daemon.tasks().values()) == {"STOPPED"}, 60)
+    await_(lambda: set(daemon.tasks().values()) == {"STOPPED"}, 120)
     for name in names:
         daemon.run("task", "delete", name, check=False)
     assert daemon.tasks() == {}

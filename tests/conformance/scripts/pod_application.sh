@@ -2,8 +2,9 @@
 # An application of several containers as a pod: they share address and host name, and live and end together.
 set -eu
 serve='trap "exit 0" TERM; while :; do sleep 0.1; done'
-eventually() { for _ in $(seq 100); do "$@" && return; sleep 0.1; done; echo "never: $*"; }
+eventually() { for _ in $(seq 600); do "$@" && return; sleep 0.1; done; echo "never: $*"; }
 is() { [ "$($ENGINE pod inspect --format '{{.State}}' app)" = "$1" ]; }
+told() { $ENGINE logs worker | grep -q shop; }
 state() { $ENGINE pod ps --format '{{.Name}} {{.Status}} {{.NumberOfContainers}}'; }
 $ENGINE pod exists app || echo "not there: $?"
 $ENGINE pod create --name app --network=none --hostname shop --label tier=web >/dev/null
@@ -13,6 +14,7 @@ $ENGINE run -d --pod app --name web "$IMAGE" sh -c "echo ready; mkdir -p /srv; e
 $ENGINE run -d --pod app --name worker "$IMAGE" sh -c "hostname; $serve" >/dev/null
 state
 eventually $ENGINE exec worker wget -q -O - http://127.0.0.1:8080/
+eventually told
 $ENGINE pod inspect --format '{{.Name}} {{.State}} {{.ExitPolicy}} {{index .Labels "tier"}} {{.NumContainers}}' app
 $ENGINE pod ps --filter label=tier=web --filter status=running --format '{{.Name}}'
 $ENGINE pod logs -n app | sort
