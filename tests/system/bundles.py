@@ -32,7 +32,7 @@ class Runtime:
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
 
-    def __call__(self, *words: str, check: bool = True, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+    def __call__(self, *words: str, check: bool = True, timeout: float = 180) -> subprocess.CompletedProcess[str]:
         """Run `pod-runtime WORDS`."""
         __tracebackhide__ = True
         return self.machine.run("root", "pod-runtime", *words, check=check, timeout=timeout)

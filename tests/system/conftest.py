@@ -55,7 +55,7 @@ def machine() -> Iterator[Machine]:
 def _clean(machine: Machine) -> Iterator[None]:
     """Fail a test that leaves a container, its state, its control group or its monitor."""
     yield
-    script = 'i=0; while [ $i -lt 12 ]; do left=$(left); [ -n "$left" ] || exit 0; i=$((i+1)); sleep 0.25; done'
+    script = 'i=0; while [ $i -lt 120 ]; do left=$(left); [ -n "$left" ] || exit 0; i=$((i+1)); sleep 0.25; done'
     left = machine.shell("root", f'left() {{\n{_LEFT}\n}}\n{script}\necho "$left"').stdout
     if left:  # not the next test's affair
         for name in ("root", "alice"):

@@ -46,7 +46,7 @@ def count(machine: Machine) -> int:
 
 
 def await_count(machine: Machine, above: int) -> int:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while (now := count(machine)) <= above:
         assert time.monotonic() < deadline
         time.sleep(0.2)

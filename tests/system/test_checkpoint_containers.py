@@ -31,7 +31,7 @@ class Root:
 
     def await_count(self, above: int, name: str = "c") -> int:
         """Wait until it has written a greater one."""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while (now := self.count(name)) <= above:
             assert time.monotonic() < deadline
             time.sleep(0.2)
@@ -133,7 +133,7 @@ def test_an_archive_becomes_containers(pod: Root) -> None:
     pod.await_count(3)
     saved = "/var/tmp/saved.tar.zst"
     pod(f"container checkpoint --export {saved} c")
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while pod("ps -aq"):
         assert time.monotonic() < deadline
     assert "already exists" in pod(f"container restore --import {saved}", check=False)

@@ -29,7 +29,7 @@ def test_machine_ends_when_its_session_is_killed(machine: Machine) -> None:
             assert os.readlink(f"/proc/{pid}/exe").endswith(qemu.PROGRAM)
             session.send_signal(signal.SIGKILL)
             session.wait()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while _runs(pid):
             assert time.monotonic() < deadline
             time.sleep(0.05)

@@ -45,7 +45,7 @@ def installed(site: Site, *, pod: bool = True) -> Site:
 
 
 # Continuous integration has this one of them; beside its other sessions it takes up to two minutes.
-@pytest.mark.limit(300)
+@pytest.mark.limit(900)
 def test_a_web_service_comes_back(sites: Callable[[str], Site]) -> None:
     site = sites("alice")
     site.install(pod=False)

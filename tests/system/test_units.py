@@ -10,7 +10,7 @@ from tests.system.machine import Machine
 from tests.system.units import CGROUPS, Units, eventually
 
 # A program that ends when it is asked to.
-_SERVE = "echo serving; trap 'echo bye; exit 0' TERM; while :; do sleep 0.1; done"
+_SERVE = "trap 'echo bye; exit 0' TERM; echo serving; while :; do sleep 0.1; done"
 # The machine's own programs, in a container of busybox.
 _PROGRAMS = "-v /usr:/usr:ro -v /usr/lib:/lib:ro -v /usr/lib64:/lib64:ro"
 

@@ -11,7 +11,7 @@ from tests.system.project import IMAGE
 
 CGROUPS = "/sys/fs/cgroup"
 _USER_MANAGER = "/user.slice/user-1000.slice/user@1000.service/app.slice"
-_PATIENCE = 90.0
+_PATIENCE = 240.0
 
 
 class Units:
