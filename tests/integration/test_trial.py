@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import time
 
 import pexpect
 import pytest
@@ -117,14 +116,17 @@ def test_mounts_in_inspect(box: Pod, busybox: str) -> None:
 
 
 def test_several_stop_together(box: Pod, busybox: str) -> None:
-    stubborn = "trap '' TERM; while :; do sleep 0.1; done"
-    names = [box.run("run", "--detach", busybox, "sh", "-c", stubborn).out for _ in range(4)]
-    result = box.run("stop", "--time", "3", names[0], "missing", *names, check=False)
+    """Each of four ends only when all have been asked to."""
+    hear = "touch /v/$0; until [ $(ls /v | wc -l) = 4 ]; do sleep 0.1; done; exit 5"
+    words = ("run", "--detach", "--volume", "v:/v", busybox, "sh", "-c")
+    script = f"trap '{hear}' TERM; echo ready; while :; do sleep 0.1; done"
+    names = [box.run(*words, script, str(number)).out for number in range(4)]
+    eventually(lambda: [box.run("logs", name).out for name in names] == ["ready"] * 4)
+    result = box.run("stop", "--time", "50", names[0], "missing", *names, check=False)
     assert (result.out, result.code) == ("", 125)  # all are looked up before one is stopped, as by podman
-    began = time.monotonic()
-    result = box.run("stop", "--ignore", "--time", "3", names[0], "missing", *names)
-    assert time.monotonic() - began < 10
+    result = box.run("stop", "--ignore", "--time", "50", names[0], "missing", *names)
     assert result.out.split() == [names[0], *names]
+    assert box.run("inspect", "--format", "{{.State.ExitCode}}", *names).out.split() == ["5"] * 4
     assert box.run("ps", "--quiet").out == ""
 
 
