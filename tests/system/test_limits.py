@@ -37,7 +37,7 @@ def test_processors_are_shared_out_by_time(machine: Machine, user: str) -> None:
     values = {name: int(value) for name, value in (line.split() for line in statistics)}
     assert maximum == "25000 100000"
     # A busy host makes the four seconds longer.
-    assert 0.1 < values["usage_usec"] / 1e6 / (float(after) - float(before)) < 0.375
+    assert 0.1 < values["usage_usec"] / 1e6 / (float(after) - float(before)) < 0.6
     assert values["nr_throttled"] > 10
 
 
