@@ -84,6 +84,32 @@ def test_mounts_of_all_steps(box: Pod, busybox: str) -> None:
     assert failed.stderr.startswith('Error: unsupported mount type "none"\n')
 
 
+def test_users_that_the_image_does_not_know(box: Pod, busybox: str) -> None:
+    """A step may name its own user, as images do that anybody may run: what it writes is the image's."""
+    text = f"""\
+FROM {busybox}
+RUN chmod 666 /etc/passwd /etc/group
+USER 1001:1002
+RUN id > /tmp/before; grep -c 1001 /etc/passwd /etc/group > /tmp/counted; echo "[$container]" > /tmp/told
+RUN echo 'named:x:1001:1002::/:/bin/sh' >> /etc/passwd && echo 'group:x:1002:' >> /etc/group
+RUN id > /tmp/after
+ENV container=ours
+RUN echo "[$container]" >> /tmp/told
+"""
+    build(box, text, "-t", "known")
+    show = "cat /tmp/before /tmp/counted /tmp/after; tail -n 1 /etc/passwd; cat /tmp/told"
+    said = run(box, "known", "sh", "-c", show)
+    assert said.splitlines() == [
+        "uid=1001 gid=1002 groups=1002",
+        "/etc/passwd:0",
+        "/etc/group:0",
+        "uid=1001(named) gid=1002(group) groups=1002(group)",
+        "named:x:1001:1002::/:/bin/sh",
+        "[]",
+        "[ours]",
+    ]
+
+
 def test_stdin(box: Pod, busybox: str) -> None:
     directory = context(box, f"FROM {busybox}\nRUN cat > /said\n")
     for text in ("one", "two"):

@@ -229,6 +229,8 @@ def settle(
     options.env = dict(env)
     options.user, options.workdir = user, workdir
     options.log_driver = "none"
+    # What a step writes to /etc/passwd is for the image: no file of ours is mounted there. As with all other builders.
+    options.identity |= {"passwd": False, "unset_env": ["container"]}
     if options.network is None or network in ("none", "host"):
         options.network = None
         options.namespaces["network"] = network
