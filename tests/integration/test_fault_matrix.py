@@ -36,6 +36,7 @@ FAULTS = {"kill": faults.KILL, "ENOSPC": faults.ENOSPC, "full": faults.FULL, "EI
 # it is several.
 ENDS: dict[str, list[tuple[list[str], int]]] = {
     "pull": [(PRISTINE, 2), (["/new:1", *PRISTINE], 3)],
+    "first": [(PRISTINE, 2), ([], 0), (["/new:1"], 1)],
     "repull": [(PRISTINE, 2), (["/new:1", *PRISTINE], 3)],
     "parts": [
         (PRISTINE, 2),
