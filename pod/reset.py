@@ -142,11 +142,9 @@ def _wait_for_others(config: Config, presence: Presence, deadline: float) -> Non
 
 
 def _salvage_all(config: Config) -> None:
-    known: set[str] = set()
-    for root in (config.graphroot, config.runroot):
-        if os.path.isdir(f"{root}/containers"):
-            known.update(name.removesuffix(".lock") for name in os.listdir(f"{root}/containers"))
-    for container_id in known:
+    for container_id in _listed(config.graphroot) | _listed(config.runroot):
+        if _is_of_others(config, container_id):
+            continue
         salvage(config, container_id, monitor=True)
         try:
             runtimes.delete(config, container_id)
@@ -160,7 +158,10 @@ def _delete_all(config: Config) -> None:
     layers = f"{config.graphroot}/layers"
     for name in os.listdir(layers):
         _delete(f"{layers}/{name}")
-    for root, names in ((config.graphroot, _GRAPHROOT), (config.runroot, _RUNROOT)):
+    # Who says --root alone has the runroot of the usual store.
+    is_shared = any(_is_of_others(config, container_id) for container_id in _listed(config.runroot))
+    runroot = () if is_shared else _RUNROOT
+    for root, names in ((config.graphroot, _GRAPHROOT), (config.runroot, runroot)):
         for name in names:
             _delete(f"{root}/{name}")
     if config.rootless:
@@ -172,6 +173,19 @@ def _delete_all(config: Config) -> None:
     _remove_empty(config.runroot)
     _delete(layers)  # others may come in again
     _remove_empty(config.graphroot)
+
+
+def _listed(root: str) -> set[str]:
+    """Return the IDs of the containers that have something below one of the roots."""
+    try:
+        return {name.removesuffix(".lock") for name in os.listdir(f"{root}/containers")}
+    except FileNotFoundError:
+        return set()
+
+
+def _is_of_others(config: Config, container_id: str) -> bool:
+    """Tell whether what is in our runroot is there for a container of another store."""
+    return runtimes.bundle(config, container_id) not in ("", config.container_dir(container_id))
 
 
 def _remove_empty(root: str) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from dataclasses import replace
+
+import pytest
 
 from tests.fixtures import leaks
 from tests.fixtures.command import Pod
@@ -105,6 +108,23 @@ def test_reset_takes_pods_along_that_nothing_is_in(box: Pod, busybox: str) -> No
     """Nor is anything left of their control groups, which stay as long as the pod if it has limits: `box` looks."""
     box.run("pod", "create", "--infra=false", "--memory", "100m", "--name", "limited")
     box.run("run", "--rm", "--pod", "limited", busybox, "true")
+    box.run("system", "reset", "--force")
+    assert not os.path.exists(box.runroot)
+
+
+@pytest.mark.parametrize("database", ["there", "lost"])
+def test_reset_leaves_other_stores_alone_that_share_its_runroot(box: Pod, busybox: str, database: str) -> None:
+    """As `pod --root DIR system reset` does, which says nothing of the runroot."""
+    box.run("run", "--detach", "--name", "one", "--publish", "127.0.0.1::80", busybox, "sleep", "600")
+    other = replace(box, options=["--root", f"{box.directory}/other", "--runroot", box.runroot])
+    other.run("create", busybox)
+    if database == "lost":
+        other.execute(["sh", "-c", f"rm {other.directory}/other/pod.db*"])
+    other.run("system", "reset", "--force")
+    assert not os.path.exists(f"{box.directory}/other")
+    assert box.run("ps", "--format", "{{.Names}}").out == "one"
+    box.run("exec", "one", "true")
+    box.run("rm", "--force", "--time=0", "one")
     box.run("system", "reset", "--force")
     assert not os.path.exists(box.runroot)
 
