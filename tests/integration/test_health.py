@@ -331,7 +331,7 @@ def test_service_manager_is_told(box: Pod, busybox: str, told_by: str) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(path)
         os.chmod(path, 0o777)
-        manager.settimeout(0.8 if told_by == "ignore" else 20)
+        manager.settimeout(0.8 if told_by == "ignore" else 60)
         script = 'echo "socket $NOTIFY_SOCKET"; sleep 100'
         box.run(*"run -d --name c --sdnotify".split(), told_by, "--health-cmd", "test -e /ok", "--health-interval",
                 "200ms", busybox, "sh", "-c", script, env={"NOTIFY_SOCKET": path})  # fmt: skip
@@ -345,7 +345,7 @@ def test_service_manager_is_told(box: Pod, busybox: str, told_by: str) -> None:
             manager.settimeout(0.5)
             with pytest.raises(TimeoutError):
                 manager.recv(1000)
-            manager.settimeout(20)
+            manager.settimeout(60)
         if told_by == "ignore":
             return
         if told_by == "healthy":

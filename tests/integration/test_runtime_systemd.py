@@ -6,7 +6,6 @@ import itertools
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.fixtures.bundle import SOURCE, Runtime, configuration
+from tests.fixtures.engines import is_heard
 from tests.fixtures.monitor import eventually
 from tests.fixtures.user import current_user
 
@@ -22,12 +22,6 @@ _numbers = itertools.count()
 _BUS = """<busconfig><type>custom</type><listen>unix:path={path}</listen><auth>EXTERNAL</auth>
 <policy context="default"><allow send_destination="*"/><allow receive_sender="*"/><allow own="*"/><allow user="*"/>
 </policy></busconfig>"""
-
-
-def is_heard(path: str) -> bool:
-    """Tell whether somebody listens at a socket: it is there before."""
-    with socket.socket(socket.AF_UNIX) as end:
-        return end.connect_ex(path) == 0
 
 
 class Systemd:
