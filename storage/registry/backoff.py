@@ -8,6 +8,9 @@ import time
 RETRIED = frozenset([408, 429, 499, 500, 502, 503, 504, 522])
 TOO_MANY_REQUESTS = 429
 MAX_DELAY = 60.0
+# Below this a registry only pretends to send. A modem's link has 5 KiB/s, of which each of up to 16 connections (four
+# layers, each over four) gets a share.
+LEAST_BYTES_PER_SECOND = 100
 _RATE_LIMIT_TRIES = 5
 _PROGRESS = 1 << 20
 # Not the module's own generator: a thread that waits here must not disturb who counts on that one's numbers.
@@ -41,7 +44,10 @@ def _seconds(retry_after: str) -> float | None:
 
 
 class Patience:
-    """Decides whether a broken download is worth another connection: with progress always, without it a few times."""
+    """Decides whether a broken download is worth another connection: with progress always, without it a few times.
+
+    A few bytes a minute are none.
+    """
 
     def __init__(self, position: int, retries: int) -> None:
         self._position = position
@@ -52,7 +58,8 @@ class Patience:
     def again(self, position: int) -> int | None:
         """Count a break at this position; give the number of fruitless attempts so far, or None to give up."""
         now = time.monotonic()
-        if position - self._position >= _PROGRESS or (now - self._since >= MAX_DELAY and position > self._position):
+        came, took = position - self._position, now - self._since
+        if came >= _PROGRESS or (took >= MAX_DELAY and came >= took * LEAST_BYTES_PER_SECOND):
             self._fruitless = 0
         elif self._fruitless >= self._retries:
             return None

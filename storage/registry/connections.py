@@ -7,6 +7,7 @@ settings from the environment, cookies from answers, bodies of redirects without
 from __future__ import annotations
 
 import http.client
+import io
 import time
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -16,9 +17,10 @@ import urllib3
 from urllib3.exceptions import HTTPError, InsecureRequestWarning
 
 from storage.errors import RegistryError
+from storage.registry.backoff import LEAST_BYTES_PER_SECOND
+from storage.registry.failures import TooSlowError
 
 if TYPE_CHECKING:
-    import io
     import socket
     import ssl
 
@@ -88,12 +90,53 @@ class _Head:
         self._file.close()
 
 
+class _Paced(io.RawIOBase):
+    """What comes from a socket, which must not trickle for ever: the time limit of a socket begins anew with each byte.
+
+    Only the time in which bytes are waited for counts, not that in which nobody asks for them.
+    """
+
+    def __init__(self, raw: io.RawIOBase) -> None:
+        self._raw = raw
+        self._seconds: float | None = None
+        self._waited = 0.0
+        self._came = 0
+
+    def begin(self, seconds: float | None) -> None:
+        """Look at the pace from now on, over so many seconds each time; None: not at all."""
+        self._seconds = seconds
+
+    def readable(self) -> bool:
+        """Tell that it is to be read."""
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        """Receive once. Raises TooSlowError when less came in these seconds than at the least rate."""
+        before = time.monotonic()
+        count = self._raw.readinto(buffer)
+        if self._seconds is not None and count:
+            self._waited += time.monotonic() - before
+            self._came += count
+            if self._waited >= self._seconds:
+                if self._came < self._waited * LEAST_BYTES_PER_SECOND:
+                    raise TooSlowError(self._came, self._waited)
+                self._waited, self._came = 0.0, 0
+        return count
+
+    def close(self) -> None:
+        """Close the socket's end of it."""
+        self._raw.close()
+        super().close()
+
+
 class _Response(http.client.HTTPResponse):
-    """An answer whose head is bounded."""
+    """An answer whose head is bounded, and whose body comes at some pace."""
 
     def __init__(self, sock: socket.socket, *arguments: Any, **settings: Any) -> None:
         super().__init__(sock, *arguments, **settings)
         self._seconds = sock.gettimeout()
+        self._paced = _Paced(self.fp.detach())
+        self.fp = io.BufferedReader(self._paced)
 
     def begin(self) -> None:
         """Read status and headers."""
@@ -105,6 +148,7 @@ class _Response(http.client.HTTPResponse):
         finally:
             if self.fp is head:
                 self.fp = file
+        self._paced.begin(self._seconds)
 
 
 def _bounded(pool: type[urllib3.HTTPConnectionPool]) -> type[urllib3.HTTPConnectionPool]:
@@ -130,7 +174,10 @@ class Connections:
         timeout: tuple[float, float],
         proxy: str | None,
     ) -> Answer:
-        """Send one request with just these headers; the body of the answer is not read. Raises one of FAILURES."""
+        """Send one request with just these headers; the body of the answer is not read. Raises one of FAILURES.
+
+        `timeout` is how long it may take to connect, and how long nothing may come then.
+        """
         if body is not None:
             headers = {**headers, "Content-Length": str(len(body.encode() if isinstance(body, str) else body))}
         with warnings.catch_warnings():
@@ -141,7 +188,7 @@ class Connections:
                 url,
                 headers=headers,
                 body=body,
-                timeout=urllib3.Timeout(*timeout),
+                timeout=urllib3.Timeout(connect=timeout[0], read=timeout[1]),
                 retries=_ONCE,
                 redirect=False,
                 preload_content=False,

@@ -32,6 +32,15 @@ class ConnectionFailedError(RegistryError):
         return self.kind == "broken"
 
 
+class TooSlowError(OSError):
+    """An answer comes in, but at a rate at which it never ends."""
+
+    def __init__(self, count: int, seconds: float) -> None:
+        super().__init__(
+            f"the answer comes too slowly: {count} bytes in {seconds:.0f} seconds ({count / seconds:.1f} bytes/s)"
+        )
+
+
 class AnswerError(RegistryError):
     """The registry answered with an error that says nothing about the image or the credentials."""
 
@@ -70,6 +79,9 @@ def _classify(chain: list[BaseException]) -> tuple[str, str, str]:
     for error in chain:
         if isinstance(error, ssl.SSLError):
             return _classify_tls(error, proxied)
+    for error in chain:
+        if isinstance(error, TooSlowError):
+            return "slow", f"{proxied}{error}", ""
     if names & {"LineTooLong", "HTTPException"}:  # the latter itself: more headers than http.client takes
         return "other", f"{proxied}the header of the answer is too long", ""
     if "ConnectTimeoutError" in names:

@@ -173,6 +173,34 @@ def test_progress_is_reason_to_go_on(registry: FakeRegistry) -> None:
     assert len(ranges(registry)) == 12
 
 
+def test_an_answer_may_take_longer_than_to_connect(registry: FakeRegistry) -> None:
+    registry.script("/blobs/", actions.after(lambda: time.sleep(0.6)))
+    patient = replace(QUICK, connect_timeout=0.3, read_timeout=20)
+    assert b"".join(RegistryClient(registry.domain, patient).open_blob("a/b", BLOB)) == DATA
+    assert len(ranges(registry)) == 1
+
+
+def test_a_trickle_is_broken_off_and_gone_on_with(registry: FakeRegistry) -> None:
+    registry.script("/blobs/", actions.trickling(1, 0.05))
+    assert pull(registry) == DATA
+    assert len(ranges(registry)) == 2
+
+
+def test_a_trickle_is_not_put_up_with_for_ever(registry: FakeRegistry) -> None:
+    registry.script("/blobs/", *[actions.trickling(1, 0.05)] * 100)
+    with pytest.raises(RegistryError, match=f"{registry.domain}.*comes too slowly: .* bytes in .* bytes/s") as raised:
+        pull(registry)
+    assert str(raised.value).startswith(f"reading blob {DIGEST}: ")
+    assert len(ranges(registry)) == QUICK.retries + 1
+
+
+def test_a_slow_link_is_no_trickle(registry: FakeRegistry) -> None:
+    data = DATA[: 6 << 10]
+    registry.script("/blobs/", actions.trickling(512, 0.1))
+    assert pull(registry, Descriptor(documents.OCI_LAYER, registry.add_blob(data), len(data))) == data
+    assert len(ranges(registry)) == 1
+
+
 def test_a_registry_that_goes_away(registry: FakeRegistry) -> None:
     with FakeRegistry() as leaving:
         leaving.add_blob(DATA)

@@ -233,6 +233,15 @@ def test_patience_needs_progress() -> None:
     assert [patience.again(29 << 20) for _ in range(3)] == [1, 2, None]
 
 
+def test_a_few_bytes_a_minute_are_no_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(0, 10_000, 61))
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    trickle = backoff.Patience(0, 2)
+    assert [trickle.again(61 * 99 * number) for number in range(1, 4)] == [1, 2, None]
+    steady = backoff.Patience(0, 2)
+    assert [steady.again(61 * 100 * number) for number in range(1, 4)] == [0, 0, 0]
+
+
 @pytest.mark.parametrize(
     ("status", "code", "kind", "text"),
     [
