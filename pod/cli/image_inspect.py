@@ -16,10 +16,10 @@ def main(
     ] = "json",
 ) -> int:
     """Displays the low-level information of an image identified by name or ID."""
-    from pod.cli.output import print_errors, print_inspected
+    from pod.cli.output import is_json, print_errors, print_inspected
     from pod.engine import open_engine
     from pod.errors import PodError
-    from pod.images.views import inspect
+    from pod.images.views import for_template, inspect
     from storage.errors import ImageNotFoundError
     from storage.images import resolve
 
@@ -28,7 +28,8 @@ def main(
     errors = []
     for text in images:
         try:
-            found.append(inspect(store, resolve(store, text)))
+            told = inspect(store, resolve(store, text))
+            found.append(told if not format or is_json(format) else for_template(told))
         except ImageNotFoundError as error:
             errors.append(PodError(f"inspecting object: {error}"))
     print_inspected(found, format)

@@ -47,7 +47,8 @@ def main(
     if sort not in SORT_FIELDS:
         raise PodError(f'"{sort}" is not a valid field for sorting. Choose from: {", ".join(SORT_FIELDS)}')
     store = open_engine(write=False).store
-    found = images.list_images(store) + lists.as_images(store)
+    stored = images.list_images(store)
+    found = stored + lists.as_images(store)
     if filter:
         from pod.images.filters import chosen
 
@@ -59,6 +60,7 @@ def main(
     if quiet and not output.is_json(format):
         output.write("".join(f"{line}\n" for line in dict.fromkeys(row["ID"] for row in rows)))
     elif format:
+        tell_parents(rows, stored)
         output.print_rows(
             rows,
             format,
@@ -120,7 +122,6 @@ def row(store: Store, image: Image, name: str, *, no_trunc: bool) -> Row:
         "Size": output.size(image.size),
         "VirtualSize": image.size,
         "SharedSize": 0,
-        "ParentId": "",
         "Labels": lambda: labels(image),
         "Containers": lambda: used(store, image),
         "Dangling": not image.names,
@@ -130,6 +131,17 @@ def row(store: Store, image: Image, name: str, *, no_trunc: bool) -> Row:
     return result
 
 
+def tell_parents(rows: list[Row], stored: list[Image]) -> None:
+    """Have the rows tell which images theirs were made of."""
+    from functools import partial
+
+    from pod.images.ancestry import Ancestry
+
+    ancestry = Ancestry(stored)
+    for one in rows:
+        one["ParentId"] = partial(ancestry.parent, one.image)
+
+
 def json_object(row: Row) -> dict[str, Any]:
     """Return what `--format json` prints for a row."""
     from pod.template.values import Time
@@ -137,7 +149,7 @@ def json_object(row: Row) -> dict[str, Any]:
     image = row.image
     return {
         "Id": image.id,
-        "ParentId": "",
+        "ParentId": row["ParentId"](),
         "RepoTags": None,
         "RepoDigests": list(image.repo_digests),
         "Size": image.size,

@@ -95,10 +95,14 @@ def _hint(engine: Engine, name: str) -> str:
 
 
 def _for_template(described: dict[str, Any]) -> dict[str, Any]:
-    """Give a container, the only thing with a state, or a network the fields that its JSON lacks, mostly."""
+    """Give a container (what has a state), an image or a network the fields that its JSON lacks, mostly."""
     if "State" in described and "Config" in described:
         config = {"ExposedPorts": {}, **described["Config"]}
         return {"SizeRw": None, "SizeRootFs": 0, **described, "Config": config}
+    if "RootFS" in described:
+        from pod.images import views
+
+        return views.for_template(described)
     if "network_interface" in described:
         from pod.networks.inspect import for_template
 

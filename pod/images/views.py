@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pod.images.ancestry import Ancestry
+from pod.template.values import SparseRecord, record
 from runtime import jsontext
+from storage import images
 from storage.rootfs import lowers
 from storage.sizes import layer_sizes
 
@@ -26,6 +29,19 @@ _CONFIG_FIELDS = (
     "StopSignal",
     "OnBuild",
 )
+# The fields of that config as a Go struct, with what each of them is where an image does not say.
+_NO_CONFIG: dict[str, Any] = {
+    "User": "",
+    "ExposedPorts": None,
+    "Env": None,
+    "Entrypoint": None,
+    "Cmd": None,
+    "Volumes": None,
+    "WorkingDir": "",
+    "Labels": None,
+    "StopSignal": "",
+    "ArgsEscaped": False,
+}
 
 
 def inspect(store: Store, image: Image) -> dict[str, Any]:
@@ -39,9 +55,9 @@ def inspect(store: Store, image: Image) -> dict[str, Any]:
         "Digest": image.digest,
         "RepoTags": [name for name in image.names if "@" not in name],
         "RepoDigests": list(image.repo_digests),
-        "Parent": "",
+        "Parent": Ancestry(images.list_images(store)).parent(image),
         "Comment": history[0].get("comment", "") if history else "",
-        "Created": document.get("created", "0001-01-01T00:00:00Z"),
+        "Created": document.get("created"),
         "Config": {field: config[field] for field in _CONFIG_FIELDS if config.get(field)},
         "Version": document.get("docker_version", ""),
         "Author": document.get("author", ""),
@@ -55,12 +71,18 @@ def inspect(store: Store, image: Image) -> dict[str, Any]:
         "Annotations": manifest.get("annotations") or {},
         "ManifestType": image.media_type,
         "User": config.get("User", ""),
-        "History": history,
+        "History": document.get("history"),
         "NamesHistory": list(reversed(image.names)),
     }
     if config.get("Healthcheck"):
         told["Healthcheck"] = config["Healthcheck"]
     return told
+
+
+def for_template(told: dict[str, Any]) -> dict[str, Any]:
+    """Return what `inspect` told with the fields that JSON leaves out where they are empty."""
+    config = SparseRecord(record({**_NO_CONFIG, **told["Config"]}))
+    return {"Healthcheck": None, **told, "Config": config}
 
 
 def _layers(store: Store, image: Image) -> dict[str, str]:
@@ -74,13 +96,14 @@ def _layers(store: Store, image: Image) -> dict[str, str]:
 def history(store: Store, image: Image) -> list[dict[str, Any]]:
     """Return the steps that made an image, the newest first: id, created (text), created_by, comment, size, tags."""
     steps = jsontext.loads(image.config).get("history") or []
+    made_of = Ancestry(images.list_images(store)).ancestors(image)
     sizes = layer_sizes(store, image.id)
     result = []
-    for step in steps:
+    for number, step in enumerate(steps, 1):
         size = 0 if step.get("empty_layer") or not sizes else sizes.pop(0)
         result.append(
             {
-                "id": "<missing>",
+                "id": made_of[number].id if number in made_of else "<missing>",
                 "created": step.get("created", "0001-01-01T00:00:00Z"),
                 "created_by": step.get("created_by", ""),
                 "comment": step.get("comment", ""),

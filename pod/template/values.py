@@ -35,6 +35,10 @@ class Record(dict[str, "Any"]):
         return next((key for key in self if key.replace("_", "").lower() == wanted), name)
 
 
+class SparseRecord(Record):
+    """A Go struct whose empty fields JSON leaves out (`omitempty`); its values are as `record` returns them."""
+
+
 # Where Go's field is not called as its JSON key is.
 GO_NAMES = {"CgroupsVersion": "cgroupVersion", "ImageID": "Image"}
 # The keys whose value is a map in Go.
@@ -69,7 +73,7 @@ TIME_FIELDS = frozenset(
 
 
 # The keys that are null in JSON while the list in Go is nil: templates see an empty one.
-LIST_FIELDS = frozenset(("Entrypoint", "Cmd", "Env", "Links", "Log", "OnBuild", "VolumesFrom"))
+LIST_FIELDS = frozenset(("Entrypoint", "Cmd", "Env", "History", "Links", "Log", "OnBuild", "VolumesFrom"))
 
 
 class NilMap(Map):
@@ -82,7 +86,7 @@ class NilList(list["Any"]):
 
 def record(value: Any, key: str = "") -> Any:
     """Return a JSON object as the Go struct, or where its key says so the map, that podman has there."""
-    if isinstance(value, Map):
+    if isinstance(value, (Map, SparseRecord)):
         return value
     if isinstance(value, dict):
         fields = {name: record(item, name) for name, item in value.items()}
@@ -284,7 +288,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (NilMap, NilList)):
         return None
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items() if not _takes_arguments(item)}
+        told = {key: item for key, item in value.items() if item} if isinstance(value, SparseRecord) else value
+        return {key: _plain(item) for key, item in told.items() if not _takes_arguments(item)}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     if isinstance(value, float):

@@ -216,6 +216,41 @@ def test_inspect(box: Pod, busybox: str) -> None:
     assert len(json.loads(result.stdout)) == 1
 
 
+@pytest.fixture
+def plain(pod: Pod) -> str:
+    """An image that says nothing of how to run it; its ID."""
+    archive = os.path.join(pod.directory, "root.tar")
+    with open(archive, "wb") as file:
+        file.write(images.tar(images.entry("hello", b"world")))
+    return pod.run("import", "-q", archive, "plain:1").out.removeprefix("sha256:")
+
+
+@pytest.mark.parametrize("words", [("image", "inspect"), ("inspect", "--type", "image")])
+def test_inspect_of_what_an_image_does_not_say(pod: Pod, plain: str, words: tuple[str, ...]) -> None:
+    def told(template: str) -> str:
+        return pod.run(*words, "--format", template, plain).out
+
+    config = [f".Config.{name}" for name in ("Labels", "Volumes", "ExposedPorts", "Env", "Cmd", "Entrypoint")]
+    assert told(" ".join(f"{{{{{one}}}}}" for one in config)) == "map[] map[] map[] [] [] []"
+    assert told("<{{.Config.User}}{{.Config.WorkingDir}}{{.Config.StopSignal}}>{{.HealthCheck}}") == "<><nil>"
+    assert told("{{.Config}}") == "{ map[] [] [] [] map[]  map[]  false}"
+    assert told("{{json .Config}}{{with .Config.Labels}}labels{{end}}") == "{}"
+    assert json.loads(pod.run(*words, plain).stdout)[0]["Config"] == {}
+    assert "can't evaluate field Foo" in pod.run(*words, "--format", "{{.Config.Foo}}", plain, check=False).stderr
+
+
+def test_what_an_image_was_made_of(pod: Pod, plain: str) -> None:
+    one = pod.run("build", "-q", "-t", "one", "-", input="FROM plain:1\nLABEL a=b\n").out
+    further = pod.run("build", "-q", "-t", "further", "-", input="FROM plain:1\nLABEL c=d\nLABEL e=f\n").out
+    assert pod.run("image", "inspect", "--format", "{{.Parent}}", "one").out == plain
+    # As with podman, what lies between would be its parent, and that is not kept.
+    assert pod.run("image", "inspect", "--format", "{{.Parent}}", "further").out == ""
+    assert pod.run("image", "inspect", "--format", "{{.Parent}}", "plain:1").out == ""
+    listed = json.loads(pod.run("images", "--format", "json").stdout)
+    assert {row["Id"]: row["ParentId"] for row in listed} == {one: plain, plain: "", further: ""}
+    assert lines(pod, "history", "-q", "--no-trunc", "further") == [further, "<missing>", plain]
+
+
 def test_import(pod: Pod, registry: Registry) -> None:
     archive = os.path.join(pod.directory, "root.tar")
     with open(archive, "wb") as file:
