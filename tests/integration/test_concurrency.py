@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from dataclasses import replace
-from pathlib import Path
 
 from tests.fixtures import images
-from tests.fixtures.command import Pod
+from tests.fixtures.command import Pod, altered
 from tests.fixtures.registry import Registry
 
 AT_ONCE = 20
@@ -21,16 +19,6 @@ def finish(processes: list[subprocess.Popen[bytes]]) -> list[tuple[int, bytes, b
         out, error = process.communicate(timeout=100)
         results.append((process.returncode, out, error))
     return results
-
-
-def altered(box: Pod, line: str) -> Pod:
-    """Return a `pod` at the same store that executes a line of Python first."""
-    path = f"{box.home}/pod-altered"
-    program = Path(box.command).read_text().replace("from pod.__main__", f"{line}\nfrom pod.__main__")
-    assert line in program
-    Path(path).write_text(program)
-    os.chmod(path, 0o755)
-    return replace(box, command=path)
 
 
 def test_twenty_runs_at_once(box: Pod, busybox: str) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from tests.fakes.registry import Exchange, FakeRegistry
 from tests.fixtures import images
-from tests.fixtures.command import Pod
+from tests.fixtures.command import Pod, altered
 from tests.fixtures.monitor import eventually
 from tests.fixtures.registry import Registry
 
@@ -97,6 +97,31 @@ def test_reset_waits_for_a_pull(pod: Pod) -> None:
         held.set()
         for process in (pull, reset):
             assert (process.wait(60), process.communicate()[1]) == (0, b"")
+    assert not os.path.exists(pod.root)
+
+
+def test_reset_says_who_stays(pod: Pod) -> None:
+    archive = f"{pod.directory}/root.tar"
+    with open(archive, "wb") as file:
+        file.write(images.tar(images.entry("own", b"own\n")))
+    image = pod.run("import", "--quiet", archive, "kept:1").out
+    pod.run("volume", "create", "kept")
+    command = ["flock", "--shared", f"{pod.root}/layers", "sh", "-c", "echo; cat"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        hurried = altered(pod, "from pod import reset; reset.PATIENCE = 0.5")
+        ended = hurried.run("system", "reset", "--force", check=False)
+        assert (ended.code, ended.stdout) == (125, "")
+        assert ended.stderr.splitlines() == [
+            f"Error: {pod.root} is still in use by other commands (processes {other.pid})",
+            "hint: let them come to their end, or end them, and reset again; images and volumes are all there",
+        ]
+        assert pod.run("images", "--quiet", "--no-trunc").out == image
+        assert pod.run("volume", "ls", "--quiet").out == "kept"
+        assert pod.run("system", "check").stdout == ""
+        other.communicate(b"")
+    assert pod.run("system", "reset", "--force").stderr == ""
     assert not os.path.exists(pod.root)
 
 
