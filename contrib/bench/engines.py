@@ -102,14 +102,20 @@ class Row:
         return next(iter(self.medians.values())) / self.medians[other]
 
 
+MAKE = {
+    "ext4": ["mke2fs", "-q", "-t", "ext4", "-O", "has_journal", "-E", "lazy_itable_init=1"],
+    "xfs": ["mkfs.xfs", "-q", "-m", "reflink=1"],
+}
+
+
 @contextlib.contextmanager
-def scratch(size: str = "6G") -> Iterator[str]:
-    """Mount a fresh journaled ext4 and yield its path."""
+def scratch(size: str = "6G", kind: str = "ext4") -> Iterator[str]:
+    """Mount a fresh file system (a journaled ext4) and yield its path."""
     directory = tempfile.mkdtemp(prefix="pb-", dir=BASE)
     image, place = os.path.join(directory, "disk"), os.path.join(directory, "d")
     os.chmod(directory, 0o755)
     subprocess.run(["truncate", "-s", size, image], check=True)
-    subprocess.run(["mke2fs", "-q", "-t", "ext4", "-O", "has_journal", "-E", "lazy_itable_init=1", image], check=True)
+    subprocess.run([*MAKE[kind], image], check=True)
     os.mkdir(place)
     subprocess.run(["mount", "-o", "loop", image, place], check=True)
     os.chmod(place, 0o755)
@@ -296,9 +302,10 @@ def report(rows: list[Row], *, as_json: bool) -> None:
     for row in rows:
         print(row.title)
         width = max(8, *map(len, row.medians))
+        first = next(iter(row.medians))
         for name in row.medians:
             word = "takes" if row.unit.startswith("s") else "has"
-            note = f"   pod {word} {row.ratio(name):.2f} of it" if name != "pod" else ""
+            note = f"   {first} {word} {row.ratio(name):.2f} of it" if name != first else ""
             aim = f" (aim: {row.aims[name]:.2f})" if name in row.aims else ""
             spread = " ({:.2f} to {:.2f})".format(*row.ranges[name]) if name in row.ranges else ""
             print(f"  {name:{width}} {row.shown(name):>10}{spread}{note}{aim}")
