@@ -113,10 +113,20 @@ def credentials(text: str) -> tuple[str, str]:
     if not user:
         raise PodError("credentials can't be empty")
     if not colon:
-        import getpass
-
-        password = getpass.getpass("Password: ")
+        password = typed_password("give it as well: --creds USER:PASSWORD")
     return user, password
+
+
+def typed_password(hint: str) -> str:
+    """Return a password that is typed unseen, be it empty. Raises PodError, with a hint, if nobody can type."""
+    import getpass
+
+    if not sys.stdin.isatty():
+        raise PodError("could not read password from terminal: standard input is not a terminal", hint=hint)
+    try:
+        return getpass.getpass("Password: ")
+    except EOFError:
+        raise PodError("could not read password from terminal: it was closed", hint=hint) from None
 
 
 def platform(text: str = "", *, arch: str = "", os: str = "", variant: str = "") -> Platform | None:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def main(
-    images: Annotated[list[str], Argument(metavar="IMAGE [IMAGE...]")],
+    images: Annotated[list[str] | None, Argument(metavar="IMAGE [IMAGE...]")] = None,
     format: Annotated[
         str, Option("--format", "-f", metavar="string", help="Format the output to a Go template or json")
     ] = "json",
@@ -23,6 +23,8 @@ def main(
     from storage.errors import ImageNotFoundError
     from storage.images import resolve
 
+    if not images:
+        raise PodError("no names or ids specified", hint="name an image")
     store = open_engine(write=False).store
     found = []
     errors = []

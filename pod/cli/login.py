@@ -201,16 +201,17 @@ def asked_user(kept: str) -> str:
 
 def asked_password(from_stdin: bool) -> str:
     """Return the password: a line of stdin, or what is typed unseen. Raises PodError if none is given."""
-    import getpass
     import sys
 
+    from pod import registries
     from pod.errors import PodError
 
     if from_stdin:
         return sys.stdin.read().rstrip("\r\n")
-    password = getpass.getpass("Password: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
+    hint = "give it with --password-stdin"
+    password = registries.typed_password(hint) if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
     if not password:
-        raise PodError("password is empty", hint="give it with --password-stdin")
+        raise PodError("password is empty", hint=hint)
     return password
 
 

@@ -49,6 +49,10 @@ class Silence:
     def note(self, text: str) -> None:
         """Tell something else."""
 
+    def warn(self, text: str) -> None:
+        """Tell what the user is to know in any case."""
+        sys.stderr.write(f"WARNING: {text}\n")
+
     def __enter__(self) -> Silence:
         return self
 
@@ -90,6 +94,10 @@ class Lines(Silence):
     def note(self, text: str) -> None:
         """Tell something else."""
         self.say(text)
+
+    def warn(self, text: str) -> None:
+        """Tell what the user is to know in any case."""
+        self.note(f"WARNING: {text}")
 
     def say(self, text: str) -> None:
         """Write a line."""

@@ -207,7 +207,7 @@ def _warn_of_other(image: Image, wanted: Platform, shown: Shown) -> None:
     """Tell that an image is not of the platform that was asked for; it comes nevertheless, as with podman."""
     there, asked = f"{image.os}/{image.architecture}", f"{wanted.os}/{wanted.architecture}"
     if there != asked:
-        shown.note(f"WARNING: image platform ({there}) does not match the expected platform ({asked})")
+        shown.warn(f"image platform ({there}) does not match the expected platform ({asked})")
 
 
 def source(text: str) -> Reference:

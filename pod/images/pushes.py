@@ -77,6 +77,7 @@ class Push:
         with ExitStack() as stack:
             destination, send = self._open(stack, target, image.names, shown)
             sent = send(image, _unchanged(image) if kept else self.request)
+            _check_digest(target, sent)
             if keep is not None:
                 _check_unchanged(image, sent)
                 keep(destination, sent.digest, kept)
@@ -132,6 +133,16 @@ class Push:
 def _unchanged(image: images.Image) -> Request:
     """Return how a signed image goes out: as it is, for its signatures are on that, whatever else is asked for."""
     return outgoing.Request("oci" if image.media_type == OCI_MANIFEST else "v2s2", "none")
+
+
+def _check_digest(target: Reference | Place, sent: Sent) -> None:
+    """Raise PodError if the image is to go where another one is meant by its digest."""
+    wanted = None if isinstance(target, transports.Place) else target.digest
+    if wanted not in (None, sent.digest):
+        raise PodError(
+            f"Digest of source image's manifest would not match destination reference: it is {sent.digest}",
+            hint="name the destination by a tag",
+        )
 
 
 def _check_unchanged(image: images.Image, sent: Sent) -> None:

@@ -23,3 +23,6 @@ class Shown(Protocol):
 
     def note(self, text: str) -> None:
         """Tell something else."""
+
+    def warn(self, text: str) -> None:
+        """Tell what the user is to know even if nothing is to be shown."""

@@ -92,6 +92,7 @@ def test_pull_goes_on_after_an_image_that_there_is_not(pod: Pod, registry: Regis
 def test_pull_warns_of_an_image_of_another_platform(pod: Pod, busybox: str) -> None:
     warned = pod.run("pull", "--platform", "linux/mips64", busybox).stderr
     assert f"(linux/{images.ARCHITECTURE}) does not match the expected platform (linux/mips64)" in warned
+    assert "WARNING: " in pod.run("pull", "-q", "--platform", "linux/mips64", busybox).stderr
     assert "WARNING" not in pod.run("pull", "--platform", f"linux/{images.ARCHITECTURE}", busybox).stderr
 
 
@@ -187,6 +188,11 @@ def test_prune_asks(box: Pod, busybox: str) -> None:
     box.run("rm", "c")
     assert "[y/N]" in box.run("image", "prune", "-a", input="y\n").stdout
     assert box.run("images", "-q").out == ""
+
+
+def test_inspect_of_no_image(pod: Pod) -> None:
+    told = pod.run("image", "inspect", check=False)
+    assert (told.code, told.stderr.splitlines()[0]) == (125, "Error: no names or ids specified")
 
 
 def test_history(box: Pod, busybox: str) -> None:
@@ -391,6 +397,17 @@ def test_login_verifies_what_is_stored(pod: Pod, script: ScriptedRegistry) -> No
     assert missing.code == 125
     assert "no such file or directory" in missing.stderr
     pod.run("logout", server)
+
+
+def test_credentials_without_a_password(pod: Pod, busybox: str) -> None:
+    told = pod.run("pull", "--creds", "user", busybox, check=False)
+    assert (told.code, told.stdout) == (125, "")
+    assert told.stderr.startswith("Error: could not read password from terminal: ")
+    terminal = pod.spawn("pull", "--creds", "user", busybox)
+    terminal.expect("Password: ")
+    terminal.sendeof()
+    terminal.expect("Error: could not read password from terminal: ")
+    terminal.close()
 
 
 def test_login_with_prompts(pod: Pod, script: ScriptedRegistry) -> None:

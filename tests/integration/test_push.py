@@ -100,6 +100,15 @@ def test_skopeo_reads_what_was_pushed(box: Pod, busybox: str, other: Registry, t
         subprocess.run(command, check=True, timeout=60)
 
 
+def test_a_digest_that_is_of_another_image(box: Pod, busybox: str, other: Registry) -> None:
+    target = f"{other.address}/exact@sha256:{'0' * 64}"
+    refused = box.run("push", "-q", busybox, target, check=False)
+    assert refused.code == 125
+    assert refused.stderr.startswith("Error: Digest of source image's manifest would not match destination reference: ")
+    digest = refused.stderr.splitlines()[0].rpartition(" ")[2]
+    box.run("push", "-q", busybox, f"{other.address}/exact@{digest}")
+
+
 def test_flags_of_push(box: Pod, busybox: str, other: Registry, place: Path) -> None:
     target = f"{other.address}/flags:1"
     box.run(
