@@ -19,6 +19,10 @@ class ImageNotFoundError(StorageError):
     """No image of this name or ID: in the store, or at the registry."""
 
 
+class NoImageNameError(ImageNotFoundError):
+    """No image can be of this name or ID: the text is none."""
+
+
 class ImageInUseError(StorageError):
     """The image is used by a container or carries further names."""
 

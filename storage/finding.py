@@ -6,7 +6,7 @@ Apart from images.py for those commands that know their image's ID.
 from __future__ import annotations
 
 from storage import reference
-from storage.errors import BadReferenceError, StorageError
+from storage.errors import BadReferenceError, NoImageNameError, StorageError
 from storage.images import not_known, repository
 
 TYPE_CHECKING = False
@@ -23,8 +23,8 @@ def find(store: Store, text: str) -> tuple[str, str | None]:
     """Find an image's ID, and the full name by which the text meant it (None if by ID or digest).
 
     The text is no full name of an image in the store. One of a list of manifests means the list's image for this
-    machine, as it does for podman (libimage's LookupImage). Raises ImageNotFoundError, or StorageError if several
-    images are meant.
+    machine, as it does for podman (libimage's LookupImage). Raises ImageNotFoundError (NoImageNameError for what is
+    neither a name nor an ID), or StorageError if several images are meant.
     """
     connection = store.connection
     if connection.execute("SELECT 1 FROM manifest_list LIMIT 1").fetchone() is not None:
@@ -34,10 +34,11 @@ def find(store: Store, text: str) -> tuple[str, str | None]:
         if listed is not None:
             image, name = lists.instance(store, listed[0])
             return image, listed[1] or name
+    unknown = not_known(text)
     try:
         wanted = reference.parse(text)
-    except BadReferenceError:
-        wanted = None
+    except BadReferenceError as error:
+        wanted, unknown = None, NoImageNameError(str(error))
     if wanted is not None and wanted.digest is not None:
         found = _by_digest(connection, wanted, short=not reference.has_domain(text))
     else:
@@ -46,7 +47,7 @@ def find(store: Store, text: str) -> tuple[str, str | None]:
         if found is None and wanted is not None and not reference.has_domain(text):
             found = _first_of(connection, _likely(store, text))
     if found is None:
-        raise not_known(text)
+        raise unknown
     return found
 
 

@@ -118,4 +118,6 @@ def fetched(url: str) -> Iterator[bytes]:
                 raise StorageError(f"downloading {url}: {answer.status_code} {answer.reason}")
             yield from answer.iter_content(CHUNK)
     except requests.RequestException as error:
-        raise StorageError(f"downloading {url}: {error}") from error
+        from pod.build.context.download import cause
+
+        raise StorageError(f"downloading {url}: {cause(error)}") from error

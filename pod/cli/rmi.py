@@ -27,7 +27,7 @@ def main(
     from pod.errors import PodError
     from pod.images.removal import remove
     from storage import lists
-    from storage.errors import ImageNotFoundError, StorageError
+    from storage.errors import ImageNotFoundError, NoImageNameError, StorageError
     from storage.images import list_images
 
     if not images and not all:
@@ -42,7 +42,7 @@ def main(
         try:
             removed.append(remove(engine, text, force=force, all_names=all))
         except ImageNotFoundError as error:
-            if not (ignore or force):
+            if not (ignore or force) or isinstance(error, NoImageNameError):
                 errors.append(error)
         except (StorageError, PodError) as error:
             errors.append(error)

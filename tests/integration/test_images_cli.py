@@ -171,6 +171,14 @@ def test_rmi_exit_codes(box: Pod, busybox: str) -> None:
     assert box.run("rmi", "-a").out == ""
 
 
+@pytest.mark.parametrize("text", ["", "a b", "UPPER", "a:b:c"])
+def test_what_is_no_name_is_not_just_missing(pod: Pod, text: str) -> None:
+    for words in (["rmi"], ["rmi", "--force"], ["rmi", "--ignore"], ["image", "exists"]):
+        told = pod.run(*words, text, check=False)
+        assert (told.code, told.stdout) == (125, "")
+        assert told.stderr.startswith(f'Error: parsing reference "{text}": invalid reference format')
+
+
 def test_rmi_of_an_image_in_use(box: Pod, busybox: str) -> None:
     box.run("create", "--name", "c", busybox, "true")
     result = box.run("rmi", busybox, check=False)
@@ -274,6 +282,11 @@ def test_import(pod: Pod, registry: Registry) -> None:
     assert (missing.code, missing.stderr) == (
         125,
         f"Error: downloading http://{registry.address}/nothing: 404 Not Found\n",
+    )
+    refused = pod.run("import", "-q", "http://127.0.0.1:1/nothing", check=False)
+    assert (refused.code, refused.stderr) == (
+        125,
+        "Error: downloading http://127.0.0.1:1/nothing: connection refused\n",
     )
 
 
