@@ -49,6 +49,8 @@ def main(
         raise PodError("--latest and arguments cannot be used together")
     if latest and type not in ("all", "container", "pod"):
         raise PodError(f'latest is not supported for type "{type}"')
+    if size and type in ("image", "pod"):
+        raise PodError(f'size is not supported for type "{type}"')
     if not names and not latest:
         raise PodError("no names or ids specified", hint="name a container, an image or a volume")
     return show(names or [], kind=type, format=format, size=size, latest=latest)

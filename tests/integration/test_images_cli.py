@@ -173,7 +173,7 @@ def test_rmi_exit_codes(box: Pod, busybox: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "a b", "UPPER", "a:b:c"])
 def test_what_is_no_name_is_not_just_missing(pod: Pod, text: str) -> None:
-    for words in (["rmi"], ["rmi", "--force"], ["rmi", "--ignore"], ["image", "exists"]):
+    for words in (["rmi"], ["rmi", "--force"], ["rmi", "--ignore"], ["image", "exists"], ["manifest", "exists"]):
         told = pod.run(*words, text, check=False)
         assert (told.code, told.stdout) == (125, "")
         assert told.stderr.startswith(f'Error: parsing reference "{text}": invalid reference format')

@@ -144,6 +144,8 @@ def test_inspect_finds_objects_of_every_type(box: Pod, busybox: str) -> None:
         ("inspect --latest", "[]", "inspecting object: no containers to inspect: no such container"),
         ("inspect --latest x", "", "--latest and arguments cannot be used together"),
         ("inspect --latest --type image", "", 'latest is not supported for type "image"'),
+        ("inspect --type image --size x", "", 'size is not supported for type "image"'),
+        ("inspect --type pod --size x", "", 'size is not supported for type "pod"'),
         ("inspect", "", "no names or ids specified"),
     ],
 )
