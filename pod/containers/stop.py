@@ -25,7 +25,7 @@ _ENDING = (2, 3, SIGKILL, 15)
 # How long a killed process may take to vanish before that is reported: it hangs in the kernel.
 _KILL_SECONDS = 30.0
 # How long a monitor whose container has no known process may take before the record of that is thought damaged.
-_RECORD_SECONDS = 2.0
+_RECORD_SECONDS = 10.0
 # How often to look whether a monitor is done that has yet to end.
 _SETTLE_SECONDS = 0.05
 # How often to see to it that a killed process is not paused.
