@@ -8,12 +8,12 @@ import time
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from pod import environ, values
+from pod import download, environ, values
 from pod.build.asked import entitlements, secrets, source_policy
 from pod.build.asked.options import BuildOptions, Place
 from pod.build.asked.source_policy import SourcePolicy
 from pod.build.asked.times import with_epoch
-from pod.build.context import archives, download, ignore_files, named, opening
+from pod.build.context import archives, ignore_files, named, opening
 from pod.build.context.opening import Workshop
 from pod.build.language.mounts import parse_mount
 from pod.build.steps import own_users

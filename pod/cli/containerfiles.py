@@ -7,8 +7,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from pod import environ
-from pod.build.context import download
+from pod import download, environ
 from pod.build.language import origins, preprocessing
 from pod.build.language.parser import parse_source
 from pod.errors import PodError

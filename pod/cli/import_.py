@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from typer import Argument, Option
 
 CHUNK = 256 << 10
-TIMEOUT = 60.0
 
 
 def main(
@@ -108,16 +107,11 @@ def fetched(url: str) -> Iterator[bytes]:
 
     Raises StorageError for what cannot be had: only those come out of a worker as they are.
     """
-    import requests
-
+    from pod.download import chunks
+    from pod.errors import PodError
     from storage.errors import StorageError
 
     try:
-        with requests.get(url, stream=True, timeout=TIMEOUT) as answer:
-            if answer.status_code != requests.codes.ok:
-                raise StorageError(f"downloading {url}: {answer.status_code} {answer.reason}")
-            yield from answer.iter_content(CHUNK)
-    except requests.RequestException as error:
-        from pod.build.context.download import cause
-
-        raise StorageError(f"downloading {url}: {cause(error)}") from error
+        yield from chunks(url)
+    except PodError as error:
+        raise StorageError(str(error)) from error

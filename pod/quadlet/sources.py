@@ -130,7 +130,7 @@ def _open(path: str) -> int:
 
 def _fetch(staged: Staged, url: str) -> None:
     """Download a file, which is called as its address says."""
-    from pod.build.context import download
+    from pod import download
 
     name = download.name_of(url)
     data = b"".join(download.chunks(url))

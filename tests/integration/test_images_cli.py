@@ -281,7 +281,7 @@ def test_import(pod: Pod, registry: Registry) -> None:
     missing = pod.run("import", "-q", f"http://{registry.address}/nothing", check=False)
     assert (missing.code, missing.stderr) == (
         125,
-        f"Error: downloading http://{registry.address}/nothing: 404 Not Found\n",
+        f"Error: invalid response status 404 Not Found from http://{registry.address}/nothing\n",
     )
     refused = pod.run("import", "-q", "http://127.0.0.1:1/nothing", check=False)
     assert (refused.code, refused.stderr) == (

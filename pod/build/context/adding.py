@@ -11,7 +11,8 @@ import stat
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from pod.build.context import archives, download, git, resolution
+from pod import download
+from pod.build.context import archives, git, resolution
 from pod.build.context.selection import Entry, Selection, Tree, Wanted, select
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from pod.build.context import archives, download, git
+from pod import download
+from pod.build.context import archives, git
 from pod.errors import PodError
 
 if TYPE_CHECKING:

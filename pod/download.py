@@ -1,4 +1,4 @@
-"""Files from the web, for contexts and ADD: read as they come, checked against what was promised.
+"""Files from the web, for builds, imports and units: read as they come, checked against what was promised.
 
 Source: the Dockerfile reference, ADD, --checksum.
 """
@@ -37,7 +37,7 @@ def chunks(url: str) -> Iterator[bytes]:
         with _answer(url) as answer:
             yield from answer.iter_content(_CHUNK)
     except requests.RequestException as error:
-        raise PodError(f"downloading {url}: {cause(error)}") from error
+        raise PodError(f"downloading {url}: {_cause(error)}") from error
 
 
 def download(url: str, directory: int, checksum: str = "") -> str:
@@ -67,7 +67,7 @@ def download(url: str, directory: int, checksum: str = "") -> str:
         return name
     except requests.RequestException as error:
         os.unlink(name, dir_fd=directory)
-        raise PodError(f"downloading {url}: {cause(error)}") from error
+        raise PodError(f"downloading {url}: {_cause(error)}") from error
     except BaseException:
         os.unlink(name, dir_fd=directory)
         raise
@@ -115,7 +115,7 @@ def _set_time(file: int, answer: requests.Response) -> None:
         os.utime(file, (seconds, seconds))
 
 
-def cause(error: Exception) -> str:
+def _cause(error: Exception) -> str:
     """Return what is behind an error of the library, whose own words are of its insides."""
     inner: BaseException | None = error
     while inner is not None:
