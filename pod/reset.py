@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from pod import state
 from pod.containers import runtimes
 from pod.containers.dependencies import DependencyError
+from pod.containers.remains.foreign import is_foreign
 from pod.containers.remains.salvage import salvage
 from pod.containers.remove import remove_tree
 from pod.errors import NoSuchPodError, PodError
@@ -21,7 +22,7 @@ from pod.networks import firewall
 from pod.pods import remove as pods
 from pod.pods import rows
 from runtime.errors import OCIRuntimeError
-from storage import database, reserve, store
+from storage import database, images, reserve, store
 from storage.errors import StorageError
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ def wipe(config: Config) -> None:
     while not presence.be_alone():
         _wait_for_others(config, presence, deadline)
     if not presence.is_over():
+        if not _is_shared(config):
+            _unmount(config, mounts.mounted(config))
         _delete_all(config)
 
 
@@ -93,12 +96,25 @@ def reset(engine: Engine) -> None:
         if not presence.be_alone():
             _wait_for_others(engine.config, presence, deadline)
         elif not (state.containers(engine.connection, builds=True) or rows.everything(engine.connection)):
+            _unmount(engine.config, _stored_images(engine))
             _forget_all(engine)
             engine.connection.close()
             _delete_all(engine.config)
             return
         else:
             presence.be_together()  # what ends a container may have to come in
+
+
+def _stored_images(engine: Engine) -> set[str]:
+    try:
+        return {image.id for image in images.list_images(engine.store)}
+    except (StorageError, database.Error):
+        return set()  # the database is damaged
+
+
+def _unmount(config: Config, image_ids: set[str]) -> None:
+    for image_id in mounts.mounted(config) & image_ids:
+        mounts.unmount(config, image_id, force=True)
 
 
 def _forget_all(engine: Engine) -> None:
@@ -121,12 +137,12 @@ def _remove_containers(engine: Engine) -> None:
 
 
 def _remove_pods(engine: Engine) -> None:
-    """Remove the pods that have no infra container: they may have a control group."""
+    """Remove the pods that did not go with their infra container: they may have a control group."""
     for pod in rows.everything(engine.connection):
         try:
             pods.remove(engine, pod, force=True, timeout=0)
-        except NoSuchPodError:
-            continue  # somebody was faster
+        except (NoSuchPodError, DependencyError):
+            continue  # somebody was faster; or has made what needs one in it, which the next round takes first
 
 
 def _wait_for_others(config: Config, presence: Presence, deadline: float) -> None:
@@ -153,14 +169,10 @@ def _salvage_all(config: Config) -> None:
 
 
 def _delete_all(config: Config) -> None:
-    for image_id in mounts.mounted(config):
-        mounts.unmount(config, image_id, force=True)
     layers = f"{config.graphroot}/layers"
     for name in os.listdir(layers):
         _delete(f"{layers}/{name}")
-    # Who says --root alone has the runroot of the usual store.
-    is_shared = any(_is_of_others(config, container_id) for container_id in _listed(config.runroot))
-    runroot = () if is_shared else _RUNROOT
+    runroot = () if _is_shared(config) or mounts.mounted(config) else _RUNROOT
     for root, names in ((config.graphroot, _GRAPHROOT), (config.runroot, runroot)):
         for name in names:
             _delete(f"{root}/{name}")
@@ -183,9 +195,14 @@ def _listed(root: str) -> set[str]:
         return set()
 
 
+def _is_shared(config: Config) -> bool:
+    """Tell whether another store has containers in our runroot: who says --root alone has that of the usual store."""
+    return any(_is_of_others(config, container_id) for container_id in _listed(config.runroot))
+
+
 def _is_of_others(config: Config, container_id: str) -> bool:
-    """Tell whether what is in our runroot is there for a container of another store."""
-    return runtimes.bundle(config, container_id) not in ("", config.container_dir(container_id))
+    """Tell whether what is in our runroot is there for a container of another store, be it between two runs."""
+    return not os.path.isdir(config.container_dir(container_id)) and is_foreign(config, container_id)
 
 
 def _remove_empty(root: str) -> None:

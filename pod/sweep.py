@@ -7,7 +7,7 @@ import posix
 import time
 
 from pod import state, volumes
-from pod.containers import runtimes, status
+from pod.containers import status
 from pod.errors import PodError
 from pod.lock import ContainerLock
 from runtime import paths, process
@@ -84,19 +84,12 @@ def _sweep_containers(engine: Engine) -> None:
 
 def _remove_orphan(engine: Engine, name: str) -> None:
     from pod.containers import remove
+    from pod.containers.remains.foreign import is_foreign
 
     with ContainerLock(engine.config, name, wait=False):
         # The lock is there before the row: who had it when we looked may have made and started the container since.
-        if not (state.has_container(engine.connection, name) or _is_foreign(engine, name)):
+        if not (state.has_container(engine.connection, name) or is_foreign(engine.config, name)):
             remove.delete_files(engine, name)
-
-
-def _is_foreign(engine: Engine, name: str) -> bool:
-    """Tell whether a container without a row may be that of another graphroot that shares our runroot."""
-    bundle = runtimes.bundle(engine.config, name)
-    if bundle:
-        return bundle != engine.config.container_dir(name)
-    return status.has_process(engine.config, name)
 
 
 def _remove_abandoned(engine: Engine, identity: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 
 import pytest
 
@@ -68,6 +69,15 @@ def test_a_reset_unmounts(pod: Pod, busybox: str) -> None:
     assert not os.path.exists(os.path.join(pod.runroot, "images"))
     with open("/proc/self/mounts") as file:
         assert pod.runroot not in file.read()
+
+
+def test_a_reset_leaves_what_another_store_has_mounted_alone(box: Pod, busybox: str, child: str) -> None:
+    """It shares the runroot with a store of which --root alone was said."""
+    other = replace(box, options=["--root", f"{box.directory}/other", "--runroot", box.runroot])
+    words = " ".join(other.argv())
+    script = f"POD image mount {child}; {words} pull -q {busybox}; {words} system reset --force; POD image mount"
+    told = inside(box, f"{script}; POD image unmount --all > /dev/null").splitlines()
+    assert told[-1].split() == [child, told[0]]
 
 
 def test_what_image_mount_refuses(box: Pod) -> None:

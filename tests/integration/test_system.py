@@ -11,6 +11,7 @@ import pytest
 
 from tests.fixtures import leaks
 from tests.fixtures.command import Pod
+from tests.fixtures.monitor import eventually
 from tests.integration.test_build import build
 
 
@@ -129,12 +130,36 @@ def test_reset_leaves_other_stores_alone_that_share_its_runroot(box: Pod, busybo
     assert not os.path.exists(box.runroot)
 
 
+@pytest.mark.parametrize("database", ["there", "lost"])
+def test_reset_leaves_a_container_of_another_store_alone_that_is_between_two_runs(
+    box: Pod, busybox: str, database: str
+) -> None:
+    def restarts() -> int:
+        return int(box.run("inspect", "-f", "{{.RestartCount}}", "one").out)
+
+    box.run("run", "--detach", "--name", "one", "--restart", "always", busybox, "false")
+    eventually(lambda: restarts() >= 4)  # each pause is twice the one before
+    other = replace(box, options=["--root", f"{box.directory}/other", "--runroot", box.runroot])
+    other.run("create", busybox)
+    damaged = f"{box.runroot}/containers/{'0' * 64}"
+    other.execute(["sh", "-c", f"mkdir {damaged}; echo '{{' > {damaged}/runtime"])
+    if database == "lost":
+        other.execute(["sh", "-c", f"rm {other.directory}/other/pod.db*"])
+    other.run("system", "reset", "--force")
+    assert not os.path.exists(f"{box.directory}/other")
+    count = restarts()
+    eventually(lambda: restarts() > count)
+    box.run("rm", "--force", "--time=0", "one")
+    box.run("system", "reset", "--force")
+    assert not os.path.exists(box.runroot)
+
+
 def test_what_ends_with_a_reset_does_not_bring_the_store_back(box: Pod, busybox: str) -> None:
     """The monitor of a container that was to be removed at its end sees to that a moment after all is gone."""
+    groups = leaks.control_groups()
     for _ in range(3):
         box.run("run", "--detach", "--rm", busybox, "sleep", "600")
     box.run("system", "reset", "--force")
-    groups = leaks.control_groups()
     assert leaks.wait_until_clean(lambda: leaks.leftovers(box.directory, groups), timeout=20) == []
     assert not os.path.exists(box.root)
 
