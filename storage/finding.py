@@ -38,7 +38,9 @@ def find(store: Store, text: str) -> tuple[str, str | None]:
     try:
         wanted = reference.parse(text)
     except BadReferenceError as error:
-        wanted, unknown = None, NoImageNameError(str(error))
+        wanted = None
+        if not _as_id(text):
+            unknown = NoImageNameError(str(error))
     if wanted is not None and wanted.digest is not None:
         found = _by_digest(connection, wanted, short=not reference.has_domain(text))
     else:
@@ -98,9 +100,15 @@ def _by_digest(connection: Connection, wanted: reference.Reference, *, short: bo
     return None
 
 
-def _by_id(connection: Connection, text: str) -> tuple[str, str | None] | None:
+def _as_id(text: str) -> str:
+    """Return the hexadecimal digits of what may be an ID or its beginning; else nothing."""
     prefix = text.removeprefix("sha256:")
-    if not prefix or len(prefix) > _ID_LENGTH or not _HEX.issuperset(prefix):
+    return prefix if len(prefix) <= _ID_LENGTH and _HEX.issuperset(prefix) else ""
+
+
+def _by_id(connection: Connection, text: str) -> tuple[str, str | None] | None:
+    prefix = _as_id(text)
+    if not prefix:
         return None
     query = "SELECT id FROM image WHERE id >= ?1 AND id < ?1 || 'g' ORDER BY id LIMIT 2"
     rows = [row[0] for row in connection.execute(query, (prefix,))]

@@ -166,6 +166,9 @@ def test_rmi_exit_codes(box: Pod, busybox: str) -> None:
     assert "more than one tag" in result.stderr
     assert box.run("rmi", "no-such", check=False).code == 1
     assert box.run("rmi", "-i", "no-such").out == ""
+    for text in ("0" * 64, f"sha256:{'0' * 64}"):
+        codes = [box.run(*words, text, check=False).code for words in (["rmi", "-i"], ["rmi"], ["image", "exists"])]
+        assert codes == [0, 1, 1]
     told = lines(box, "rmi", "-f", image)
     assert [line.split(":")[0] for line in told] == ["Untagged", "Untagged", "Deleted"]
     assert box.run("rmi", "-a").out == ""
