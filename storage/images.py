@@ -142,6 +142,22 @@ def list_images(store: Store) -> list[Image]:
     return found
 
 
+def of_layers(store: Store, diff_ids: tuple[str, ...]) -> list[Image]:
+    """Read the images that consist of just these layers, given from the bottom up."""
+    if store.additional:
+        return [one for one in list_images(store) if one.layers == diff_ids]
+    query = "SELECT id FROM image WHERE id NOT IN (SELECT image FROM image_layer)"
+    if diff_ids:
+        query = "SELECT image FROM image_layer WHERE diff_id = ?"
+    found = []
+    for image_id in dict.fromkeys(_column(store.connection, query, *diff_ids[-1:])):
+        try:
+            found.append(load(store, image_id))
+        except ImageNotFoundError:
+            continue  # somebody has removed it meanwhile
+    return [one for one in found if one.layers == diff_ids]
+
+
 def tag(store: Store, image_id: str, name: str) -> None:
     """Give an image a further name, which moves if another image has it; `name` is normalized as `pod tag` does."""
     full = tag_name(name)

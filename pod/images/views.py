@@ -55,7 +55,7 @@ def inspect(store: Store, image: Image) -> dict[str, Any]:
         "Digest": image.digest,
         "RepoTags": [name for name in image.names if "@" not in name],
         "RepoDigests": list(image.repo_digests),
-        "Parent": Ancestry(images.list_images(store)).parent(image),
+        "Parent": Ancestry(lambda layers: images.of_layers(store, layers)).parent(image),
         "Comment": history[0].get("comment", "") if history else "",
         "Created": document.get("created"),
         "Config": {field: config[field] for field in _CONFIG_FIELDS if config.get(field)},
@@ -96,7 +96,7 @@ def _layers(store: Store, image: Image) -> dict[str, str]:
 def history(store: Store, image: Image) -> list[dict[str, Any]]:
     """Return the steps that made an image, the newest first: id, created (text), created_by, comment, size, tags."""
     steps = jsontext.loads(image.config).get("history") or []
-    made_of = Ancestry(images.list_images(store)).ancestors(image)
+    made_of = Ancestry(lambda layers: images.of_layers(store, layers)).ancestors(image)
     sizes = layer_sizes(store, image.id)
     result = []
     for number, step in enumerate(steps, 1):
