@@ -121,7 +121,7 @@ def typed_password(hint: str) -> str:
     """Return a password that is typed unseen, be it empty. Raises PodError, with a hint, if nobody can type."""
     import getpass
 
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         raise PodError("could not read password from terminal: standard input is not a terminal", hint=hint)
     try:
         return getpass.getpass("Password: ")

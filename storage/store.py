@@ -276,9 +276,11 @@ def open_store(root: str, *, readonly: bool = False, mode: int = 0o700, make: bo
     present = database.version(connection, PACKAGE)
     if present == len(SCHEMA):
         return Store(root, connection, readonly=True)
-    if present == 0:
-        _check_new(root, connection)
-    connection.close()
+    try:
+        if present == 0:
+            _check_new(root, connection)
+    finally:
+        connection.close()
     if present == 0:
         return empty(root)
     open_store(root).close()
@@ -323,10 +325,9 @@ def is_directory(path: str) -> bool:
 def is_at(path: str, fd: int) -> bool:
     """Tell whether an open file is the one at a path: what was locked may have been unlinked before, or moved."""
     try:
-        named = posix.stat(path, follow_symlinks=False)
+        held, named = posix.fstat(fd), posix.stat(path, follow_symlinks=False)
     except FileNotFoundError:
         return False
-    held = posix.fstat(fd)
     return (held.st_dev, held.st_ino) == (named.st_dev, named.st_ino)
 
 

@@ -209,7 +209,10 @@ def asked_password(from_stdin: bool) -> str:
     if from_stdin:
         return sys.stdin.read().rstrip("\r\n")
     hint = "give it with --password-stdin"
-    password = registries.typed_password(hint) if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
+    if sys.stdin is None or sys.stdin.isatty():
+        password = registries.typed_password(hint)
+    else:
+        password = sys.stdin.readline().rstrip("\n")
     if not password:
         raise PodError("password is empty", hint=hint)
     return password

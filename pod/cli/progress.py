@@ -51,7 +51,8 @@ class Silence:
 
     def warn(self, text: str) -> None:
         """Tell what the user is to know in any case."""
-        sys.stderr.write(f"WARNING: {text}\n")
+        if sys.stderr is not None:
+            sys.stderr.write(f"WARNING: {text}\n")
 
     def __enter__(self) -> Silence:
         return self

@@ -325,7 +325,7 @@ class RegistryClient:
                 self._ping_scheme(scheme, what, last=scheme == self._schemes()[-1])
             except (ConnectionFailedError, AnswerError) as error:
                 failures.append(error)
-                if isinstance(error, ConnectionFailedError) and error.kind in ("certificate", "timeout"):
+                if isinstance(error, ConnectionFailedError) and error.kind in ("certificate", "timeout", "slow"):
                     break
             except StorageError as error:
                 raise prefixed(error, what) from None

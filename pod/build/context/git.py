@@ -54,6 +54,7 @@ _SETTINGS = {
     "fetch.recurseSubmodules": "false",
     "transfer.bundleURI": "false",
     "advice.detachedHead": "false",
+    "init.defaultRefFormat": "files",  # HEAD is read here
     # Less than this many bytes a second, for so many seconds, is a server that has fallen silent.
     "http.lowSpeedLimit": "1",
     "http.lowSpeedTime": "60",
