@@ -62,7 +62,7 @@ def play(script: Path, engine: Pod, image: str) -> tuple[int, list[str]]:
     settings = {"ENGINE": " ".join(engine.argv()), "IMAGE": image}
     # The user may not be able to enter the source tree.
     argv = ["bash", "-c", f'cd "$1" && exec bash -c "$2" {script.name}', "bash", directory, script.read_text()]
-    done = engine.execute(argv, check=False, timeout=600, env=settings)
+    done = engine.execute(argv, check=False, timeout=120, env=settings)
     assert "Traceback" not in done.stderr
     lines = [re.sub(r"\b[0-9a-f]{64}\b|\b[0-9a-f]{12}\b", "ID", line).rstrip() for line in done.stdout.splitlines()]
     for left in (["ps", "--all", "--quiet"], ["volume", "ls", "--quiet"]):

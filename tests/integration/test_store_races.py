@@ -38,7 +38,7 @@ def together(pod: Pod, *commands: list[str], apart: float = 0.0) -> list[tuple[i
             time.sleep(apart)
         processes.append(pod.start(*words))
     try:
-        ended = [(b"".join(process.communicate(timeout=300)).decode(), process) for process in processes]
+        ended = [(b"".join(process.communicate(timeout=100)).decode(), process) for process in processes]
     finally:
         for process in processes:
             process.kill()

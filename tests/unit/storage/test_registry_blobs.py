@@ -182,14 +182,14 @@ def test_an_answer_may_take_longer_than_to_connect(registry: FakeRegistry) -> No
 
 def test_a_trickle_is_broken_off_and_gone_on_with(registry: FakeRegistry) -> None:
     registry.script("/blobs/", actions.trickling(1, 0.05))
-    assert pull(registry) == DATA
+    assert pull(registry, options=HASTY) == DATA
     assert len(ranges(registry)) == 2
 
 
 def test_a_trickle_is_not_put_up_with_for_ever(registry: FakeRegistry) -> None:
     registry.script("/blobs/", *[actions.trickling(1, 0.05)] * 100)
     with pytest.raises(RegistryError, match=f"{registry.domain}.*comes too slowly: .* bytes in .* bytes/s") as raised:
-        pull(registry)
+        pull(registry, options=HASTY)
     assert str(raised.value).startswith(f"reading blob {DIGEST}: ")
     assert len(ranges(registry)) == QUICK.retries + 1
 
@@ -197,7 +197,7 @@ def test_a_trickle_is_not_put_up_with_for_ever(registry: FakeRegistry) -> None:
 def test_a_slow_link_is_no_trickle(registry: FakeRegistry) -> None:
     data = DATA[: 6 << 10]
     registry.script("/blobs/", actions.trickling(512, 0.1))
-    assert pull(registry, Descriptor(documents.OCI_LAYER, registry.add_blob(data), len(data))) == data
+    assert pull(registry, Descriptor(documents.OCI_LAYER, registry.add_blob(data), len(data)), options=HASTY) == data
     assert len(ranges(registry)) == 1
 
 
