@@ -416,9 +416,10 @@ def test_login_verifies_what_is_stored(pod: Pod, script: ScriptedRegistry) -> No
 
 
 def test_credentials_without_a_password(pod: Pod, busybox: str) -> None:
-    told = pod.run("pull", "--creds", "user", busybox, check=False)
-    assert (told.code, told.stdout) == (125, "")
-    assert told.stderr.startswith("Error: could not read password from terminal: ")
+    program = " ".join(pod.argv("pull", "--creds", "user", busybox))
+    for told in (pod.execute(["sh", "-c", f"{program} {closed}"], check=False) for closed in ("", "<&-")):
+        assert (told.code, told.stdout) == (125, "")
+        assert told.stderr.startswith("Error: could not read password from terminal: ")
     terminal = pod.spawn("pull", "--creds", "user", busybox)
     terminal.expect("Password: ")
     terminal.sendeof()
