@@ -76,10 +76,12 @@ def test_from_a_machine_to_another(box: Pod, far: Pod, busybox: str) -> None:
 def test_what_fails_leaves_nothing(box: Pod, far: Pod, busybox: str) -> None:
     refused = box.run("image", "scp", "no;touch pwned", "one::", check=False)
     assert (refused.code, refused.out) == (125, "")
-    assert refused.stderr == "Error: save at the store of this user: no;touch pwned: image not known\n"
+    assert refused.stderr == (
+        'Error: save at the store of this user: parsing reference "no;touch pwned": invalid reference format\n'
+    )
     refused = box.run("image", "scp", "one::no;touch pwned", check=False)
     assert refused.code == 125
-    assert "save at one: no;touch pwned: image not known\n" in refused.stderr
+    assert 'save at one: parsing reference "no;touch pwned": invalid reference format' in refused.stderr
     assert not list(Path(box.home).rglob("pwned"))
     refused = box.run("image", "scp", f"unreachable::{busybox}", check=False)
     assert refused.stderr == (

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from storage import database, images
-from storage.errors import BadReferenceError, ImageInUseError, ImageNotFoundError, StorageError
+from storage.errors import BadReferenceError, ImageInUseError, ImageNotFoundError, NoImageNameError, StorageError
 from storage.publish import NewImage, publish_image
 from storage.rootfs import lowers
 from storage.store import Store, boot_id, open_store
@@ -64,10 +64,16 @@ def test_texts_that_find(store: Store, name: str, texts: list[str]) -> None:
         assert images.find(store, text) == (image_id, None)
 
 
-@pytest.mark.parametrize("text", ["nope", "debian:11", "ebian", "quay.io/library/debian", "library/debia", "", "a b"])
+@pytest.mark.parametrize("text", ["nope", "debian:11", "ebian", "quay.io/library/debian", "library/debia", "0" * 64])
 def test_texts_that_find_nothing(store: Store, text: str) -> None:
     add_image(store, "{}", "docker.io/library/debian:latest")
     with pytest.raises(ImageNotFoundError, match="image not known"):
+        images.find(store, text)
+
+
+@pytest.mark.parametrize("text", ["", "a b", "A", "no;touch pwned"])
+def test_texts_that_are_no_names(store: Store, text: str) -> None:
+    with pytest.raises(NoImageNameError, match=f'parsing reference "{text}": invalid reference format'):
         images.find(store, text)
 
 
