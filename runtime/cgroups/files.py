@@ -187,26 +187,37 @@ def remove(paths: Iterable[str], *, seconds: float = REMOVE_SECONDS) -> list[str
     """Remove cgroups, with those that the container made inside; return what is left because processes live there.
 
     A process that has just ended keeps its cgroup busy for a moment: hence the patience. Directories that several
-    containers share go with the last of them.
+    containers share, those above another one, go with the last of them: meanwhile one may have taken them away, and the
+    next have made them anew.
     """
     deadline = monotonic() + seconds
     known = list(paths)
-    left = [path for path in known if not _remove_patiently(path, deadline)]
-    # The container can mark its own, but none above that.
-    return [path for path in left if not (_is_shared(path) and any(one.startswith(f"{path}/") for one in known))]
+    left = []
+    for path in known:
+        if any(one.startswith(f"{path}/") for one in known):
+            _remove_if_empty(path)
+        elif not _remove_patiently(path, deadline):
+            left.append(path)
+    return left
+
+
+def _remove_if_empty(path: str) -> bool:
+    try:
+        posix.rmdir(path)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        if error.errno not in (EBUSY, ENOTEMPTY):
+            raise CgroupError(f"remove cgroup {path}: {error.strerror}") from error
+        return False
+    return True
 
 
 def _remove_patiently(path: str, deadline: float) -> bool:
     pause = 0.0005
     while True:
-        try:
-            posix.rmdir(path)
+        if _remove_if_empty(path):
             return True
-        except FileNotFoundError:
-            return True
-        except OSError as error:
-            if error.errno not in (EBUSY, ENOTEMPTY):
-                raise CgroupError(f"remove cgroup {path}: {error.strerror}") from error
         if _is_shared(path):
             return False
         for child in children(path):

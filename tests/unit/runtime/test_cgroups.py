@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from typing import Any
@@ -230,6 +231,38 @@ class TestDirectories:
         assert sorted(os.listdir(tmp_path / "a/b")) == ["two"]
         assert files.remove(second) == []
         assert os.listdir(tmp_path) == []
+
+    def test_what_others_take_away_meanwhile(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Docker deletes containers side by side, all of them below one group."""
+        own, other = files.make(str(tmp_path), "/docker/own"), files.make(str(tmp_path), "/docker/other")
+        look = os.stat
+
+        def seen_and_then_gone(path: str) -> os.stat_result:
+            found = look(path)
+            if path == own[1] and not os.path.isdir(own[0]):
+                for directory in other:
+                    os.rmdir(directory)
+            return found
+
+        monkeypatch.setattr("runtime.cgroups.files.posix.stat", seen_and_then_gone)
+        assert files.remove(own, seconds=0.05) == []
+
+    def test_what_others_make_anew_meanwhile(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A runtime that marks nothing may be among them."""
+        own, other = files.make(str(tmp_path), "/docker/own"), files.make(str(tmp_path), "/docker/other")
+        rmdir = os.rmdir
+
+        def in_use_and_then_anew(path: str) -> None:
+            if path != own[1] or not os.path.isdir(other[0]):
+                return rmdir(path)
+            for directory in other:
+                rmdir(directory)
+            os.makedirs(f"{own[1]}/third")
+            raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+
+        monkeypatch.setattr("runtime.cgroups.files.posix.rmdir", in_use_and_then_anew)
+        assert files.remove(own, seconds=0.05) == []
+        assert os.path.isdir(f"{own[1]}/third")
 
     def test_those_of_others_stay(self, tmp_path: Path) -> None:
         (tmp_path / "machine").mkdir()
