@@ -120,7 +120,7 @@ def test_reset_leaves_other_stores_alone_that_share_its_runroot(box: Pod, busybo
     other = replace(box, options=["--root", f"{box.directory}/other", "--runroot", box.runroot])
     other.run("create", busybox)
     if database == "lost":
-        other.execute(["sh", "-c", f"rm {other.directory}/other/pod.db*"])
+        other.execute(["sh", "-c", f"rm -f {other.directory}/other/pod.db*"])
     other.run("system", "reset", "--force")
     assert not os.path.exists(f"{box.directory}/other")
     assert box.run("ps", "--format", "{{.Names}}").out == "one"
@@ -144,7 +144,7 @@ def test_reset_leaves_a_container_of_another_store_alone_that_is_between_two_run
     damaged = f"{box.runroot}/containers/{'0' * 64}"
     other.execute(["sh", "-c", f"mkdir {damaged}; echo '{{' > {damaged}/runtime"])
     if database == "lost":
-        other.execute(["sh", "-c", f"rm {other.directory}/other/pod.db*"])
+        other.execute(["sh", "-c", f"rm -f {other.directory}/other/pod.db*"])
     other.run("system", "reset", "--force")
     assert not os.path.exists(f"{box.directory}/other")
     count = restarts()
