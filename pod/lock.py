@@ -16,6 +16,8 @@ def take(path: str, operation: int = fcntl.LOCK_EX) -> int:
     The file may be unlinked by whoever holds it, so whoever waited for it looks whether it is still the one. Raises
     FileNotFoundError without its directory, BlockingIOError as flock does.
     """
+    from storage.store import is_at
+
     while True:
         descriptor = posix.open(path, posix.O_RDWR | posix.O_CREAT | posix.O_CLOEXEC, 0o600)
         try:
@@ -23,12 +25,8 @@ def take(path: str, operation: int = fcntl.LOCK_EX) -> int:
         except BaseException:
             posix.close(descriptor)
             raise
-        try:
-            named, held = posix.stat(path), posix.fstat(descriptor)
-            if (named.st_dev, named.st_ino) == (held.st_dev, held.st_ino):
-                return descriptor
-        except FileNotFoundError:
-            pass
+        if is_at(path, descriptor):
+            return descriptor
         posix.close(descriptor)
 
 

@@ -137,10 +137,7 @@ def tell_parents(rows: list[Row], stored: list[Image]) -> None:
 
     from pod.images.ancestry import Ancestry
 
-    by_layers: dict[tuple[str, ...], list[Image]] = {}
-    for image in stored:
-        by_layers.setdefault(image.layers, []).append(image)
-    ancestry = Ancestry(lambda layers: by_layers.get(layers, ()))
+    ancestry = Ancestry.among(stored)
     for one in rows:
         one["ParentId"] = partial(ancestry.parent, one.image)
 

@@ -19,6 +19,14 @@ class Ancestry:
         self._of_layers = of_layers
         self._histories: dict[str, list[dict[str, Any]]] = {}
 
+    @classmethod
+    def among(cls, images: Iterable[Image]) -> Ancestry:
+        """Relate images to these, which are in memory already."""
+        by_layers: dict[tuple[str, ...], list[Image]] = {}
+        for image in images:
+            by_layers.setdefault(image.layers, []).append(image)
+        return cls(lambda layers: by_layers.get(layers, ()))
+
     def parent(self, image: Image) -> str:
         """Return the ID of the image that this one is one step and at most one layer above; "" if it is not there."""
         layers = image.layers
