@@ -81,6 +81,28 @@ RUN --mount=type=cache,target=/cache,mode=700,uid=3 --mount=type=tmpfs,target=/m
     assert top_layer(box, "two") == ["said"]
 
 
+def test_what_podman_takes_beside_dockers_options(box: Pod, busybox: str) -> None:
+    text = f"""\
+FROM {busybox}
+RUN --mount=type=tmpfs,target=/etc,tmpcopyup,noexec --mount=type=tmpfs,target=/empty \\
+    --mount=type=cache,target=/c,nosuid,nodev,noexec --mount=type=bind,target=/b,nosuid,noexec \\
+    --mount=type=bind,target=/w,rw,noexec \\
+    test -s /etc/passwd && ls -A /empty > /said && \\
+    mount | sed -n 's/.* on \\(.etc\\|.c\\|.b\\|.w\\) .*noexec.*/\\1/p' >> /said
+RUN cat /etc/passwd >> /said
+"""
+    build(box, text, "-t", "one")
+    said = run(box, "one", "cat", "/said").split()
+    assert sorted(said[:4]) == ["/b", "/c", "/etc", "/w"]
+    assert said[4].startswith("root:")
+
+
+def test_a_mount_hides_none_that_is_below_it(box: Pod, busybox: str) -> None:
+    mounts = "--mount=type=bind,source=f,target=/o/z/f --mount=type=tmpfs,target=/o --mount=type=tmpfs,target=/o/z"
+    build(box, f"FROM {busybox}\nRUN {mounts} cat /o/z/f > /said\n", "-t", "one", files={"f": "here"})
+    assert run(box, "one", "cat", "/said") == "here"
+
+
 def test_a_locked_cache_is_one_steps_at_a_time(box: Pod, busybox: str) -> None:
     step = "RUN --mount=type=cache,id=c,sharing=locked,target=/c [ ! -e /c/x ] && touch /c/x && sleep 2 && rm /c/x"
     text = f"FROM {busybox} AS a\n{step}; :\nFROM {busybox} AS b\n{step}\nFROM scratch\n"

@@ -20,7 +20,7 @@ from pod.build.context import digests, resolution, selection
 from pod.build.context.known import KnownDigests
 from pod.build.language.instructions import ExecForm, Mount
 from pod.build.mounts.caches import Caches
-from pod.build.mounts.trees import Layers, attach, clone, entry, open_context, part
+from pod.build.mounts.trees import Layers, attach, clone, entry, open_context, part, restrictions
 from pod.build.stages import graph
 from pod.build.stages.scheduling import Needs
 from pod.build.steps import own_users
@@ -119,7 +119,8 @@ class Mounts:
         os.mkdir(place, 0o700)
         syscalls.mount("tmpfs", place, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "mode=0700")
         syscalls.mount(None, place, None, kernel.MS_PRIVATE)
-        for number, one in enumerate(self.attached):
+        # Whatever their order is in the instruction, none hides one that is mounted below it: as with other builders.
+        for number, one in enumerate(sorted(self.attached, key=_depth)):
             made = one.make(f"{place}/{number}", self.ids)
             _make_stub(f"{stubs}{posixpath.normpath(one.target)}", made)
             document["mounts"].append({"destination": one.target, **made})
@@ -132,6 +133,10 @@ class Mounts:
         for descriptor in self.mapped_fds:
             os.close(descriptor)
         self.layers = []
+
+
+def _depth(one: Attached) -> int:
+    return len([name for name in one.target.split("/") if name])
 
 
 def _make_stub(path: str, made: dict[str, Any]) -> None:
@@ -283,11 +288,11 @@ def _cache(build: Build, mounts: Mounts, mount: Mount, target: str, content: Ope
             cache.fill(inroot.open_path(tree, f"/{selection.normalized(mount.source)}", os.O_PATH | os.O_DIRECTORY))
             os.close(tree)
         if not ids.can_map:
-            return entry(cache.path, read_only=bool(mount.read_only))
+            return entry(cache.path, read_only=bool(mount.read_only), more=restrictions(mount))
         directory = os.open(cache.path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         attach(own_users.clone(directory, ids), f"{path}-cache", is_directory=True)
         os.close(directory)
-        return entry(f"{path}-cache", read_only=bool(mount.read_only))
+        return entry(f"{path}-cache", read_only=bool(mount.read_only), more=restrictions(mount))
 
     mounts.attached.append(Attached(target, make))
 
@@ -297,6 +302,7 @@ def _memory(mount: Mount) -> Maker:
     options = ["nosuid", "nodev", f"mode={mode:o}"]
     options += [f"size={mount.size}"] if mount.size else []
     options += ["ro"] if mount.read_only else []
+    options += [*restrictions(mount), *(["tmpcopyup"] if "tmpcopyup" in mount.options else [])]
     return lambda _path, _ids: {"type": "tmpfs", "source": "tmpfs", "options": options}
 
 

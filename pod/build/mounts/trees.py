@@ -99,6 +99,7 @@ def _overlay(engine: Engine, lowers: list[str], target: str, *, upper: str = "",
 
 def part(engine: Engine, mount: Mount, root: Opener) -> Maker:
     """Return what mounts that which lies at a path of a tree; what is written to it is thrown away."""
+    more = restrictions(mount)
     source = f"/{selection.normalized(mount.source)}"
 
     def make(path: str, ids: Ids) -> dict[str, Any]:
@@ -108,16 +109,16 @@ def part(engine: Engine, mount: Mount, root: Opener) -> Maker:
         mode = os.fstat(found).st_mode
         if mount.read_only is False and stat.S_ISREG(mode):
             _copy(found, path)
-            return entry(path, read_only=False)
+            return entry(path, read_only=False, more=more)
         if mount.read_only is False and stat.S_ISDIR(mode):
             for name in ("upper", "work"):
                 os.makedirs(f"{path}-over/{name}", 0o755)
                 os.chown(f"{path}-over/{name}", *ids.of(0, 0))
             lower = f"/proc/self/fd/{found}"
             os.close(_overlay(engine, [lower], path, upper=f"{path}-over"))
-            return entry(path, read_only=False)
+            return entry(path, read_only=False, more=more)
         clone(found, path, is_directory=stat.S_ISDIR(mode))
-        return entry(path, read_only=True)
+        return entry(path, read_only=True, more=more)
 
     return make
 
@@ -150,6 +151,11 @@ def attach(tree: int, path: str, *, is_directory: bool) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     syscalls.move_mount(tree, b"", kernel.AT_FDCWD, path, kernel.MOVE_MOUNT_F_EMPTY_PATH)
     os.close(tree)
+
+
+def restrictions(mount: Mount) -> list[str]:
+    """Return which of the kernel's restrictions are asked for, beside those that a mount has anyhow."""
+    return [option for option in mount.options if option in ("nosuid", "nodev", "noexec")]
 
 
 def entry(source: str, *, read_only: bool, more: Sequence[str] = ()) -> dict[str, Any]:
