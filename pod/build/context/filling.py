@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pod.build.context import known, resolution
 from pod.build.context.attributes import copied_xattrs
 from runtime import inroot
+from storage.errors import StorageError
 from storage.file_data import copy_data
 from storage.trees import remove_tree
 
@@ -26,6 +27,8 @@ _KIND = 0o170000
 _SET_IDS = stat.S_ISUID | stat.S_ISGID
 # What one read and one write do faster than the calls that find holes or share blocks.
 _SMALL = 64 << 10
+# Overlayfs notes by the device 0, 0 that a file is removed.
+_DEVICES = "root alone can copy devices, and nobody one of the numbers 0, 0: .containerignore leaves files out"
 _DEFAULT_ACL = "system.posix_acl_default"
 
 
@@ -183,7 +186,12 @@ def _make_node(target: int, entry: Entry, name: str, kind: int) -> None:
     elif kind == stat.S_IFIFO:
         os.mkfifo(name, 0o600, dir_fd=target)
     else:
-        os.mknod(name, kind | 0o600, entry.status.st_rdev, dir_fd=target)
+        try:
+            os.mknod(name, kind | 0o600, entry.status.st_rdev, dir_fd=target)
+        except PermissionError as error:
+            raise StorageError(
+                f"copy {entry.path}: a device: {(error.strerror or '').lower()}", hint=_DEVICES
+            ) from error
 
 
 def _write(writer: int, data: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import threading
@@ -382,3 +383,19 @@ def test_a_file_where_a_directory_is_to_be(place: Place) -> None:
     with pytest.raises(PodError) as caught:
         place.copy("a", to="/file/below/b")
     assert str(caught.value) == "destination /file/below: /file/below is not a directory"
+
+
+def test_a_device_that_cannot_be_made_is_named(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.write(d__null="")
+    chosen = selection.select(place.descriptors[0], ["."], selection.Wanted())
+    entry = chosen.trees[0].entries[-1]
+    device = list(entry.status)
+    device[0] = stat.S_IFCHR | 0o644
+    entry.status = os.stat_result(device, {"st_rdev": 0})
+
+    def refuse(*_arguments: object, **_options: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr("os.mknod", refuse)
+    with pytest.raises(StorageError, match="copy d/null: a device: operation not permitted"):
+        place.put(chosen, "/to/")
