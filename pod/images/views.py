@@ -29,6 +29,7 @@ _CONFIG_FIELDS = (
     "StopSignal",
     "OnBuild",
 )
+_DOCKER = "application/vnd.docker."
 # The fields of that config as a Go struct, with what each of them is where an image does not say.
 _NO_CONFIG: dict[str, Any] = {
     "User": "",
@@ -44,19 +45,25 @@ _NO_CONFIG: dict[str, Any] = {
 }
 
 
+def _comment(document: dict[str, Any], media_type: str) -> str:
+    """Return what a config says of itself: Docker's format has a place for that, of OCI's it is the first step's."""
+    steps = document.get("history") or [{}]
+    said: str = (document if media_type.startswith(_DOCKER) else steps[0]).get("comment", "")
+    return said
+
+
 def inspect(store: Store, image: Image) -> dict[str, Any]:
     """Return what `image inspect` shows."""
     document = jsontext.loads(image.config)
     manifest = jsontext.loads(image.manifest)
     config = document.get("config") or {}
-    history = document.get("history") or []
     told: dict[str, Any] = {
         "Id": image.id,
         "Digest": image.digest,
         "RepoTags": [name for name in image.names if "@" not in name],
         "RepoDigests": list(image.repo_digests),
         "Parent": Ancestry(lambda layers: images.of_layers(store, layers)).parent(image),
-        "Comment": history[0].get("comment", "") if history else "",
+        "Comment": _comment(document, image.media_type),
         "Created": document.get("created"),
         "Config": {field: config[field] for field in _CONFIG_FIELDS if config.get(field)},
         "Version": document.get("docker_version", ""),

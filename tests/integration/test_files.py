@@ -172,18 +172,21 @@ def test_commit(box: Pod, busybox: str) -> None:
 
 
 def test_commit_with_changes(box: Pod, busybox: str) -> None:
-    box.run("create", "--name", "one", "--volume", "data:/volume", "--env", "A=b", busybox, "true")
+    ports = ("--network", "bridge", "--publish", "1081:81/udp", "--expose", "82")
+    box.run("create", "--name", "one", "--volume", "data:/volume", "--env", "A=b", *ports, busybox, "true")
     path = os.path.join(box.home, "config.json")
     box.execute(["sh", "-c", f"""echo '{{"User": "3"}}' >{path}"""])
     iid = os.path.join(box.home, "iid")
     line = ["commit", "--change", "CMD echo changed", "-c", "ENV C=d", "--config", path, "--include-volumes"]
-    box.run(*line, "--iidfile", iid, "--format", "docker", "--message", "why", "one", "changed")
+    box.run(*line, "-c", "EXPOSE 83", "--iidfile", iid, "--format", "docker", "--message", "why", "one", "changed")
     told = config_of(box, "changed")
     config = told["Config"]
     assert isinstance(config, dict)
     assert config["Cmd"] == ["/bin/sh", "-c", "echo changed"]
     assert {"A=b", "C=d"} <= set(config["Env"])
     assert (config["User"], config["Volumes"]) == ("3", {"/volume": {}})
+    assert sorted(config["ExposedPorts"]) == ["81/udp", "82/tcp", "83/tcp"]
+    assert told["Comment"] == "why"
     assert told["ManifestType"] == "application/vnd.docker.distribution.manifest.v2+json"
     assert "why" in box.run("history", "--format", "{{.Comment}}", "changed").out
     with open(iid, encoding="ascii") as file:

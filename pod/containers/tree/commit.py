@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pod import events
 from pod.containers import pause, status
+from pod.containers.inspect import fields
 from pod.containers.tree import reading
 from pod.containers.tree import root as tree
 from pod.errors import PodError
@@ -154,6 +155,7 @@ def _config(container: Container, below: dict[str, Any], options: CommitOptions)
         "Labels": config["labels"],
         "StopSignal": below.get("StopSignal", ""),
     }
+    told["ExposedPorts"] = (below.get("ExposedPorts") or {}) | fields.exposed(config).get("ExposedPorts", {})
     if options.include_volumes:
         mounted: dict[str, Any] = {
             mount["target"]: {} for mount in config["mounts"] if mount["type"] in ("volume", "bind")
