@@ -124,7 +124,7 @@ def _images(engine: Engine) -> tuple[list[ImageUsage], int, int]:
     for image in [*images.list_images(engine.store), *lists.as_images(engine.store)]:
         own = layers.get(image.id, {})
         pins = len(images.pins(engine.store, image.id))
-        if pins:
+        if pins or image.readonly:  # nothing of a further store could be had back
             in_use.update(own)
         shared = sum(size for key, size in own.items() if users[key] > 1)
         told.append(ImageUsage(image, sum(own.values()), shared, pins))

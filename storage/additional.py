@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sqlite3 import Connection
 
     from storage.images import Image
+    from storage.lists import ManifestList
 
 _IMAGE = "id, digest, media_type, manifest, config, size, created, architecture, os"
 _LAYER = "key, diff_id, size, entries, implied, pending_links, boot_id, durable, created"
@@ -46,6 +47,20 @@ def find(store: Store, text: str) -> tuple[str, str | None]:
         except ImageNotFoundError:
             continue
     raise images.not_known(text)
+
+
+def find_list(store: Store, text: str) -> ManifestList | None:
+    """Find a list of manifests in the further stores; None if an image of this one, or nothing, is meant."""
+    from storage import finding, lists
+
+    try:
+        finding.find(store, text)
+    except ImageNotFoundError:
+        for other in stores(store):
+            listed = lists.find_name(other, text)
+            if listed is not None:
+                return lists.load(other.connection, listed[0])
+    return None
 
 
 def load(store: Store, image_id: str) -> Image:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from storage import database, documents, images, platform
-from storage.errors import BadReferenceError, ImageInUseError, ImageNotFoundError, StorageError
+from storage.errors import BadReferenceError, ImageInUseError, ImageNotFoundError, ReadOnlyImageError, StorageError
 from storage.manifests import dump
 from storage.reference import normalize
 
@@ -80,20 +80,42 @@ def create(store: Store, name: str, *, amend: bool = False) -> str:
 
 
 def find(store: Store, text: str) -> ManifestList:
-    """Find a list by its name or the beginning of its ID.
+    """Find a list by its name or the beginning of its ID, be it in a further store.
 
     Raises NotListError for what is an image, ImageNotFoundError for what is nothing.
     """
-    return load(store.connection, meant(store, text)[0])
+    further = _further(store, text)
+    return further if further is not None else load(store.connection, meant(store, text)[0])
 
 
 def meant(store: Store, text: str) -> tuple[str, str | None]:
-    """Find as `find_name`, with the errors of `find`."""
+    """Find as `find_name`, with the errors of `find`; raises ReadOnlyImageError for a list of a further store."""
     found = find_name(store, text)
     if found is None:
+        further = _further(store, text)
+        if further is not None:
+            raise _read_only(further.id)
         image_id, name = images.find(store, text)
         raise NotListError(f"{name or image_id}: image is not a manifest list")
     return found
+
+
+def _further(store: Store, text: str) -> ManifestList | None:
+    """Find a list that a further store has; None if there is none, or this store has something that is meant."""
+    if not store.additional or find_name(store, text) is not None:
+        return None
+    from storage import additional
+
+    return additional.find_list(store, text)
+
+
+def _read_only(list_id: str) -> ReadOnlyImageError:
+    return ReadOnlyImageError(f'cannot change or remove read-only manifest list "{list_id}"')
+
+
+def _check_own(store: Store, list_id: str) -> None:
+    if store.connection.execute("SELECT 1 FROM manifest_list WHERE id = ?", (list_id,)).fetchone() is None:
+        raise _read_only(list_id)
 
 
 def find_id(store: Store, text: str) -> str | None:
@@ -158,17 +180,32 @@ def every(store: Store) -> list[ManifestList]:
 
 
 def as_images(store: Store) -> list[images.Image]:
-    """Give the lists as what commands on many images tell of them: names, and the size of their document."""
+    """Give the lists as what commands on many images tell of them: names, and the size of their document.
+
+    Those of further stores are among them.
+    """
     found = []
     for one in every(store):
         raw, digest = one.raw, one.digest
         row = (one.id, digest, one.document["mediaType"], raw, b"{}", len(raw), one.created, "", "")
         found.append(images.Image(row, one.names, [digest], []))
+    if store.additional:
+        from storage import additional
+
+        for other in additional.stores(store):
+            for foreign in as_images(other):
+                foreign.readonly = True
+                found.append(foreign)
     return found
 
 
 def change(store: Store, list_id: str, action: Callable[[ManifestList], None]) -> ManifestList:
-    """Change a list's document and sources in one transaction; `action` does it, and may raise."""
+    """Change a list's document and sources in one transaction; `action` does it, and may raise.
+
+    Raises ReadOnlyImageError for a list of a further store.
+    """
+    if store.additional:
+        _check_own(store, list_id)
     with database.transaction(store.connection) as connection:
         return _change(connection, list_id, action)
 
@@ -236,6 +273,8 @@ def remove(store: Store, list_id: str, *, name: str | None = None, force: bool =
 
     The rules are those of `images.remove`: `name` is None if the user meant the list by its ID.
     """
+    if store.additional:
+        _check_own(store, list_id)
     with database.transaction(store.connection) as connection:
         found = load(connection, list_id)
         if len(found.names) > 1 and not force:

@@ -23,6 +23,11 @@ def lowers(store: Store, image: Image) -> list[str]:
         " WHERE image = ? ORDER BY position DESC",
         (image.id,),
     ).fetchall()
+    if not rows and store.additional:
+        from storage import additional
+
+        # Who only reads has adopted nothing.
+        return next(filter(None, (lowers(other, image) for other in additional.stores(store))), [])
     suspect = []
     directories = []
     for key, durable, boot in rows:

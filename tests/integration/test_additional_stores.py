@@ -106,6 +106,46 @@ def test_layers_of_a_further_store_are_not_fetched(shared: Pod, registry: Regist
     assert alone.run("system", "check").out == ""
 
 
+def test_layers_of_a_further_store_are_told_before_they_are_used(shared: Pod, registry: Registry) -> None:
+    """What only reads adopts nothing, and knows the sizes all the same."""
+    chained = f"{registry.address}/chained:1"
+    sizes = [int(text) for text in shared.run("history", "--human=false", "--format", "{{.Size}}", chained).out.split()]
+    assert len(sizes) >= 3
+    assert all(sizes)
+    told = shared.run("image", "tree", chained).stdout
+    assert told.count("─ ID: ") == len(sizes)
+    assert f"Top Layer of: [{chained}]" in told
+    assert shared.run("image", "tree", "--whatrequires", "busybox").stdout.count("─ ID: ") == len(sizes)
+    (inspected,) = json.loads(shared.run("image", "inspect", chained).out)
+    assert inspected["GraphDriver"]["Data"]["UpperDir"].startswith(f"{shared.directory}/shared/layers/")
+    assert not os.path.exists(f"{shared.root}/layers")
+    (row,) = [one for one in json.loads(shared.run("system", "df", "--format", "json").out) if one["Type"] == "Images"]
+    assert (row["Total"], row["RawReclaimable"]) == (2, 0)
+    assert row["RawSize"] > sum(sizes[:-1])
+
+
+def test_lists_of_a_further_store_are_read_and_stay(box: Pod, registry: Registry) -> None:
+    name = registry.push("listed", "1", images.busybox(CHAIN))
+    box.run("pull", "--quiet", name)
+    list_id = box.run("manifest", "create", "both", name).out
+    own = ["--root", f"{box.directory}/own", "--runroot", f"{box.directory}/run"]
+    user = replace(box, options=[*own, "--storage-opt", f"overlay.imagestore={box.root}"])
+    assert user.run("manifest", "exists", "both").code == 0
+    document = user.run("manifest", "inspect", "both").out
+    assert len(json.loads(document)["manifests"]) == 1
+    assert "localhost/both true" in user.run("images", "--format", "{{.Repository}} {{.ReadOnly}}").stdout.splitlines()
+    user.run("manifest", "push", "--quiet", "both", f"dir:{user.home}/pushed")
+    assert os.path.exists(f"{user.home}/pushed/manifest.json")
+    refusal = f'Error: cannot change or remove read-only manifest list "{list_id}"\n'
+    for words in (("rm", "both"), ("add", "both", name), ("remove", "both", f"sha256:{'0' * 64}")):
+        failed = user.run("manifest", *words, check=False)
+        assert (failed.code, failed.stderr) == (125, refusal)
+    user.run("tag", name, "both")  # what this store has hides it
+    assert "Error: initializing source" in user.run("manifest", "inspect", "both", check=False).stderr
+    user.run("rmi", "both")
+    assert user.run("manifest", "inspect", "both").out == document
+
+
 @pytest.mark.root
 def test_damage_in_a_further_store_is_told(shared: Pod) -> None:
     place = f"{shared.directory}/shared"
