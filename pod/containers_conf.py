@@ -51,6 +51,13 @@ def _files(*, rootless: bool, home: str) -> list[str]:
     return [*files, extra] if extra else files
 
 
+def _part(table: dict[str, Any], name: str, path: str) -> dict[str, Any]:
+    part = table.get(name, {})
+    if not isinstance(part, dict):
+        raise ConfigError(f"reading {path}: {name} is not a table", hint="see containers.conf(5) for its format")
+    return part
+
+
 def _parse(paths: list[str]) -> dict[str, Any]:
     import tomllib
 
@@ -61,14 +68,16 @@ def _parse(paths: list[str]) -> dict[str, Any]:
         try:
             with open(path, "rb") as file:
                 document = tomllib.load(file)
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ConfigError(f"reading {path}: {error}", hint="see containers.conf(5) for its format") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+            reason = "nested too deeply" if isinstance(error, RecursionError) else error
+            raise ConfigError(f"reading {path}: {reason}", hint="see containers.conf(5) for its format") from error
         except OSError:
             continue
-        containers.update(document.get("containers", {}))
-        network.update(document.get("network", {}))
-        runtimes = engine.get("runtimes", {}) | document.get("engine", {}).get("runtimes", {})
-        engine.update(document.get("engine", {}))
+        containers.update(_part(document, "containers", path))
+        network.update(_part(document, "network", path))
+        said = _part(document, "engine", path)
+        runtimes = engine.get("runtimes", {}) | _part(said, "runtimes", path)
+        engine.update(said)
         if runtimes:
             engine["runtimes"] = runtimes  # a table of its own: later files add to it
     return {"containers": containers, "engine": engine, "network": network}

@@ -53,9 +53,13 @@ def load(*, rootless: bool, home: str, uid: int, cache: str) -> StorageConf:
         return StorageConf()
 
     def read(paths: list[str]) -> dict[str, Any]:
-        return _read(paths, rootless=rootless, home=home, uid=uid)
+        return _read(paths, rootless=rootless)
 
-    return parsed_files.parsed(f"{cache}/storage.conf.json", found, read, _of)
+    # What variables come to is not kept with it: the next command may have others.
+    def make(said: dict[str, Any]) -> StorageConf:
+        return _of(said, home=home, uid=uid)
+
+    return parsed_files.parsed(f"{cache}/storage.conf.json", found, read, make)
 
 
 def layers_asked(options: list[str] | None) -> str:
@@ -90,8 +94,12 @@ def image_stores_asked(options: list[str] | None) -> list[str]:
     return found
 
 
-def _of(said: dict[str, Any]) -> StorageConf:
-    found = StorageConf(said["graphroot"], said["runroot"], said["image_stores"])
+def _of(said: dict[str, Any], *, home: str, uid: int) -> StorageConf:
+    graphroot, runroot = (_ours(_expanded(said[name], home, uid)) for name in ("graph", "run"))
+    for name, path in (("graphroot", graphroot), ("runroot", runroot)):
+        if path and not path.startswith("/"):
+            raise ConfigError(f"storage.conf: {name}: {path.removesuffix('/pod')} is no absolute path")
+    found = StorageConf(graphroot, runroot, [_expanded(store, home, uid) for store in said["stores"]])
     found.layers, found.layer_limit = said["layers"], said["layer_limit"]
     return found
 
@@ -106,9 +114,9 @@ def _files(*, rootless: bool, home: str) -> tuple[str, ...]:
     return (f"{user}/containers/storage.conf", *_SYSTEM)
 
 
-def _read(paths: list[str], *, rootless: bool, home: str, uid: int) -> dict[str, Any]:
+def _read(paths: list[str], *, rootless: bool) -> dict[str, Any]:
     """Merge the files, the first one first; of the system's a user without rights of root takes what is for all."""
-    said: dict[str, Any] = {"graphroot": "", "runroot": "", "image_stores": [], "layers": "", "layer_limit": 0}
+    said: dict[str, Any] = {"graph": "", "run": "", "stores": [], "layers": "", "layer_limit": 0}
     for path in paths:
         table = _table(path)
         everyones = rootless and path in _SYSTEM
@@ -117,12 +125,12 @@ def _read(paths: list[str], *, rootless: bool, home: str, uid: int) -> dict[str,
         root = _text(table, "rootless_storage_path", path) if rootless else ""
         if not everyones:
             root = root or _text(table, "graphroot", path)
-            said["runroot"] = said["runroot"] or _ours(_expanded(_text(table, "runroot", path), home, uid))
-        said["graphroot"] = said["graphroot"] or _ours(_expanded(root, home, uid))
+            said["run"] = said["run"] or _wished(_text(table, "runroot", path))
+        said["graph"] = said["graph"] or _wished(root)
         stores = options.get("additionalimagestores") or []
         if not isinstance(stores, list) or not all(isinstance(store, str) for store in stores):
             raise ConfigError(f"reading {path}: additionalimagestores is not a list of paths")
-        said["image_stores"] = said["image_stores"] or [_expanded(store, home, uid) for store in stores]
+        said["stores"] = said["stores"] or stores
         layers = _text(overlay, "pod_layers", path)
         said["layers"] = said["layers"] or (layers and _checked(layers, f"{path}: pod_layers"))
         limit = overlay.get("pod_max_layer_size", "")
@@ -138,9 +146,10 @@ def _table(path: str) -> dict[str, Any]:
     try:
         with open(path, "rb") as file:
             document = tomllib.load(file)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         hint = "see containers-storage.conf(5) for its format"
-        raise ConfigError(f"reading {path}: {error}", hint=hint) from error
+        reason = "nested too deeply" if isinstance(error, RecursionError) else error
+        raise ConfigError(f"reading {path}: {reason}", hint=hint) from error
     except OSError as error:
         raise ConfigError(f"reading {path}: {(error.strerror or '').lower()}") from error
     return _part(document, "storage", path)
@@ -161,14 +170,27 @@ def _text(table: dict[str, Any], name: str, path: str) -> str:
 
 
 def _expanded(path: str, home: str, uid: int) -> str:
-    for name, value in (("HOME", home), ("UID", str(uid)), ("USER", environ.value("USER"))):
-        path = path.replace(f"${{{name}}}", value).replace(f"${name}", value)
-    return path
+    """Put in the values of variables, as podman does: of one that is not set, nothing."""
+    if "$" not in path:
+        return path
+    import re
+
+    ours = {"HOME": home, "UID": str(uid)}
+
+    def value(found: re.Match[str]) -> str:
+        name = found[1] or found[2]
+        return ours[name] if name in ours else environ.value(name)
+
+    return re.sub(r"(?a)\$(?:\{(\w+)\}|(\w+))", value, path)
+
+
+def _wished(path: str) -> str:
+    return "" if path.rstrip("/") in _PACKAGED else path
 
 
 def _ours(path: str) -> str:
-    path = path.rstrip("/")
-    return f"{path}/pod" if path and path not in _PACKAGED else ""
+    path = _wished(path).rstrip("/")
+    return f"{path}/pod" if path else ""
 
 
 def _size(text: str, what: str) -> int:

@@ -61,6 +61,25 @@ def test_users_have_their_own_file_and_what_the_system_gives_to_all(home: Path) 
     assert loaded(home, rootless=True).image_stores == ["/shared", f"{home}/x"]
 
 
+def test_variables_are_those_of_each_command(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = '[storage]\ngraphroot = "/data/$USER/${WHERE}x"\nrunroot = "/r/$HOMES$UID"\n'
+    (home / "system.conf").write_text(text + '[storage.options]\nadditionalimagestores = ["$WHERE"]\n')
+    monkeypatch.delenv("USER", raising=False)
+    monkeypatch.delenv("HOMES", raising=False)
+    monkeypatch.setenv("WHERE", "/here")
+    found = loaded(home)
+    assert (found.graphroot, found.runroot, found.image_stores) == ("/data///herex/pod", "/r/7/pod", ["/here"])
+    monkeypatch.setenv("USER", "alice")
+    assert loaded(home).graphroot == "/data/alice//herex/pod"
+
+
+@pytest.mark.parametrize("name", ["graphroot", "runroot"])
+def test_a_place_does_not_depend_on_the_working_directory(home: Path, name: str) -> None:
+    (home / "system.conf").write_text(f'[storage]\n{name} = "there/it/is/"\n')
+    with pytest.raises(ConfigError, match=f"storage.conf: {name}: there/it/is is no absolute path"):
+        loaded(home)
+
+
 def test_the_environment_names_another_file(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (home / "system.conf").write_text('[storage]\ngraphroot = "/system"\n')
     (home / "own.conf").write_text('[storage]\ngraphroot = "/own"\n[storage.options.overlay]\npod_layers = "erofs"\n')
@@ -91,6 +110,7 @@ def test_the_largest_layer(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("storage", "reading"),
         ("storage = 1", "storage is not a table"),
+        pytest.param(f"x = {'[' * 9000}{']' * 9000}", "nested too deeply", id="nested"),
         ("[storage]\ngraphroot = 1", "graphroot is not a text"),
         ('[storage.options]\nadditionalimagestores = "/x"', "not a list of paths"),
         ('[storage.options.overlay]\npod_layers = "zip"', '"zip" is unknown'),
