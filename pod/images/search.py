@@ -16,6 +16,7 @@ from storage.registry.origin import Clients
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from storage.reference import Reference
     from storage.registry.options import RegistryOptions
     from storage.registry.search import Found
 
@@ -100,18 +101,35 @@ def search(term: str, filters: Filters, limit: int, options: RegistryOptions) ->
 
 
 def tags(term: str, limit: int, options: RegistryOptions) -> list[Hit]:
-    """List the tags of an image, which must be named with its registry, if any is. Raises StorageError."""
+    """List the tags of an image: at the registry that the term names, else at all that short names are searched at.
+
+    Raises StorageError if none has the image, or none can be asked.
+    """
     try:
-        name = reference.parse(term.removeprefix("docker://"))
+        names = [reference.parse(term.removeprefix("docker://"))]
+        if "/" not in term:
+            searched = options.configuration.searched
+            names = [reference.normalize(term, default_domain=registry) for registry in searched]
     except BadReferenceError:
         raise PodError(f'reference "{term}" must be a docker reference') from None
+    hits: list[Hit] = []
+    failures: list[StorageError] = []
+    for name in names:
+        try:
+            hits += _tags_of(name, limit, options)
+        except StorageError as error:
+            failures.append(RegistryError(f"getting repository tags: {error}", hint=error.hint))
+    if not hits and failures:
+        raise failures[0] if len(failures) == 1 else _failed(failures)
+    return hits
+
+
+def _tags_of(name: Reference, limit: int, options: RegistryOptions) -> list[Hit]:
     # The registry itself knows best, and its mirrors only what was fetched from them.
     place = options.configuration.endpoints(name)[-1]
     clients = Clients(options)
     try:
         found = list(islice(clients.of(place, name).tags(place.reference.path), limit))
-    except StorageError as error:
-        raise RegistryError(f"getting repository tags: {error}", hint=error.hint) from None
     finally:
         clients.close()
     return [Hit(name.domain, name.name, registry_search.Found(name.path), tag) for tag in found]

@@ -82,7 +82,15 @@ def test_search_registries(pod: Pod, catalog: FakeRegistry, index: FakeRegistry)
         f"{catalog.domain} {catalog.domain}/app",
         f"{index.domain} {index.domain}/app",
     ]
+    words = ["search", "--list-tags", "--format", "{{.Name}}:{{.Tag}}"]
+    assert pod.run(*words, "app").out == f"{catalog.domain}/app:latest"
+    assert pod.run(*words, f"{index.domain}/app", check=False).out == ""
     Path(path).write_text('unqualified-search-registries = ["127.0.0.1:1", "127.0.0.1:2"]\n')
+    failed = pod.run("search", "--list-tags", "app", check=False)
+    assert failed.code == 125
+    assert failed.stderr.startswith(
+        "Error: 2 errors occurred:\n\t* getting repository tags: pinging container registry "
+    )
     failed = pod.run("search", "app", check=False)
     assert failed.code == 125
     assert failed.stderr.startswith('Error: 2 errors occurred:\n\t* couldn\'t search registry "127.0.0.1:1": pinging ')
