@@ -268,3 +268,17 @@ def test_any_document_is_read_or_refused(document: dict[str, Any]) -> None:
     for registry in said.registries:
         assert registry.prefix
         assert registry.location or registry.prefix.startswith("*.")
+
+
+def test_settings_are_named_in_any_case(tmp_path: Path) -> None:
+    text = (
+        'Unqualified-Search-Registries = ["a.example"]\n[[Registry]]\nLocation = "b.example"\nBlocked = true\n'
+        '[[Registry.Mirror]]\nLOCATION = "m.example"\nInsecure = true\n'
+    )
+    configuration = load(
+        tmp_path, text, '[Aliases]\nname = "c.example/x"\n[[registry]]\nLocation = "n"\nlocation = "d"\n'
+    )
+    assert configuration.search == ("a.example",)
+    assert places(configuration, "b.example/x:1") == ["m.example/x:1!", "b.example/x:1-"]
+    assert [one.location for one in configuration.registries] == ["b.example", "d"]
+    assert list(configuration.aliases) == ["name"]
