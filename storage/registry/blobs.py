@@ -31,6 +31,7 @@ def stream(
     NoRangesError when it does not stop at the end that was asked for.
     """
     stop = size if end is None else end
+    what = f"reading blob {digest}: "
     if not 0 <= offset <= stop <= size:
         raise CorruptError(f"blob {digest}: position {offset} of {size} bytes")
     position = offset
@@ -57,10 +58,10 @@ def stream(
         except ConnectionFailedError as error:
             if error.kind in ("certificate", "tls", "other"):
                 raise
-            reason = str(error)
+            reason = str(error).removeprefix(what)  # the request says it, too
         fruitless = patience.again(position)
         if fruitless is None:
-            raise RegistryError(f"reading blob {digest}: {reason}") from None
+            raise RegistryError(f"{what}{reason}") from None
         time.sleep(delay(fruitless, retry_delay))
 
 

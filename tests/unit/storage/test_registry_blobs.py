@@ -159,8 +159,10 @@ def test_small_blobs_have_a_limit(registry: FakeRegistry) -> None:
 def test_giving_up_without_progress(registry: FakeRegistry, action: Action) -> None:
     registry.script("/blobs/", *[action] * 100)
     start = time.monotonic()
-    with pytest.raises(RegistryError, match=f"reading blob {DIGEST}: "):
+    with pytest.raises(RegistryError) as raised:
         pull(registry, options=HASTY)
+    assert str(raised.value).startswith(f"reading blob {DIGEST}: ")
+    assert str(raised.value).count("reading blob") == 1
     assert time.monotonic() - start < 30
     assert len(ranges(registry)) <= 16
 
