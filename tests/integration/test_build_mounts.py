@@ -103,6 +103,21 @@ def test_a_mount_hides_none_that_is_below_it(box: Pod, busybox: str) -> None:
     assert run(box, "one", "cat", "/said") == "here"
 
 
+@pytest.mark.parametrize("flags", [[], ["--squash"]])
+def test_places_of_mounts_stay_in_no_layer(box: Pod, busybox: str, flags: list[str]) -> None:
+    text = f"""\
+FROM {busybox}
+RUN mkdir -p /gone/old /kept /run/real && touch /gone/old/file && ln -s /run/real /link
+RUN rm -r /gone /kept
+RUN --mount=type=secret,id=s,target=/link/deep/s --mount=type=tmpfs,target=/gone/old \\
+    --mount=type=cache,target=/kept/cache cat /link/deep/s && touch /gone/old/x /kept/beside /kept/cache/x
+"""
+    secret = f"id=s,src={os.path.join(box.directory, 'context', 'Containerfile')}"
+    build(box, text, "-t", "one", "--secret", secret, *flags)
+    assert run(box, "one", "ls", "-A", "/kept") == "beside"
+    assert run(box, "one", "sh", "-c", "ls -A -d /gone /run/real/* 2>/dev/null; true") == ""
+
+
 def test_a_locked_cache_is_one_steps_at_a_time(box: Pod, busybox: str) -> None:
     step = "RUN --mount=type=cache,id=c,sharing=locked,target=/c [ ! -e /c/x ] && touch /c/x && sleep 2 && rm /c/x"
     text = f"FROM {busybox} AS a\n{step}; :\nFROM {busybox} AS b\n{step}\nFROM scratch\n"

@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 from pod import names, state
+from pod.build.mounts import made
 from pod.build.stages.scheduling import settled
 from pod.build.steps import own_users
 from pod.build.steps.snapshots import make_stubs
@@ -83,6 +84,8 @@ def run(
                 link.close()
         if ids and not code:
             yield from settled(own_users.fork(ids.move_out, snapshot.changes))
+        if not code and (paths := made.noted(engine.config.container_dir(container.id))):
+            yield from settled(made.fork_removal(snapshot, paths))
         return code
     finally:
         try:
@@ -207,6 +210,8 @@ class _StepPlan(Plan):
         super()._mount()
         for path in self._volumes:
             make_directories(self.surroundings.rootfs, path, *ids.of(0, 0))
+        if self._mounts.attached:
+            made.note(self.directory, self.surroundings.rootfs, [one.target for one in self._mounts.attached])
 
 
 def make_directories(root: str, path: str, uid: int, gid: int) -> None:
