@@ -35,9 +35,24 @@ def connect(path: str, *, readonly: bool) -> Connection:
     It takes no lock that a writer would wait for, and works on a file system mounted read-only.
     """
     try:
-        return _open_readonly(path) if readonly else _open(path)
+        return _open_readonly(path) if readonly else _open_with_room(path)
     except sqlite.Error as error:
         raise translated(error, f"open database {path}") from error
+
+
+def _open_with_room(path: str) -> Connection:
+    """Open as `_open`, on a full disk with room from the reserve: the first to open makes the files of the WAL."""
+    try:
+        return _open(path)
+    except sqlite.OperationalError:
+        from storage import reserve
+
+        if not reserve.give_up(_directory(path)):
+            raise
+        try:
+            return _open(path)
+        finally:
+            reserve.take_back(_directory(path))
 
 
 def migrate(connection: Connection, package: str, steps: tuple[str, ...]) -> None:
@@ -182,12 +197,27 @@ def _use_wal(connection: Connection, path: str) -> None:
     """
     from fcntl import LOCK_EX, flock
 
-    directory = posix.open(path.rpartition("/")[0] or ".", posix.O_RDONLY | posix.O_DIRECTORY | posix.O_CLOEXEC)
+    directory = posix.open(_directory(path), posix.O_RDONLY | posix.O_DIRECTORY | posix.O_CLOEXEC)
     try:
         flock(directory, LOCK_EX)
         connection.execute("PRAGMA journal_mode = WAL")
     finally:
         posix.close(directory)
+
+
+def _directory(path: str) -> str:
+    return path.rpartition("/")[0] or "."
+
+
+def _is_all_there_is(path: str) -> bool:
+    """Tell whether nothing of a database is in its WAL, and the disk has no room for one."""
+    from storage import reserve
+
+    try:
+        written = posix.stat(f"{path}-wal").st_size > 0
+    except OSError:
+        written = False
+    return not written and reserve.is_full(_directory(path))
 
 
 def _open_readonly(path: str) -> Connection:
@@ -202,7 +232,7 @@ def _open_readonly(path: str) -> Connection:
     try:
         connection.execute("PRAGMA schema_version")
     except sqlite.OperationalError:
-        if posix.access(path.rpartition("/")[0] or ".", posix.W_OK):
+        if posix.access(_directory(path), posix.W_OK) and not _is_all_there_is(path):
             raise
         # WAL wants its shared memory file beside the database. Where nobody can write one, nobody can change the rest.
         connection.close()

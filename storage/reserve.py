@@ -26,14 +26,7 @@ def keep(store: Store) -> None:
     path = _path(store)
     if posix.access(path, posix.F_OK) or _free(store.root) < _AMPLE:
         return
-    try:
-        fd = posix.open(path, posix.O_WRONLY | posix.O_CREAT | posix.O_CLOEXEC, 0o600)
-        try:
-            posix.posix_fallocate(fd, 0, _SIZE)
-        finally:
-            posix.close(fd)
-    except OSError:
-        pass
+    _make(path, _SIZE)
 
 
 def is_full(place: str | int) -> bool:
@@ -57,6 +50,40 @@ def removing(store: Store, action: Callable[[], T]) -> T:
         except OSError:
             pass  # spent before
         return action()
+
+
+def give_up(root: str) -> bool:
+    """Give the reserve of the store there up if the disk is full; tell whether that made room."""
+    try:
+        if is_full(root):
+            posix.unlink(f"{root}/reserve")
+            return True
+    except OSError:
+        pass  # spent before
+    return False
+
+
+def take_back(root: str) -> None:
+    """Make what is left of a reserve that was given up one again. Best effort."""
+    for size in (_SIZE * 3 // 4, _SIZE // 2):
+        if _make(f"{root}/reserve", size):
+            return
+
+
+def _make(path: str, size: int) -> bool:
+    """Make a reserve, or leave nothing."""
+    try:
+        fd = posix.open(path, posix.O_WRONLY | posix.O_CREAT | posix.O_CLOEXEC, 0o600)
+        try:
+            posix.posix_fallocate(fd, 0, size)
+        except OSError:
+            posix.unlink(path)
+            raise
+        finally:
+            posix.close(fd)
+    except OSError:
+        return False
+    return True
 
 
 def _free(place: str | int) -> int:

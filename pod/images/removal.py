@@ -36,7 +36,7 @@ def remove(engine: Engine, text: str, *, force: bool, all_names: bool = False) -
 def remove_list(engine: Engine, list_id: str, name: str | None, *, force: bool) -> Removed:
     """Take a name from a list of manifests, or remove it with its last name (`force`: with all)."""
     try:
-        removed = lists.remove(engine.store, list_id, name=name, force=force)
+        removed = reserve.removing(engine.store, lambda: lists.remove(engine.store, list_id, name=name, force=force))
     except ImageInUseError as error:  # What stands in the way are further names: podman's status is another one then.
         raise PodError(str(error), hint=error.hint) from error
     _tell(engine, removed, list_id, name)
@@ -52,8 +52,9 @@ def _tell(engine: Engine, removed: Removed, image_id: str, name: str | None) -> 
 
 def prune(engine: Engine, *, all: bool, keep: set[str]) -> list[Removed]:
     """Remove images and lists that nothing uses (with `all`), or that have no name; `keep` are to stay in any case."""
-    found = images.prune(engine.store, all=all, keep=keep | mounts.mounted(engine.config))
-    found += lists.prune(engine.store, all=all, keep=keep)
+    used = keep | mounts.mounted(engine.config)
+    found = reserve.removing(engine.store, lambda: images.prune(engine.store, all=all, keep=used))
+    found += reserve.removing(engine.store, lambda: lists.prune(engine.store, all=all, keep=keep))
     for removed in found:
         if removed.deleted:
             events.record(engine.config, "image", "remove", id=removed.deleted, name=removed.deleted)

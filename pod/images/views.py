@@ -6,6 +6,7 @@ from pod.images.ancestry import Ancestry
 from pod.template.values import SparseRecord, record
 from runtime import jsontext
 from storage import images
+from storage.errors import CorruptError
 from storage.rootfs import lowers
 from storage.sizes import layer_sizes
 
@@ -93,7 +94,10 @@ def for_template(told: dict[str, Any]) -> dict[str, Any]:
 
 
 def _layers(store: Store, image: Image) -> dict[str, str]:
-    directories = lowers(store, image)
+    try:
+        directories = lowers(store, image)
+    except CorruptError:
+        return {}  # what it is can be told, wherever its layers are: in a further store of somebody else's, say
     if not directories:
         return {}
     data = {"UpperDir": directories[0], "WorkDir": directories[0].rpartition("/")[0] + "/work"}

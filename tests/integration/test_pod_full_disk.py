@@ -9,7 +9,7 @@ import pytest
 
 from tests.fixtures.check_store import check
 from tests.fixtures.command import Pod
-from tests.fixtures.small_disk import on_small_disk
+from tests.fixtures.small_disk import fill, on_small_disk
 
 ROOM = 16  # MiB, of which the image takes two
 SERVE = ("sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.05; done")
@@ -19,19 +19,6 @@ SERVE = ("sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.05; done")
 def small(box: Pod) -> Iterator[Pod]:
     with on_small_disk(box, ROOM) as made:
         yield made
-
-
-def fill(box: Pod) -> str:
-    """Take all the room there is; return the file that has it."""
-    path = os.path.join(box.root, "filler")
-    with open(path, "wb", buffering=0) as file:
-        for size in (1 << 20, 4096, 1):
-            try:
-                while True:
-                    file.write(bytes(size))
-            except OSError:
-                continue
-    return path
 
 
 def refused(box: Pod, *words: str) -> None:
