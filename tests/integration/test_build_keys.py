@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 
 import pytest
@@ -120,6 +121,30 @@ def test_what_is_taken_of_an_image(box: Pod, busybox: str) -> None:
         assert out.count("Using cache") == number
     failed = build(box, f"FROM {busybox}\nCOPY --from=localhost/from /missing /a\n", check=False)
     assert '"/missing": no such file or directory' in failed.stderr
+
+
+def test_attributes_of_what_is_taken_of_a_stage(box: Pod, busybox: str) -> None:
+    text = f"FROM {busybox} AS src\nCOPY d /d\nFROM {busybox}\nCOPY --from=src /d/a /a\n"
+    directory = context(box, text, {"d/a": "same"})
+    images = []
+    for value in (b"one", b"two"):
+        os.setxattr(f"{directory}/d/a", "user.kind", value)
+        out = build(box, text).stdout
+        assert "Using cache" not in out
+        images.append(out.splitlines()[-1])
+    assert len(set(images)) == 2
+
+
+def test_what_is_taken_of_a_stage_is_not_read_again(box: Pod, busybox: str) -> None:
+    text = f"FROM {busybox} AS src\nRUN echo one > /taken\nFROM {busybox}\nCOPY --from=src /taken /to\n"
+    image = build(box, text).stdout.splitlines()[-1]
+    (path,) = glob.glob(f"{box.root}/layers/*/diff/taken")
+    with open(path, "r+") as file:  # what nobody does to a layer: whoever reads it sees another file
+        file.write("two")
+    again = build(box, text).stdout
+    assert again.splitlines()[-1] == image
+    assert again.count("Using cache") == 2
+    assert run(box, image, "cat", "/to") == "one"
 
 
 MOUNTED = "mkdir -p /made/d && echo x > /made/d/f && ln -s made /link"
