@@ -171,6 +171,8 @@ def _settle_streams() -> None:
             fstat(descriptor)
         except OSError:
             open("/dev/null", O_RDWR)  # the lowest free one, which is this
+    if sys.stdin is None:
+        sys.stdin = builtins.open(0, closefd=False)  # noqa: SIM115
     if sys.stdout is None:
         sys.stdout = fdopen(1)
     if sys.stderr is None:

@@ -82,7 +82,7 @@ def opened(path: str) -> Iterator[bytes]:
     if path == "-":
         if sys.stdin.isatty():
             raise PodError("cannot read from terminal, use command-line redirection")
-        return chunks_of(sys.stdin.fileno())
+        return chunks_of(sys.stdin.fileno(), "stdin")
     if path.startswith(("http://", "https://")):
         return fetched(path)
     import os
@@ -91,14 +91,22 @@ def opened(path: str) -> Iterator[bytes]:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
         raise PodError(f'error opening "{path}": open {path}: {(error.strerror or "").lower()}') from error
-    return chunks_of(descriptor)
+    return chunks_of(descriptor, path)
 
 
-def chunks_of(descriptor: int) -> Iterator[bytes]:
-    """Yield what a file descriptor gives."""
+def chunks_of(descriptor: int, name: str) -> Iterator[bytes]:
+    """Yield what a file descriptor gives. Raises StorageError, which a worker passes on as it is."""
     from posix import read
 
-    while chunk := read(descriptor, CHUNK):
+    from storage.errors import StorageError
+
+    while True:
+        try:
+            chunk = read(descriptor, CHUNK)
+        except OSError as error:
+            raise StorageError(f'error reading "{name}": read {name}: {(error.strerror or "").lower()}') from error
+        if not chunk:
+            return
         yield chunk
 
 
