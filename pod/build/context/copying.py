@@ -42,6 +42,7 @@ class Change:
     owner: tuple[int, int] | None = None
     mode: Mode | None = None
     lenient: bool = False  # owners that cannot be had are not: with a single ID in the user namespace
+    devices: bool = True  # else they are left out: no ordinary user can make one
 
 
 @dataclass(frozen=True)
@@ -68,9 +69,9 @@ def copy(
     """
     asked = change = change or Change()
     if selection.unpacked:  # only the directory that it is unpacked to is whose --chown says
-        change = Change(lenient=change.lenient)
+        change = Change(lenient=change.lenient, devices=change.devices)
     owner = change.owner if change.owner is not None or selection.from_image else _ROOT
-    rules = Rules(owner, change.mode, selection.from_image, change.lenient, _umask())
+    rules = Rules(owner, change.mode, selection.from_image, change.lenient, _umask(), change.devices)
     into = into or len(selection.trees) > 1 or any(not tree.name or tree.under for tree in selection.trees)
     place = destination.find(root, target, workdir, into=into)
     destination.make(root, place.directory, asked.owner or _ROOT, lenient=change.lenient)

@@ -27,8 +27,9 @@ _KIND = 0o170000
 _SET_IDS = stat.S_ISUID | stat.S_ISGID
 # What one read and one write do faster than the calls that find holes or share blocks.
 _SMALL = 64 << 10
+_DEVICES = (stat.S_IFCHR, stat.S_IFBLK)
 # Overlayfs notes by the device 0, 0 that a file is removed.
-_DEVICES = "root alone can copy devices, and nobody one of the numbers 0, 0: .containerignore leaves files out"
+_NO_DEVICE = "root alone can copy devices, and nobody one of the numbers 0, 0: .containerignore leaves files out"
 _DEFAULT_ACL = "system.posix_acl_default"
 
 
@@ -41,6 +42,7 @@ class Rules:
     keep_set_ids: bool
     lenient: bool
     umask: int
+    devices: bool = True  # else they are left out
 
     def owner_of(self, status: os.stat_result) -> tuple[int, int]:
         """Return whose the copy of something will be."""
@@ -89,7 +91,7 @@ class Filler:
                 kind = entry.status.st_mode & _KIND
                 if kind == stat.S_IFREG:
                     self._file(source, target, entry, name, plain=plain)
-                else:
+                elif self._rules.devices or kind not in _DEVICES:
                     self._other(target, entry, name, kind)
             if filling.own is not None:
                 self._finish(target, source, filling.own.status)
@@ -190,7 +192,7 @@ def _make_node(target: int, entry: Entry, name: str, kind: int) -> None:
             os.mknod(name, kind | 0o600, entry.status.st_rdev, dir_fd=target)
         except PermissionError as error:
             raise StorageError(
-                f"copy {entry.path}: a device: {(error.strerror or '').lower()}", hint=_DEVICES
+                f"copy {entry.path}: a device: {(error.strerror or '').lower()}", hint=_NO_DEVICE
             ) from error
 
 

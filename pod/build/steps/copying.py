@@ -239,7 +239,7 @@ def _fork(
     """
     destination = f"{instruction.destination.rstrip('/')}/" if into else instruction.destination
     overlay = snapshot.overlay()
-    single_id = engine.single_id
+    single_id, devices = engine.single_id, not engine.config.rootless
 
     def run(_report: Callable[[int], None]) -> dict[str, Any]:
         enter_mount_namespace()
@@ -250,6 +250,7 @@ def _fork(
                 owner=owners.resolve(root, instruction.chown) if instruction.chown else None,
                 mode=modes.Mode(instruction.chmod) if instruction.chmod else None,
                 lenient=single_id,
+                devices=devices,
             )
             done = [copying.copy(one, root, destination, workdir=state.workdir, change=change) for one in selections()]
         except PodError as error:

@@ -385,17 +385,26 @@ def test_a_file_where_a_directory_is_to_be(place: Place) -> None:
     assert str(caught.value) == "destination /file/below: /file/below is not a directory"
 
 
-def test_a_device_that_cannot_be_made_is_named(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    place.write(d__null="")
+def device(place: Place, monkeypatch: pytest.MonkeyPatch) -> selection.Selection:
+    """Select a directory with a file and a device, which nobody may make."""
+    place.write(d__null="", d__file="")
     chosen = selection.select(place.descriptors[0], ["."], selection.Wanted())
-    entry = chosen.trees[0].entries[-1]
-    device = list(entry.status)
-    device[0] = stat.S_IFCHR | 0o644
-    entry.status = os.stat_result(device, {"st_rdev": 0})
+    entry = next(entry for entry in chosen.trees[0].entries if entry.path == "d/null")
+    entry.status = os.stat_result([stat.S_IFCHR | 0o644, *entry.status[1:]], {"st_rdev": 0})
 
     def refuse(*_arguments: object, **_options: object) -> None:
         raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
 
     monkeypatch.setattr("os.mknod", refuse)
+    return chosen
+
+
+def test_a_device_that_cannot_be_made_is_named(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(StorageError, match="copy d/null: a device: operation not permitted"):
-        place.put(chosen, "/to/")
+        place.put(device(place, monkeypatch), "/to/")
+
+
+def test_an_ordinary_users_copy_has_no_devices(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    change = Change(owner=OWN, devices=False)
+    copy(device(place, monkeypatch), place.descriptors[1], "/to/", change=change)
+    assert place.there() == ["to", "to/d", "to/d/file"]
