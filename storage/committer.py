@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from storage import documents, durability, gc, images
+from storage import database, documents, durability, gc, images
 from storage.documents import digest_of
 from storage.interrupts import Interrupts
 from storage.keeping import options_for
@@ -76,6 +76,7 @@ def commit_layer(
     )
     try:
         with Interrupts() as interrupts, store.publishing(), store.staging() as staging:
+            database.begin_log(store.connection)
             worker = fork_unpack(lambda: chunks, staging.path, options=options)
             try:
                 with interrupts.waiting():

@@ -80,6 +80,16 @@ def migrate(connection: Connection, package: str, steps: tuple[str, ...]) -> Non
         connection.execute("INSERT OR REPLACE INTO schema VALUES (?, ?)", (package, len(steps)))
 
 
+def begin_log(connection: Connection) -> None:
+    """Write a page to the log as it is: for whoever is about to write many files.
+
+    The first change after everybody left, or after a checkpoint, begins the log anew, and SQLite syncs its head. Once
+    the files are there, that would wait for the file system to write what it has of them.
+    """
+    with transaction(connection):
+        connection.execute("PRAGMA user_version = 0")  # it is never another
+
+
 def forget_all(connection: Connection) -> None:
     """Delete all rows of all packages at once, but for what `version` reads."""
     tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND name <> 'schema'"

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from storage import chain
+from storage import chain, database
 from storage.errors import CorruptError, NoSpaceError, StorageError
 from storage.ingest import Ingest, claim
 from storage.keeping import options_for
@@ -101,6 +101,7 @@ class Fetcher:
         self._waiting = self._plan()
         if self._waiting:
             self._options = options_for(self._store, self._options, self._progress.note)
+            database.begin_log(self._store.connection)
         try:
             while self._waiting or self._running:
                 self._interrupts.check()

@@ -53,6 +53,21 @@ def test_failed_migration_leaves_nothing(tmp_path: Path) -> None:
     connection.close()
 
 
+def test_what_begins_the_log_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "pod.db"
+    connection = database.connect(str(path), readonly=False)
+    database.migrate(connection, "one", STEPS)
+    connection.close()
+    log = tmp_path / "pod.db-wal"
+    assert not log.exists()
+    content = path.read_bytes()
+    connection = database.connect(str(path), readonly=False)
+    database.begin_log(connection)
+    assert log.stat().st_size > 0
+    assert path.read_bytes() == content
+    assert database.version(connection, "one") == 1
+
+
 def test_transaction_rolls_back(tmp_path: Path) -> None:
     connection = database.connect(str(tmp_path / "pod.db"), readonly=False)
     database.migrate(connection, "one", STEPS)
