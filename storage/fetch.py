@@ -168,6 +168,9 @@ class Fetcher:
             raise
         self._running[job.worker.fileno()] = job
         self._progress.state(blob.digest, "downloading")
+        if self._waiting:
+            # What each worker needs, for those to come: it costs more than a fork. The first has it at the same time.
+            import zstandard  # noqa: F401
 
     def _ahead(self, job: Job) -> int:
         """Give how many MiB of a layer are inflated ahead; none where other layers keep all processors busy."""

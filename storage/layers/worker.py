@@ -78,8 +78,4 @@ def fork_unpack(
         )
         return asdict(result)
 
-    made = worker.fork(Worker, run, "unpack layer", progress)
-    # What each of them needs, for those to come: it costs more than a fork. The first one does it while this one does.
-    import zstandard  # noqa: F401
-
-    return made
+    return worker.fork(Worker, run, "unpack layer", progress)
