@@ -159,7 +159,8 @@ def test_stop_and_start_at_the_same_time(box: Pod, busybox: str) -> None:
     for _ in range(int(os.environ.get("POD_TEST_RESTART_RACES", "2"))):
         identity = box.run("run", "-d", "--restart", "always", busybox, "false").out
         stops = [box.start("stop", identity) for _ in range(3)]
-        assert [stop.communicate(timeout=60)[1] for stop in stops] == [b""] * 3
+        told = {stop.communicate(timeout=60)[1].partition(b" container ")[0] for stop in stops}
+        assert told <= {b"", b"Warning: the first process of"}  # `false`, where it has yet to end
         count = restarts(box, identity)
         time.sleep(0.3)
         assert (state(box, identity), restarts(box, identity)) == ("exited", count)

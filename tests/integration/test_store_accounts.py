@@ -151,7 +151,11 @@ def test_a_moved_store_is_the_same_store(box: Pod, busybox: str, registry: Regis
     box.run("stop", "--time", "0", "two")
     told = {
         words: box.run(*words).out
-        for words in (("images",), ("ps", "--all", "--format", "{{.Names}} {{.Image}}"), ("volume", "ls"))
+        for words in (
+            ("images", "--format", "{{.Repository}} {{.Tag}} {{.Digest}} {{.ID}} {{.CreatedAt}} {{.Size}}"),
+            ("ps", "--all", "--format", "{{.Names}} {{.Image}}"),
+            ("volume", "ls"),
+        )
     }
     elsewhere = os.path.join(box.directory, "elsewhere")
     os.makedirs(elsewhere)
