@@ -36,7 +36,9 @@ def plain(text: str, engine: Pod) -> str:
     text = re.sub("ExecStart=[^ ]*podman", "ExecStart=", text)
     text = re.sub("ExecStop(Post)?=[^ ]*podman", r"ExecStop\1=", text)
     # Go's maps, in which podman keeps the variables, have another order each time.
-    text = re.sub("(^Environment=.*\n)+", lambda found: "".join(sorted(found[0].splitlines(True))), text, flags=re.M)
+    text = re.sub(
+        "(^Environment=.*\n)+", lambda found: "".join(sorted(found[0].splitlines(True))), text, flags=re.MULTILINE
+    )
     return re.sub(r"[ \\\n\t]+", " ", _ID.sub("ID", text))
 
 
