@@ -49,17 +49,22 @@ def find(store: Store, text: str) -> tuple[str, str | None]:
     raise images.not_known(text)
 
 
-def find_list(store: Store, text: str) -> ManifestList | None:
-    """Find a list of manifests in the further stores; None if an image of this one, or nothing, is meant."""
+def find_list(store: Store, text: str) -> tuple[ManifestList, str | None] | None:
+    """Find a list of manifests in the further stores, and the full name by which the text meant it.
+
+    None if an image is meant, of this store or of a further one that comes before, or nothing.
+    """
     from storage import finding, lists
 
-    try:
-        finding.find(store, text)
-    except ImageNotFoundError:
-        for other in stores(store):
-            listed = lists.find_name(other, text)
-            if listed is not None:
-                return lists.load(other.connection, listed[0])
+    for one in (store, *stores(store)):
+        listed = lists.find_name(one, text) if one is not store else None
+        if listed is not None:
+            return lists.load(one.connection, listed[0]), listed[1]
+        try:
+            finding.find(one, text)
+        except ImageNotFoundError:
+            continue
+        return None
     return None
 
 

@@ -32,7 +32,7 @@ def find(store: Store, text: str) -> tuple[str, str | None]:
 
         listed = lists.find_name(store, text)
         if listed is not None:
-            image, name = lists.instance(store, listed[0])
+            image, name = lists.instance(store, lists.load(connection, listed[0]))
             return image, listed[1] or name
     unknown = not_known(text)
     try:

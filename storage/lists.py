@@ -84,29 +84,48 @@ def find(store: Store, text: str) -> ManifestList:
 
     Raises NotListError for what is an image, ImageNotFoundError for what is nothing.
     """
-    further = _further(store, text)
-    return further if further is not None else load(store.connection, meant(store, text)[0])
+    found = known(store, text)
+    if found is None:
+        raise _no_list(store, text)
+    return found[0]
 
 
 def meant(store: Store, text: str) -> tuple[str, str | None]:
-    """Find as `find_name`, with the errors of `find`; raises ReadOnlyImageError for a list of a further store."""
-    found = find_name(store, text)
+    """Find as `changeable`, with the errors of `find`."""
+    found = changeable(store, text)
     if found is None:
-        further = _further(store, text)
-        if further is not None:
-            raise _read_only(further.id)
-        image_id, name = images.find(store, text)
-        raise NotListError(f"{name or image_id}: image is not a manifest list")
+        raise _no_list(store, text)
     return found
 
 
-def _further(store: Store, text: str) -> ManifestList | None:
-    """Find a list that a further store has; None if there is none, or this store has something that is meant."""
-    if not store.additional or find_name(store, text) is not None:
+def known(store: Store, text: str) -> tuple[ManifestList, str | None] | None:
+    """Find a list, be it in a further store, and the full name by which the text meant it; None if no list is meant."""
+    found = find_name(store, text)
+    return _further(store, text) if found is None else (load(store.connection, found[0]), found[1])
+
+
+def changeable(store: Store, text: str) -> tuple[str, str | None] | None:
+    """Find as `find_name`, for who changes or removes; raises ReadOnlyImageError for a list of a further store."""
+    found = find_name(store, text)
+    further = _further(store, text) if found is None else None
+    if further is not None:
+        raise _read_only(further[0].id)
+    return found
+
+
+def _further(store: Store, text: str) -> tuple[ManifestList, str | None] | None:
+    """Find a list that a further store has, where this one has none; None if an image of this one, or no list."""
+    if not store.additional:
         return None
     from storage import additional
 
     return additional.find_list(store, text)
+
+
+def _no_list(store: Store, text: str) -> NotListError:
+    """Tell of the image that a text means. Raises ImageNotFoundError if there is none."""
+    image_id, name = images.find(store, text)
+    return NotListError(f"{name or image_id}: image is not a manifest list")
 
 
 def _read_only(list_id: str) -> ReadOnlyImageError:
@@ -139,12 +158,11 @@ def find_name(store: Store, text: str) -> tuple[str, str | None] | None:
     return (str(rows[0][0]), None) if len(rows) == 1 else None
 
 
-def instance(store: Store, list_id: str, wanted: platform.Platform | None = None) -> tuple[str, str | None]:
+def instance(store: Store, found: ManifestList, wanted: platform.Platform | None = None) -> tuple[str, str | None]:
     """Find the image that a list has for a platform, by default this machine's; return its ID and a name of the list.
 
     Raises ImageNotFoundError, with podman's words, if the list has none or the store does not have it.
     """
-    found = load(store.connection, list_id)
     index = documents.parse_manifest(found.raw)
     assert isinstance(index, documents.Index)
     try:
@@ -156,7 +174,7 @@ def instance(store: Store, list_id: str, wanted: platform.Platform | None = None
         return images.find(store, digest)[0], name
     except ImageNotFoundError as error:
         raise ImageNotFoundError(
-            f"could not find image instance {digest} of manifest list {name or list_id} in local containers storage: "
+            f"could not find image instance {digest} of manifest list {name or found.id} in local containers storage: "
             "image not known",
             hint="pull the image by its own name first",
         ) from error

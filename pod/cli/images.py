@@ -211,7 +211,8 @@ def wanted_rows(store: Store, rows: list[Row], text: str) -> list[Row]:
     if named:
         return named
     try:
-        image_id, name = lists.find_name(store, text) or images.find(store, text)
+        known = lists.known(store, text)
+        image_id, name = (known[0].id, known[1]) if known is not None else images.find(store, text)
     except ImageNotFoundError:
         return []
     return [row for row in rows if row["Id"] == image_id and name in (None, full_name(row))]

@@ -91,7 +91,7 @@ def _hint(engine: Engine, name: str) -> str:
     """Tell of a list of manifests, which is not what `inspect` shows: it shows the list's image for this machine."""
     from storage import lists
 
-    if lists.find_id(engine.store, name) is None:
+    if lists.known(engine.store, name) is None:
         return ""
     return f"it is a manifest list without an image for this machine in the store; see pod manifest inspect {name}"
 

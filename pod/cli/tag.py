@@ -20,8 +20,8 @@ def main(
 
     full = [images.tag_name(name) for name in names]
     engine = open_engine(write=True)
-    list_id = lists.find_id(engine.store, image)
-    image_id = list_id or images.resolve(engine.store, image).id
+    listed = lists.changeable(engine.store, image)
+    image_id = listed[0] if listed is not None else images.resolve(engine.store, image).id
     for name in full:
-        (lists.tag if list_id else images.tag)(engine.store, image_id, name)
+        (lists.tag if listed is not None else images.tag)(engine.store, image_id, name)
         events.record(engine.config, "image", "tag", id=image_id, name=name)

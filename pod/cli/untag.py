@@ -20,7 +20,7 @@ def main(
 
     engine = open_engine(write=True)
     taken = [images.tag_name(name) for name in names or ()]
-    list_id = lists.find_id(engine.store, image)
-    image_id = list_id or images.find(engine.store, image)[0]
-    for name in (lists.untag if list_id else images.untag)(engine.store, image_id, taken):
+    listed = lists.changeable(engine.store, image)
+    image_id = (listed or images.find(engine.store, image))[0]
+    for name in (lists.untag if listed is not None else images.untag)(engine.store, image_id, taken):
         events.record(engine.config, "image", "untag", id=image_id, name=name)

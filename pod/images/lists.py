@@ -138,9 +138,9 @@ def _found(engine: Engine, text: str, options: RegistryOptions, *, all: bool) ->
     """List what a text stands for: descriptors, each with its source."""
     local = text.removeprefix(_STORE)
     if local != text or not (text.startswith(_DOCKER) or transports.is_named(text)):
-        list_id = lists.find_id(engine.store, local)
-        if list_id is not None:
-            return _of_list(lists.load(engine.connection, list_id), text, all=all)
+        known = lists.known(engine.store, local)
+        if known is not None:
+            return _of_list(known[0], text, all=all)
         try:
             return [member_of(images.resolve(engine.store, local))]
         except ImageNotFoundError:

@@ -21,9 +21,9 @@ def platforms(pull: Pull, text: str) -> list[Platform]:
 
     Raises PodError or StorageError for what is no name.
     """
-    list_id = lists.find_id(pull.engine.store, text)
-    if list_id is not None:
-        return _of(lists.load(pull.engine.connection, list_id).document)
+    known = lists.known(pull.engine.store, text)
+    if known is not None:
+        return _of(known[0].document)
     for name in pull.resolve(text).candidates if pull.policy != "never" else ():
         try:
             return _of(remote(pull.options, str(name)))
@@ -42,14 +42,14 @@ def local(store: Store, text: str, wanted: Platform) -> Image | None:
 
     Raises ImageNotFoundError for such a list that has none for the platform.
     """
-    listed = lists.find_name(store, text)
+    known = lists.known(store, text)
     try:
-        image_id, name = listed if listed is not None else images.find(store, text)
+        image_id, name = ("", known[1]) if known is not None else images.find(store, text)
     except ImageNotFoundError:
         return None
     if name is None or not name.startswith("localhost/"):
         return None
-    return images.load(store, lists.instance(store, image_id, wanted)[0] if listed is not None else image_id)
+    return images.load(store, lists.instance(store, known[0], wanted)[0] if known is not None else image_id)
 
 
 def _of(document: dict[str, Any]) -> list[Platform]:

@@ -187,10 +187,10 @@ class Pull:
         """Return the image that a list of the store has for the platform asked for; None if no list is meant."""
         from storage import lists
 
-        list_id = lists.find_id(self.engine.store, text)
-        if list_id is None:
+        known = lists.known(self.engine.store, text)
+        if known is None:
             return None
-        return images.load(self.engine.store, lists.instance(self.engine.store, list_id, self.platform)[0])
+        return images.load(self.engine.store, lists.instance(self.engine.store, known[0], self.platform)[0])
 
     def is_current(self, image: Image, candidates: Sequence[Reference]) -> bool:
         """Whether the registries have nothing newer, or do not answer."""

@@ -55,17 +55,17 @@ class Push:
 
         Of a list its image for this machine, as podman; the whole list with `all`, or if the store has no such image.
         """
-        list_id = lists.find_id(self.engine.store, text)
-        if list_id is None:
+        known = lists.known(self.engine.store, text)
+        if known is None:
             return self.image(images.resolve(self.engine.store, text), target, shown)
-        image = None if all else self._instance(list_id)
+        image = None if all else self._instance(known[0])
         if image is not None:
             return self.image(image, target, shown)
-        return self.list(lists.load(self.engine.connection, list_id), target, shown, all=True)
+        return self.list(known[0], target, shown, all=True)
 
-    def _instance(self, list_id: str) -> images.Image | None:
+    def _instance(self, found: ManifestList) -> images.Image | None:
         try:
-            return images.load(self.engine.store, lists.instance(self.engine.store, list_id)[0])
+            return images.load(self.engine.store, lists.instance(self.engine.store, found)[0])
         except ImageNotFoundError:
             return None
 

@@ -22,7 +22,7 @@ def remove(engine: Engine, text: str, *, force: bool, all_names: bool = False) -
     With `force`, containers of the image are stopped and removed before it. An ID means an image with several names
     only with `force` or `all_names`.
     """
-    listed = lists.find_name(engine.store, text)
+    listed = lists.changeable(engine.store, text)
     if listed is not None:
         return remove_list(engine, *listed, force=force or all_names)
     image_id, name = images.find(engine.store, text)

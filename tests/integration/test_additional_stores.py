@@ -149,6 +149,56 @@ def test_lists_of_a_further_store_are_read_and_stay(box: Pod, registry: Registry
     assert user.run("manifest", "inspect", "both").out == document
 
 
+def test_lists_of_a_further_store_are_used_as_lists(box: Pod, registry: Registry) -> None:
+    """Every command that takes a list of this store takes one of a further store, or says that it does not."""
+    names = [registry.push("members", tag, images.busybox(CHAIN, Labels={"a": tag})) for tag in ("1", "2")]
+    for name in names:
+        box.run("pull", "--quiet", name)
+    list_id = box.run("manifest", "create", "both", names[0]).out
+    box.run("manifest", "add", "--arch", "mips64", "both", names[1])
+    digests = [one["digest"] for one in json.loads(box.run("manifest", "inspect", "both").out)["manifests"]]
+    own = ["--root", f"{box.directory}/own", "--runroot", f"{box.directory}/run"]
+    user = replace(box, options=[*own, "--storage-opt", f"overlay.imagestore={box.root}"])
+    for text in (list_id, list_id[:12], "both"):
+        assert user.run("images", "--format", "{{.Repository}}", text).out == "localhost/both"
+    for words in (("tag", "both", "new"), ("untag", "both"), ("rmi", "both"), ("rmi", list_id)):
+        failed = user.run(*words, check=False)
+        assert failed.stderr == f'Error: cannot change or remove read-only manifest list "{list_id}"\n'
+    assert user.run("image", "exists", "new", check=False).code == 1
+    user.run("push", "--quiet", "both", f"dir:{user.home}/one")
+    assert "config" in json.loads(Path(user.home, "one/manifest.json").read_text())
+    user.run("push", "--quiet", "--all", "both", f"oci:{user.home}/all:x")
+    index = json.loads(Path(user.home, "all/index.json").read_text())["manifests"][0]["digest"].partition(":")[2]
+    pushed = json.loads(Path(user.home, "all/blobs/sha256", index).read_text())
+    assert [one["platform"]["architecture"] for one in pushed["manifests"]][1:] == ["mips64"]
+    assert all(Path(user.home, "all/blobs/sha256", one["digest"][7:]).exists() for one in pushed["manifests"])
+    user.run("manifest", "create", "mine")
+    assert "both is a manifest list" in user.run("manifest", "add", "mine", "both", check=False).stderr
+    user.run("manifest", "add", "--all", "mine", "both")
+    mine = json.loads(user.run("manifest", "inspect", "mine").out)["manifests"]
+    assert [one["digest"] for one in mine] == digests
+    user.run("manifest", "push", "--quiet", "mine", f"oci:{user.home}/mine:x")
+    assert set(os.listdir(f"{user.home}/mine/blobs/sha256")) == set(os.listdir(f"{user.home}/all/blobs/sha256"))
+    assert user.run("system", "check").out == ""
+
+
+def test_lists_of_a_further_store_are_built_from(box: Pod) -> None:
+    """Each platform is built from the list's image for it."""
+    os.mkdir(f"{box.home}/context")
+    Path(box.home, "context/file").write_text("x")
+    file = Path(box.home, "context/Dockerfile")
+    file.write_text("FROM scratch\nARG TARGETARCH\nLABEL arch=$TARGETARCH\nCOPY file /\n")
+    box.run("build", "--platform", "linux/s390x,linux/mips64", "--manifest", "base", f"{box.home}/context")
+    own = ["--root", f"{box.directory}/own", "--runroot", f"{box.directory}/run"]
+    user = replace(box, options=[*own, "--storage-opt", f"overlay.imagestore={box.root}"])
+    file.write_text("FROM localhost/base\nCOPY file /other\n")
+    user.run("build", "--all-platforms", "--manifest", "made", f"{user.home}/context")
+    made = json.loads(user.run("manifest", "inspect", "made").out)["manifests"]
+    assert sorted(one["platform"]["architecture"] for one in made) == ["mips64", "s390x"]
+    user.run("build", "--platform", "linux/mips64", "--tag", "one", f"{user.home}/context")
+    assert json.loads(user.run("image", "inspect", "one").out)[0]["Labels"]["arch"] == "mips64"
+
+
 @pytest.mark.root
 def test_damage_in_a_further_store_is_told(shared: Pod) -> None:
     place = f"{shared.directory}/shared"

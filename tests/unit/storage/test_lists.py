@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from storage import images, lists, platform
-from storage.errors import ImageInUseError, ImageNotFoundError
-from storage.store import Store
+from storage.errors import ImageInUseError, ImageNotFoundError, ReadOnlyImageError
+from storage.store import Store, open_store
 from tests.unit.storage.test_images import DIGEST, add_image
 
 OTHER = "sha256:" + "e" * 64
@@ -105,3 +107,47 @@ def test_gather_leaves_an_image_its_name(store: Store) -> None:
         lists.gather(store, [], ["localhost/free:latest"], "taken")
     assert images.find(store, "taken")[0] == image
     assert lists.find_id(store, "free") is None
+
+
+@pytest.fixture
+def further(store: Store, tmp_path: Path) -> Iterator[Store]:
+    """A further store of `store`."""
+    other = open_store(str(tmp_path / "further"))
+    store.additional = [other.root]
+    yield other
+    other.close()
+
+
+def test_lists_of_further_stores_are_known(store: Store, further: Store) -> None:
+    image = add_image(further, "a", "localhost/img:1")
+    list_id = add_list(further, "both", member(DIGEST), member(OTHER, "mips64"))
+    for text, name in (("both", "localhost/both:latest"), (list_id[:12], None)):
+        known = lists.known(store, text)
+        assert known is not None
+        assert (known[0].id, len(known[0].members), known[1]) == (list_id, 2, name)
+    assert lists.find(store, "both").id == list_id
+    assert lists.instance(store, lists.find(store, "both")) == (image, "localhost/both:latest")
+    assert lists.known(store, "img:1") is None
+    assert lists.known(store, "nothing") is None
+
+
+def test_lists_of_further_stores_are_not_changed(store: Store, further: Store) -> None:
+    list_id = add_list(further, "both", member(DIGEST))
+    add_image(further, "a", "localhost/img:1")
+    for change in (lists.changeable, lists.meant):
+        with pytest.raises(ReadOnlyImageError, match=list_id):
+            change(store, "both")
+    assert lists.changeable(store, "img:1") is None
+    own = lists.create(store, "both")
+    assert lists.changeable(store, "both") == lists.meant(store, "both") == (own, "localhost/both:latest")
+
+
+def test_what_comes_first_hides_a_list_of_a_further_store(store: Store, further: Store, tmp_path: Path) -> None:
+    last = open_store(str(tmp_path / "last"))
+    store.additional = [further.root, last.root]
+    add_list(last, "both")
+    last.close()
+    add_image(further, "a", "localhost/both:latest")
+    assert lists.known(store, "both") is None
+    with pytest.raises(lists.NotListError, match="localhost/both:latest: image is not a manifest list"):
+        lists.find(store, "both")
