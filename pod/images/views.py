@@ -31,6 +31,7 @@ _CONFIG_FIELDS = (
     "OnBuild",
 )
 _DOCKER = "application/vnd.docker."
+_NO_TIME = "0001-01-01T00:00:00Z"  # Go's
 # The fields of that config as a Go struct, with what each of them is where an image does not say.
 _NO_CONFIG: dict[str, Any] = {
     "User": "",
@@ -49,8 +50,8 @@ _NO_CONFIG: dict[str, Any] = {
 def _comment(document: dict[str, Any], media_type: str) -> str:
     """Return what a config says of itself: Docker's format has a place for that, of OCI's it is the first step's."""
     steps = document.get("history") or [{}]
-    said: str = (document if media_type.startswith(_DOCKER) else steps[0]).get("comment", "")
-    return said
+    said: str | None = (document if media_type.startswith(_DOCKER) else steps[0]).get("comment")
+    return said or ""
 
 
 def inspect(store: Store, image: Image) -> dict[str, Any]:
@@ -67,8 +68,8 @@ def inspect(store: Store, image: Image) -> dict[str, Any]:
         "Comment": _comment(document, image.media_type),
         "Created": document.get("created"),
         "Config": {field: config[field] for field in _CONFIG_FIELDS if config.get(field)},
-        "Version": document.get("docker_version", ""),
-        "Author": document.get("author", ""),
+        "Version": document.get("docker_version") or "",
+        "Author": document.get("author") or "",
         "Architecture": image.architecture,
         "Os": image.os,
         "Size": image.size,
@@ -78,7 +79,7 @@ def inspect(store: Store, image: Image) -> dict[str, Any]:
         "Labels": config.get("Labels") or None,
         "Annotations": manifest.get("annotations") or {},
         "ManifestType": image.media_type,
-        "User": config.get("User", ""),
+        "User": config.get("User") or "",
         "History": document.get("history"),
         "NamesHistory": list(reversed(image.names)),
     }
@@ -109,21 +110,21 @@ def history(store: Store, image: Image) -> list[dict[str, Any]]:
     steps = jsontext.loads(image.config).get("history") or []
     made_of = Ancestry(lambda layers: images.of_layers(store, layers)).ancestors(image)
     sizes = layer_sizes(store, image.id)
-    result = []
+    result: list[dict[str, Any]] = []
     for number, step in enumerate(steps, 1):
         size = 0 if step.get("empty_layer") or not sizes else sizes.pop(0)
         result.append(
             {
                 "id": made_of[number].id if number in made_of else "<missing>",
-                "created": step.get("created", "0001-01-01T00:00:00Z"),
-                "created_by": step.get("created_by", ""),
-                "comment": step.get("comment", ""),
+                "created": step.get("created") or _NO_TIME,
+                "created_by": step.get("created_by") or "",
+                "comment": step.get("comment") or "",
                 "size": size,
                 "tags": [],
             }
         )
     # An image may say nothing of how it came to be; its layers are there nevertheless.
-    created = jsontext.loads(image.config).get("created", "0001-01-01T00:00:00Z")
+    created = jsontext.loads(image.config).get("created") or _NO_TIME
     result += [
         {"id": "<missing>", "created": created, "created_by": "", "comment": "", "size": size, "tags": []}
         for size in sizes
