@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     Tables = tuple[dict[str, Any], dict[str, Any], dict[str, Any]]
 
+# Tables whose keys are names that the user gives.
+_VERBATIM = ("platform_to_oci_runtime", "runtimes", "service_destinations", "volume_plugins")
+
 
 def load(*, rootless: bool, home: str, cache: str) -> Tables:
     """Return the tables [containers], [engine] and [network].
@@ -59,18 +62,16 @@ def _part(table: dict[str, Any], name: str, path: str) -> dict[str, Any]:
 
 
 def _parse(paths: list[str]) -> dict[str, Any]:
-    import tomllib
+    from storage import toml
 
     containers: dict[str, Any] = {}
     engine: dict[str, Any] = {}
     network: dict[str, Any] = {}
     for path in paths:
         try:
-            with open(path, "rb") as file:
-                document = tomllib.load(file)
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-            reason = "nested too deeply" if isinstance(error, RecursionError) else error
-            raise ConfigError(f"reading {path}: {reason}", hint="see containers.conf(5) for its format") from error
+            document = toml.load(path, verbatim=_VERBATIM)
+        except toml.NotTomlError as error:
+            raise ConfigError(f"reading {path}: {error}", hint="see containers.conf(5) for its format") from error
         except OSError:
             continue
         containers.update(_part(document, "containers", path))

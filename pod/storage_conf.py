@@ -141,15 +141,13 @@ def _read(paths: list[str], *, rootless: bool) -> dict[str, Any]:
 
 
 def _table(path: str) -> dict[str, Any]:
-    import tomllib
+    from storage import toml
 
     try:
-        with open(path, "rb") as file:
-            document = tomllib.load(file)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        document = toml.load(path)
+    except toml.NotTomlError as error:
         hint = "see containers-storage.conf(5) for its format"
-        reason = "nested too deeply" if isinstance(error, RecursionError) else error
-        raise ConfigError(f"reading {path}: {reason}", hint=hint) from error
+        raise ConfigError(f"reading {path}: {error}", hint=hint) from error
     except OSError as error:
         raise ConfigError(f"reading {path}: {(error.strerror or '').lower()}") from error
     return _part(document, "storage", path)
@@ -170,7 +168,11 @@ def _text(table: dict[str, Any], name: str, path: str) -> str:
 
 
 def _expanded(path: str, home: str, uid: int) -> str:
-    """Put in the values of variables, as podman does: of one that is not set, nothing."""
+    """Put in the values of variables, as podman does (Go's os.Expand): of one that is not set, nothing.
+
+    `$` and a digit or one of the shell's own is a variable, whatever follows; of `${}` and `${` without an end nothing
+    is left.
+    """
     if "$" not in path:
         return path
     import re
@@ -178,10 +180,10 @@ def _expanded(path: str, home: str, uid: int) -> str:
     ours = {"HOME": home, "UID": str(uid)}
 
     def value(found: re.Match[str]) -> str:
-        name = found[1] or found[2]
+        name = found[1] or found[2] or ""
         return ours[name] if name in ours else environ.value(name)
 
-    return re.sub(r"(?a)\$(?:\{(\w+)\}|(\w+))", value, path)
+    return re.sub(r"(?a)\$(?:\{([^}]*)\}|\{|([*#$@!?0-9-]|[A-Za-z_]\w*))", value, path)
 
 
 def _wished(path: str) -> str:

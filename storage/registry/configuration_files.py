@@ -6,11 +6,10 @@ where it is all that the main file has; a drop-in must be of format 2.
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from storage import reference
+from storage import reference, toml
 from storage.errors import BadReferenceError, RegistryError
 from storage.registry.configuration import (
     AUTH_FILES,
@@ -105,31 +104,15 @@ def is_registry(text: str) -> bool:
 
 def _document(path: str, *, must_exist: bool = False) -> dict[str, Any] | None:
     try:
-        with open(path, "rb") as file:
-            return _lowered(tomllib.load(file))
+        return toml.load(path, verbatim=("aliases",))
     except FileNotFoundError:
         if must_exist:
             raise _of_file(path, f"open {path}: no such file or directory") from None
         return None
     except OSError as error:
         raise _of_file(path, f"open {path}: {(error.strerror or '').lower()}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        reason = "not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error) or "nested too deeply"
-        raise _of_file(path, f"toml: {reason}") from None
-
-
-def _lowered(table: dict[str, Any]) -> dict[str, Any]:
-    """Write the names of settings in small letters, as podman takes `Blocked` for `blocked`; not those of aliases."""
-    found = {}
-    # What is in small letters already comes last, and counts.
-    for key, value in sorted(table.items(), key=lambda pair: pair[0].islower()):
-        name = key.lower()
-        if isinstance(value, dict) and name != "aliases":
-            value = _lowered(value)
-        elif isinstance(value, list):
-            value = [_lowered(one) if isinstance(one, dict) else one for one in value]
-        found[name] = value
-    return found
+    except toml.NotTomlError as error:
+        raise _of_file(path, f"toml: {error}") from None
 
 
 def _of_file(path: str, text: str) -> BadConfigurationError:

@@ -73,6 +73,36 @@ def test_variables_are_those_of_each_command(home: Path, monkeypatch: pytest.Mon
     assert loaded(home).graphroot == "/data/alice//herex/pod"
 
 
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("/$1x", "/x"),
+        ("/${1}x", "/x"),
+        ("/$_a$_b", "/A"),
+        ("/a${}b", "/ab"),
+        ("/a${b", "/ab"),
+        ("/a${x.y}b", "/ab"),
+        ("/a$$b", "/ab"),
+        ("/a$-b", "/ab"),
+        ("/a$/b", "/a$/b"),
+        ("/a$.b$", "/a$.b$"),
+        ("/a$\u00e4", "/a$\u00e4"),
+    ],
+)
+def test_variables_are_read_as_go_reads_them(home: Path, monkeypatch: pytest.MonkeyPatch, text: str, path: str) -> None:
+    monkeypatch.setenv("_a", "A")
+    monkeypatch.delenv("_b", raising=False)
+    (home / "system.conf").write_text(f'[storage]\ngraphroot = "{text}"\n')
+    assert loaded(home).graphroot == f"{path}/pod"
+
+
+def test_settings_are_named_in_any_case(home: Path) -> None:
+    text = '[Storage]\nGraphRoot = "/g"\n[Storage.Options]\nAdditionalImageStores = ["/s"]\n'
+    (home / "system.conf").write_text(text + '[storage.options.overlay]\npod_layers = "erofs"\n')
+    found = loaded(home)
+    assert (found.graphroot, found.image_stores, found.layers) == ("/g/pod", ["/s"], "erofs")
+
+
 @pytest.mark.parametrize("name", ["graphroot", "runroot"])
 def test_a_place_does_not_depend_on_the_working_directory(home: Path, name: str) -> None:
     (home / "system.conf").write_text(f'[storage]\n{name} = "there/it/is/"\n')
@@ -111,6 +141,7 @@ def test_the_largest_layer(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("storage", "reading"),
         ("storage = 1", "storage is not a table"),
         pytest.param(f"x = {'[' * 9000}{']' * 9000}", "nested too deeply", id="nested"),
+        pytest.param(f"{'a.' * 3000}a = 1", "nested too deeply", id="dotted"),
         ("[storage]\ngraphroot = 1", "graphroot is not a text"),
         ('[storage.options]\nadditionalimagestores = "/x"', "not a list of paths"),
         ('[storage.options.overlay]\npod_layers = "zip"', '"zip" is unknown'),

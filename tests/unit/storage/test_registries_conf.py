@@ -199,6 +199,8 @@ MISTAKES = {
     'unqualified-search-registries = [""]': 'Invalid unqualified-search-registries entry ""',
     'unqualified-search-registries = ["https://a"]': "invalid location 'https://a': URI schemes are not supported",
     "unqualified-search-registries = [": "toml: Invalid value (at end of document)",
+    f"{'a.' * 3000}a = 1": "toml: nested too deeply",
+    f"a = {'[' * 9000}{']' * 9000}": "toml: nested too deeply",
     "[[registry]]\ninsecure = true": "invalid condition: both location and prefix are unset",
     '[[registry]]\nprefix = "a.b"': "invalid condition: location is unset and prefix is not in the format: "
     "*.example.com",
@@ -227,7 +229,7 @@ MISTAKES = {
 }
 
 
-@pytest.mark.parametrize("text", MISTAKES)
+@pytest.mark.parametrize("text", MISTAKES, ids=lambda text: text[:40])
 def test_mistakes(tmp_path: Path, text: str) -> None:
     with pytest.raises(BadConfigurationError) as caught:
         load(tmp_path, text)
@@ -282,3 +284,19 @@ def test_settings_are_named_in_any_case(tmp_path: Path) -> None:
     assert places(configuration, "b.example/x:1") == ["m.example/x:1!", "b.example/x:1-"]
     assert [one.location for one in configuration.registries] == ["b.example", "d"]
     assert list(configuration.aliases) == ["name"]
+
+
+def test_tables_whose_names_differ_in_case_are_one(tmp_path: Path) -> None:
+    text = '[Aliases]\none = "a.io/one"\ntwo = "a.io/two"\n[aliases]\ntwo = "b.io/two"\nTHREE = ""\n'
+    with pytest.raises(BadConfigurationError, match='cannot parse short name: "THREE"'):
+        load(tmp_path, text)
+    aliases = load(tmp_path, text.replace("THREE", "three")).aliases
+    assert {name: str(alias.value) for name, alias in aliases.items()} == {
+        "one": "a.io/one",
+        "two": "b.io/two",
+        "three": "None",
+    }
+    old = '[Registries.search]\nregistries = ["a.io"]\n[registries.Search]\n[registries.block]\nregistries = ["b.io"]\n'
+    configuration = load(tmp_path, old)
+    assert configuration.search == ("a.io",)
+    assert [one.location for one in configuration.registries if one.blocked] == ["b.io"]
