@@ -75,8 +75,8 @@ class Worker:
             self._end = (kind, body)
 
     def values(self) -> dict[str, Any]:
-        """Wait for the end; return what the work gave, or raise what went wrong."""
-        while not self.advance():
+        """Wait for the end; return what the work gave, or raise what went wrong: as often as one asks."""
+        while self._status is None and not self.advance():
             pass
         self._reap()
         if self._end is None:

@@ -79,9 +79,8 @@ def finder(engine: Engine, asked: Asked) -> FindImage:
             found = _at_hand(pull, name, wanted)
         if isinstance(found, Image):
             return found
-        process = pulling_apart.start(asked, name, wanted, found, owner=owner, tell=tell)
-        yield from settled(process)
-        return images.load(engine.store, process.values()["id"])
+        given = yield from settled(pulling_apart.start(asked, name, wanted, found, owner=owner, tell=tell))
+        return images.load(engine.store, given["id"])
 
     return find
 

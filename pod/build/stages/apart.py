@@ -38,9 +38,7 @@ def apart(
         except PodError as error:
             raise StorageError(str(error), hint=error.hint) from error
 
-    process = worker.fork(worker.Worker, run, attempt)
-    yield from settled(process)
-    return process.values()
+    return (yield from settled(worker.fork(worker.Worker, run, attempt)))
 
 
 def _become_first_process() -> None:

@@ -35,16 +35,18 @@ class Needs:
     keeps_turn: bool = False
 
 
-def settled(worker: Worker) -> Generator[int | Needs, None, None]:
-    """Wait for the end of a process; one that is not waited for to its end is killed."""
-    ended = False
+def settled(worker: Worker) -> Generator[int | Needs, None, dict[str, Any]]:
+    """Wait for the end of a process, and return what it gave or raise what went wrong there.
+
+    One that is not waited for to its end is killed.
+    """
     try:
-        while not ended:
+        while True:
             yield worker.fileno()
-            ended = worker.advance()
+            if worker.advance():
+                return worker.values()
     finally:
-        if not ended:
-            worker.kill()
+        worker.kill()
 
 
 def at_once(work: Generator[object, None, Some]) -> Some:

@@ -275,7 +275,7 @@ class StageBuild:
             options = build.run_options(state, instruction, words)
             gathered.prepare()
             if workdir.is_hidden(state.workdir, (one.target for one in gathered.attached)):
-                yield from settled(workdir.fork_making(snapshot, state.workdir, options.user or ""))
+                yield from workdir.making(snapshot, state.workdir, options.user or "")
             try:
                 code = yield from running.run(
                     build.engine, snapshot, options, gathered, state, output, build.warn, build.left
@@ -303,9 +303,8 @@ class StageBuild:
             return f"/bin/sh -c #(nop) {instruction.keyword} {origin.told(files)} in {instruction.destination} "
 
         def make(snapshot: Snapshot, *, anyway: bool = False) -> Wait:
-            worker = origin.fork(snapshot, state)
-            yield from settled(worker)
-            if worker.values()["changed"] and not anyway:
+            given = yield from settled(origin.fork(snapshot, state))
+            if given["changed"] and not anyway:
                 raise _ChangedError
 
         step = _FileStep(keys.of_copy(state, instruction, digest), lambda _: told(digest), make)

@@ -53,9 +53,8 @@ def read_layers(engine: Engine, layers: Sequence[str], read: Callable[[int], str
             except PodError as error:
                 raise StorageError(str(error), hint=error.hint) from error
 
-        reader = worker.fork(worker.Worker, run, "read files of a stage")
-        yield from settled(reader)
-        found: str = reader.values()["found"]
+        given = yield from settled(worker.fork(worker.Worker, run, "read files of a stage"))
+        found: str = given["found"]
         return found
 
 

@@ -9,15 +9,16 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from pod.build.stages.apart import apart
 from pod.containers.inside import users
 from pod.containers.rootfs.overlay import enter_mount_namespace, make_workdir, mount_overlay
 from pod.errors import PodError
-from storage import worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Generator, Iterable
     from typing import Any
 
+    from pod.build.stages.scheduling import Needs
     from pod.build.steps.snapshots import Snapshot
 
 
@@ -26,11 +27,11 @@ def is_hidden(workdir: str, targets: Iterable[str]) -> bool:
     return workdir != "/" and any(target.startswith(f"{workdir}/") for target in targets)
 
 
-def fork_making(snapshot: Snapshot, workdir: str, user: str) -> worker.Worker:
-    """Start the process that makes it in a snapshot, unless it is there; an unknown USER is refused later."""
+def making(snapshot: Snapshot, workdir: str, user: str) -> Generator[int | Needs, None, object]:
+    """Make it in a snapshot, apart, unless it is there; an unknown USER is refused later. Raises StorageError."""
     overlay = snapshot.overlay()
 
-    def run(_report: Callable[[int], None]) -> dict[str, Any]:
+    def work() -> dict[str, Any]:
         enter_mount_namespace()
         mount_overlay(overlay)
         root = os.open(overlay.target, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -41,4 +42,4 @@ def fork_making(snapshot: Snapshot, workdir: str, user: str) -> worker.Worker:
         make_workdir(root, workdir, owner)
         return {}
 
-    return worker.fork(worker.Worker, run, "working directory")
+    return apart("working directory", work)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 
 import pytest
 
@@ -138,15 +138,28 @@ worker.serve(1, "try", work)
 def test_a_program_that_works_and_reports() -> None:
     argv, told = [sys.executable, "-I", "-c", CODE.format(SOURCE)], list[str]()
     process = worker.execute(worker.Worker, argv, b"x" * 100_000, "try" * 100, told.append)
-    at_once(settled(process))
+    assert at_once(settled(process)) == {"said": "x" * 100_000}
     assert process.values() == {"said": "x" * 100_000}
     assert told == ["begins", "ends"]
     failing = worker.execute(worker.Worker, argv, b"fail", "try", told.append)
-    at_once(settled(failing))
     with pytest.raises(ImageNotFoundError, match="none") as raised:
-        failing.values()
+        at_once(settled(failing))
     assert raised.value.hint == "pull"
     missing = worker.execute(worker.Worker, ["/nonexistent"], b"", "try", told.append)
-    at_once(settled(missing))
     with pytest.raises(StorageError, match="ended early"):
-        missing.values()
+        at_once(settled(missing))
+
+
+def test_nothing_of_a_worker_is_left_when_it_has_settled() -> None:
+    def fail(_report: Callable[[int], None]) -> dict[str, str]:
+        raise StorageError("no")
+
+    failing = worker.fork(worker.Worker, fail, "try")
+    with pytest.raises(StorageError, match=r"^no$"):
+        at_once(settled(failing))
+    with pytest.raises(ChildProcessError):
+        os.waitpid(failing.pid, os.WNOHANG)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(failing.fileno())
+    with pytest.raises(StorageError, match=r"^no$"):
+        failing.values()
