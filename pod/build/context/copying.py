@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 # So many files are worth a second process.
 _MANY = 2000
 _KIND = 0o170000
+_DEVICES = (stat.S_IFCHR, stat.S_IFBLK)
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY
 _ROOT = (0, 0)
 _NO_SPACE = frozenset((errno.ENOSPC, errno.EDQUOT))
@@ -71,14 +72,14 @@ def copy(
     if selection.unpacked:  # only the directory that it is unpacked to is whose --chown says
         change = Change(lenient=change.lenient, devices=change.devices)
     owner = change.owner if change.owner is not None or selection.from_image else _ROOT
-    rules = Rules(owner, change.mode, selection.from_image, change.lenient, _umask(), change.devices)
+    rules = Rules(owner, change.mode, selection.from_image, change.lenient, _umask())
     into = into or len(selection.trees) > 1 or any(not tree.name or tree.under for tree in selection.trees)
     place = destination.find(root, target, workdir, into=into)
     destination.make(root, place.directory, asked.owner or _ROOT, lenient=change.lenient)
     changed = False
     # One after the other: what comes later takes the place of what came before.
     for tree in selection.trees:
-        plan = _Plan(tree, place.directory.rstrip("/"), place.name)
+        plan = _Plan(tree, place.directory.rstrip("/"), place.name, devices=change.devices)
         for path, _ in plan.directories:
             _make_directory(root, path)
         changed = _fill(selection.root, root, rules, plan.fillings) or changed
@@ -99,17 +100,19 @@ class _Plan:
     `links` are further names of files: directory, name, and directory and name of the first.
     """
 
-    def __init__(self, tree: Tree, target: str, name: str) -> None:
+    def __init__(self, tree: Tree, target: str, name: str, *, devices: bool) -> None:
         self.directories: list[tuple[str, Entry]] = [(f"{target}/{entry.path}", entry) for entry in tree.above]
         self.links: list[tuple[str, str, str, str]] = []
         above = [Filling(path, None, own=entry) for path, entry in self.directories]
         self._tree = tree
+        self._left_out = () if devices else _DEVICES
         self._base = f"{target}/{tree.under}" if tree.under else target
         self._first: dict[tuple[int, int], tuple[str, str]] = {}
         self._by_directory: dict[str, Filling] = {"": Filling(self._base or "/", tree.place)}
         if tree.name:
             (entry,) = tree.entries
-            self._by_directory[""].entries.append((entry, name or tree.name))
+            if entry.status.st_mode & _KIND not in self._left_out:
+                self._by_directory[""].entries.append((entry, name or tree.name))
             self._by_directory[""].source = _joined(tree.place, entry.path.rpartition("/")[0])
         else:
             for entry in tree.entries:
@@ -126,6 +129,8 @@ class _Plan:
             self.directories.append((path, entry))
             self._by_directory[entry.path] = Filling(path, _joined(self._tree.place, entry.path), own=entry)
             return
+        if kind in self._left_out:
+            return  # else its further names would be links to what is not there
         if status.st_nlink > 1:
             here = (f"{self._base}/{above}", name)
             first = self._first.setdefault((status.st_dev, status.st_ino), here)

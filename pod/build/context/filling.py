@@ -42,7 +42,6 @@ class Rules:
     keep_set_ids: bool
     lenient: bool
     umask: int
-    devices: bool = True  # else they are left out
 
     def owner_of(self, status: os.stat_result) -> tuple[int, int]:
         """Return whose the copy of something will be."""
@@ -91,7 +90,7 @@ class Filler:
                 kind = entry.status.st_mode & _KIND
                 if kind == stat.S_IFREG:
                     self._file(source, target, entry, name, plain=plain)
-                elif self._rules.devices or kind not in _DEVICES:
+                else:
                     self._other(target, entry, name, kind)
             if filling.own is not None:
                 self._finish(target, source, filling.own.status)

@@ -385,12 +385,17 @@ def test_a_file_where_a_directory_is_to_be(place: Place) -> None:
     assert str(caught.value) == "destination /file/below: /file/below is not a directory"
 
 
-def device(place: Place, monkeypatch: pytest.MonkeyPatch) -> selection.Selection:
-    """Select a directory with a file and a device, which nobody may make."""
+def device(
+    place: Place, monkeypatch: pytest.MonkeyPatch, *, source: str = ".", further: tuple[str, ...] = ()
+) -> selection.Selection:
+    """Select a directory with a file and a device, which nobody may make; it may have further names."""
     place.write(d__null="", d__file="")
-    chosen = selection.select(place.descriptors[0], ["."], selection.Wanted())
-    entry = next(entry for entry in chosen.trees[0].entries if entry.path == "d/null")
-    entry.status = os.stat_result([stat.S_IFCHR | 0o644, *entry.status[1:]], {"st_rdev": 0})
+    for name in further:
+        os.link(place.context / "d" / "null", place.context / "d" / name)
+    chosen = selection.select(place.descriptors[0], [source], selection.Wanted())
+    for entry in chosen.trees[0].entries:
+        if entry.path.rpartition("/")[2] in ("null", *further):
+            entry.status = os.stat_result([stat.S_IFCHR | 0o644, *entry.status[1:]], {"st_rdev": 0})
 
     def refuse(*_arguments: object, **_options: object) -> None:
         raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
@@ -408,3 +413,20 @@ def test_an_ordinary_users_copy_has_no_devices(place: Place, monkeypatch: pytest
     change = Change(owner=OWN, devices=False)
     copy(device(place, monkeypatch), place.descriptors[1], "/to/", change=change)
     assert place.there() == ["to", "to/d", "to/d/file"]
+
+
+def test_left_out_devices_with_further_names_are_no_links_to_what_is_there(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = device(place, monkeypatch, further=("other", "third"))
+    (place.rootfs / "to" / "d").mkdir(parents=True)
+    (place.rootfs / "to" / "d" / "null").write_text("unrelated")
+    copy(chosen, place.descriptors[1], "/to/", change=Change(owner=OWN, devices=False))
+    assert place.there() == ["to", "to/d", "to/d/file", "to/d/null"]
+    assert (place.rootfs / "to" / "d" / "null").stat().st_nlink == 1
+
+
+def test_a_device_alone_is_left_out_too(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = device(place, monkeypatch, source="d/null")
+    copy(chosen, place.descriptors[1], "/to/", change=Change(owner=OWN, devices=False))
+    assert place.there() == ["to"]
