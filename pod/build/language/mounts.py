@@ -31,6 +31,7 @@ _PODMAN_MOUNT = (
     "z Z U relabel bind-propagation bind-nonrecursive shared rshared slave rslave private rprivate "
     "nosuid suid nodev dev noexec exec"
 ).split()
+_HEEDED = ("nosuid", "nodev", "noexec", "tmpcopyup")  # those of podman's that a mount of ours heeds
 _PLACE = ("target", "readonly", "readwrite")
 _OPTIONS = {
     "bind": (*_PLACE, "source", "from", *_PODMAN_MOUNT),
@@ -64,7 +65,9 @@ def parse_mount(text: str, replace: Callable[[str], str] | None = None) -> Mount
     for key, value in options.items():
         if key in open_ or key == "type":
             continue
-        if key in _PODMAN_MOUNT or key.endswith("tmpcopyup"):
+        if key in _HEEDED:
+            extra += [key] * _boolean(key, value)
+        elif key in _PODMAN_MOUNT or key.endswith("tmpcopyup"):
             extra.append(key if value is None else f"{key}={value}")
         else:
             fields.update(_field(key, value))

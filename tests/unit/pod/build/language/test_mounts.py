@@ -6,6 +6,7 @@ import pytest
 
 from pod.build.language.instructions import Mount
 from pod.build.language.mounts import parse_mount
+from pod.errors import PodError
 
 
 @pytest.mark.parametrize(
@@ -43,6 +44,10 @@ from pod.build.language.mounts import parse_mount
         # What only podman takes.
         ("type=bind,target=/a,Z", {"target": "/a", "options": ("Z",)}),
         (
+            "type=tmpfs,target=/a,noexec=true,nosuid=1,nodev=false,tmpcopyup=true",
+            {"type": "tmpfs", "target": "/a", "options": ("noexec", "nosuid", "tmpcopyup")},
+        ),
+        (
             "type=cache,target=/a,z,U=true,relabel=shared,nosuid",
             {"type": "cache", "target": "/a", "options": ("z", "U=true", "relabel=shared", "nosuid")},
         ),
@@ -51,6 +56,14 @@ from pod.build.language.mounts import parse_mount
 )
 def test_mount(text: str, fields: dict[str, Any]) -> None:
     assert parse_mount(text) == Mount(text, **fields)
+
+
+def test_restrictions_whose_value_is_a_variable_or_nonsense() -> None:
+    text = "type=tmpfs,target=/a,noexec=$n"
+    assert parse_mount(text).options == ()
+    assert parse_mount(text, lambda value: value.replace("$n", "true")).options == ("noexec",)
+    with pytest.raises(PodError, match='invalid value for noexec: "maybe"'):
+        parse_mount("type=tmpfs,target=/a,noexec=maybe")
 
 
 def test_a_type_that_is_a_variable() -> None:
