@@ -19,6 +19,7 @@ from pod.build.cache import keys
 from pod.build.context import digests, resolution, selection
 from pod.build.context.known import KnownDigests
 from pod.build.language.instructions import ExecForm, Mount
+from pod.build.mounts import ordering
 from pod.build.mounts.caches import Caches
 from pod.build.mounts.trees import Layers, attach, clone, entry, open_context, part, restrictions
 from pod.build.stages import graph
@@ -119,11 +120,12 @@ class Mounts:
         os.mkdir(place, 0o700)
         syscalls.mount("tmpfs", place, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "mode=0700")
         syscalls.mount(None, place, None, kernel.MS_PRIVATE)
-        # Whatever their order is in the instruction, none hides one that is mounted below it: as with other builders.
-        for number, one in enumerate(sorted(self.attached, key=_depth)):
+        added = []
+        for number, one in enumerate(self.attached):
             made = one.make(f"{place}/{number}", self.ids)
             _make_stub(f"{stubs}{posixpath.normpath(one.target)}", made)
-            document["mounts"].append({"destination": one.target, **made})
+            added.append({"destination": one.target, **made})
+        document["mounts"] = ordering.joined(document["mounts"], added)
 
     def close(self) -> None:
         """Let go of agents, locks and mounts."""
@@ -133,10 +135,6 @@ class Mounts:
         for descriptor in self.mapped_fds:
             os.close(descriptor)
         self.layers = []
-
-
-def _depth(one: Attached) -> int:
-    return len([name for name in one.target.split("/") if name])
 
 
 def _make_stub(path: str, made: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pod.containers.configuration import ContainerConfig
     from pod.containers.spec.surroundings import Surroundings
 
+_SYSTEM = ("proc", "dev", "sys")
 INIT_TARGET = "/run/podman-init"
 
 
@@ -26,14 +27,27 @@ def mounts(config: ContainerConfig, surroundings: Surroundings) -> list[dict[str
         own += [mount for mount in _systemd_mounts(config) if mount["destination"] not in taken_so_far]
     rest = [mount for mount in own if mount["destination"] not in taken]
     rest += [_chosen_mount(mount, surroundings) for mount in chosen]
-    # A mount below another must come after it, whatever the order on the command line.
     rest.sort(key=_depth)
     return [mount for mount in _system_mounts(config, surroundings) if mount["destination"] not in taken] + rest
 
 
+def beside_system(mounts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return those of all mounts that come after /proc, /dev, /sys and what is below these."""
+    first = 0
+    while first < len(mounts) and mounts[first]["destination"].split("/")[1] in _SYSTEM:
+        first += 1
+    return mounts[first:]
+
+
+def arranged(mounts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return all mounts in the order in which they are to be made, when more have been appended."""
+    rest = beside_system(mounts)
+    return mounts[: len(mounts) - len(rest)] + sorted(rest, key=_depth)
+
+
 def _depth(mount: dict[str, Any]) -> int:
-    target: str = mount["destination"]
-    return 0 if target == "/" else target.count("/")
+    """Return what to sort by: a mount below another must come after it, whatever the order on the command line."""
+    return len([name for name in mount["destination"].split("/") if name])
 
 
 def _chosen_mount(mount: Mount, surroundings: Surroundings) -> dict[str, Any]:
