@@ -103,7 +103,37 @@ def test_a_mount_hides_none_that_is_below_it(box: Pod, busybox: str) -> None:
     assert run(box, "one", "cat", "/said") == "here"
 
 
-@pytest.mark.parametrize("flags", [[], ["--squash"]])
+def test_a_mount_of_a_step_hides_none_of_the_builds_below_it(box: Pod, busybox: str) -> None:
+    host = f"{box.directory}/host"
+    os.mkdir(host)
+    with open(f"{host}/file", "w") as file:
+        file.write("here")
+    text = f"""\
+FROM {busybox}
+RUN --mount=type=tmpfs,target=/o --mount=type=tmpfs,target=/etc cat /o/z/file > /said && grep -c localhost /etc/hosts
+RUN --mount=type=bind,target=/etc ls -A /etc >> /said
+RUN --mount=type=bind,target=/etc,rw grep -c localhost /etc/hosts
+RUN --mount=type=tmpfs,target=/t,noexec=true mount | grep -c 'on /t .*noexec'
+"""
+    build(box, text, "-t", "one", "--volume", f"{host}:/o/z", files={"only": ""})
+    assert run(box, "one", "cat", "/said").split() == ["hereContainerfile", "only"]
+    assert run(box, "one", "sh", "-c", "ls -A /o 2>/dev/null; true") == ""
+
+
+def test_what_a_program_makes_of_places_of_mounts_stays(box: Pod, busybox: str) -> None:
+    text = f"""\
+FROM {busybox}
+RUN mkdir -p /kept /own /run/real && ln -s /run/real /link && ln -s /nowhere /dangling
+RUN rm -r /kept /own
+RUN --mount=type=tmpfs,target=/link/deep/s --mount=type=tmpfs,target=/dangling/x --mount=type=tmpfs,target=/kept/m \\
+    --mount=type=tmpfs,target=/own/m rm /link && mkdir -p /link/deep/s && chmod 700 /kept && chown 5:5 /own
+"""
+    build(box, text, "-t", "one")
+    look = "ls -A /run/real; ls -d /nowhere 2>/dev/null; ls /link/deep; stat -c %a.%u.%g /kept /own; ls -A /kept /own"
+    assert run(box, "one", "sh", "-c", look).split() == ["s", "700.0.0", "755.5.5", "/kept:", "/own:"]
+
+
+@pytest.mark.parametrize("flags", [[], ["--squash"], ["--userns-uid-map", "0:20000:1000"]])
 def test_places_of_mounts_stay_in_no_layer(box: Pod, busybox: str, flags: list[str]) -> None:
     text = f"""\
 FROM {busybox}

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pod.build.stages.evaluation import State
 
 # Changes with whatever makes older results different from those that this version makes.
-_VERSION = 5
+_VERSION = 6
 _PLACES = ("line", "end_line", "text")
 
 

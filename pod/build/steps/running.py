@@ -19,6 +19,7 @@ from pod.containers import create, launch, remove
 from pod.containers.namespaces import id_ranges, userns
 from pod.containers.plan import Plan
 from pod.containers.rootfs import shifted
+from pod.containers.spec import mounts as spec_mounts
 from pod.lock import ContainerLock
 from runtime import jsontext, process
 from storage import database, platform, reserve
@@ -85,7 +86,7 @@ def run(
         if ids and not code:
             yield from settled(own_users.fork(ids.move_out, snapshot.changes))
         if not code and (paths := made.noted(engine.config.container_dir(container.id))):
-            yield from settled(made.fork_removal(snapshot, paths))
+            yield from made.removal(snapshot, paths)
         return code
     finally:
         try:
@@ -210,8 +211,9 @@ class _StepPlan(Plan):
         super()._mount()
         for path in self._volumes:
             make_directories(self.surroundings.rootfs, path, *ids.of(0, 0))
-        if self._mounts.attached:
-            made.note(self.directory, self.surroundings.rootfs, [one.target for one in self._mounts.attached])
+        if self._mounts.attached or self.config["mounts"]:
+            targets = [mount["destination"] for mount in spec_mounts.beside_system(self.spec["mounts"])]
+            made.note(self.directory, self.surroundings.rootfs, targets)
 
 
 def make_directories(root: str, path: str, uid: int, gid: int) -> None:
