@@ -18,7 +18,7 @@ from pod.containers.remove import RunningError, remove_container, remove_volume
 from pod.errors import NoSuchPodError, NoSuchVolumeError, VolumeInUseError
 from pod.images import removal
 from storage import build_cache as cached_steps
-from storage import database, lists, reserve
+from storage import database, lists
 from storage import images as stored_images
 from storage.measuring import freed_with
 
@@ -125,7 +125,7 @@ def build_cache(engine: Engine, texts: list[str]) -> Pruned:
     wanted = filters.parse(texts)
     filters.prunable(wanted)
     before = filters.until(wanted["until"]) if "until" in wanted else None
-    freed = reserve.removing(engine.store, lambda: cached_steps.prune(engine.store, before=before))
+    freed = cached_steps.prune(engine.store, before=before)
     return Pruned([], freed + kept.prune(engine, before=before))
 
 

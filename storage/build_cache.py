@@ -10,11 +10,12 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from storage import database, gc, images
+from storage import database, gc, images, reserve
 from storage.publish import find_layer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from sqlite3 import Connection
 
     from storage.store import Store
 
@@ -79,10 +80,17 @@ def prune(store: Store, *, before: float | None = None) -> int:
         return 0
     with lock:
         limit = time.time() + 1.0 if before is None else before
-        with database.transaction(store.connection) as connection:
-            rows = connection.execute("DELETE FROM build_step WHERE used < ? RETURNING layer", (limit,)).fetchall()
-            layers = {row[0] for row in rows if row[0]}
-            images.drop_unreferenced(connection, layers)
-        freed = gc.release_layers(store, layers, measure=True)
+        # Each by itself: done again together, they would not know the layers whose rows have gone.
+        layers = reserve.removing(store, lambda: _forget(store.connection, limit))
+        freed = reserve.removing(store, lambda: gc.release_layers(store, layers, measure=True))
     gc.empty_trash(store)
     return freed
+
+
+def _forget(connection: Connection, limit: float) -> set[str]:
+    """Delete the rows of steps that were last used before a moment; return the keys of their layers."""
+    with database.transaction(connection):
+        rows = connection.execute("DELETE FROM build_step WHERE used < ? RETURNING layer", (limit,)).fetchall()
+        layers = {row[0] for row in rows if row[0]}
+        images.drop_unreferenced(connection, layers)
+    return layers

@@ -264,8 +264,13 @@ def remove(
 def prune(store: Store, *, all: bool = False, keep: Iterable[str] = ()) -> list[Removed]:
     """Delete the images without a name (with `all`: those that nobody uses), but for the IDs in `keep`; measured.
 
-    A list that has a name is one for its images as well.
+    A list that has a name is one for its images as well. On a full disk it takes the reserve, image by image: what went
+    before is told of.
     """
+    from functools import partial
+
+    from storage import reserve
+
     condition = "" if all else f"AND id NOT IN (SELECT image FROM name) AND id NOT IN ({_LISTED})"
     candidates = _column(
         store.connection, f"SELECT id FROM image WHERE id NOT IN (SELECT image FROM pin) {condition} ORDER BY created"
@@ -279,7 +284,7 @@ def prune(store: Store, *, all: bool = False, keep: Iterable[str] = ()) -> list[
     for image_id in candidates:
         if image_id not in kept:
             try:
-                removed.append(remove(store, image_id, force=True, measure=True))
+                removed.append(reserve.removing(store, partial(remove, store, image_id, force=True, measure=True)))
             except (ImageInUseError, ImageNotFoundError):
                 pass  # Somebody began to use it, or removed it, since the list was made.
     return removed
@@ -314,9 +319,10 @@ def not_known(text: str) -> ImageNotFoundError:
 
 
 def _release(store: Store, keys: Iterable[str], *, measure: bool) -> int:
-    from storage import gc
+    from storage import gc, reserve
 
-    freed = gc.release_layers(store, keys, measure=measure)
+    # By itself: a removal that is done again finds no image.
+    freed = reserve.removing(store, lambda: gc.release_layers(store, keys, measure=measure))
     gc.empty_trash(store)
     return freed
 

@@ -53,7 +53,7 @@ def _tell(engine: Engine, removed: Removed, image_id: str, name: str | None) -> 
 def prune(engine: Engine, *, all: bool, keep: set[str]) -> list[Removed]:
     """Remove images and lists that nothing uses (with `all`), or that have no name; `keep` are to stay in any case."""
     used = keep | mounts.mounted(engine.config)
-    found = reserve.removing(engine.store, lambda: images.prune(engine.store, all=all, keep=used))
+    found = images.prune(engine.store, all=all, keep=used)
     found += reserve.removing(engine.store, lambda: lists.prune(engine.store, all=all, keep=keep))
     for removed in found:
         if removed.deleted:
