@@ -16,6 +16,7 @@ from storage.errors import NoSpaceError, StorageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from sqlite3 import Connection
     from types import TracebackType
 
@@ -35,24 +36,36 @@ def connect(path: str, *, readonly: bool) -> Connection:
     It takes no lock that a writer would wait for, and works on a file system mounted read-only.
     """
     try:
-        return _open_readonly(path) if readonly else _open_with_room(path)
+        return _with_room(_open_readonly if readonly else _open, path)
     except sqlite.Error as error:
         raise translated(error, f"open database {path}") from error
 
 
-def _open_with_room(path: str) -> Connection:
-    """Open as `_open`, on a full disk with room from the reserve: the first to open makes the files of the WAL."""
+def _with_room(opener: Callable[[str], Connection], path: str) -> Connection:
+    """Open, on a full disk with room from the reserve: the first to open makes the files of the WAL, readers too."""
     try:
-        return _open(path)
-    except sqlite.OperationalError:
+        return opener(path)
+    except sqlite.OperationalError as error:
         from storage import reserve
 
-        if not reserve.give_up(_directory(path)):
+        root = _directory(path)
+        if not _wants_room(error, root):
             raise
+        given = reserve.give_up(root)
         try:
-            return _open(path)
+            return opener(path)  # without a reserve too: another may have made room, and the files
         finally:
-            reserve.take_back(_directory(path))
+            reserve.take_back(root, given)
+
+
+def _wants_room(error: sqlite.Error, root: str) -> bool:
+    """Tell whether it may be for want of space that a database did not open: that one is busy is no reason."""
+    from storage import reserve
+
+    try:
+        return error.sqlite_errorcode & 0xFF not in (sqlite.BUSY, sqlite.LOCKED) and reserve.is_full(root)
+    except OSError:
+        return False
 
 
 def migrate(connection: Connection, package: str, steps: tuple[str, ...]) -> None:
@@ -219,17 +232,6 @@ def _directory(path: str) -> str:
     return path.rpartition("/")[0] or "."
 
 
-def _is_all_there_is(path: str) -> bool:
-    """Tell whether nothing of a database is in its WAL, and the disk has no room for one."""
-    from storage import reserve
-
-    try:
-        written = posix.stat(f"{path}-wal").st_size > 0
-    except OSError:
-        written = False
-    return not written and reserve.is_full(_directory(path))
-
-
 def _open_readonly(path: str) -> Connection:
     try:
         posix.stat(path)
@@ -242,10 +244,11 @@ def _open_readonly(path: str) -> Connection:
     try:
         connection.execute("PRAGMA schema_version")
     except sqlite.OperationalError:
-        if posix.access(_directory(path), posix.W_OK) and not _is_all_there_is(path):
+        connection.close()
+        # A full disk is no reason to take the file as immutable: who has the reserve writes there.
+        if posix.access(_directory(path), posix.W_OK):
             raise
         # WAL wants its shared memory file beside the database. Where nobody can write one, nobody can change the rest.
-        connection.close()
         connection = sqlite.connect(f"file:{quoted}?immutable=1", isolation_level=None, uri=True)
         connection.execute("PRAGMA schema_version")
     return connection

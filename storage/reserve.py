@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posix
+from fcntl import LOCK_EX, flock
 
 from storage.errors import NoSpaceError
 
@@ -16,17 +17,23 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 _SIZE = 256 << 10
+# The size of the shared memory of a WAL, which is what a database that is opened on a full disk takes of the reserve.
+_STEP = 32 << 10
 _AMPLE = 64 << 20
 # With less than this nothing new is begun: what fails half-way may not find the space to undo it.
 _LEAST = 1 << 20
 
 
 def keep(store: Store) -> None:
-    """Make the reserve if it is missing and there is ample space. Best effort."""
+    """Make the reserve if it is missing, or whole if it is not, and there is ample space. Best effort."""
     path = _path(store)
-    if posix.access(path, posix.F_OK) or _free(store.root) < _AMPLE:
-        return
-    _make(path, _SIZE)
+    try:
+        if posix.stat(path).st_size >= _SIZE:
+            return
+    except OSError:
+        pass  # missing
+    if _free(store.root) >= _AMPLE:
+        _make(path)
 
 
 def is_full(place: str | int) -> bool:
@@ -45,42 +52,46 @@ def removing(store: Store, action: Callable[[], T]) -> T:
     try:
         return action()
     except NoSpaceError:
-        try:
-            posix.unlink(_path(store))
-        except OSError:
-            pass  # spent before
+        fd = give_up(store.root)
+        if fd >= 0:
+            posix.close(fd)
         return action()
 
 
-def give_up(root: str) -> bool:
-    """Give the reserve of the store there up if the disk is full; tell whether that made room."""
+def give_up(root: str) -> int:
+    """Give up what there is of the reserve of the store there; return its file, for `take_back`, or -1.
+
+    Who else opens a database with it at this moment is waited for: in between there may be neither reserve nor room.
+    """
     try:
-        if is_full(root):
-            posix.unlink(f"{root}/reserve")
-            return True
+        fd = posix.open(f"{root}/reserve", posix.O_WRONLY | posix.O_CREAT | posix.O_CLOEXEC, 0o600)
     except OSError:
-        pass  # spent before
-    return False
+        return -1
+    flock(fd, LOCK_EX)
+    posix.ftruncate(fd, 0)
+    return fd
 
 
-def take_back(root: str) -> None:
-    """Make what is left of a reserve that was given up one again. Best effort."""
-    for size in (_SIZE * 3 // 4, _SIZE // 2):
-        if _make(f"{root}/reserve", size):
-            return
+def take_back(root: str, fd: int) -> None:
+    """Make what is left of a reserve that was given up one again, and close its file. Best effort."""
+    if fd >= 0:
+        most = min(_SIZE * 3 // 4, _free(root) // _STEP * _STEP)
+        any(_allocate(fd, size) for size in range(most, 0, -_STEP))
+        posix.close(fd)
 
 
-def _make(path: str, size: int) -> bool:
-    """Make a reserve, or leave nothing."""
+def _make(path: str) -> None:
     try:
         fd = posix.open(path, posix.O_WRONLY | posix.O_CREAT | posix.O_CLOEXEC, 0o600)
-        try:
-            posix.posix_fallocate(fd, 0, size)
-        except OSError:
-            posix.unlink(path)
-            raise
-        finally:
-            posix.close(fd)
+    except OSError:
+        return
+    _allocate(fd, _SIZE)
+    posix.close(fd)
+
+
+def _allocate(fd: int, size: int) -> bool:
+    try:
+        posix.posix_fallocate(fd, 0, size)
     except OSError:
         return False
     return True

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from tests.fixtures import images
+from tests.fixtures.closed_database import wait_until_closed
 from tests.fixtures.command import Pod
 from tests.fixtures.registry import Registry
 
 CHAIN = images.layer(images.entry("opt", mode=0o711, type=b"5"))
 UPPER = images.layer(images.entry("opt/file", b"content"), images.entry("etc/.wh.group", b""))
-CLOSE = "import sqlite3, sys; one = sqlite3.connect(sys.argv[1]); one.execute('PRAGMA schema_version'); one.close()"
 
 
 @pytest.fixture
@@ -27,12 +26,7 @@ def shared(box: Pod, registry: Registry) -> Iterator[Pod]:
     """`pod` with an empty store of its own and a further one, `shared`, on a medium that nobody can write to."""
     name = registry.push("chained", "1", images.busybox(CHAIN, UPPER, Labels={"a": "b"}))
     box.run("pull", "--quiet", name)
-    deadline = time.monotonic() + 60
-    while os.path.exists(f"{box.root}/pod.db-wal"):  # What makes layers durable in the background still writes.
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-        # If it was faster than the command that began it, which closes nothing, nobody removes the log.
-        box.execute(["/usr/bin/python3", "-c", CLOSE, f"{box.root}/pod.db"])
+    wait_until_closed(box)
     place = os.path.join(box.directory, "shared")
     os.rename(box.root, place)
     if os.getuid() == 0:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from tests.fixtures.check_store import check
+from tests.fixtures.closed_database import wait_until_closed
 from tests.fixtures.command import Pod
 from tests.fixtures.small_disk import fill, on_small_disk
 
@@ -60,4 +62,22 @@ def test_what_runs_can_be_ended_and_removed(small: Pod, busybox: str) -> None:
     assert small.run("ps", "-aq").out == ""
     os.unlink(filler)
     small.run("run", "--rm", busybox, "true")
+    assert check(small) == []
+
+
+def test_who_waits_sees_what_is_done(small: Pod, busybox: str) -> None:
+    small.run("create", "--name", "c", busybox, "true")
+    wait_until_closed(small)
+    filler = fill(small)
+    with small.start("wait", "--condition", "removing", "c") as waiting:
+        try:
+            deadline = time.monotonic() + 30
+            while not os.path.exists(f"{small.root}/pod.db-wal"):  # it has opened the database
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+            small.run("rm", "c")
+            assert waiting.wait(30) == 0
+        finally:
+            waiting.kill()
+    os.unlink(filler)
     assert check(small) == []

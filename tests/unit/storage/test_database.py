@@ -66,6 +66,7 @@ def test_what_begins_the_log_changes_nothing(tmp_path: Path) -> None:
     assert log.stat().st_size > 0
     assert path.read_bytes() == content
     assert database.version(connection, "one") == 1
+    connection.close()
 
 
 def test_transaction_rolls_back(tmp_path: Path) -> None:
