@@ -33,7 +33,8 @@ def connect(path: str, *, readonly: bool) -> Connection:
     """Open the database in autocommit mode; a writer creates what is missing.
 
     A read-only connection to a file that does not exist raises FileNotFoundError: for the caller, an empty store.
-    It takes no lock that a writer would wait for, and works on a file system mounted read-only.
+    It takes no lock that a writer would wait for, and works on a file system mounted read-only. Raises NoSpaceError if
+    there is no room for the files beside it, and no reserve.
     """
     try:
         return _with_room(_open_readonly if readonly else _open, path)
@@ -54,6 +55,10 @@ def _with_room(opener: Callable[[str], Connection], path: str) -> Connection:
         given = reserve.give_up(root)
         try:
             return opener(path)  # without a reserve too: another may have made room, and the files
+        except sqlite.OperationalError as again:
+            if again.sqlite_errorcode & 0xFF == sqlite.IOERR and reserve.is_full(root):
+                raise NoSpaceError(f"open database {path}: no space left on device") from again
+            raise
         finally:
             reserve.take_back(root, given)
 

@@ -36,4 +36,4 @@ connect = _sqlite3.connect
 Error = _sqlite3.Error
 IntegrityError = _sqlite3.IntegrityError
 OperationalError = _sqlite3.OperationalError
-BUSY, LOCKED = _sqlite3.SQLITE_BUSY, _sqlite3.SQLITE_LOCKED
+BUSY, LOCKED, IOERR = _sqlite3.SQLITE_BUSY, _sqlite3.SQLITE_LOCKED, _sqlite3.SQLITE_IOERR

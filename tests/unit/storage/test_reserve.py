@@ -52,7 +52,8 @@ def fill(disk: str, kept: int) -> None:
     for name, size in (("reserve", kept), ("filler", None)):
         with open(f"{disk}/{name}", "wb", buffering=0) as file:
             status = os.statvfs(disk)
-            os.posix_fallocate(file.fileno(), 0, status.f_bavail * status.f_frsize if size is None else size)
+            if size != 0:
+                os.posix_fallocate(file.fileno(), 0, status.f_bavail * status.f_frsize if size is None else size)
     assert os.statvfs(disk).f_bavail == 0
 
 
@@ -82,6 +83,13 @@ def test_what_opening_leaves_of_the_reserve_is_taken_back(disk: str, before: int
 
 
 @pytest.mark.root
+@pytest.mark.parametrize("readonly", [False, True])
+def test_without_a_reserve_the_disk_is_said_to_be_full(disk: str, readonly: bool) -> None:
+    fill(disk, 0)
+    with pytest.raises(NoSpaceError, match=f"open database {disk}/pod.db: no space left on device"):
+        database.connect(f"{disk}/pod.db", readonly=readonly)
+
+
 @pytest.mark.parametrize("readonly", [False, True])
 def test_who_opens_waits_for_who_has_the_reserve(disk: str, readonly: bool) -> None:
     fill(disk, WHOLE)
