@@ -125,8 +125,7 @@ def build_cache(engine: Engine, texts: list[str]) -> Pruned:
     wanted = filters.parse(texts)
     filters.prunable(wanted)
     before = filters.until(wanted["until"]) if "until" in wanted else None
-    freed = cached_steps.prune(engine.store, before=before)
-    return Pruned([], freed + kept.prune(engine, before=before))
+    return Pruned([], cached_steps.prune(engine.store, before=before) + kept.prune(engine, before=before))
 
 
 def leftovers(engine: Engine) -> Pruned:

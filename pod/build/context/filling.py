@@ -27,7 +27,6 @@ _KIND = 0o170000
 _SET_IDS = stat.S_ISUID | stat.S_ISGID
 # What one read and one write do faster than the calls that find holes or share blocks.
 _SMALL = 64 << 10
-_DEVICES = (stat.S_IFCHR, stat.S_IFBLK)
 # Overlayfs notes by the device 0, 0 that a file is removed.
 _NO_DEVICE = "root alone can copy devices, and nobody one of the numbers 0, 0: .containerignore leaves files out"
 _DEFAULT_ACL = "system.posix_acl_default"
